@@ -1,0 +1,1 @@
+"""A typed client for Parley: streams that resume, retries, errors with reasons."""

@@ -1,0 +1,1 @@
+"""Parley's edge: Envoy's configuration, made from the contracts."""

@@ -1,0 +1,1 @@
+"""Runs Parley on one machine: Envoy and the services as child processes."""

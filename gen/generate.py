@@ -1,0 +1,62 @@
+"""Generates the code of the contracts: `make gen`. buf is the only parser; grpc_tools gets buf's image.
+
+Everything under gen/python/parley and gen/ts/src is this script's and is rewritten whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from google.protobuf import descriptor_pb2
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / ".build"
+PYTHON_OUT = ROOT / "gen" / "python"
+TYPESCRIPT_OUT = ROOT / "gen" / "ts" / "src"
+BIN = Path(sys.executable).parent
+
+# A page decodes the details of errors; its other Google types come with the protobuf runtime. Generated without comments.
+ERROR_DETAILS_TEMPLATE = (
+    '{"version":"v2","plugins":[{"local":"node_modules/.bin/protoc-gen-es","out":"gen/ts/src","opt":["target=ts"]}]}'
+)
+
+
+def run(*command: str | Path) -> None:
+    """Runs a tool in the root with the environment's own tools first, and stops when it fails."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run([str(part) for part in command], cwd=ROOT, env={**os.environ, "PATH": path}, check=True)
+
+
+def main() -> None:
+    """Rewrites gen/python/parley and gen/ts/src."""
+    image = BUILD / "contract-with-comments.binpb"
+    run(BIN / "buf", "build", "-o", image)
+    contract = descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes())
+    ours = [file.name for file in contract.file if file.name.startswith("parley/")]
+
+    package = PYTHON_OUT / "parley"
+    shutil.rmtree(package, ignore_errors=True)
+    outs = [f"--{kind}_out={PYTHON_OUT}" for kind in ("python", "grpc_python")]
+    # Type stubs carry the contract's comments as docstrings.
+    outs += [f"--mypy_out=quiet:{PYTHON_OUT}", f"--mypy_grpc_out=quiet:{PYTHON_OUT}"]
+    run(sys.executable, "-m", "grpc_tools.protoc", f"--descriptor_set_in={image}", *outs, *ours)
+    for folder in [package, *(path for path in package.rglob("*") if path.is_dir())]:
+        (folder / "__init__.py").write_text("")
+    (package / "py.typed").write_text("")
+
+    # What the edge transcodes by and what tools read when reflection is off: google.rpc's error details included.
+    run(BIN / "buf", "build", "--exclude-source-info", "-o", package / "contract.binpb")
+
+    run(BIN / "buf", "generate")
+    run(
+        BIN / "buf", "generate", package / "contract.binpb",
+        "--path", "google/rpc/error_details.proto", "--template", ERROR_DETAILS_TEMPLATE,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

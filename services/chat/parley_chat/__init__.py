@@ -1,0 +1,1 @@
+"""Parley's chat service: users, sessions, messages and the turn."""

@@ -1,0 +1,1 @@
+"""Parley's inference service: talks to models."""

@@ -1,0 +1,1 @@
+"""Parley's retrieval service: documents and search."""
