@@ -1,0 +1,118 @@
+"""Every table of chat's database, in one place. Not the statements on them, and not the migrations that make them.
+
+The migrations in `parley_chat/migrations` must lead to exactly these tables; a test compares the two on SQLite and on
+PostgreSQL. Names of things (`usr_…`, `ses_…`) are made by the domain, so no table counts for itself. An index that
+serves a "newest first" list is read backwards: order by every column of it, all descending.
+"""
+
+from __future__ import annotations
+
+from parley_shared.sql import UtcDateTime, new_metadata
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+
+metadata = new_metadata()
+
+# Identity ------------------------------------------------------------------------------------------------------------
+
+users = Table(
+    "users",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("email", Text, nullable=False, unique=True),  # As `normalize_email` leaves it.
+    Column("display_name", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),  # argon2id, with its parameters, in PHC string format.
+    Column("create_time", UtcDateTime, nullable=False),
+)
+
+# One sign-in is one family of refresh tokens; it ends as a whole.
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("sign_in_id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("end_time", UtcDateTime, nullable=True),  # When it was ended early; its tokens also end by themselves.
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("token_hash", Text, primary_key=True),  # SHA-256 of the token, hexadecimal. The token itself is not stored.
+    Column("sign_in_id", Text, ForeignKey("sign_ins.sign_in_id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("expire_time", UtcDateTime, nullable=False),
+    Column("use_time", UtcDateTime, nullable=True),  # When it bought the next pair. A second use ends the sign-in.
+)
+
+# Personal access tokens. The token itself is a JWT and is not stored; its `jti` is the key here.
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("access_token_id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scopes", JSON, nullable=False),  # A list of strings in alphabetical order.
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("expire_time", UtcDateTime, nullable=False),
+    Column("revoke_time", UtcDateTime, nullable=True),
+)
+Index("ix_access_tokens_newest", access_tokens.c.user_id, access_tokens.c.create_time, access_tokens.c.access_token_id)
+
+# Conversations -------------------------------------------------------------------------------------------------------
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("title_is_set", Boolean, nullable=False),  # True once the user chose it: then no message changes it.
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+    Column("tip_message_id", Text, nullable=True),  # The newest message. No foreign key: messages point here already.
+    # The last position given out. Written first in a transaction (`UPDATE … RETURNING`), so that writers queue for it.
+    Column("message_counter", Integer, nullable=False),
+)
+Index("ix_sessions_newest", sessions.c.user_id, sessions.c.update_time, sessions.c.session_id)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("session_id", Text, ForeignKey("sessions.session_id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", Text, nullable=False),  # The owner of the session, so that no lookup by message needs a join.
+    Column("parent_message_id", Text, nullable=True),  # NULL for the first of a session.
+    Column("position", Integer, nullable=False),  # Order within the session, from its `message_counter`.
+    Column("role", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("turn_id", Text, nullable=False),
+    Column("citations", JSON, nullable=False),  # A list of objects.
+    Column("usage", JSON(none_as_null=True), nullable=True),
+    Column("route", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("failure", JSON(none_as_null=True), nullable=True),
+    Column("client_message_id", Text, nullable=False),
+    Column("trace_id", Text, nullable=False),
+    UniqueConstraint("session_id", "position"),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("turn_id", Text, primary_key=True),
+    Column("session_id", Text, ForeignKey("sessions.session_id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
+    Column("client_message_id", Text, nullable=False),
+    Column("request_digest", Text, nullable=False),  # Tells a retry from another request under the same name.
+    Column("user_message_id", Text, nullable=False),
+    Column("message_id", Text, nullable=False),  # The answer.
+    Column("state", Text, nullable=False),  # running, completed, failed, stopped
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("end_time", UtcDateTime, nullable=True),  # NULL while it runs.
+    UniqueConstraint("user_id", "client_message_id"),
+)
+Index("ix_turns_session", turns.c.session_id, turns.c.create_time, turns.c.turn_id)
+# A process that starts asks which turns an earlier one left running: few among all.
+Index("ix_turns_state", turns.c.state, turns.c.create_time)

@@ -1,0 +1,1 @@
+"""What things are: frozen values, rules, and errors that carry facts. Knows no transport and no storage."""

@@ -1,0 +1,1 @@
+"""One file per gRPC service of chat: unpack, check, call, pack."""

@@ -1,0 +1,101 @@
+"""What the chat service can be told from outside, and the one place that reads it from the environment.
+
+Not the settings of a model or of the vector store: those belong to inference and retrieval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from parley_shared.settings import Environment, Secret, ServiceSettings
+from parley_shared.sql import default_database_url
+
+SERVICE = "chat"
+DEFAULT_PORT = 50051
+
+_MINUTE = 60
+_HOUR = 60 * _MINUTE
+_DAY = 24 * _HOUR
+
+
+@dataclass(frozen=True)
+class ChatSettings:
+    """The settings of one chat process."""
+
+    service: ServiceSettings
+    """What every Parley service can be told: home, address, tokens, logs, telemetry."""
+
+    database_url: Secret
+    """`PARLEY_CHAT_DATABASE_URL`: `sqlite:///path` or `postgresql://user:password@host/name`; by default a file in the
+    home folder. Secret because it may hold a password."""
+
+    keys_folder: Path
+    """`PARLEY_CHAT_KEYS_FOLDER`: where the private signing key and the local user's password are kept, by default
+    `<home>/keys`. Made with mode 0700 at first run."""
+
+    inference_address: str
+    """`PARLEY_INFERENCE_ADDRESS`: host and port of the inference service."""
+
+    retrieval_address: str
+    """`PARLEY_RETRIEVAL_ADDRESS`: host and port of the retrieval service."""
+
+    turn_log_folder: Path
+    """`PARLEY_CHAT_TURN_LOG_FOLDER`: where the events of turns are kept while they can be resumed, by default
+    `<home>/chat/turns`."""
+
+    access_token_seconds: int
+    """`PARLEY_CHAT_ACCESS_TOKEN_SECONDS`: how long an access token from a sign-in lives. 60 seconds to 1 day."""
+
+    refresh_token_seconds: int
+    """`PARLEY_CHAT_REFRESH_TOKEN_SECONDS`: how long a refresh token lives unused. 5 minutes to 366 days."""
+
+    sign_up_open: bool
+    """`PARLEY_CHAT_SIGN_UP`: whether anybody may make an account. Those who have one can always sign in."""
+
+    local_user: bool
+    """`PARLEY_CHAT_LOCAL_USER`: whether the first run makes an account for the person at this computer, its password
+    in `<keys folder>/local-user.json`."""
+
+    max_running_turns_per_user: int
+    """`PARLEY_CHAT_MAX_RUNNING_TURNS_PER_USER`: how many turns one user may have running at once. 1 to 1000."""
+
+    max_running_turns: int
+    """`PARLEY_CHAT_MAX_RUNNING_TURNS`: how many turns this process runs at once. 1 to 100000."""
+
+    turn_log_retention_seconds: int
+    """`PARLEY_CHAT_TURN_LOG_RETENTION_SECONDS`: how long the events of a turn can be resumed after its end. 1 second to
+    7 days."""
+
+    max_turn_seconds: int
+    """`PARLEY_CHAT_MAX_TURN_SECONDS`: how long a turn may run before it fails. 1 second to 1 day."""
+
+    @classmethod
+    def read(cls, environment: Environment) -> ChatSettings:
+        """Reads the settings. Raises SettingsError, naming the variable, for the first that is out of its bounds."""
+        service = ServiceSettings.read(environment, service=SERVICE, default_port=DEFAULT_PORT)
+        database_url = environment.secret("PARLEY_CHAT_DATABASE_URL")
+        return cls(
+            service=service,
+            database_url=database_url or Secret(default_database_url(service.home, SERVICE)),
+            keys_folder=environment.path("PARLEY_CHAT_KEYS_FOLDER", service.home / "keys"),
+            inference_address=environment.text("PARLEY_INFERENCE_ADDRESS", "127.0.0.1:50052"),
+            retrieval_address=environment.text("PARLEY_RETRIEVAL_ADDRESS", "127.0.0.1:50053"),
+            turn_log_folder=environment.path("PARLEY_CHAT_TURN_LOG_FOLDER", service.home / "chat" / "turns"),
+            access_token_seconds=environment.integer(
+                "PARLEY_CHAT_ACCESS_TOKEN_SECONDS", 15 * _MINUTE, least=_MINUTE, most=_DAY
+            ),
+            refresh_token_seconds=environment.integer(
+                "PARLEY_CHAT_REFRESH_TOKEN_SECONDS", 30 * _DAY, least=5 * _MINUTE, most=366 * _DAY
+            ),
+            sign_up_open=environment.flag("PARLEY_CHAT_SIGN_UP", True),
+            local_user=environment.flag("PARLEY_CHAT_LOCAL_USER", True),
+            max_running_turns_per_user=environment.integer(
+                "PARLEY_CHAT_MAX_RUNNING_TURNS_PER_USER", 8, least=1, most=1000
+            ),
+            max_running_turns=environment.integer("PARLEY_CHAT_MAX_RUNNING_TURNS", 500, least=1, most=100_000),
+            turn_log_retention_seconds=environment.integer(
+                "PARLEY_CHAT_TURN_LOG_RETENTION_SECONDS", _HOUR, least=1, most=7 * _DAY
+            ),
+            max_turn_seconds=environment.integer("PARLEY_CHAT_MAX_TURN_SECONDS", 15 * _MINUTE, least=1, most=_DAY),
+        )
