@@ -1,60 +1,88 @@
+# The commands of the project. `make` lists them.
+
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3
+# The first Python that is new enough; name another with `make PYTHON=…`.
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(if $(shell $(name) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(name))) python3)
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+BUF := $(BIN)/buf
+# What follows the command behind `run`, `test`, `test-e2e` and `bench-smoke`, for example `make test ARGS="-k resume"`.
 ARGS ?=
 
 PACKAGES := gen/python services/shared services/chat services/inference services/retrieval clients/python clients/cli deploy/envoy deploy/local
-HAND_WRITTEN := services clients deploy benches tests
+HAND_WRITTEN := gen/generate.py services clients deploy benches tests
 IN_HOUSE := parley-protos parley-shared parley-chat parley-inference parley-retrieval parley-client parley-cli parley-edge parley-local
 
 .PHONY: help
 help: ## Print this list.
-	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+	@echo "Parley: chat over gRPC, gRPC-web, REST and SSE, from one contract. Start with 'make run'."
+	@grep -hE '^[a-z][a-z0-9-]*:.*##|^# ---- ' $(MAKEFILE_LIST) | sed -E 's/^# -+ (.*[^ -]) *-*$$/\1/; s/^([a-z0-9-]+):[^#]*## (.*)/\1\t\2/' | while IFS=$$'\t' read -r name text; do if [ -z "$$text" ]; then printf '\n%s\n' "$$name"; else printf '  make %-17s %s\n' "$$name" "$$text"; fi; done
 
 # ---- Use -----------------------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: setup ## Set everything up and run Parley on embedded defaults.
-	$(BIN)/parley up $(ARGS)
+run: setup ## Set everything up and run Parley on embedded defaults (ARGS="--help" tells what it takes).
+	@$(BIN)/parley up $(ARGS)
 
 .PHONY: setup
-setup: $(VENV)/.installed node_modules/.installed web/dist/.built ## Install the locked packages and build the page.
-
-$(VENV)/.uv: requirements/uv.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Parley needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another with PYTHON=…")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@touch $@
-
-$(VENV)/.installed: $(VENV)/.uv requirements/dev.txt $(addsuffix /pyproject.toml,$(PACKAGES))
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
-	@touch $@
-
-node_modules/.installed: package.json package-lock.json gen/ts/package.json clients/ts/package.json web/package.json
-	npm ci --no-fund --no-audit --loglevel=error
-	@touch $@
-
-web/dist/.built: node_modules/.installed $(shell find web/src web/public web/index.html web/vite.config.ts clients/ts/src gen/ts/src -type f 2>/dev/null)
-	npm run build
-	@touch $@
+setup: python-check node-check $(VENV)/.installed node_modules/.installed web/dist/.built ## Install the locked packages and build the page.
 
 .PHONY: migrate
 migrate: $(VENV)/.installed ## Bring every database to the newest schema.
 	$(BIN)/python -m parley_chat.migrate
 	$(BIN)/python -m parley_retrieval.migrate
 
+.PHONY: clean
+clean: ## Remove what was installed, built and cached; keep the data in .parley.
+	rm -rf $(VENV) .build node_modules gen/ts/node_modules clients/ts/node_modules web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name '*.egg-info' -type d -prune -exec rm -rf {} +
+
+.PHONY: python-check
+python-check:
+	@command -v $(PYTHON) >/dev/null || { echo "Parley needs Python 3.11 or newer, and there is no $(PYTHON). Install it, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Parley needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Install a newer one, or name it: make PYTHON=/path/to/python3")'
+
+.PHONY: node-check
+node-check:
+	@command -v node >/dev/null && command -v npm >/dev/null \
+		|| { echo "Parley needs Node 20.19 or newer with npm to build its page, and there is none on PATH. Install it from your system or https://nodejs.org." >&2; exit 1; }
+	@node -e 'const [major, minor] = process.versions.node.split(".").map(Number); if (major < 20 || (major === 20 && minor < 19)) { console.error(`Parley needs Node 20.19 or newer to build its page; this is $${process.versions.node}. Install a newer one.`); process.exit(1); }'
+
+$(VENV)/.uv: requirements/uv.txt | python-check
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.uv requirements/dev.txt $(addsuffix /pyproject.toml,$(PACKAGES))
+	@echo "Installing the locked Python packages into $(VENV) …"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(PACKAGES))
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json gen/ts/package.json clients/ts/package.json web/package.json | node-check
+	@echo "Installing the locked packages of the page …"
+	@npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+web/dist/.built: node_modules/.installed $(shell find web/src web/public web/index.html web/vite.config.ts clients/ts/src gen/ts/src -type f 2>/dev/null)
+	@echo "Building the page …"
+	@npm run --silent build
+	@touch $@
+
 # ---- Contracts -----------------------------------------------------------------------------------------------------
 
 GOOGLEAPIS := .build/googleapis
+# The contract of the last release, which the next one may not break.
+RELEASED := protos/released.binpb
 
+# google.api and google.rpc, as the installed package has them: no network, no second copy in the project.
 .PHONY: googleapis
 googleapis: $(VENV)/.installed
 	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
@@ -64,11 +92,70 @@ googleapis: $(VENV)/.installed
 
 .PHONY: gen
 gen: googleapis node_modules/.installed ## Generate the Python and TypeScript code of the contracts.
-	$(BIN)/python gen/generate.py
+	@$(BIN)/python gen/generate.py
+
+# Only files that git keeps are compared, so caches and editable installs do not count.
+GENERATED_STATE := git ls-files --cached --others --exclude-standard -- gen | LC_ALL=C sort | while read -r file; do if [ -f "$$file" ]; then sha256sum "$$file"; fi; done
 
 .PHONY: gen-check
-gen-check: gen ## Fail when the committed generated code is not what the contracts give.
-	@changed=$$(git status --porcelain -- gen); if [ -n "$$changed" ]; then echo "$$changed"; git --no-pager diff --stat -- gen; echo "gen/ is not fresh: run 'make gen' and commit it." >&2; exit 1; fi
+gen-check: googleapis node_modules/.installed ## Fail when the generated code is not what the contracts give.
+	@mkdir -p .build; $(GENERATED_STATE) > .build/gen-before; \
+	$(BIN)/python gen/generate.py; \
+	$(GENERATED_STATE) > .build/gen-after; \
+	if ! diff .build/gen-before .build/gen-after > .build/gen-diff; then awk '/^[<>]/ {print "  " $$3}' .build/gen-diff | sort -u >&2; echo "gen/ was not fresh: the files above differ from what the contracts give. They are now: commit them." >&2; exit 1; fi; \
+	echo "gen/ is what the contracts give."
+
+.PHONY: breaking
+breaking: googleapis
+	@$(BUF) build -o .build/contract-now.binpb
+	@$(BUF) breaking .build/contract-now.binpb --against $(RELEASED) --config buf.yaml --exclude-path google \
+		|| { echo "The contract breaks clients of the last release. Add instead of changing, or begin a v2 package." >&2; exit 1; }
+
+.PHONY: release-contract
+release-contract: googleapis ## Make today's contract the one that later changes may not break (part of a release).
+	@$(BUF) build --exclude-source-info -o $(RELEASED)
+	@echo "$(RELEASED) holds the contract as it is now: commit it with the release."
+
+# ---- Checks --------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup googleapis ## Run the tests of all rings (ARGS="-k words" picks some). What needs a program that is not here is skipped.
+	@npm run --silent test
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-e2e
+test-e2e: setup ## Run only the tests of the whole: Envoy, three services, browser, grpcurl, curl.
+	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+.PHONY: check
+check: gen-check lint types contract ## Check everything that is no behaviour: generated code, style, types, contract, import rules.
+
+.PHONY: contract
+contract: googleapis ## Run the tests of the contract and of the architecture.
+	@$(BIN)/python -m pytest -q tests/contract tests/architecture
+
+.PHONY: lint
+lint: $(VENV)/.installed googleapis ## Check style: ruff, buf lint, buf format, buf breaking.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BUF) lint
+	$(BUF) format --diff --exit-code
+	@$(MAKE) breaking
+
+.PHONY: types
+types: $(VENV)/.installed node_modules/.installed ## Check types: mypy (strict) and tsc.
+	$(BIN)/mypy $(HAND_WRITTEN)
+	npm run --silent types
+
+.PHONY: format
+format: $(VENV)/.installed googleapis ## Format Python and protos, and mend what ruff can mend.
+	$(BIN)/ruff check --fix --exit-zero --quiet
+	$(BIN)/ruff format
+	$(BUF) format --write
+
+.PHONY: bench-smoke
+bench-smoke: setup ## Measure start, memory and first token, beside FastAPI + SSE, in one run.
+	@$(BIN)/python benches/smoke.py $(ARGS)
 
 # ---- Locks ---------------------------------------------------------------------------------------------------------
 
