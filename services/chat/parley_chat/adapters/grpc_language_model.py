@@ -1,0 +1,96 @@
+"""The inference service as a language model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+
+import grpc
+from parley.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
+from parley_shared.channels import bearer
+from parley_shared.status import StatusError, status_error_from
+
+from parley_chat.domain.conversation import Failure, Role
+from parley_chat.domain.errors import GenerationError
+from parley_chat.ports.language_model import (
+    GeneratedReasoning,
+    GeneratedText,
+    GenerationEnd,
+    GenerationEvent,
+    GenerationFinished,
+    GenerationRequest,
+    GenerationStarted,
+    TokensUsed,
+)
+
+_ROLES = {Role.USER: generation_pb2.PROMPT_ROLE_USER, Role.ASSISTANT: generation_pb2.PROMPT_ROLE_ASSISTANT}
+_ENDS = {
+    generation_pb2.FINISH_REASON_LENGTH: GenerationEnd.LENGTH,
+    generation_pb2.FINISH_REASON_CONTENT_FILTER: GenerationEnd.CONTENT_FILTER,
+}
+_RETRYABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
+UNREACHABLE = "The model service cannot be reached right now. Your message is kept; try again in a moment."
+
+
+class GrpcLanguageModel:
+    """Generates through a channel to inference, in the name of the user."""
+
+    def __init__(self, channel: grpc.aio.Channel, token_for: Callable[[str], str]) -> None:
+        # One multicallable for all calls: making one costs more than using one.
+        self._stream_generate = inference_service_pb2_grpc.InferenceServiceStub(channel).StreamGenerate
+        self._token_for = token_for
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
+        """Streams an answer. Closing it cancels the call, and inference then closes the provider's connection."""
+        call = self._stream_generate(_pack(request), metadata=bearer(self._token_for(request.user_id)))
+        try:
+            # `read` costs less for each message than iterating (performance of grpc.aio).
+            while (response := await call.read()) is not grpc.aio.EOF:
+                if event := _unpack(response):
+                    yield event
+        except grpc.aio.AioRpcError as error:
+            raise GenerationError(_failure(error)) from error
+        finally:
+            call.cancel()
+
+
+def _pack(request: GenerationRequest) -> inference_service_pb2.StreamGenerateRequest:
+    return inference_service_pb2.StreamGenerateRequest(
+        messages=[
+            generation_pb2.PromptMessage(role=generation_pb2.PROMPT_ROLE_SYSTEM, text=request.instructions),
+            *(generation_pb2.PromptMessage(role=_ROLES[line.role], text=line.text) for line in request.lines),
+        ],
+        model=request.model,
+        passages=[
+            generation_pb2.Passage(
+                number=passage.number, title=passage.document_title, text=passage.text, heading=passage.heading
+            )
+            for passage in request.passages
+        ],
+    )
+
+
+def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> GenerationEvent | None:
+    match response.WhichOneof("event"):
+        case "text_delta":
+            return GeneratedText(response.text_delta)
+        case "reasoning_delta":
+            return GeneratedReasoning(response.reasoning_delta)
+        case "usage":
+            usage = response.usage
+            return TokensUsed(usage.input_tokens, usage.output_tokens, usage.estimated)
+        case "started":
+            return GenerationStarted(response.started.model, response.started.offline)
+        case "finished":
+            return GenerationFinished(_ENDS.get(response.finished.reason, GenerationEnd.STOP))
+        case _:
+            return None
+
+
+def _failure(error: grpc.aio.AioRpcError) -> Failure:
+    status: StatusError = status_error_from(error)
+    if status.reason in {"", "ERROR_REASON_UNSPECIFIED", "ERROR_REASON_SERVICE_UNAVAILABLE"}:
+        # Not inference's own words: it could not be reached, or its connection broke.
+        return Failure(
+            grpc.StatusCode.UNAVAILABLE.value[0], "ERROR_REASON_SERVICE_UNAVAILABLE", UNREACHABLE, retryable=True
+        )
+    return Failure(status.code.value[0], status.reason, status.message, retryable=status.code in _RETRYABLE)

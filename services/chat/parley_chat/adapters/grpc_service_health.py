@@ -1,0 +1,82 @@
+"""Watches inference and retrieval through the gRPC health protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from parley.inference.v1 import model_service_pb2, model_service_pb2_grpc
+from parley_shared.channels import bearer
+
+from parley_chat.ports.service_health import DefaultModel, ServiceReport, ServiceState
+
+_STATES = {
+    health_pb2.HealthCheckResponse.SERVING: ServiceState.SERVING,
+    health_pb2.HealthCheckResponse.NOT_SERVING: ServiceState.NOT_SERVING,
+}
+_AGAIN_SECONDS = 0.5
+
+
+class GrpcServiceHealth:
+    """Keeps one health watch open to each service. `start` and `close` frame its life."""
+
+    def __init__(self, channels: Mapping[str, grpc.aio.Channel], token: Callable[[], str]) -> None:
+        self._channels = channels
+        self._token = token
+        self._reports = {name: ServiceReport(name, ServiceState.UNKNOWN, None, "") for name in channels}
+        self._watches: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begins to watch."""
+        self._watches = [asyncio.create_task(self._watch(name), name=f"health of {name}") for name in self._channels]
+
+    async def close(self) -> None:
+        """Stops watching."""
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+
+    def reports(self) -> list[ServiceReport]:
+        """Tells the states as last seen."""
+        return list(self._reports.values())
+
+    async def default_model(self) -> DefaultModel | None:
+        """Asks inference; None when it does not answer within a second."""
+        stub = model_service_pb2_grpc.ModelServiceStub(self._channels["inference"])
+        try:
+            response = await stub.ListModels(
+                model_service_pb2.ListModelsRequest(), metadata=bearer(self._token()), timeout=1
+            )
+        except grpc.aio.AioRpcError:
+            return None
+        if not response.models:
+            return None
+        return DefaultModel(response.models[0].model, response.models[0].offline)
+
+    async def _watch(self, name: str) -> None:
+        stub = health_pb2_grpc.HealthStub(self._channels[name])
+        while True:
+            call = stub.Watch(health_pb2.HealthCheckRequest(), wait_for_ready=False)
+            try:
+                version = ""
+                while (response := await call.read()) is not grpc.aio.EOF:
+                    metadata = await call.initial_metadata()
+                    version = str(dict(metadata or ()).get("x-parley-version", version))
+                    self._see(name, _STATES.get(response.status, ServiceState.NOT_SERVING), version)
+            except grpc.aio.AioRpcError:
+                pass  # Whatever the reason: it does not answer, which is what is reported.
+            finally:
+                call.cancel()
+            self._see(name, ServiceState.UNREACHABLE, "")
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    def _see(self, name: str, state: ServiceState, version: str) -> None:
+        before = self._reports[name]
+        if before.state is not state:
+            self._reports[name] = ServiceReport(name, state, datetime.now(UTC), version)
+        elif before.version != version:
+            self._reports[name] = replace(before, version=version)

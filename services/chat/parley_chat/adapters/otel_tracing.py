@@ -1,0 +1,43 @@
+"""Stages of turns as OpenTelemetry spans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import Context
+
+from opentelemetry import context as otel_context
+from opentelemetry.trace import Span
+from parley_shared.telemetry import current_trace_id, span
+
+
+class OtelStage:
+    """A span that facts are added to."""
+
+    def __init__(self, stage_span: Span) -> None:
+        self._span = stage_span
+
+    def record(self, attributes: Mapping[str, str | int | float | bool]) -> None:
+        """Sets attributes of the span."""
+        self._span.set_attributes(attributes)
+
+
+class OtelTracing:
+    """Traces with the process's tracer provider."""
+
+    @contextmanager
+    def stage(self, name: str, attributes: Mapping[str, str | int | float | bool] | None = None) -> Iterator[OtelStage]:
+        """Opens a span around what happens inside."""
+        with span(name, attributes) as stage_span:
+            yield OtelStage(stage_span)
+
+    def current_trace_id(self) -> str:
+        """Names the current trace, or nothing."""
+        return current_trace_id()
+
+    def detached_context(self) -> Context:
+        """Makes a context in which only the current span is known."""
+        current = otel_context.get_current()
+        context = Context()
+        context.run(otel_context.attach, current)
+        return context

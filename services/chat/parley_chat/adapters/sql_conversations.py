@@ -1,0 +1,390 @@
+"""Conversations in SQL: SQLite or PostgreSQL, whichever the database is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from parley_shared.sql import Database
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parley_chat.adapters.sql_schema import messages, sessions, turns
+from parley_chat.domain.conversation import (
+    Citation,
+    Failure,
+    Message,
+    MessageState,
+    Role,
+    Route,
+    Session,
+    SessionMatch,
+    Usage,
+    snippet_of,
+)
+from parley_chat.domain.errors import NotFoundError
+from parley_chat.domain.turn import Turn, TurnState
+from parley_chat.ports.conversations import BegunTurn, NewTurn, PageCursor
+
+_RUNNING = TurnState.RUNNING.value
+
+_running_turn_id = (
+    select(turns.c.turn_id)
+    .where(turns.c.session_id == sessions.c.session_id, turns.c.state == _RUNNING)
+    .order_by(turns.c.create_time.desc(), turns.c.turn_id.desc())
+    .limit(1)
+    .correlate(sessions)
+    .scalar_subquery()
+    .label("running_turn_id")
+)
+_select_session = select(sessions, _running_turn_id)
+
+
+class SqlConversations:
+    """Keeps conversations in the tables of `sql_schema`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create_session(self, session: Session) -> None:
+        """Stores an empty session."""
+        async with self._database.write() as connection:
+            await connection.execute(insert(sessions).values(_session_row(session, title_is_set=bool(session.title))))
+
+    async def get_session(self, user_id: str, session_id: str) -> Session:
+        """Gets a session of the user."""
+        async with self._database.read() as connection:
+            return await _session(connection, user_id, session_id)
+
+    async def list_sessions(self, user_id: str, limit: int, after: PageCursor | None) -> list[Session]:
+        """Lists sessions, the last used first."""
+        query = _newest_sessions(_select_session.where(sessions.c.user_id == user_id), limit, after)
+        async with self._database.read() as connection:
+            return [_to_session(row) for row in await connection.execute(query)]
+
+    async def search_sessions(
+        self, user_id: str, words: Sequence[str], limit: int, after: PageCursor | None
+    ) -> list[SessionMatch]:
+        """Finds sessions by words in their titles, or in one of their messages."""
+        newest_match = (
+            select(messages.c.message_id)
+            .where(messages.c.session_id == sessions.c.session_id, _holds_all(messages.c.text, words))
+            .order_by(messages.c.position.desc())
+            .limit(1)
+            .correlate(sessions)
+            .scalar_subquery()
+        )
+        found = (
+            select(sessions, _running_turn_id, newest_match.label("match_id"))
+            .where(sessions.c.user_id == user_id)
+            .where(or_(_holds_all(sessions.c.title, words), newest_match.is_not(None)))
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(_newest_sessions(found, limit, after))).all()
+            texts = {
+                row.message_id: row.text
+                for row in await connection.execute(
+                    select(messages.c.message_id, messages.c.text).where(
+                        messages.c.message_id.in_([row.match_id for row in rows if row.match_id])
+                    )
+                )
+            }
+        return [
+            SessionMatch(
+                _to_session(row),
+                snippet_of(texts[row.match_id], list(words)) if row.match_id else "",
+                row.match_id or "",
+            )
+            for row in rows
+        ]
+
+    async def rename_session(self, user_id: str, session_id: str, title: str, time: datetime) -> Session:
+        """Sets the title; no message changes it from then on."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(sessions)
+                .where(sessions.c.session_id == session_id, sessions.c.user_id == user_id)
+                .values(title=title, title_is_set=True, update_time=time)
+            )
+            return await _session(connection, user_id, session_id)
+
+    async def delete_session(self, user_id: str, session_id: str) -> list[str]:
+        """Deletes a session; its messages and turns go with it."""
+        async with self._database.write() as connection:
+            await _session(connection, user_id, session_id)
+            turn_ids = (await connection.scalars(select(turns.c.turn_id).where(turns.c.session_id == session_id))).all()
+            await connection.execute(delete(sessions).where(sessions.c.session_id == session_id))
+            return list(turn_ids)
+
+    async def list_messages(
+        self, user_id: str, session_id: str, limit: int, before: int | None
+    ) -> list[tuple[int, Message]]:
+        """Lists messages with their positions, newest first."""
+        query = (
+            select(messages)
+            .where(messages.c.session_id == session_id)
+            .order_by(messages.c.position.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            query = query.where(messages.c.position < before)
+        async with self._database.read() as connection:
+            await _session(connection, user_id, session_id)
+            return [(row.position, _to_message(row)) for row in await connection.execute(query)]
+
+    async def ancestors(self, session_id: str, message_id: str, limit: int) -> list[Message]:
+        """Walks up the tree in the database; the length of the session does not matter."""
+        if not message_id:
+            return []
+        start = (
+            select(messages.c.message_id, messages.c.parent_message_id, literal(1).label("depth"))
+            .where(messages.c.message_id == message_id, messages.c.session_id == session_id)
+            .cte("chain", recursive=True)
+        )
+        chain = start.union_all(
+            select(messages.c.message_id, messages.c.parent_message_id, start.c.depth + 1).where(
+                messages.c.message_id == start.c.parent_message_id, start.c.depth < limit
+            )
+        )
+        query = select(messages).join(chain, chain.c.message_id == messages.c.message_id).order_by(chain.c.depth)
+        async with self._database.read() as connection:
+            return [_to_message(row) for row in await connection.execute(query)]
+
+    async def get_message(self, message_id: str) -> Message:
+        """Gets a message by its id alone."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(messages).where(messages.c.message_id == message_id))).first()
+        if row is None:
+            raise NotFoundError("message")
+        return _to_message(row)
+
+    async def begin_turn(self, new: NewTurn) -> BegunTurn:
+        """Stores everything that a turn begins with in one transaction, or finds the turn that is there."""
+        try:
+            async with self._database.write() as connection:
+                existing = await _find_turn(connection, new.user_id, new.client_message_id)
+                if existing:
+                    return BegunTurn(existing, "", created=False)
+                return await _begin_turn(connection, new)
+        except IntegrityError:
+            # Another replica was faster by a hair: PostgreSQL lets two transactions look before either writes.
+            existing = await self.find_turn(new.user_id, new.client_message_id)
+            if existing is None:
+                raise
+            return BegunTurn(existing, "", created=False)
+
+    async def find_turn(self, user_id: str, client_message_id: str) -> Turn | None:
+        """Finds a turn by the client's name for its message."""
+        async with self._database.read() as connection:
+            return await _find_turn(connection, user_id, client_message_id)
+
+    async def get_turn(self, user_id: str, turn_id: str) -> Turn:
+        """Gets a turn of the user."""
+        query = select(turns).where(turns.c.turn_id == turn_id, turns.c.user_id == user_id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise NotFoundError("turn")
+        return _to_turn(row)
+
+    async def finish_turn(self, turn_id: str, state: TurnState, message: Message) -> bool:
+        """Stores an outcome where there is none yet."""
+        async with self._database.write() as connection:
+            ended = await connection.execute(
+                update(turns)
+                .where(turns.c.turn_id == turn_id, turns.c.state == _RUNNING)
+                .values(state=state.value, end_time=datetime.now(UTC))
+            )
+            if not ended.rowcount:
+                return False
+            await connection.execute(
+                update(messages)
+                .where(messages.c.message_id == message.message_id)
+                .values(
+                    text=message.text,
+                    state=message.state.value,
+                    citations=[asdict(citation) for citation in message.citations],
+                    usage=asdict(message.usage) if message.usage else None,
+                    route=message.route.value if message.route else "",
+                    model=message.model,
+                    failure=asdict(message.failure) if message.failure else None,
+                )
+            )
+            return True
+
+    async def running_turns(self, user_id: str = "", session_id: str = "") -> list[Turn]:
+        """Lists turns without an outcome, oldest first."""
+        query = select(turns).where(turns.c.state == _RUNNING).order_by(turns.c.create_time)
+        if user_id:
+            query = query.where(turns.c.user_id == user_id)
+        if session_id:
+            query = query.where(turns.c.session_id == session_id)
+        async with self._database.read() as connection:
+            return [_to_turn(row) for row in await connection.execute(query)]
+
+
+async def _session(connection: AsyncConnection, user_id: str, session_id: str) -> Session:
+    query = _select_session.where(sessions.c.session_id == session_id, sessions.c.user_id == user_id)
+    row = (await connection.execute(query)).first()
+    if row is None:
+        raise NotFoundError("session")
+    return _to_session(row)
+
+
+async def _find_turn(connection: AsyncConnection, user_id: str, client_message_id: str) -> Turn | None:
+    query = select(turns).where(turns.c.user_id == user_id, turns.c.client_message_id == client_message_id)
+    row = (await connection.execute(query)).first()
+    return _to_turn(row) if row else None
+
+
+async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
+    session_id = new.session_id or new.new_session_id
+    if not new.session_id:
+        session = Session(session_id, new.user_id, new.title, new.time, new.time, tip_message_id="", running_turn_id="")
+        await connection.execute(insert(sessions).values(_session_row(session, title_is_set=False)))
+    # The counter first: whoever writes to the session waits here, and positions are never given twice.
+    counted = (
+        await connection.execute(
+            update(sessions)
+            .where(sessions.c.session_id == session_id, sessions.c.user_id == new.user_id)
+            .values(message_counter=sessions.c.message_counter + 2, update_time=new.time)
+            .returning(sessions.c.message_counter, sessions.c.tip_message_id, sessions.c.title, sessions.c.title_is_set)
+        )
+    ).first()
+    if counted is None:
+        raise NotFoundError("session")
+    parent = await _parent(connection, session_id, new.parent_message_id, counted.tip_message_id)
+    title = new.title if not counted.title and not counted.title_is_set else counted.title
+    await connection.execute(
+        update(sessions).where(sessions.c.session_id == session_id).values(tip_message_id=new.message_id, title=title)
+    )
+    shared = {
+        "session_id": session_id,
+        "user_id": new.user_id,
+        "create_time": new.time,
+        "turn_id": new.turn_id,
+        "citations": [],
+        "usage": None,
+        "route": "",
+        "model": "",
+        "failure": None,
+    }
+    question = {
+        **shared,
+        "message_id": new.user_message_id,
+        "parent_message_id": parent or None,
+        "position": counted.message_counter - 1,
+        "role": Role.USER.value,
+        "text": new.text,
+        "state": MessageState.COMPLETED.value,
+        "client_message_id": new.client_message_id,
+        "trace_id": "",
+    }
+    answer = {
+        **shared,
+        "message_id": new.message_id,
+        "parent_message_id": new.user_message_id,
+        "position": counted.message_counter,
+        "role": Role.ASSISTANT.value,
+        "text": "",
+        "state": MessageState.STREAMING.value,
+        "client_message_id": "",
+        "trace_id": new.trace_id,
+    }
+    await connection.execute(insert(messages), [question, answer])
+    turn = Turn(
+        new.turn_id,
+        session_id,
+        new.user_id,
+        new.client_message_id,
+        new.request_digest,
+        new.user_message_id,
+        new.message_id,
+        TurnState.RUNNING,
+        new.time,
+    )
+    await connection.execute(insert(turns).values(**{**asdict(turn), "state": turn.state.value}))
+    return BegunTurn(turn, parent, created=True)
+
+
+async def _parent(connection: AsyncConnection, session_id: str, wished: str, tip: str | None) -> str:
+    if not wished:
+        return tip or ""
+    query = select(messages.c.message_id).where(messages.c.message_id == wished, messages.c.session_id == session_id)
+    if (await connection.execute(query)).first() is None:
+        raise NotFoundError("message")
+    return wished
+
+
+def _newest_sessions(query: Select[Any], limit: int, after: PageCursor | None) -> Select[Any]:
+    if after:
+        older = sessions.c.update_time < after.time
+        same_time = and_(sessions.c.update_time == after.time, sessions.c.session_id < after.identifier)
+        query = query.where(or_(older, same_time))
+    return query.order_by(sessions.c.update_time.desc(), sessions.c.session_id.desc()).limit(limit)
+
+
+def _holds_all(column: ColumnElement[str], words: Sequence[str]) -> ColumnElement[bool]:
+    return and_(*(func.lower(column).contains(word.lower(), autoescape=True) for word in words))
+
+
+def _session_row(session: Session, *, title_is_set: bool) -> dict[str, Any]:
+    return {
+        "session_id": session.session_id,
+        "user_id": session.user_id,
+        "title": session.title,
+        "title_is_set": title_is_set,
+        "create_time": session.create_time,
+        "update_time": session.update_time,
+        "tip_message_id": session.tip_message_id or None,
+        "message_counter": 0,
+    }
+
+
+def _to_session(row: Row[Any]) -> Session:
+    return Session(
+        row.session_id,
+        row.user_id,
+        row.title,
+        row.create_time,
+        row.update_time,
+        row.tip_message_id or "",
+        row.running_turn_id or "",
+    )
+
+
+def _to_message(row: Row[Any]) -> Message:
+    return Message(
+        message_id=row.message_id,
+        session_id=row.session_id,
+        parent_message_id=row.parent_message_id or "",
+        role=Role(row.role),
+        text=row.text,
+        state=MessageState(row.state),
+        create_time=row.create_time,
+        turn_id=row.turn_id,
+        client_message_id=row.client_message_id,
+        citations=tuple(Citation(**citation) for citation in row.citations),
+        usage=Usage(**row.usage) if row.usage else None,
+        route=Route(row.route) if row.route else None,
+        model=row.model,
+        failure=Failure(**row.failure) if row.failure else None,
+        trace_id=row.trace_id,
+    )
+
+
+def _to_turn(row: Row[Any]) -> Turn:
+    return Turn(
+        row.turn_id,
+        row.session_id,
+        row.user_id,
+        row.client_message_id,
+        row.request_digest,
+        row.user_message_id,
+        row.message_id,
+        TurnState(row.state),
+        row.create_time,
+    )

@@ -1,0 +1,100 @@
+"""Writes turn events as lines of JSON and reads them back: `{"sequence": 7, "delta": {"text": "Hello"}}`. Not where lines are kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Role, Route, Usage
+from parley_chat.domain.turn import (
+    Notice,
+    NoticeKind,
+    ReasoningDelta,
+    RouteChosen,
+    SourcesFound,
+    TextDelta,
+    TurnCompleted,
+    TurnEvent,
+    TurnEventBody,
+    TurnFailed,
+    TurnStarted,
+    TurnStopped,
+)
+
+_KINDS: dict[type[TurnEventBody], str] = {
+    TurnStarted: "started",
+    RouteChosen: "route_chosen",
+    SourcesFound: "sources_found",
+    TextDelta: "delta",
+    ReasoningDelta: "reasoning_delta",
+    Notice: "notice",
+    TurnCompleted: "completed",
+    TurnFailed: "failed",
+    TurnStopped: "stopped",
+}
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=datetime.isoformat).encode
+
+
+def encode_line(sequence: int, body: TurnEventBody) -> bytes:
+    """Makes the line of an event, its line end included. JSON escapes line ends in texts, so a line is an event."""
+    kind = _KINDS[type(body)]
+    fields = {"text": body.text} if isinstance(body, TextDelta | ReasoningDelta) else asdict(body)
+    return (_encode({"sequence": sequence, kind: fields}) + "\n").encode(errors="surrogatepass")
+
+
+def decode_line(line: bytes) -> TurnEvent:
+    """Reads an event back. Raises ValueError for what `encode_line` did not make."""
+    try:
+        record: dict[str, Any] = json.loads(line.decode(errors="surrogatepass"))
+        sequence = record.pop("sequence")
+        ((kind, fields),) = record.items()
+        return TurnEvent(sequence, sequence, _decode_body(kind, fields))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("not a turn event") from error
+
+
+def decode_citations(values: list[dict[str, Any]]) -> tuple[Citation, ...]:
+    """Reads citations back from the dictionaries that `asdict` makes."""
+    return tuple(Citation(**value) for value in values)
+
+
+def _decode_body(kind: str, fields: dict[str, Any]) -> TurnEventBody:
+    match kind:
+        case "delta":
+            return TextDelta(fields["text"])
+        case "reasoning_delta":
+            return ReasoningDelta(fields["text"])
+        case "started":
+            return TurnStarted(**fields)
+        case "route_chosen":
+            return RouteChosen(Route(fields["route"]), fields["reason"], fields["model"])
+        case "sources_found":
+            return SourcesFound(decode_citations(fields["citations"]))
+        case "notice":
+            return Notice(NoticeKind(fields["kind"]), fields["message"])
+        case "completed":
+            return TurnCompleted(_decode_message(fields["message"]))
+        case "failed":
+            return TurnFailed(Failure(**fields["failure"]), _decode_message(fields["message"]))
+        case "stopped":
+            return TurnStopped(_decode_message(fields["message"]))
+        case _:
+            raise ValueError(f"no kind of turn event: {kind[:40]!r}")
+
+
+def _decode_message(fields: dict[str, Any]) -> Message:
+    return Message(
+        **{
+            **fields,
+            "role": Role(fields["role"]),
+            "state": MessageState(fields["state"]),
+            "create_time": datetime.fromisoformat(fields["create_time"]),
+            "citations": decode_citations(fields["citations"]),
+            "usage": Usage(**fields["usage"]) if fields["usage"] else None,
+            "route": Route(fields["route"]) if fields["route"] else None,
+            "failure": Failure(**fields["failure"]) if fields["failure"] else None,
+        }
+    )

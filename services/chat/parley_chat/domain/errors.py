@@ -1,0 +1,75 @@
+"""What can go wrong in a conversation. The words for people are in servicers/status.py, except a Failure's, which is data."""
+
+from __future__ import annotations
+
+from parley_chat.domain.conversation import Failure
+
+
+class ChatError(Exception):
+    """The root of chat's own errors."""
+
+
+class NotFoundError(ChatError):
+    """The thing does not exist, or is another user's."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(f"{resource} not found")
+        self.resource = resource
+        """`session`, `message` or `turn`."""
+
+
+class ClientMessageIdReusedError(ChatError):
+    """The name belongs to a turn that was asked something else."""
+
+    def __init__(self, turn_id: str) -> None:
+        super().__init__("client_message_id reused")
+        self.turn_id = turn_id
+
+
+class TurnLogExpiredError(ChatError):
+    """The turn ended and its events are no longer kept."""
+
+    def __init__(self, turn_id: str) -> None:
+        super().__init__("turn log expired")
+        self.turn_id = turn_id
+
+
+class TooManyTurnsError(ChatError):
+    """The user, or the process, runs as many turns as it may."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__("too many running turns")
+        self.limit = limit
+
+
+class DrainingError(ChatError):
+    """The process is about to end and starts nothing new."""
+
+
+class TurnFailedError(ChatError):
+    """The turn ended in failure. Raised to who waits for its answer."""
+
+    def __init__(self, turn_id: str, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.turn_id = turn_id
+        self.failure = failure
+
+
+class TurnStoppedError(ChatError):
+    """The turn was stopped. Raised to who waits for its answer."""
+
+    def __init__(self, turn_id: str) -> None:
+        super().__init__("turn stopped")
+        self.turn_id = turn_id
+
+
+class GenerationError(ChatError):
+    """The model could not answer, or broke off."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class KnowledgeUnavailableError(ChatError):
+    """The knowledge base did not answer."""

@@ -1,0 +1,69 @@
+"""What users do with their sessions, apart from talking in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from parley_chat.domain.conversation import Message, Session, SessionMatch, new_session_id
+from parley_chat.operations.turns import Turns
+from parley_chat.ports.conversations import Conversations, PageCursor
+
+
+class Sessions:
+    """Sessions and their messages. Everything is the user's own; the rest is NotFoundError."""
+
+    def __init__(self, conversations: Conversations, turns: Turns, now: Callable[[], datetime]) -> None:
+        self._conversations = conversations
+        self._turns = turns
+        self._now = now
+
+    async def create(self, user_id: str, title: str) -> Session:
+        """Makes an empty session."""
+        now = self._now()
+        session = Session(new_session_id(), user_id, title, now, now, tip_message_id="", running_turn_id="")
+        await self._conversations.create_session(session)
+        return session
+
+    async def get(self, user_id: str, session_id: str) -> Session:
+        """Gets one session."""
+        return await self._conversations.get_session(user_id, session_id)
+
+    async def list_page(
+        self, user_id: str, page_size: int, after: PageCursor | None
+    ) -> tuple[list[Session], PageCursor | None]:
+        """Lists a page, the last used first, and where the next one goes on."""
+        found = await self._conversations.list_sessions(user_id, page_size + 1, after)
+        page = found[:page_size]
+        return page, _cursor(page[-1]) if len(found) > page_size else None
+
+    async def search_page(
+        self, user_id: str, query: str, page_size: int, after: PageCursor | None
+    ) -> tuple[list[SessionMatch], PageCursor | None]:
+        """Finds a page of sessions by words, the last used first, and where the next one goes on."""
+        found = await self._conversations.search_sessions(user_id, query.split(), page_size + 1, after)
+        page = found[:page_size]
+        return page, _cursor(page[-1].session) if len(found) > page_size else None
+
+    async def rename(self, user_id: str, session_id: str, title: str) -> Session:
+        """Sets the title."""
+        return await self._conversations.rename_session(user_id, session_id, title, self._now())
+
+    async def delete(self, user_id: str, session_id: str) -> None:
+        """Stops what runs in the session and deletes it with all that belongs to it."""
+        await self._conversations.get_session(user_id, session_id)
+        await self._turns.stop_session(user_id, session_id)
+        turn_ids = await self._conversations.delete_session(user_id, session_id)
+        await self._turns.forget(turn_ids)
+
+    async def messages_page(
+        self, user_id: str, session_id: str, page_size: int, before: int | None
+    ) -> tuple[list[Message], int | None]:
+        """Lists a page of messages, newest first, and the position before which the next one goes on."""
+        found = await self._conversations.list_messages(user_id, session_id, page_size + 1, before)
+        page = found[:page_size]
+        return [message for _, message in page], page[-1][0] if len(found) > page_size else None
+
+
+def _cursor(session: Session) -> PageCursor:
+    return PageCursor(session.update_time, session.session_id)

@@ -1,0 +1,425 @@
+"""The life of turns: begun once, watched by anybody who may, stopped, ended, recovered.
+
+A turn does not belong to the call that began it. It is a task of this process; its events are in the turn log before anybody gets
+them; its outcome is in the conversations before its last event is in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from parley_chat.domain.conversation import (
+    Failure,
+    Message,
+    MessageState,
+    Route,
+    new_message_id,
+    new_session_id,
+    new_turn_id,
+    title_of,
+)
+from parley_chat.domain.errors import (
+    ClientMessageIdReusedError,
+    DrainingError,
+    GenerationError,
+    TooManyTurnsError,
+    TurnFailedError,
+    TurnLogExpiredError,
+    TurnStoppedError,
+)
+from parley_chat.domain.prompt import cited
+from parley_chat.domain.turn import (
+    RouteChosen,
+    SourcesFound,
+    Turn,
+    TurnCompleted,
+    TurnEvent,
+    TurnFailed,
+    TurnOutcome,
+    TurnState,
+    TurnStopped,
+    merge_deltas,
+    request_digest,
+    text_of,
+)
+from parley_chat.operations.answer import Answer, AnswerWriter
+from parley_chat.ports.conversations import Conversations, NewTurn
+from parley_chat.ports.tracing import Tracing
+from parley_chat.ports.turn_log import TurnLog, TurnLogMissingError
+
+logger = logging.getLogger(__name__)
+
+INTERRUPTED = Failure(
+    10,
+    "ERROR_REASON_TURN_INTERRUPTED",
+    "The service was restarted while it answered. What had been written is kept.",
+    retryable=True,
+)
+INTERNAL = Failure(
+    13, "ERROR_REASON_INTERNAL", "Parley failed while it answered. What had been written is kept.", retryable=True
+)
+TOO_LONG = Failure(
+    4,
+    "ERROR_REASON_DEADLINE_EXCEEDED",
+    "The answer took longer than a turn may. What had been written is kept.",
+    retryable=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRequest:
+    """What a user asks to be answered. Checked at the door."""
+
+    user_id: str
+    message: str
+    session_id: str
+    client_message_id: str
+    """Empty to have one chosen."""
+    route: Route
+    model: str
+    parent_message_id: str
+
+    def digest(self) -> str:
+        """Tells a repeat of this request from another one under the same client_message_id."""
+        return request_digest((self.message, self.session_id, self.route, self.model, self.parent_message_id))
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLimits:
+    """How many turns run, and how long."""
+
+    running_per_user: int
+    running: int
+    seconds: float
+    """The longest that one turn may take."""
+    log_retention_seconds: float
+    """How long events are kept after a turn's end."""
+
+
+@dataclass(slots=True, eq=False)
+class _RunningTurn:
+    answer: Answer
+    work: asyncio.Task[None]
+    ended: asyncio.Future[TurnOutcome]
+    watchers: int = 0
+    stop_requested: bool = False
+    supervisor: asyncio.Task[None] | None = field(default=None)
+
+
+class Turns:
+    """Runs the turns of this process."""
+
+    def __init__(
+        self,
+        conversations: Conversations,
+        log: TurnLog,
+        writer: AnswerWriter,
+        tracing: Tracing,
+        limits: TurnLimits,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._conversations = conversations
+        self._log = log
+        self._writer = writer
+        self._tracing = tracing
+        self._limits = limits
+        self._now = now
+        self._running: dict[str, _RunningTurn] = {}
+        self._beginning: Counter[str] = Counter()
+        self._draining = False
+
+    @property
+    def running_count(self) -> int:
+        """How many turns run in this process."""
+        return len(self._running)
+
+    async def begin(self, request: ReplyRequest) -> Turn:
+        """Begins the turn that answers a message, or finds the one that already does.
+
+        Raises NotFoundError, ClientMessageIdReusedError, TooManyTurnsError and DrainingError, and has then changed nothing. A turn is begun whole
+        or not at all, also when the caller goes away meanwhile.
+        """
+        try:
+            self._admit(request.user_id)
+        except (DrainingError, TooManyTurnsError):
+            # A repeat of a send adds no turn, so it is never one too many.
+            turn = await self._conversations.find_turn(request.user_id, request.client_message_id)
+            if turn is None:
+                raise
+            return _same_request(turn, request)
+        self._beginning[request.user_id] += 1
+        beginning = asyncio.create_task(self._begin(request), name="begin turn")
+        beginning.add_done_callback(lambda _: self._begun(request.user_id))
+        return await asyncio.shield(beginning)
+
+    def _admit(self, user_id: str) -> None:
+        if self._draining:
+            raise DrainingError
+        mine = sum(1 for running in self._running.values() if running.answer.turn.user_id == user_id)
+        if mine + self._beginning[user_id] >= self._limits.running_per_user:
+            raise TooManyTurnsError(self._limits.running_per_user)
+        if len(self._running) + self._beginning.total() >= self._limits.running:
+            raise TooManyTurnsError(self._limits.running)
+
+    def _begun(self, user_id: str) -> None:
+        self._beginning[user_id] -= 1
+        if not self._beginning[user_id]:
+            del self._beginning[user_id]
+
+    async def _begin(self, request: ReplyRequest) -> Turn:
+        turn_id = new_turn_id()
+        trace_id = self._tracing.current_trace_id()
+        new = NewTurn(
+            turn_id=turn_id,
+            user_id=request.user_id,
+            session_id=request.session_id,
+            new_session_id=new_session_id(),
+            parent_message_id=request.parent_message_id,
+            client_message_id=request.client_message_id or turn_id,
+            request_digest=request.digest(),
+            user_message_id=new_message_id(),
+            message_id=new_message_id(),
+            text=request.message,
+            title=title_of(request.message),
+            time=self._now(),
+            trace_id=trace_id,
+        )
+        # The log is there before the turn can be found, so that nobody finds a turn without a log.
+        log = await self._log.open_writer(turn_id)
+        created = False
+        try:
+            begun = await self._conversations.begin_turn(new)
+            created = begun.created
+        finally:
+            if not created:
+                await log.close()
+                await self._log.delete(turn_id)
+        if not created:
+            return _same_request(begun.turn, request)
+        answer = Answer(
+            turn=begun.turn,
+            message=request.message,
+            wished_route=request.route,
+            model=request.model,
+            parent_message_id=begun.parent_message_id,
+            trace_id=trace_id,
+            log=log,
+        )
+        context = self._tracing.detached_context()
+        running = _RunningTurn(
+            answer=answer,
+            work=asyncio.create_task(self._writer.write(answer), name=f"answer {turn_id}", context=context),
+            ended=asyncio.get_running_loop().create_future(),
+        )
+        self._running[turn_id] = running
+        running.supervisor = asyncio.create_task(self._supervise(running), name=f"turn {turn_id}", context=context)
+        return begun.turn
+
+    async def watch(
+        self, turn: Turn, *, after_sequence: int = 0, stop_when_unwatched: bool = False
+    ) -> AsyncIterator[TurnEvent]:
+        """Replays a turn after a place and follows it to its end. Deltas that piled up are merged.
+
+        Raises TurnLogExpiredError. With `stop_when_unwatched`, the turn is stopped when this watcher goes before the end and was the last.
+        """
+        running = self._running.get(turn.turn_id)
+        try:
+            reader = await self._log.open_reader(turn.turn_id, after_sequence)
+        except TurnLogMissingError:
+            raise TurnLogExpiredError(turn.turn_id) from None
+        if running:
+            running.watchers += 1
+        try:
+            while events := await reader.next():
+                for event in merge_deltas(events):
+                    yield event
+                if events[-1].is_last:
+                    return
+            outcome = await self._outcome_after(turn, reader.end_sequence)
+            if outcome and outcome.sequence > after_sequence:
+                yield outcome
+        finally:
+            reader.close()
+            if running:
+                running.watchers -= 1
+                if stop_when_unwatched and not running.watchers and not running.ended.done():
+                    self._request_stop(running)
+
+    async def _outcome_after(self, turn: Turn, end_sequence: int) -> TurnEvent | None:
+        """Makes the last event of a turn whose log ends without one: its process died before it could be logged."""
+        events = await self._log.read(turn.turn_id)
+        if events and events[-1].is_last:
+            return None
+        message = await self._conversations.get_message(turn.message_id)
+        body = _outcome_of(message)
+        return TurnEvent(end_sequence + 1, end_sequence + 1, body) if body else None
+
+    async def find(self, user_id: str, turn_id: str) -> Turn:
+        """Gets a turn of the user, or raises NotFoundError."""
+        return await self._conversations.get_turn(user_id, turn_id)
+
+    async def answer_of(self, turn: Turn) -> Message:
+        """Waits for the whole answer. Raises TurnFailedError, TurnStoppedError."""
+        running = self._running.get(turn.turn_id)
+        outcome = (
+            await asyncio.shield(running.ended)
+            if running
+            else _outcome_of(await self._conversations.get_message(turn.message_id))
+        )
+        match outcome:
+            case TurnCompleted(message):
+                return message
+            case TurnStopped():
+                raise TurnStoppedError(turn.turn_id)
+            case TurnFailed(failure):
+                raise TurnFailedError(turn.turn_id, failure)
+            case _:
+                raise TurnFailedError(turn.turn_id, INTERRUPTED)
+
+    async def stop(self, user_id: str, turn_id: str) -> tuple[Message, bool]:
+        """Stops a turn and waits for its end; True when it was this that ended it. Raises NotFoundError."""
+        turn = await self._conversations.get_turn(user_id, turn_id)
+        running = self._running.get(turn_id)
+        if running is None:
+            return await self._conversations.get_message(turn.message_id), False
+        first = not running.stop_requested
+        self._request_stop(running)
+        outcome = await asyncio.shield(running.ended)
+        return outcome.message, first and isinstance(outcome, TurnStopped)
+
+    async def stop_session(self, user_id: str, session_id: str) -> None:
+        """Stops what runs in a session and waits for it."""
+        mine = [
+            running
+            for running in self._running.values()
+            if running.answer.turn.session_id == session_id and running.answer.turn.user_id == user_id
+        ]
+        for running in mine:
+            self._request_stop(running)
+        if mine:
+            await asyncio.wait([running.ended for running in mine])
+
+    async def forget(self, turn_ids: list[str]) -> None:
+        """Deletes the logs of turns that no longer exist."""
+        for turn_id in turn_ids:
+            await self._log.delete(turn_id)
+
+    def _request_stop(self, running: _RunningTurn) -> None:
+        running.stop_requested = True
+        running.work.cancel()
+
+    async def _supervise(self, running: _RunningTurn) -> None:
+        """Waits for the answer, whatever becomes of it, and ends the turn. Is itself never cancelled."""
+        await asyncio.wait({running.work}, timeout=self._limits.seconds)
+        timed_out = not running.work.done()
+        if timed_out:
+            running.work.cancel()
+            await asyncio.wait({running.work})
+        answer = running.answer
+        failure = TOO_LONG if timed_out else self._failure_of(running)
+        if running.stop_requested and running.work.cancelled():
+            state, message = TurnState.STOPPED, answer.as_message(MessageState.STOPPED)
+            outcome: TurnOutcome = TurnStopped(message)
+        elif failure:
+            state, message = TurnState.FAILED, answer.as_message(MessageState.FAILED, failure)
+            outcome = TurnFailed(failure, message)
+        else:
+            state, message = TurnState.COMPLETED, answer.as_message(MessageState.COMPLETED)
+            outcome = TurnCompleted(message)
+        try:
+            stored = await self._conversations.finish_turn(answer.turn.turn_id, state, message)
+            if stored:
+                await answer.log.append([outcome])
+        except Exception:
+            # The turn stays running in the database and is recovered at the next start; its readers are told now.
+            logger.exception("the outcome of a turn could not be kept", extra={"turn_id": answer.turn.turn_id})
+            outcome = TurnFailed(INTERNAL, replace(message, state=MessageState.FAILED, failure=INTERNAL))
+            await self._tell_failure(running, outcome)
+        finally:
+            self._running.pop(answer.turn.turn_id, None)
+            running.ended.set_result(outcome)
+            await answer.log.close()
+
+    async def _tell_failure(self, running: _RunningTurn, outcome: TurnFailed) -> None:
+        try:
+            await running.answer.log.append([outcome])
+        except OSError:
+            logger.exception("the log of a turn could not be written", extra={"turn_id": running.answer.turn.turn_id})
+
+    def _failure_of(self, running: _RunningTurn) -> Failure | None:
+        if running.work.cancelled():
+            return None if running.stop_requested else INTERRUPTED
+        error = running.work.exception()
+        if error is None:
+            return None
+        if isinstance(error, GenerationError):
+            return error.failure
+        logger.error("a turn failed", exc_info=error, extra={"turn_id": running.answer.turn.turn_id})
+        return INTERNAL
+
+    async def recover(self) -> int:
+        """Ends the turns that a process before this one left running, with what their logs hold. Returns how many."""
+        turns = await self._conversations.running_turns()
+        for turn in turns:
+            events = await self._log.read(turn.turn_id)
+            if events and isinstance(events[-1].body, TurnOutcome):
+                message = events[-1].body.message
+            else:
+                message = await self._interrupted_message(turn, events)
+            await self._conversations.finish_turn(turn.turn_id, TurnState(message.state.value), message)
+            logger.warning("recovered a turn", extra={"turn_id": turn.turn_id, "state": message.state.value})
+        return len(turns)
+
+    async def _interrupted_message(self, turn: Turn, events: list[TurnEvent]) -> Message:
+        text = text_of(events)
+        sources = next((event.body.citations for event in events if isinstance(event.body, SourcesFound)), ())
+        route = next((event.body.route for event in events if isinstance(event.body, RouteChosen)), None)
+        stored = await self._conversations.get_message(turn.message_id)
+        return replace(
+            stored,
+            state=MessageState.FAILED,
+            text=text,
+            citations=cited(text, sources),
+            route=route,
+            failure=INTERRUPTED,
+        )
+
+    async def expire_logs(self) -> None:
+        """Forgets the events of turns that ended long enough ago."""
+        expired = await self._log.expire(older_than_seconds=self._limits.log_retention_seconds)
+        if expired:
+            logger.debug("expired turn logs", extra={"count": len(expired)})
+
+    async def drain(self, seconds: float) -> None:
+        """Begins no more turns, gives the running ones some time to end, and then interrupts them."""
+        self._draining = True
+        supervisors = [running.supervisor for running in self._running.values() if running.supervisor]
+        if supervisors:
+            await asyncio.wait(supervisors, timeout=seconds)
+        for running in list(self._running.values()):
+            running.work.cancel()
+        if supervisors:
+            await asyncio.wait(supervisors)
+
+
+def _same_request(turn: Turn, request: ReplyRequest) -> Turn:
+    if turn.request_digest != request.digest():
+        raise ClientMessageIdReusedError(turn.turn_id)
+    return turn
+
+
+def _outcome_of(message: Message) -> TurnOutcome | None:
+    match message.state:
+        case MessageState.COMPLETED:
+            return TurnCompleted(message)
+        case MessageState.STOPPED:
+            return TurnStopped(message)
+        case MessageState.FAILED:
+            return TurnFailed(message.failure or INTERNAL, message)
+        case MessageState.STREAMING:
+            return None

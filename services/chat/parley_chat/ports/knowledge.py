@@ -1,0 +1,15 @@
+"""Where passages come from."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from parley_chat.domain.conversation import Citation
+
+
+class Knowledge(Protocol):
+    """Searches what a user may read."""
+
+    async def search(self, user_id: str, query: str, limit: int) -> tuple[Citation, ...]:
+        """Finds passages, best first, numbered from 1. Raises KnowledgeUnavailableError."""
+        ...

@@ -1,0 +1,81 @@
+"""Who writes answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from parley_chat.domain.conversation import Citation
+from parley_chat.domain.prompt import PromptLine
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """What a model is asked."""
+
+    user_id: str
+    instructions: str
+    lines: tuple[PromptLine, ...]
+    """Oldest first; the last is the user's."""
+    passages: tuple[Citation, ...]
+    model: str
+    """The name or alias; empty for the default."""
+
+
+class GenerationEnd(StrEnum):
+    """Why a generation ended by itself."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationStarted:
+    """A model has taken the request."""
+
+    model: str
+    offline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedText:
+    """Text of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedReasoning:
+    """Text of the reasoning."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokensUsed:
+    """Tokens so far; replaces the figure before."""
+
+    input_tokens: int
+    output_tokens: int
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationFinished:
+    """The model is done."""
+
+    end: GenerationEnd
+
+
+GenerationEvent = GenerationStarted | GeneratedText | GeneratedReasoning | TokensUsed | GenerationFinished
+
+
+class LanguageModel(Protocol):
+    """Generates text."""
+
+    def generate(self, request: GenerationRequest) -> AsyncIterator[GenerationEvent]:
+        """Streams an answer; closing the iterator closes the provider's connection. Raises GenerationError when it fails or breaks off."""
+        ...

@@ -1,0 +1,215 @@
+"""ChatService: unpacks, checks, calls, packs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+import grpc
+from parley.chat.v1 import chat_service_pb2, chat_service_pb2_grpc
+from parley_shared.paging import encode_page_token
+from parley_shared.tokens import current_principal
+
+from parley_chat.domain.conversation import Route
+from parley_chat.domain.errors import TurnFailedError
+from parley_chat.domain.turn import Notice, RouteChosen, Turn, TurnEvent, TurnFailed
+from parley_chat.operations.sessions import Sessions
+from parley_chat.operations.turns import ReplyRequest, Turns
+from parley_chat.ports.conversations import PageCursor
+from parley_chat.servicers import validation
+from parley_chat.servicers.messages import (
+    ROUTES,
+    pack_citation,
+    pack_event,
+    pack_message,
+    pack_notice,
+    pack_session,
+    pack_usage,
+    wished_route,
+)
+
+_SESSIONS = "sessions"
+_SESSION_MATCHES = "session matches"
+_MESSAGES = "messages"
+
+Context = grpc.aio.ServicerContext[object, object]
+
+
+class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
+    """Serves sessions, messages and turns to their user."""
+
+    def __init__(self, sessions: Sessions, turns: Turns) -> None:
+        self._sessions = sessions
+        self._turns = turns
+
+    async def CreateSession(
+        self, request: chat_service_pb2.CreateSessionRequest, context: Context
+    ) -> chat_service_pb2.CreateSessionResponse:
+        """Makes an empty session."""
+        validation.check_create_session(request)
+        session = await self._sessions.create(current_principal().user_id, request.title.strip())
+        return chat_service_pb2.CreateSessionResponse(session=pack_session(session))
+
+    async def ListSessions(
+        self, request: chat_service_pb2.ListSessionsRequest, context: Context
+    ) -> chat_service_pb2.ListSessionsResponse:
+        """Lists a page of sessions."""
+        after = _time_cursor(validation.check_list_sessions(request, _SESSIONS))
+        page, following = await self._sessions.list_page(current_principal().user_id, request.page_size or 50, after)
+        return chat_service_pb2.ListSessionsResponse(
+            sessions=[pack_session(session) for session in page], next_page_token=_time_token(_SESSIONS, following)
+        )
+
+    async def SearchSessions(
+        self, request: chat_service_pb2.SearchSessionsRequest, context: Context
+    ) -> chat_service_pb2.SearchSessionsResponse:
+        """Finds a page of sessions by words."""
+        after = _time_cursor(validation.check_search_sessions(request, _SESSION_MATCHES))
+        page, following = await self._sessions.search_page(
+            current_principal().user_id, request.query, request.page_size or 20, after
+        )
+        return chat_service_pb2.SearchSessionsResponse(
+            matches=[
+                chat_service_pb2.SessionMatch(
+                    session=pack_session(match.session), snippet=match.snippet, message_id=match.message_id
+                )
+                for match in page
+            ],
+            next_page_token=_time_token(_SESSION_MATCHES, following),
+        )
+
+    async def GetSession(
+        self, request: chat_service_pb2.GetSessionRequest, context: Context
+    ) -> chat_service_pb2.GetSessionResponse:
+        """Gets a session."""
+        validation.check_session_id(request.session_id)
+        session = await self._sessions.get(current_principal().user_id, request.session_id)
+        return chat_service_pb2.GetSessionResponse(session=pack_session(session))
+
+    async def UpdateSession(
+        self, request: chat_service_pb2.UpdateSessionRequest, context: Context
+    ) -> chat_service_pb2.UpdateSessionResponse:
+        """Renames a session."""
+        validation.check_update_session(request)
+        session = await self._sessions.rename(current_principal().user_id, request.session_id, request.title.strip())
+        return chat_service_pb2.UpdateSessionResponse(session=pack_session(session))
+
+    async def DeleteSession(
+        self, request: chat_service_pb2.DeleteSessionRequest, context: Context
+    ) -> chat_service_pb2.DeleteSessionResponse:
+        """Deletes a session."""
+        validation.check_session_id(request.session_id)
+        await self._sessions.delete(current_principal().user_id, request.session_id)
+        return chat_service_pb2.DeleteSessionResponse()
+
+    async def ListMessages(
+        self, request: chat_service_pb2.ListMessagesRequest, context: Context
+    ) -> chat_service_pb2.ListMessagesResponse:
+        """Lists a page of messages."""
+        list_name = f"{_MESSAGES} {request.session_id}"
+        before = validation.check_list_messages(request, list_name)
+        page, following = await self._sessions.messages_page(
+            current_principal().user_id, request.session_id, request.page_size or 100, before
+        )
+        return chat_service_pb2.ListMessagesResponse(
+            messages=[pack_message(message) for message in page],
+            next_page_token="" if following is None else encode_page_token(list_name, [following]),
+        )
+
+    async def SendMessage(
+        self, request: chat_service_pb2.SendMessageRequest, context: Context
+    ) -> chat_service_pb2.SendMessageResponse:
+        """Answers whole."""
+        validation.check_reply(request)
+        turn = await self._turns.begin(_reply_request(request))
+        notices: list[Notice] = []
+        route_reason = ""
+        async with aclosing(self._turns.watch(turn)) as events:
+            async for event in events:
+                match event.body:
+                    case RouteChosen():
+                        route_reason = event.body.reason
+                    case Notice():
+                        notices.append(event.body)
+        message = await self._turns.answer_of(turn)
+        return chat_service_pb2.SendMessageResponse(
+            session_id=turn.session_id,
+            turn_id=turn.turn_id,
+            message_id=message.message_id,
+            text=message.text,
+            citations=[pack_citation(citation) for citation in message.citations],
+            usage=pack_usage(message.usage) if message.usage else None,
+            route=ROUTES[message.route],
+            route_reason=route_reason,
+            model=message.model,
+            notices=[pack_notice(notice) for notice in notices],
+            trace_id=message.trace_id,
+            client_message_id=turn.client_message_id,
+        )
+
+    async def StreamReply(
+        self, request: chat_service_pb2.StreamReplyRequest, context: Context
+    ) -> AsyncIterator[chat_service_pb2.StreamReplyResponse]:
+        """Answers event by event."""
+        validation.check_reply(request)
+        turn = await self._turns.begin(_reply_request(request))
+        detach = request.detach if request.HasField("detach") else True
+        async with aclosing(self._turns.watch(turn, stop_when_unwatched=not detach)) as events:
+            async for event in events:
+                yield chat_service_pb2.StreamReplyResponse(event=pack_event(turn.turn_id, event))
+                _raise_failure(turn, event)
+
+    async def ResumeReply(
+        self, request: chat_service_pb2.ResumeReplyRequest, context: Context
+    ) -> AsyncIterator[chat_service_pb2.ResumeReplyResponse]:
+        """Replays a turn after a cursor and follows it."""
+        validation.check_resume_reply(request)
+        turn = await self._turns.find(current_principal().user_id, request.turn_id)
+        async with aclosing(self._turns.watch(turn, after_sequence=request.after_sequence)) as events:
+            async for event in events:
+                yield chat_service_pb2.ResumeReplyResponse(event=pack_event(turn.turn_id, event))
+                _raise_failure(turn, event)
+
+    async def StopReply(
+        self, request: chat_service_pb2.StopReplyRequest, context: Context
+    ) -> chat_service_pb2.StopReplyResponse:
+        """Stops a turn."""
+        validation.check_turn_id(request.turn_id)
+        message, stopped = await self._turns.stop(current_principal().user_id, request.turn_id)
+        return chat_service_pb2.StopReplyResponse(message=pack_message(message), stopped=stopped)
+
+
+def _reply_request(request: chat_service_pb2.SendMessageRequest | chat_service_pb2.StreamReplyRequest) -> ReplyRequest:
+    return ReplyRequest(
+        user_id=current_principal().user_id,
+        message=request.message,
+        session_id=request.session_id,
+        client_message_id=request.client_message_id,
+        route=Route(wished_route(request.route)),
+        model=request.model,
+        parent_message_id=request.parent_message_id,
+    )
+
+
+def _raise_failure(turn: Turn, event: TurnEvent) -> None:
+    """Ends the stream of a failed turn with the status of the failure, for clients that look at the status only."""
+    if isinstance(event.body, TurnFailed):
+        raise TurnFailedError(turn.turn_id, event.body.failure)
+
+
+def _time_cursor(cursor: list[str | int] | None) -> PageCursor | None:
+    if cursor is None:
+        return None
+    microseconds, identifier = cursor
+    return PageCursor(
+        datetime.fromtimestamp(int(microseconds) // 1_000_000, UTC).replace(microsecond=int(microseconds) % 1_000_000),
+        str(identifier),
+    )
+
+
+def _time_token(list_name: str, cursor: PageCursor | None) -> str:
+    if cursor is None:
+        return ""
+    microseconds = int(cursor.time.timestamp()) * 1_000_000 + cursor.time.microsecond
+    return encode_page_token(list_name, [microseconds, cursor.identifier])

@@ -1,0 +1,126 @@
+"""IdentityService: requests in, use cases of `operations.identity` called, responses out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from parley.identity.v1 import identity_service_pb2 as pb
+from parley.identity.v1 import identity_service_pb2_grpc, user_pb2
+from parley_shared.tokens import current_principal
+
+from parley_chat.domain.accounts import User
+from parley_chat.domain.tokens import PersonalToken, PublicKey, TokenPair
+from parley_chat.operations.identity import Identity
+from parley_chat.servicers import validation
+
+
+class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
+    """Serves `parley.identity.v1.IdentityService`."""
+
+    def __init__(self, identity: Identity, public_keys: tuple[PublicKey, ...]) -> None:
+        self._identity = identity
+        self._key_set = pb.GetJsonWebKeySetResponse(
+            keys=[user_pb2.JsonWebKey(**key.as_json_web_key()) for key in public_keys]
+        )
+
+    async def SignUp(self, request: pb.SignUpRequest, context: Any) -> pb.SignUpResponse:
+        validation.check_sign_up(request)
+        user, tokens = await self._identity.sign_up(
+            email=request.email, password=request.password, display_name=request.display_name
+        )
+        return pb.SignUpResponse(user=_user(user), tokens=_token_pair(tokens))
+
+    async def SignIn(self, request: pb.SignInRequest, context: Any) -> pb.SignInResponse:
+        validation.check_sign_in(request)
+        user, tokens = await self._identity.sign_in(email=request.email, password=request.password)
+        return pb.SignInResponse(user=_user(user), tokens=_token_pair(tokens))
+
+    async def RefreshTokens(self, request: pb.RefreshTokensRequest, context: Any) -> pb.RefreshTokensResponse:
+        validation.check_refresh_token(request.refresh_token)
+        tokens = await self._identity.refresh(refresh_token=request.refresh_token)
+        return pb.RefreshTokensResponse(tokens=_token_pair(tokens))
+
+    async def SignOut(self, request: pb.SignOutRequest, context: Any) -> pb.SignOutResponse:
+        validation.check_refresh_token(request.refresh_token)
+        await self._identity.sign_out(refresh_token=request.refresh_token)
+        return pb.SignOutResponse()
+
+    async def GetCurrentUser(self, request: pb.GetCurrentUserRequest, context: Any) -> pb.GetCurrentUserResponse:
+        principal = current_principal()
+        user = await self._identity.current_user(principal.user_id)
+        return pb.GetCurrentUserResponse(user=_user(user), scopes=sorted(principal.scopes))
+
+    async def CreateAccessToken(
+        self, request: pb.CreateAccessTokenRequest, context: Any
+    ) -> pb.CreateAccessTokenResponse:
+        time_to_live = validation.check_create_access_token(request)
+        principal = current_principal()
+        record, token = await self._identity.create_personal_token(
+            principal.user_id,
+            name=request.name,
+            scopes=request.scopes,
+            held_scopes=principal.scopes,
+            time_to_live=time_to_live,
+        )
+        return pb.CreateAccessTokenResponse(access_token=_access_token(record), token=token)
+
+    async def ListAccessTokens(
+        self, request: pb.ListAccessTokensRequest, context: Any
+    ) -> pb.ListAccessTokensResponse:
+        size, after = validation.check_list_access_tokens(request)
+        # One more than the page holds tells whether there is a next one.
+        tokens = await self._identity.list_personal_tokens(current_principal().user_id, limit=size + 1, after=after)
+        page = tokens[:size]
+        return pb.ListAccessTokensResponse(
+            access_tokens=[_access_token(token) for token in page],
+            next_page_token=validation.next_access_tokens_page(page[-1]) if len(tokens) > size else "",
+        )
+
+    async def RevokeAccessToken(
+        self, request: pb.RevokeAccessTokenRequest, context: Any
+    ) -> pb.RevokeAccessTokenResponse:
+        validation.check_revoke_access_token(request)
+        token = await self._identity.revoke_personal_token(current_principal().user_id, request.access_token_id)
+        return pb.RevokeAccessTokenResponse(access_token=_access_token(token))
+
+    async def GetJsonWebKeySet(
+        self, request: pb.GetJsonWebKeySetRequest, context: Any
+    ) -> pb.GetJsonWebKeySetResponse:
+        return self._key_set
+
+
+def _user(user: User) -> user_pb2.User:
+    return user_pb2.User(
+        user_id=user.user_id,
+        email=user.email,
+        display_name=user.display_name,
+        create_time=_timestamp(user.create_time),
+    )
+
+
+def _token_pair(tokens: TokenPair) -> user_pb2.TokenPair:
+    return user_pb2.TokenPair(
+        access_token=tokens.access_token,
+        access_token_expire_time=_timestamp(tokens.access_token_expire_time),
+        refresh_token=tokens.refresh_token,
+        refresh_token_expire_time=_timestamp(tokens.refresh_token_expire_time),
+    )
+
+
+def _access_token(token: PersonalToken) -> user_pb2.AccessToken:
+    return user_pb2.AccessToken(
+        access_token_id=token.access_token_id,
+        name=token.name,
+        scopes=token.scopes,
+        create_time=_timestamp(token.create_time),
+        expire_time=_timestamp(token.expire_time),
+        revoke_time=None if token.revoke_time is None else _timestamp(token.revoke_time),
+    )
+
+
+def _timestamp(time: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(time)
+    return timestamp

@@ -1,0 +1,157 @@
+"""Packs what chat's domain says into the contract's messages, and unpacks what requests say. No checks: those are validation.py's."""
+
+from __future__ import annotations
+
+from parley.chat.v1 import message_pb2, session_pb2, turn_event_pb2
+
+from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Role, Route, Session, Usage
+from parley_chat.domain.turn import (
+    Notice,
+    NoticeKind,
+    ReasoningDelta,
+    RouteChosen,
+    SourcesFound,
+    TextDelta,
+    TurnCompleted,
+    TurnEvent,
+    TurnFailed,
+    TurnStarted,
+    TurnStopped,
+)
+
+_ROLES = {Role.USER: message_pb2.ROLE_USER, Role.ASSISTANT: message_pb2.ROLE_ASSISTANT}
+_STATES = {
+    MessageState.STREAMING: message_pb2.MESSAGE_STATE_STREAMING,
+    MessageState.COMPLETED: message_pb2.MESSAGE_STATE_COMPLETED,
+    MessageState.STOPPED: message_pb2.MESSAGE_STATE_STOPPED,
+    MessageState.FAILED: message_pb2.MESSAGE_STATE_FAILED,
+}
+ROUTES = {
+    None: message_pb2.ROUTE_UNSPECIFIED,
+    Route.AUTOMATIC: message_pb2.ROUTE_AUTOMATIC,
+    Route.STANDARD: message_pb2.ROUTE_STANDARD,
+    Route.ENHANCED: message_pb2.ROUTE_ENHANCED,
+}
+_WISHED_ROUTES = {
+    message_pb2.ROUTE_UNSPECIFIED: Route.AUTOMATIC,
+    message_pb2.ROUTE_AUTOMATIC: Route.AUTOMATIC,
+    message_pb2.ROUTE_STANDARD: Route.STANDARD,
+    message_pb2.ROUTE_ENHANCED: Route.ENHANCED,
+}
+_NOTICES = {
+    NoticeKind.WITHOUT_CONTEXT: turn_event_pb2.NOTICE_KIND_WITHOUT_CONTEXT,
+    NoticeKind.OFFLINE_MODEL: turn_event_pb2.NOTICE_KIND_OFFLINE_MODEL,
+    NoticeKind.LENGTH_LIMIT: turn_event_pb2.NOTICE_KIND_LENGTH_LIMIT,
+    NoticeKind.CONTENT_FILTER: turn_event_pb2.NOTICE_KIND_CONTENT_FILTER,
+    NoticeKind.HISTORY_TRIMMED: turn_event_pb2.NOTICE_KIND_HISTORY_TRIMMED,
+}
+
+
+def wished_route(value: message_pb2.Route.ValueType) -> Route:
+    """Unpacks the route of a request that was checked."""
+    return _WISHED_ROUTES[value]
+
+
+def pack_session(session: Session) -> session_pb2.Session:
+    """Packs a session."""
+    packed = session_pb2.Session(
+        session_id=session.session_id,
+        title=session.title,
+        tip_message_id=session.tip_message_id,
+        running_turn_id=session.running_turn_id,
+    )
+    packed.create_time.FromDatetime(session.create_time)
+    packed.update_time.FromDatetime(session.update_time)
+    return packed
+
+
+def pack_citation(citation: Citation) -> message_pb2.Citation:
+    """Packs a citation."""
+    return message_pb2.Citation(
+        number=citation.number,
+        chunk_id=citation.chunk_id,
+        document_id=citation.document_id,
+        document_title=citation.document_title,
+        heading=citation.heading,
+        text=citation.text,
+        start_offset=citation.start_offset,
+        end_offset=citation.end_offset,
+        content_sha256=citation.content_sha256,
+    )
+
+
+def pack_usage(usage: Usage) -> message_pb2.Usage:
+    """Packs what an answer took."""
+    return message_pb2.Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        estimated=usage.estimated,
+        time_to_first_token_ms=usage.time_to_first_token_ms,
+        duration_ms=usage.duration_ms,
+    )
+
+
+def pack_failure(failure: Failure) -> message_pb2.Failure:
+    """Packs why an answer failed."""
+    return message_pb2.Failure(
+        code=failure.code, reason=failure.reason, message=failure.message, retryable=failure.retryable
+    )
+
+
+def pack_notice(notice: Notice) -> turn_event_pb2.Notice:
+    """Packs a notice."""
+    return turn_event_pb2.Notice(kind=_NOTICES[notice.kind], message=notice.message)
+
+
+def pack_message(message: Message) -> message_pb2.Message:
+    """Packs a message."""
+    packed = message_pb2.Message(
+        message_id=message.message_id,
+        session_id=message.session_id,
+        parent_message_id=message.parent_message_id,
+        role=_ROLES[message.role],
+        text=message.text,
+        state=_STATES[message.state],
+        turn_id=message.turn_id,
+        citations=[pack_citation(citation) for citation in message.citations],
+        usage=pack_usage(message.usage) if message.usage else None,
+        route=ROUTES[message.route],
+        model=message.model,
+        failure=pack_failure(message.failure) if message.failure else None,
+        client_message_id=message.client_message_id,
+        trace_id=message.trace_id,
+    )
+    packed.create_time.FromDatetime(message.create_time)
+    return packed
+
+
+def pack_event(turn_id: str, event: TurnEvent) -> turn_event_pb2.TurnEvent:
+    """Packs an event of a turn."""
+    packed = turn_event_pb2.TurnEvent(turn_id=turn_id, sequence=event.sequence, first_sequence=event.first_sequence)
+    match event.body:
+        case TextDelta(text):
+            packed.delta.text = text
+        case ReasoningDelta(text):
+            packed.reasoning_delta.text = text
+        case TurnStarted() as started:
+            packed.started.session_id = started.session_id
+            packed.started.user_message_id = started.user_message_id
+            packed.started.message_id = started.message_id
+            packed.started.client_message_id = started.client_message_id
+            packed.started.trace_id = started.trace_id
+        case RouteChosen(route, reason, model):
+            packed.route_chosen.route = ROUTES[route]
+            packed.route_chosen.reason = reason
+            packed.route_chosen.model = model
+        case SourcesFound(citations):
+            packed.sources_found.citations.extend(pack_citation(citation) for citation in citations)
+        case Notice() as notice:
+            packed.notice.CopyFrom(pack_notice(notice))
+        case TurnCompleted(message):
+            packed.completed.message.CopyFrom(pack_message(message))
+        case TurnFailed(failure, message):
+            packed.failed.failure.CopyFrom(pack_failure(failure))
+            packed.failed.message.CopyFrom(pack_message(message))
+        case TurnStopped(message):
+            packed.stopped.message.CopyFrom(pack_message(message))
+    return packed

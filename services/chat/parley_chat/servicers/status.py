@@ -1,0 +1,104 @@
+"""What chat's own errors become on the wire: code, reason and words for people, each written once, here.
+
+Not the errors of a request's form (`validation.py`), and not what nobody expected: an error without a row here ends as
+INTERNAL, its cause in the log only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from grpc import StatusCode
+from parley_shared.status import StatusError, not_found
+
+from parley_chat.domain import accounts, tokens
+
+
+def to_status_error(error: Exception) -> StatusError | None:
+    """The status of one of chat's own errors; None for any other."""
+    row = _ROWS.get(type(error))
+    return None if row is None else row(error)
+
+
+def _email_taken(_: accounts.EmailTakenError) -> StatusError:
+    return StatusError(
+        StatusCode.ALREADY_EXISTS,
+        "ERROR_REASON_EMAIL_TAKEN",
+        "An account with this e-mail address exists. Sign in instead.",
+        metadata={"field": "email"},
+    )
+
+
+def _credentials_wrong(_: accounts.CredentialsWrongError) -> StatusError:
+    return StatusError(
+        StatusCode.UNAUTHENTICATED, "ERROR_REASON_CREDENTIALS_WRONG", "The e-mail address or the password is wrong."
+    )
+
+
+def _sign_up_closed(_: accounts.SignUpClosedError) -> StatusError:
+    return StatusError(
+        StatusCode.PERMISSION_DENIED,
+        "ERROR_REASON_SCOPE_MISSING",
+        "Nobody can sign up here. Ask the operator for an account.",
+        metadata={"scope": "identity:sign-up"},
+    )
+
+
+def _user_unknown(_: accounts.UserUnknownError) -> StatusError:
+    return StatusError(
+        StatusCode.UNAUTHENTICATED, "ERROR_REASON_TOKEN_INVALID", "The token is not valid. Sign in again."
+    )
+
+
+def _refresh_token_refused(_: tokens.RefreshTokenRefusedError) -> StatusError:
+    # TOKEN_EXPIRED would tell a client to refresh, and there is nothing left to refresh with.
+    return StatusError(
+        StatusCode.UNAUTHENTICATED, "ERROR_REASON_TOKEN_INVALID", "The sign-in has ended. Sign in again."
+    )
+
+
+def _scope_unknown(error: tokens.ScopeUnknownError) -> StatusError:
+    known = ", ".join(sorted(tokens.USER_SCOPES))
+    return StatusError(
+        StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_INVALID_FIELD",
+        "The request asks for scopes that no token of a user can have.",
+        metadata={"field": f"scopes[{error.positions[0]}]"},
+        violations=[(f"scopes[{position}]", f"must be one of {known}") for position in error.positions],
+    )
+
+
+def _scope_exceeded(error: tokens.ScopeExceededError) -> StatusError:
+    return StatusError(
+        StatusCode.PERMISSION_DENIED,
+        "ERROR_REASON_SCOPE_MISSING",
+        f"A token cannot make one that may do more than itself: it lacks the scope {error.scope}.",
+        metadata={"scope": error.scope},
+    )
+
+
+def _personal_token_not_found(_: tokens.PersonalTokenNotFoundError) -> StatusError:
+    return not_found("access_token")
+
+
+def _too_many_personal_tokens(error: tokens.TooManyPersonalTokensError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_LIMIT_EXCEEDED",
+        f"There are {error.limit} personal access tokens already. Revoke some first.",
+        metadata={"limit": str(error.limit)},
+    )
+
+
+_ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
+    accounts.EmailTakenError: _email_taken,
+    accounts.CredentialsWrongError: _credentials_wrong,
+    accounts.SignUpClosedError: _sign_up_closed,
+    accounts.UserUnknownError: _user_unknown,
+    tokens.RefreshTokenRefusedError: _refresh_token_refused,
+    tokens.ScopeUnknownError: _scope_unknown,
+    tokens.ScopeExceededError: _scope_exceeded,
+    tokens.PersonalTokenNotFoundError: _personal_token_not_found,
+    tokens.TooManyPersonalTokensError: _too_many_personal_tokens,
+}

@@ -1,0 +1,54 @@
+"""SystemService: packs what the operations say."""
+
+from __future__ import annotations
+
+import grpc
+from parley.system.v1 import system_service_pb2, system_service_pb2_grpc
+
+from parley_chat.operations.system_status import SystemStatus
+from parley_chat.ports.service_health import ServiceReport, ServiceState
+
+_STATES = {
+    ServiceState.UNKNOWN: system_service_pb2.SERVING_STATE_UNSPECIFIED,
+    ServiceState.SERVING: system_service_pb2.SERVING_STATE_SERVING,
+    ServiceState.NOT_SERVING: system_service_pb2.SERVING_STATE_NOT_SERVING,
+    ServiceState.UNREACHABLE: system_service_pb2.SERVING_STATE_UNREACHABLE,
+}
+
+Context = grpc.aio.ServicerContext[object, object]
+
+
+class SystemServicer(system_service_pb2_grpc.SystemServiceServicer):
+    """Serves the state of Parley."""
+
+    def __init__(self, status: SystemStatus) -> None:
+        self._status = status
+
+    async def GetHealth(
+        self, request: system_service_pb2.GetHealthRequest, context: Context
+    ) -> system_service_pb2.GetHealthResponse:
+        """Tells in one word."""
+        return system_service_pb2.GetHealthResponse(state=_STATES[self._status.state()])
+
+    async def GetStatus(
+        self, request: system_service_pb2.GetStatusRequest, context: Context
+    ) -> system_service_pb2.GetStatusResponse:
+        """Tells service by service."""
+        report = await self._status.report()
+        model = report.default_model
+        return system_service_pb2.GetStatusResponse(
+            state=_STATES[report.state],
+            services=[_pack(service) for service in report.services],
+            default_model=model.name if model else "",
+            offline=bool(model and model.offline),
+            running_turns=report.running_turns,
+        )
+
+
+def _pack(report: ServiceReport) -> system_service_pb2.ServiceStatus:
+    packed = system_service_pb2.ServiceStatus(
+        service=report.service, state=_STATES[report.state], version=report.version
+    )
+    if report.since:
+        packed.state_change_time.FromDatetime(report.since)
+    return packed
