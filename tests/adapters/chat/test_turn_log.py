@@ -269,17 +269,16 @@ asyncio.run(main())
 
 
 async def test_every_event_that_was_kept_survives_kill_9(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER_THAT_IS_KILLED, str(tmp_path), TURN], stdout=subprocess.PIPE, text=True
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WRITER_THAT_IS_KILLED, str(tmp_path), TURN, stdout=subprocess.PIPE
     )
     assert process.stdout is not None
     told = 0
-    for line in process.stdout:
+    async for line in process.stdout:
         told = int(line)
         if told == 500:
             process.kill()
-    process.wait()
-    process.stdout.close()
+    await process.wait()
     events = await FileTurnLog(tmp_path).read(TURN)
     assert len(events) >= told >= 500
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))

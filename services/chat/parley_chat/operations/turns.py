@@ -141,8 +141,8 @@ class Turns:
     async def begin(self, request: ReplyRequest) -> Turn:
         """Begins the turn that answers a message, or finds the one that already does.
 
-        Raises NotFoundError, ClientMessageIdReusedError, TooManyTurnsError and DrainingError, and has then changed nothing. A turn is begun whole
-        or not at all, also when the caller goes away meanwhile.
+        Raises NotFoundError, ClientMessageIdReusedError, TooManyTurnsError and DrainingError, and has then changed
+        nothing. A turn is begun whole or not at all, also when the caller goes away meanwhile.
         """
         try:
             self._admit(request.user_id)

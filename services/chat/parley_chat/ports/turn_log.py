@@ -23,8 +23,8 @@ class TurnLogReader(Protocol):
     async def next(self) -> list[TurnEvent]:
         """Waits until there is something after the place, and returns it, at least one event, in order.
 
-        Returns an empty list when the log was closed and nothing more will come. What piled up while the reader was away comes at once, bounded;
-        it is not merged.
+        Returns an empty list when the log was closed and nothing more will come. What piled up while the reader was
+        away comes at once, within a bound, and is not merged.
         """
         ...
 
