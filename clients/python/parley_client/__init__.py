@@ -1,1 +1,95 @@
-"""A typed client for Parley: streams that resume, retries, errors with reasons."""
+"""A typed client for Parley: streams that resume, retries, errors with reasons.
+
+`Parley.connect` is where it begins. Answers are the contract's own generated messages; events of a turn are small values that `match`
+takes apart; errors are one class for each gRPC status (the table is in `parley_client.errors`).
+"""
+
+from __future__ import annotations
+
+from parley_client.backoff import Backoff
+from parley_client.client import Parley, new_client_message_id
+from parley_client.errors import (
+    AbortedError,
+    AlreadyExistsError,
+    CallCancelledError,
+    ClientClosedError,
+    DataLossError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    FieldViolation,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    OutOfRangeError,
+    ParleyError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    StreamGapError,
+    TurnFailedError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+    UnknownError,
+)
+from parley_client.events import (
+    NoticeGiven,
+    ReasoningDelta,
+    RouteChosen,
+    RouteName,
+    SourcesFound,
+    TextDelta,
+    TurnCompleted,
+    TurnEvent,
+    TurnFailed,
+    TurnStarted,
+    TurnStopped,
+    route_name,
+)
+from parley_client.tokens import FixedToken, PasswordTokens, TokenProvider
+from parley_client.turn import Turn
+from parley_client.version import VERSION
+
+__version__ = VERSION
+
+__all__ = [
+    "AbortedError",
+    "AlreadyExistsError",
+    "Backoff",
+    "CallCancelledError",
+    "ClientClosedError",
+    "DataLossError",
+    "DeadlineExceededError",
+    "FailedPreconditionError",
+    "FieldViolation",
+    "FixedToken",
+    "InternalError",
+    "InvalidArgumentError",
+    "NotFoundError",
+    "NoticeGiven",
+    "OutOfRangeError",
+    "Parley",
+    "ParleyError",
+    "PasswordTokens",
+    "PermissionDeniedError",
+    "ReasoningDelta",
+    "ResourceExhaustedError",
+    "RouteChosen",
+    "RouteName",
+    "SourcesFound",
+    "StreamGapError",
+    "TextDelta",
+    "TokenProvider",
+    "Turn",
+    "TurnCompleted",
+    "TurnEvent",
+    "TurnFailed",
+    "TurnFailedError",
+    "TurnStarted",
+    "TurnStopped",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
+    "UnknownError",
+    "new_client_message_id",
+    "route_name",
+]

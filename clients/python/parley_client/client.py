@@ -1,0 +1,169 @@
+"""The client: one object that stands for one Parley."""
+
+from __future__ import annotations
+
+import uuid
+from types import TracebackType
+from typing import Self
+
+import grpc
+from parley.chat.v1 import chat_service_pb2 as pb
+
+from parley_client.address import parse_address
+from parley_client.backoff import STREAMS, UNARY_CALLS, Backoff
+from parley_client.chat import SEND_MESSAGE, Messages, Sessions
+from parley_client.connection import Connection
+from parley_client.documents import Documents, Search
+from parley_client.events import RouteName, route_number
+from parley_client.identity import Identity
+from parley_client.system import System
+from parley_client.tokens import FixedToken, TokenProvider
+from parley_client.turn import Turn
+
+# As long as a long answer takes to write.
+_WHOLE_ANSWER_SECONDS = 600.0
+
+
+class Parley:
+    """A connection to Parley, for any number of tasks of one event loop.
+
+        async with Parley.connect("http://127.0.0.1:8080", token=token) as client:
+            async for event in client.stream_reply("How do I add a provider?"):
+                if isinstance(event, TextDelta):
+                    print(event.text, end="", flush=True)
+
+    Make it inside a running event loop, and one for the life of a process rather than one a call: it keeps a connection open.
+    """
+
+    def __init__(self, connection: Connection, stream_backoff: Backoff) -> None:
+        """Made by `connect`."""
+        self._connection = connection
+        self._stream_backoff = stream_backoff
+        self.identity: Identity = connection.identity
+        """Accounts and tokens."""
+        self.sessions = Sessions(connection)
+        """The user's conversations."""
+        self.messages = Messages(connection)
+        """What was said in them."""
+        self.documents = Documents(connection)
+        """The user's texts that can be searched and cited."""
+        self.search = Search(connection)
+        """Finds passages in them."""
+        self.system = System(connection)
+        """The state of Parley as a whole."""
+
+    @classmethod
+    def connect(
+        cls,
+        address: str,
+        *,
+        token: str | None = None,
+        token_provider: TokenProvider | None = None,
+        tls: bool | grpc.ChannelCredentials | None = None,
+        timeout_seconds: float = 30.0,
+        backoff: Backoff = UNARY_CALLS,
+        stream_backoff: Backoff = STREAMS,
+    ) -> Self:
+        """A client of the Parley at an address. Nothing is sent before the first call; `async with` closes it, or `await client.close()`.
+
+        address: `host:port`, `http://host:port`, `https://host`, or a name of gRPC's (`dns:///…`, `unix:…`). ValueError for another.
+        token: a bearer token, for example a personal access token. Or
+        token_provider: what gives one for each call, for example `PasswordTokens`. Without either, only calls that need no token work.
+        tls: True for the certificates that the machine trusts, credentials for others, False for none. By default what the address
+            says, and no TLS when it does not. Without TLS the token is readable on the way: keep to your own machine or network.
+        timeout_seconds: how long a unary call may take, attempts and pauses included.
+        backoff: how unary calls are tried again, where the contract allows it.
+        stream_backoff: how a cut stream of events is resumed.
+        """
+        if token is not None and token_provider is not None:
+            raise ValueError("give a token or a token_provider, not both")
+        if token is not None:
+            token_provider = FixedToken(token)
+        where = parse_address(address)
+        credentials: grpc.ChannelCredentials | None = None
+        if isinstance(tls, grpc.ChannelCredentials):
+            credentials = tls
+        elif tls or (tls is None and where.secure):
+            credentials = grpc.ssl_channel_credentials()
+        connection = Connection(where, credentials, token_provider, backoff=backoff, timeout_seconds=timeout_seconds)
+        return cls(connection, stream_backoff)
+
+    async def close(self) -> None:
+        """Ends what runs and closes the connection. Turns go on in Parley."""
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def stream_reply(
+        self,
+        message: str,
+        *,
+        session_id: str = "",
+        client_message_id: str = "",
+        route: RouteName | None = None,
+        model: str = "",
+        parent_message_id: str = "",
+        detach: bool | None = None,
+    ) -> Turn:
+        """Sends a message and streams the events of the turn that answers it. Nothing is sent before the Turn is read.
+
+        session_id: the session; a new one by default (`turn.session_id` names it).
+        client_message_id: one's own name for the message, 1 to 64 of `A-Z a-z 0-9 _ -`. The same name never makes a second turn, so
+            keep it where the message is kept, and a program that died can send again. A new name is made by default.
+        route: `automatic` (the default), `standard` or `enhanced`.
+        model: the model or alias that should answer; the route's by default.
+        parent_message_id: the message that this one follows; the newest of the session by default.
+        detach: False stops the turn when the last of its readers goes away. By default it goes on.
+        """
+        request = pb.StreamReplyRequest(
+            message=message,
+            session_id=session_id,
+            client_message_id=client_message_id or new_client_message_id(),
+            route=route_number(route or ""),
+            model=model,
+            parent_message_id=parent_message_id,
+        )
+        if detach is not None:
+            request.detach = detach
+        return Turn(self._connection, self._stream_backoff, request=request)
+
+    def resume_reply(self, turn_id: str, *, after_sequence: int = 0) -> Turn:
+        """Reads a turn that exists, from its first event or after one, and follows it to its end."""
+        return Turn(self._connection, self._stream_backoff, turn_id=turn_id, after_sequence=after_sequence)
+
+    async def send_message(
+        self,
+        message: str,
+        *,
+        session_id: str = "",
+        client_message_id: str = "",
+        route: RouteName | None = None,
+        model: str = "",
+        parent_message_id: str = "",
+        timeout_seconds: float = _WHOLE_ANSWER_SECONDS,
+    ) -> pb.SendMessageResponse:
+        """Sends a message and returns the whole answer. The arguments are those of `stream_reply`.
+
+        A turn that fails raises the ParleyError of the failure, one that is stopped CallCancelledError. A cut is not seen: the same
+        call is made again, and its client_message_id makes it the same turn.
+        """
+        request = pb.SendMessageRequest(
+            message=message,
+            session_id=session_id,
+            client_message_id=client_message_id or new_client_message_id(),
+            route=route_number(route or ""),
+            model=model,
+            parent_message_id=parent_message_id,
+        )
+        return await self._connection.call(SEND_MESSAGE, request, timeout_seconds=timeout_seconds, cut_only=True)
+
+
+def new_client_message_id() -> str:
+    """A name for a message that nobody else gives: 32 hexadecimal digits."""
+    return uuid.uuid4().hex

@@ -1,0 +1,194 @@
+"""The events of a turn, as small frozen values that `match` takes apart.
+
+    match event:
+        case TextDelta(text=text): ...
+        case SourcesFound(citations=citations): ...
+
+What an event carries (messages, citations, failures) are the contract's own generated messages. A kind that this release does not
+know is passed over, as the contract asks; its place in the sequence is counted all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from parley.chat.v1 import message_pb2, turn_event_pb2
+
+RouteName: TypeAlias = Literal["automatic", "standard", "enhanced"]
+"""Which way a message is answered: `automatic` lets Parley choose between the other two."""
+
+_ROUTES: dict[str, message_pb2.Route.ValueType] = {
+    "automatic": message_pb2.ROUTE_AUTOMATIC,
+    "standard": message_pb2.ROUTE_STANDARD,
+    "enhanced": message_pb2.ROUTE_ENHANCED,
+}
+_ROUTE_NAMES = {number: name for name, number in _ROUTES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What all events have."""
+
+    turn_id: str
+    """The turn that it belongs to."""
+    sequence: int
+    """Its place in the turn, from 1: the cursor to resume after."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted(Event):
+    """The turn began. First."""
+
+    session_id: str
+    """The session, also when the message had it made."""
+    user_message_id: str
+    """The user's message, as stored."""
+    message_id: str
+    """The answer, as it will be stored."""
+    client_message_id: str
+    """The client's name for the user's message."""
+    trace_id: str
+    """The trace of the turn, 32 hexadecimal digits; empty when it is not traced."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChosen(Event):
+    """The route was chosen."""
+
+    route: str
+    """`standard` or `enhanced`."""
+    reason: str
+    """Why, in a few words of English."""
+    model: str
+    """The model or alias that is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourcesFound(Event):
+    """The passages that the model was given."""
+
+    citations: Sequence[message_pb2.Citation]
+    """Best first, numbered from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta(Event):
+    """Text was added to the answer."""
+
+    text: str
+    """The text to append."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta(Event):
+    """Text was added to the model's reasoning, which is not part of the answer."""
+
+    text: str
+    """The text to append."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeGiven(Event):
+    """Something that the reader should know happened, and the turn goes on."""
+
+    kind: str
+    """What it is about: the name of the `parley.chat.v1.NoticeKind`, or its number when this release does not know it."""
+    message: str
+    """The same in words for a person, in English."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCompleted(Event):
+    """The answer is whole. Last."""
+
+    message: message_pb2.Message
+    """The answer as stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFailed(Event):
+    """The turn failed. Last."""
+
+    failure: message_pb2.Failure
+    """Why."""
+    message: message_pb2.Message
+    """What was written until then, as stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStopped(Event):
+    """The turn was stopped by its user. Last."""
+
+    message: message_pb2.Message
+    """What was written until then, as stored, with its usage."""
+
+
+TurnEvent: TypeAlias = (
+    TurnStarted
+    | RouteChosen
+    | SourcesFound
+    | TextDelta
+    | ReasoningDelta
+    | NoticeGiven
+    | TurnCompleted
+    | TurnFailed
+    | TurnStopped
+)
+LastEvent: TypeAlias = TurnCompleted | TurnFailed | TurnStopped
+
+
+def event_from(event: turn_event_pb2.TurnEvent) -> TurnEvent | None:
+    """The event of the contract as a value of this module; None for a kind that this release does not know."""
+    turn_id, sequence = event.turn_id, event.sequence
+    match event.WhichOneof("event"):
+        case "delta":
+            return TextDelta(turn_id, sequence, event.delta.text)
+        case "reasoning_delta":
+            return ReasoningDelta(turn_id, sequence, event.reasoning_delta.text)
+        case "started":
+            started = event.started
+            return TurnStarted(
+                turn_id,
+                sequence,
+                session_id=started.session_id,
+                user_message_id=started.user_message_id,
+                message_id=started.message_id,
+                client_message_id=started.client_message_id,
+                trace_id=started.trace_id,
+            )
+        case "route_chosen":
+            chosen = event.route_chosen
+            return RouteChosen(turn_id, sequence, route_name(chosen.route), chosen.reason, chosen.model)
+        case "sources_found":
+            return SourcesFound(turn_id, sequence, tuple(event.sources_found.citations))
+        case "notice":
+            return NoticeGiven(turn_id, sequence, _notice_kind(event.notice.kind), event.notice.message)
+        case "completed":
+            return TurnCompleted(turn_id, sequence, event.completed.message)
+        case "failed":
+            return TurnFailed(turn_id, sequence, event.failed.failure, event.failed.message)
+        case "stopped":
+            return TurnStopped(turn_id, sequence, event.stopped.message)
+        case _:
+            return None
+
+
+def route_name(number: int) -> str:
+    """A route in words: `automatic`, `standard`, `enhanced`; empty when it is not set."""
+    return _ROUTE_NAMES.get(number, str(number) if number else "")  # type: ignore[call-overload, no-any-return]
+
+
+def route_number(name: str) -> message_pb2.Route.ValueType:
+    """The contract's value of a route in words; empty is unspecified. ValueError for another word."""
+    if not name:
+        return message_pb2.ROUTE_UNSPECIFIED
+    if name not in _ROUTES:
+        raise ValueError(f"there is no route {name!r}: choose one of {', '.join(_ROUTES)}")
+    return _ROUTES[name]
+
+
+def _notice_kind(number: int) -> str:
+    kinds = turn_event_pb2.NoticeKind.DESCRIPTOR.values_by_number
+    return kinds[number].name if number in kinds else str(number)
