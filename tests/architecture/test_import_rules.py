@@ -104,7 +104,7 @@ def test_what_a_room_may_import_is_not_complained_about(tmp_path: Path) -> None:
         "ports/__init__.py": "from parley_chat.domain import turn",
         "operations/__init__.py": "from parley_chat.domain.turn import Turn\nfrom ..ports import turn_log",
         "servicers/__init__.py": "import grpc\nfrom parley.chat.v1 import message_pb2\nimport parley_shared.status, parley_chat.operations",
-        "adapters/grpc_model.py": "import grpc, parley.chat.v1.message_pb2\nfrom google.protobuf import json_format\nfrom parley_chat import ports",
+        "adapters/grpc_model.py": "import grpc, parley.chat.v1.message_pb2, google.rpc.status_pb2\nimport parley_chat.ports",
     }
     assert breaches(_service(tmp_path, files)) == []
 

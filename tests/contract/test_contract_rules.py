@@ -1,0 +1,111 @@
+"""What every rpc and field of the contract declares, beyond what buf checks."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from google.protobuf import descriptor_pb2
+from parley_testing.contract import Rpc, fields, rpcs
+
+READING_VERBS = ("Get", "List", "Search", "Resume", "Embed", "Watch", "Count")
+"""An rpc that begins so changes nothing. Clients and the edge may send it again."""
+
+ANONYMOUS = {
+    "parley.identity.v1.IdentityService/SignUp",
+    "parley.identity.v1.IdentityService/SignIn",
+    "parley.identity.v1.IdentityService/RefreshTokens",
+    "parley.identity.v1.IdentityService/SignOut",
+    "parley.identity.v1.IdentityService/GetJsonWebKeySet",
+    "parley.system.v1.SystemService/GetHealth",
+}
+"""Who needs no token. A new one has to be written down here, too."""
+
+REST = {
+    "POST /api/v2/chat/send": "parley.chat.v1.ChatService/SendMessage",
+    "GET /api/v2/chat/sessions": "parley.chat.v1.ChatService/ListSessions",
+    "POST /api/v2/ai/rag/search": "parley.retrieval.v1.SearchService/Search",
+    "POST /api/v1/documents": "parley.retrieval.v1.DocumentService/CreateDocument",
+    "GET /api/v1/documents": "parley.retrieval.v1.DocumentService/ListDocuments",
+    "GET /api/v1/documents/{document_id}": "parley.retrieval.v1.DocumentService/GetDocument",
+    "PATCH /api/v1/documents/{document_id}": "parley.retrieval.v1.DocumentService/UpdateDocument",
+    "DELETE /api/v1/documents/{document_id}": "parley.retrieval.v1.DocumentService/DeleteDocument",
+    "GET /health": "parley.system.v1.SystemService/GetHealth",
+    "GET /api/v2/system/status": "parley.system.v1.SystemService/GetStatus",
+    "GET /.well-known/jwks.json": "parley.identity.v1.IdentityService/GetJsonWebKeySet",
+}
+"""Paths that people have in their scripts."""
+
+FOR_SERVICES_ONLY = "parley.inference.v1"
+"""Has no REST form: a user's calls go through chat."""
+
+every_rpc = pytest.mark.parametrize("rpc", [pytest.param(rpc, id=rpc.full_name) for rpc in rpcs()])
+
+
+@every_rpc
+def test_an_rpc_says_who_may_call_it(rpc: Rpc) -> None:
+    assert rpc.rule is not None, "it has no access rule, and is refused to everybody"
+    if rpc.full_name in ANONYMOUS:
+        assert rpc.rule.anonymous
+    else:
+        assert re.fullmatch(r"[a-z]+:[a-z]+", rpc.rule.scope), rpc.rule
+
+
+@every_rpc
+def test_an_rpc_that_reads_says_so_and_asks_for_a_reading_scope(rpc: Rpc) -> None:
+    assert rpc.is_read == rpc.method.name.startswith(READING_VERBS)
+    assert rpc.rule is not None
+    if rpc.rule.scope and rpc.package != FOR_SERVICES_ONLY:
+        assert rpc.rule.scope.endswith(":read" if rpc.is_read else ":write")
+
+
+@every_rpc
+def test_an_rpc_tells_more_than_its_name(rpc: Rpc) -> None:
+    assert _tells_more_than(rpc.method.name, rpc.comment), rpc.comment
+
+
+def test_every_field_tells_more_than_its_name() -> None:
+    assert [
+        f"{name}: {comment!r}" for name, comment in fields() if not _tells_more_than(name.rpartition(".")[2], comment)
+    ] == []
+
+
+@every_rpc
+def test_a_public_rpc_has_a_rest_form_and_an_internal_one_has_none(rpc: Rpc) -> None:
+    assert (rpc.rest is None) == (rpc.package == FOR_SERVICES_ONLY)
+
+
+@pytest.mark.parametrize(("path", "rpc"), REST.items())
+def test_the_promised_rest_paths_are_where_scripts_expect_them(path: str, rpc: str) -> None:
+    found = {f"{one.rest[0]} {one.rest[1]}": one.full_name for one in rpcs() if one.rest is not None}
+    assert found.get(path) == rpc
+
+
+@every_rpc
+def test_a_rest_form_uses_the_verb_that_fits(rpc: Rpc) -> None:
+    if rpc.rest is None:
+        return
+    verb, path, body = rpc.rest
+    level = rpc.method.options.idempotency_level
+    if verb == "GET":
+        assert level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS, "a GET may be sent again by anybody"
+    assert body == ("*" if verb in {"POST", "PATCH", "PUT"} else "")
+    assert path == "/health" or path.startswith(("/api/v1/", "/api/v2/", "/.well-known/"))
+
+
+def test_no_two_rpcs_share_a_rest_path() -> None:
+    paths = [(one.rest[0], re.sub(r"\{\w+\}", "{}", one.rest[1])) for one in rpcs() if one.rest is not None]
+    assert len(paths) == len(set(paths))
+
+
+def _tells_more_than(name: str, comment: str) -> bool:
+    words = re.findall(r"[a-z0-9]+", comment.lower())
+    return bool(words) and "".join(words) != name.replace("_", "").lower() and comment.rstrip().endswith((".", "`"))
+
+
+def test_a_comment_that_only_repeats_the_name_is_found() -> None:
+    assert not _tells_more_than("page_size", "page size")
+    assert not _tells_more_than("GetSession", "Get session.")
+    assert not _tells_more_than("title", "")
+    assert not _tells_more_than("title", "What the user calls it")
+    assert _tells_more_than("title", "What the user calls it.")
