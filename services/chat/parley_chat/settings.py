@@ -5,10 +5,10 @@ Not the settings of a model or of the vector store: those belong to inference an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from parley_shared.settings import Environment, Secret, ServiceSettings
+from parley_shared.settings import Environment, ServiceSettings
 from parley_shared.sql import default_database_url
 
 SERVICE = "chat"
@@ -26,9 +26,9 @@ class ChatSettings:
     service: ServiceSettings
     """What every Parley service can be told: home, address, tokens, logs, telemetry."""
 
-    database_url: Secret
+    database_url: str = field(repr=False)  # It may hold a password.
     """`PARLEY_CHAT_DATABASE_URL`: `sqlite:///path` or `postgresql://user:password@host/name`; by default a file in the
-    home folder. Secret because it may hold a password."""
+    home folder."""
 
     keys_folder: Path
     """`PARLEY_CHAT_KEYS_FOLDER`: where the private signing key and the local user's password are kept, by default
@@ -70,14 +70,22 @@ class ChatSettings:
     max_turn_seconds: int
     """`PARLEY_CHAT_MAX_TURN_SECONDS`: how long a turn may run before it fails. 1 second to 1 day."""
 
+    history_tokens: int
+    """`PARLEY_CHAT_HISTORY_TOKENS`: how much of the earlier conversation a model is told, estimated tokens. 0 to 1000000."""
+
+    passages: int
+    """`PARLEY_CHAT_PASSAGES`: how many passages a model is given at most. 1 to 20."""
+
+    search_seconds: float
+    """`PARLEY_CHAT_SEARCH_SECONDS`: after how long an answer is given without context. 0.05 to 60."""
+
     @classmethod
     def read(cls, environment: Environment) -> ChatSettings:
         """Reads the settings. Raises SettingsError, naming the variable, for the first that is out of its bounds."""
         service = ServiceSettings.read(environment, service=SERVICE, default_port=DEFAULT_PORT)
-        database_url = environment.secret("PARLEY_CHAT_DATABASE_URL")
         return cls(
             service=service,
-            database_url=database_url or Secret(default_database_url(service.home, SERVICE)),
+            database_url=environment.text("PARLEY_CHAT_DATABASE_URL", default_database_url(service.home, SERVICE)),
             keys_folder=environment.path("PARLEY_CHAT_KEYS_FOLDER", service.home / "keys"),
             inference_address=environment.text("PARLEY_INFERENCE_ADDRESS", "127.0.0.1:50052"),
             retrieval_address=environment.text("PARLEY_RETRIEVAL_ADDRESS", "127.0.0.1:50053"),
@@ -97,5 +105,8 @@ class ChatSettings:
             turn_log_retention_seconds=environment.integer(
                 "PARLEY_CHAT_TURN_LOG_RETENTION_SECONDS", _HOUR, least=1, most=7 * _DAY
             ),
+            history_tokens=environment.integer("PARLEY_CHAT_HISTORY_TOKENS", 6000, least=0, most=1_000_000),
+            passages=environment.integer("PARLEY_CHAT_PASSAGES", 6, least=1, most=20),
+            search_seconds=environment.number("PARLEY_CHAT_SEARCH_SECONDS", 3.0, least=0.05, most=60.0),
             max_turn_seconds=environment.integer("PARLEY_CHAT_MAX_TURN_SECONDS", 15 * _MINUTE, least=1, most=_DAY),
         )

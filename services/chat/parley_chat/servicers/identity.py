@@ -66,9 +66,7 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         )
         return pb.CreateAccessTokenResponse(access_token=_access_token(record), token=token)
 
-    async def ListAccessTokens(
-        self, request: pb.ListAccessTokensRequest, context: Any
-    ) -> pb.ListAccessTokensResponse:
+    async def ListAccessTokens(self, request: pb.ListAccessTokensRequest, context: Any) -> pb.ListAccessTokensResponse:
         size, after = validation.check_list_access_tokens(request)
         # One more than the page holds tells whether there is a next one.
         tokens = await self._identity.list_personal_tokens(current_principal().user_id, limit=size + 1, after=after)
@@ -85,9 +83,7 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         token = await self._identity.revoke_personal_token(current_principal().user_id, request.access_token_id)
         return pb.RevokeAccessTokenResponse(access_token=_access_token(token))
 
-    async def GetJsonWebKeySet(
-        self, request: pb.GetJsonWebKeySetRequest, context: Any
-    ) -> pb.GetJsonWebKeySetResponse:
+    async def GetJsonWebKeySet(self, request: pb.GetJsonWebKeySetRequest, context: Any) -> pb.GetJsonWebKeySetResponse:
         return self._key_set
 
 

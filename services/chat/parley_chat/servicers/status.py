@@ -12,7 +12,7 @@ from typing import Any
 from grpc import StatusCode
 from parley_shared.status import StatusError, not_found
 
-from parley_chat.domain import accounts, tokens
+from parley_chat.domain import accounts, errors, tokens
 
 
 def to_status_error(error: Exception) -> StatusError | None:
@@ -91,6 +91,69 @@ def _too_many_personal_tokens(error: tokens.TooManyPersonalTokensError) -> Statu
     )
 
 
+def _not_found(error: errors.NotFoundError) -> StatusError:
+    return not_found(error.resource)
+
+
+def _client_message_id_reused(error: errors.ClientMessageIdReusedError) -> StatusError:
+    return StatusError(
+        StatusCode.ALREADY_EXISTS,
+        "ERROR_REASON_CLIENT_MESSAGE_ID_REUSED",
+        "A different message was sent under this client_message_id. Choose another one.",
+        metadata={"turn_id": error.turn_id},
+    )
+
+
+def _turn_log_expired(error: errors.TurnLogExpiredError) -> StatusError:
+    return StatusError(
+        StatusCode.FAILED_PRECONDITION,
+        "ERROR_REASON_TURN_LOG_EXPIRED",
+        "The events of this turn are no longer kept. Read its outcome from the session's messages.",
+        metadata={"turn_id": error.turn_id},
+    )
+
+
+def _too_many_turns(error: errors.TooManyTurnsError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_TOO_MANY_TURNS",
+        "Too many answers are being written at once. Wait for one to end, or stop one.",
+        metadata={"limit": str(error.limit)},
+        retry_after_seconds=1.0,
+    )
+
+
+def _draining(_: errors.DrainingError) -> StatusError:
+    return StatusError(
+        StatusCode.UNAVAILABLE,
+        "ERROR_REASON_SERVICE_UNAVAILABLE",
+        "The service is about to restart. Try again in a moment.",
+        metadata={"service": "chat"},
+        retry_after_seconds=1.0,
+    )
+
+
+def _turn_failed(error: errors.TurnFailedError) -> StatusError:
+    return StatusError(
+        _CODES[error.failure.code],
+        error.failure.reason,
+        error.failure.message,
+        metadata={"turn_id": error.turn_id},
+        retry_after_seconds=1.0 if error.failure.retryable else None,
+    )
+
+
+def _turn_stopped(error: errors.TurnStoppedError) -> StatusError:
+    return StatusError(
+        StatusCode.CANCELLED,
+        "ERROR_REASON_TURN_STOPPED",
+        "The answer was stopped before it was whole. What was written is in the session's messages.",
+        metadata={"turn_id": error.turn_id},
+    )
+
+
+_CODES: dict[int, StatusCode] = {code.value[0]: code for code in StatusCode}
+
 _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     accounts.EmailTakenError: _email_taken,
     accounts.CredentialsWrongError: _credentials_wrong,
@@ -101,4 +164,11 @@ _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     tokens.ScopeExceededError: _scope_exceeded,
     tokens.PersonalTokenNotFoundError: _personal_token_not_found,
     tokens.TooManyPersonalTokensError: _too_many_personal_tokens,
+    errors.NotFoundError: _not_found,
+    errors.ClientMessageIdReusedError: _client_message_id_reused,
+    errors.TurnLogExpiredError: _turn_log_expired,
+    errors.TooManyTurnsError: _too_many_turns,
+    errors.DrainingError: _draining,
+    errors.TurnFailedError: _turn_failed,
+    errors.TurnStoppedError: _turn_stopped,
 }

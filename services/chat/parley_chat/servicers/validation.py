@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
+from parley.chat.v1 import chat_service_pb2, message_pb2
 from parley.identity.v1 import identity_service_pb2 as pb
 from parley_shared.paging import decode_page_token, encode_page_token
 from parley_shared.status import StatusError
@@ -18,6 +19,7 @@ from parley_shared.validation import Violations
 
 from parley_chat.domain.accounts import DISPLAY_NAME_MOST, EMAIL_LEAST, EMAIL_MOST, is_email, normalize_email
 from parley_chat.domain.tokens import PERSONAL_TOKEN_PREFIX, PersonalToken
+from parley_chat.ports.conversations import PageCursor
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MOST = 100
@@ -36,6 +38,7 @@ _SCOPE_MOST = 64
 _ACCESS_TOKENS = "access_tokens"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MICROSECONDS_MOST = 1 << 56  # The year 4253, which a datetime still holds.
 
 
 def check_sign_up(request: pb.SignUpRequest) -> None:
@@ -84,20 +87,8 @@ def check_list_access_tokens(request: pb.ListAccessTokensRequest) -> tuple[int, 
     violations.integer("page_size", request.page_size, least=0, most=PAGE_SIZE_MOST)
     violations.text("page_token", request.page_token, most=PAGE_TOKEN_MOST)
     violations.check()
-    cursor = decode_page_token(_ACCESS_TOKENS, request.page_token)
     size = request.page_size or PAGE_SIZE_DEFAULT
-    match cursor:
-        case None:
-            return size, None
-        case [int(microseconds), str(access_token_id)] if abs(microseconds) < 1 << 56:
-            return size, (_EPOCH + microseconds * _MICROSECOND, access_token_id)
-        case _:
-            raise StatusError(
-                StatusCode.INVALID_ARGUMENT,
-                "ERROR_REASON_INVALID_PAGE_TOKEN",
-                "The page token is damaged.",
-                metadata={"field": "page_token"},
-            )
+    return size, _time_cursor(_ACCESS_TOKENS, request.page_token, PERSONAL_TOKEN_PREFIX)
 
 
 def next_access_tokens_page(last: PersonalToken) -> str:
@@ -120,6 +111,19 @@ def _printable(violations: Violations, field: str, value: str) -> None:
         violations.add(field, "must not hold control characters or line breaks")
 
 
+def _time_cursor(list_name: str, page_token: str, prefix: str) -> tuple[datetime, str] | None:
+    # A page token is not signed: what it holds is as foreign as any other field.
+    match decode_page_token(list_name, page_token):
+        case None:
+            return None
+        case [int(microseconds), str(identifier)] if (
+            0 <= microseconds < _MICROSECONDS_MOST and re.fullmatch(rf"{prefix}[0-9a-f]{{32}}", identifier)
+        ):
+            return _EPOCH + microseconds * _MICROSECOND, identifier
+        case _:
+            raise _damaged_page_token()
+
+
 def _time_to_live(violations: Violations, duration: Duration) -> timedelta | None:
     # Compared as whole numbers: a Duration reaches further than a timedelta.
     nanos = duration.seconds * _NANOS + duration.nanos
@@ -128,3 +132,131 @@ def _time_to_live(violations: Violations, duration: Duration) -> timedelta | Non
         violations.add("time_to_live", "must be 60 seconds to 366 days")
         return None
     return timedelta(microseconds=nanos // 1000)
+
+
+# Conversations -------------------------------------------------------------------------------------------------------
+
+MESSAGE_MOST = 32_000
+TITLE_MOST = 200
+MODEL_MOST = 200
+QUERY_MOST = 200
+MESSAGES_PAGE_MOST = 200
+SESSION_PREFIX, MESSAGE_PREFIX, TURN_PREFIX = "ses_", "msg_", "trn_"
+
+_CLIENT_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def check_create_session(request: chat_service_pb2.CreateSessionRequest) -> None:
+    violations = Violations()
+    _title(violations, request.title)
+    violations.check()
+
+
+def check_list_sessions(request: chat_service_pb2.ListSessionsRequest, list_name: str) -> PageCursor | None:
+    """Gives the session that the page comes after."""
+    violations = Violations()
+    _page(violations, request.page_size, request.page_token, most=PAGE_SIZE_MOST)
+    violations.check()
+    return _session_cursor(list_name, request.page_token)
+
+
+def check_search_sessions(request: chat_service_pb2.SearchSessionsRequest, list_name: str) -> PageCursor | None:
+    """Gives the session that the page comes after."""
+    violations = Violations()
+    violations.text("query", request.query, least=1, most=QUERY_MOST, not_blank=True)
+    _page(violations, request.page_size, request.page_token, most=PAGE_SIZE_MOST)
+    violations.check()
+    return _session_cursor(list_name, request.page_token)
+
+
+def check_session_id(session_id: str) -> None:
+    violations = Violations()
+    violations.identifier("session_id", session_id, SESSION_PREFIX)
+    violations.check()
+
+
+def check_update_session(request: chat_service_pb2.UpdateSessionRequest) -> None:
+    violations = Violations()
+    violations.identifier("session_id", request.session_id, SESSION_PREFIX)
+    _title(violations, request.title)
+    if request.HasField("update_mask") and set(request.update_mask.paths) != {"title"}:
+        violations.add("update_mask", "must be absent or name title, which is all that can be changed")
+    violations.check()
+
+
+def check_list_messages(request: chat_service_pb2.ListMessagesRequest, list_name: str) -> int | None:
+    """Gives the position that the page comes before."""
+    violations = Violations()
+    violations.identifier("session_id", request.session_id, SESSION_PREFIX)
+    _page(violations, request.page_size, request.page_token, most=MESSAGES_PAGE_MOST)
+    violations.check()
+    match decode_page_token(list_name, request.page_token):
+        case None:
+            return None
+        case [int(position)] if 0 <= position < 1 << 31:
+            return position
+        case _:
+            raise _damaged_page_token()
+
+
+def check_reply(request: chat_service_pb2.SendMessageRequest | chat_service_pb2.StreamReplyRequest) -> None:
+    violations = Violations()
+    violations.text("message", request.message, least=1, most=MESSAGE_MOST, not_blank=True)
+    if request.session_id:
+        violations.identifier("session_id", request.session_id, SESSION_PREFIX)
+    if request.client_message_id:
+        violations.pattern(
+            "client_message_id", request.client_message_id, _CLIENT_MESSAGE_ID, "must be 1 to 64 of A-Z a-z 0-9 _ -"
+        )
+    violations.choice("route", request.route, message_pb2.Route.values())
+    violations.text("model", request.model, most=MODEL_MOST)
+    if request.parent_message_id:
+        violations.identifier("parent_message_id", request.parent_message_id, MESSAGE_PREFIX)
+        if not request.session_id:
+            violations.add("parent_message_id", "needs session_id: a new session has no messages to follow")
+    violations.check()
+
+
+def check_resume_reply(request: chat_service_pb2.ResumeReplyRequest) -> None:
+    violations = Violations()
+    violations.identifier("turn_id", request.turn_id, TURN_PREFIX)
+    violations.integer("after_sequence", request.after_sequence, least=0, most=2_147_483_647)
+    violations.check()
+
+
+def check_turn_id(turn_id: str) -> None:
+    violations = Violations()
+    violations.identifier("turn_id", turn_id, TURN_PREFIX)
+    violations.check()
+
+
+def next_sessions_page(list_name: str, cursor: PageCursor | None) -> str:
+    """The page token that asks for what comes after this session; empty when nothing does."""
+    if cursor is None:
+        return ""
+    return encode_page_token(list_name, [(cursor.time - _EPOCH) // _MICROSECOND, cursor.identifier])
+
+
+def _session_cursor(list_name: str, page_token: str) -> PageCursor | None:
+    cursor = _time_cursor(list_name, page_token, SESSION_PREFIX)
+    return None if cursor is None else PageCursor(*cursor)
+
+
+def _page(violations: Violations, page_size: int, page_token: str, *, most: int) -> None:
+    violations.integer("page_size", page_size, least=0, most=most)
+    violations.text("page_token", page_token, most=PAGE_TOKEN_MOST)
+
+
+def _title(violations: Violations, title: str) -> None:
+    violations.text("title", title, most=TITLE_MOST)
+    _printable(violations, "title", title)
+
+
+def _damaged_page_token() -> StatusError:
+    return StatusError(
+        StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_INVALID_PAGE_TOKEN",
+        "page_token does not belong to this list. Start again without one.",
+        metadata={"field": "page_token"},
+        violations=[("page_token", "must be a next_page_token of the same list")],
+    )

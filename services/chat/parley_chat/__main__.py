@@ -1,0 +1,43 @@
+"""Starts the chat service: `python -m parley_chat`."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import version
+from typing import NoReturn
+
+from parley_shared.logs import set_up_logs
+from parley_shared.serving import run, until_terminated
+from parley_shared.settings import Environment, describe
+from parley_shared.telemetry import set_up_telemetry, shut_down_telemetry
+
+from parley_chat.bootstrap import open_chat
+from parley_chat.settings import ChatSettings
+
+logger = logging.getLogger("parley_chat")
+
+
+async def serve() -> None:
+    """Serves until the process is told to end, then lets what runs finish."""
+    settings = ChatSettings.read(Environment())
+    service = settings.service
+    set_up_logs(service.service, service.log_level, service.log_format)
+    set_up_telemetry(service.service, service.otlp_endpoint, version("parley-chat"))
+    try:
+        async with open_chat(settings) as app:
+            for line in describe(settings):
+                logger.info("%s", line)
+            await app.server.start()
+            await until_terminated()
+            await app.drain()
+    finally:
+        shut_down_telemetry()
+
+
+def main() -> NoReturn:
+    """Runs the service as a process."""
+    run(serve)
+
+
+if __name__ == "__main__":
+    main()

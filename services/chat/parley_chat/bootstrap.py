@@ -1,0 +1,222 @@
+"""Says what is plugged into what. Production and tests enter the service here; nothing else joins the rooms.
+
+Not the process: signals, exit codes and logs are `__main__`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from parley.chat.v1 import chat_service_pb2_grpc
+from parley.identity.v1 import identity_service_pb2_grpc
+from parley.system.v1 import system_service_pb2_grpc
+from parley_shared.channels import open_channel
+from parley_shared.serving import Registration, Server, build_server
+from parley_shared.settings import SettingsError
+from parley_shared.sql import Database
+from parley_shared.tokens import Principal, TokenVerifier
+
+from parley_chat.adapters.argon2_password_hasher import Argon2PasswordHasher
+from parley_chat.adapters.es256_token_signer import Es256TokenSigner
+from parley_chat.adapters.file_signing_key import SigningKey, load_or_make_signing_key
+from parley_chat.adapters.file_turn_log import FileTurnLog
+from parley_chat.adapters.grpc_knowledge import GrpcKnowledge
+from parley_chat.adapters.grpc_language_model import GrpcLanguageModel
+from parley_chat.adapters.grpc_service_health import GrpcServiceHealth
+from parley_chat.adapters.json_local_user_file import JsonLocalUserFile
+from parley_chat.adapters.otel_tracing import OtelTracing
+from parley_chat.adapters.private_files import PrivateFileError
+from parley_chat.adapters.sql_accounts import SqlAccounts
+from parley_chat.adapters.sql_conversations import SqlConversations
+from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
+from parley_chat.adapters.sql_sign_ins import SqlSignIns
+from parley_chat.migrate import migrate_database
+from parley_chat.operations.answer import AnswerLimits, AnswerWriter
+from parley_chat.operations.identity import Identity, IdentityRules
+from parley_chat.operations.local_user import ensure_local_user
+from parley_chat.operations.service_tokens import ServiceTokens
+from parley_chat.operations.sessions import Sessions
+from parley_chat.operations.system_status import SystemStatus
+from parley_chat.operations.token_revocation import TokenRevocation
+from parley_chat.operations.turns import TurnLimits, Turns
+from parley_chat.servicers.chat import ChatServicer
+from parley_chat.servicers.identity import IdentityServicer
+from parley_chat.servicers.status import to_status_error
+from parley_chat.servicers.system import SystemServicer
+from parley_chat.settings import SERVICE, ChatSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ChatApp:
+    """A chat service that is put together. Its server is built and not started."""
+
+    settings: ChatSettings
+    server: Server
+    database: Database
+    service_tokens: ServiceTokens
+    turns: Turns
+
+    async def drain(self) -> None:
+        """Takes no more calls and begins no more turns; what runs gets its grace, and then is interrupted with its text kept."""
+        # Turns end before the server cuts their readers, so that these still get the last event.
+        turns_grace = max(0.0, self.settings.service.drain_seconds - 1)
+        await asyncio.gather(self.server.drain(), self.turns.drain(turns_grace))
+
+
+@dataclass(frozen=True)
+class _IdentityParts:
+    identity: Identity
+    verifier: TokenVerifier
+    service_tokens: ServiceTokens
+    key: SigningKey
+
+
+@asynccontextmanager
+async def open_chat(settings: ChatSettings) -> AsyncIterator[ChatApp]:
+    """Migrates the database, makes what the first run makes, and puts the service together; closes it all at the end.
+
+    Raises SettingsError when a key file is not as it must be.
+    """
+    async with AsyncExitStack() as closing:
+        await migrate_database(settings)
+        database = Database.open(settings.database_url)
+        closing.push_async_callback(database.close)
+
+        parts = await _open_identity(settings, database, closing)
+        registrations = [
+            Registration(
+                identity_service_pb2_grpc.add_IdentityServiceServicer_to_server,
+                IdentityServicer(parts.identity, (parts.key.public,)),
+                "parley.identity.v1.IdentityService",
+            ),
+        ]
+
+        turns, conversation_registrations = await _open_conversations(settings, database, parts.service_tokens, closing)
+        registrations += conversation_registrations
+
+        server = build_server(settings.service, registrations, verifier=parts.verifier, to_status_error=to_status_error)
+        yield ChatApp(settings, server, database, parts.service_tokens, turns)
+
+
+async def _open_conversations(
+    settings: ChatSettings, database: Database, service_tokens: ServiceTokens, closing: AsyncExitStack
+) -> tuple[Turns, list[Registration]]:
+    inference = open_channel(settings.inference_address)
+    closing.push_async_callback(inference.close)
+    retrieval = open_channel(settings.retrieval_address)
+    closing.push_async_callback(retrieval.close)
+
+    conversations = SqlConversations(database)
+    tracing = OtelTracing()
+    writer = AnswerWriter(
+        conversations,
+        GrpcKnowledge(retrieval, service_tokens.for_user),
+        GrpcLanguageModel(inference, service_tokens.for_user),
+        tracing,
+        AnswerLimits(
+            history_tokens=settings.history_tokens,
+            history_messages=200,
+            passages=settings.passages,
+            search_seconds=settings.search_seconds,
+        ),
+    )
+    limits = TurnLimits(
+        running_per_user=settings.max_running_turns_per_user,
+        running=settings.max_running_turns,
+        seconds=settings.max_turn_seconds,
+        log_retention_seconds=settings.turn_log_retention_seconds,
+    )
+    turns = Turns(conversations, FileTurnLog(settings.turn_log_folder), writer, tracing, limits, _now)
+    await turns.recover()
+    closing.push_async_callback(turns.drain, 0)
+    expiry = asyncio.create_task(_expire_logs(turns, settings.turn_log_retention_seconds), name="expiry of turn logs")
+    closing.callback(expiry.cancel)
+
+    health = GrpcServiceHealth(
+        {"inference": inference, "retrieval": retrieval}, lambda: service_tokens.for_user(SERVICE)
+    )
+    health.start()
+    closing.push_async_callback(health.close)
+    status = SystemStatus(health, turns, version("parley-chat"), _now())
+    sessions = Sessions(conversations, turns, _now)
+    return turns, [
+        Registration(
+            chat_service_pb2_grpc.add_ChatServiceServicer_to_server,
+            ChatServicer(sessions, turns),
+            "parley.chat.v1.ChatService",
+        ),
+        Registration(
+            system_service_pb2_grpc.add_SystemServiceServicer_to_server,
+            SystemServicer(status),
+            "parley.system.v1.SystemService",
+        ),
+    ]
+
+
+async def _expire_logs(turns: Turns, retention_seconds: float) -> None:
+    while True:
+        await asyncio.sleep(min(60.0, retention_seconds))
+        try:
+            await turns.expire_logs()
+        except OSError:
+            # The next round tries again; meanwhile logs only take room.
+            logger.exception("turn logs could not be expired")
+
+
+async def _open_identity(settings: ChatSettings, database: Database, closing: AsyncExitStack) -> _IdentityParts:
+    accounts = SqlAccounts(database)
+    personal_tokens = SqlPersonalTokens(database)
+    hasher = await asyncio.to_thread(Argon2PasswordHasher)
+    closing.callback(hasher.close)
+    try:
+        key = await asyncio.to_thread(load_or_make_signing_key, settings.keys_folder, settings.service.jwks_file)
+        if settings.local_user:
+            await ensure_local_user(accounts, hasher, JsonLocalUserFile(settings.keys_folder), now=_now)
+    except PrivateFileError as error:
+        raise SettingsError("PARLEY_CHAT_KEYS_FOLDER", str(error)) from error
+
+    signer = Es256TokenSigner(
+        key.private_pem,
+        key.public.key_id,
+        issuer=settings.service.token_issuer,
+        audience=settings.service.token_audience,
+    )
+    revocation = TokenRevocation(accounts, personal_tokens, clock=time.monotonic)
+    identity = Identity(
+        accounts=accounts,
+        sign_ins=SqlSignIns(database),
+        personal_tokens=personal_tokens,
+        hasher=hasher,
+        signer=signer,
+        revocation=revocation,
+        rules=IdentityRules(
+            sign_up_open=settings.sign_up_open,
+            access_token_seconds=settings.access_token_seconds,
+            refresh_token_seconds=settings.refresh_token_seconds,
+        ),
+        now=_now,
+    )
+
+    async def is_revoked(principal: Principal) -> bool:
+        return await revocation.is_refused(user_id=principal.user_id, token_id=principal.token_id)
+
+    verifier = TokenVerifier(
+        settings.service.jwks_file,
+        settings.service.token_issuer,
+        settings.service.token_audience,
+        is_revoked=is_revoked,
+    )
+    return _IdentityParts(identity, verifier, ServiceTokens(signer, service=SERVICE, now=_now), key)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
