@@ -1,0 +1,173 @@
+"""Fills the edge's template (envoy.yaml) from the settings and the contracts. It decides nothing that the template could say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from parley_shared.settings import SettingsError
+
+from parley_edge import contract, template
+from parley_edge.settings import Address, EdgeSettings
+
+_OWN_WORDS: Final = "%LOCAL_REPLY_BODY%"
+"""What Envoy says of a refusal: where it tells more than we could, as the position of an error in JSON."""
+
+_REFUSALS: Final[Mapping[int, tuple[int, str, str]]] = {
+    400: (3, "ERROR_REASON_INVALID_FIELD", _OWN_WORDS),
+    403: (7, "ERROR_REASON_TOKEN_INVALID", "The token is for somebody else."),
+    404: (5, "ERROR_REASON_RESOURCE_NOT_FOUND", _OWN_WORDS),
+    413: (8, "ERROR_REASON_LIMIT_EXCEEDED", "The request is too large."),
+    429: (8, "ERROR_REASON_LIMIT_EXCEEDED", "Too many calls. Wait as many seconds as the header retry-after says."),
+    503: (14, "ERROR_REASON_SERVICE_UNAVAILABLE", "The service that answers this does not answer now. Try again."),
+    504: (4, "ERROR_REASON_DEADLINE_EXCEEDED", "The answer took too long."),
+}
+"""The gRPC code, the reason and the words of what the edge refuses by itself, by HTTP status; shaped as the services' errors are."""
+
+_REST_REQUEST: Final = {
+    "or_filter": {
+        "filters": [
+            # The transcoder has made a gRPC request of it.
+            {"header_filter": {"header": {"name": "x-envoy-original-path", "present_match": True}}},
+            {
+                "header_filter": {
+                    "header": {
+                        "name": "content-type",
+                        "string_match": {"prefix": "application/grpc"},
+                        "invert_match": True,
+                        "treat_missing_header_as_empty": True,
+                    }
+                }
+            },
+        ]
+    }
+}
+
+
+def render(settings: EdgeSettings) -> str:
+    """Envoy's bootstrap configuration, as YAML."""
+    source = (files("parley_edge") / "envoy.yaml").read_text(encoding="utf-8")
+    return template.write(template.fill(source, _values(settings)))
+
+
+def _values(settings: EdgeSettings) -> dict[str, Any]:
+    collector = _collector(settings.otlp_endpoint)
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "own_host": settings.own_host,
+        "admin_port": settings.admin_port,
+        "descriptor_file": str(contract.descriptor_file()),
+        "rest_services": contract.rest_services(),
+        "rest_roots": contract.rest_roots(),
+        "open_methods": contract.open_methods(),
+        "sign_ins": contract.sign_ins(),
+        "local_replies": _local_replies(),
+        "page_prefix": f"{settings.page}/" if settings.page else None,
+        "page_styles": "'self'",
+        "access_log": settings.access_log,
+        "token_issuer": settings.token_issuer,
+        "token_audience": settings.token_audience,
+        "jwks_seconds": settings.jwks_seconds,
+        "allowed_origins": [{"exact": origin} for origin in settings.allowed_origins],
+        "max_request_bytes": settings.max_request_bytes,
+        "user_calls_per_second": settings.user_calls_per_second,
+        "user_burst": 2 * settings.user_calls_per_second,
+        "sign_ins_per_minute": settings.sign_ins_per_minute,
+        "max_connections": settings.max_connections,
+        "max_calls": settings.max_calls,
+        "max_heap_bytes": settings.max_heap_bytes,
+        "idle_cut_seconds": f"{settings.stream_idle_seconds + 30:g}",
+        "max_stream_seconds": settings.max_stream_seconds,
+        "trusted_hops": settings.trusted_hops,
+        "trace_parts_per_million": round(settings.trace_sample_ratio * 1_000_000),
+        "collector_host": collector.host if collector else None,
+        "collector_port": collector.port if collector else None,
+        "collector_discovery": _discovery(collector) if collector else "STATIC",
+        **_service("chat", settings.chat),
+        **_service("inference", settings.inference),
+        **_service("retrieval", settings.retrieval),
+    }
+
+
+def _service(process: str, address: Address) -> dict[str, Any]:
+    return {
+        f"{process}_host": address.host,
+        f"{process}_port": address.port,
+        f"{process}_discovery": _discovery(address),
+        f"{process}_packages": contract.packages_of(process),
+        f"{process}_reads": contract.reads_of(process),
+    }
+
+
+def _discovery(address: Address) -> str:
+    return "STATIC" if address.is_ip else "STRICT_DNS"
+
+
+def _collector(endpoint: str) -> Address | None:
+    if not endpoint:
+        return None
+    variable = "PARLEY_OTLP_ENDPOINT"
+    parts = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
+    if parts.scheme != "http":
+        raise SettingsError(
+            variable, f"{variable} must be http://host:port, since the edge sends in cleartext; it is {endpoint!r}"
+        )
+    return Address.parse(variable, parts.netloc if parts.port else f"{parts.netloc}:4317")
+
+
+def _local_replies() -> list[dict[str, Any]]:
+    missing = {"header_filter": {"header": {"name": "authorization", "present_match": False}}}
+    expired = {
+        "extension_filter": {
+            "name": "envoy.access_loggers.extension_filters.cel",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                "expression": "response.code_details.contains('Jwt_is_expired')",
+            },
+        }
+    }
+    return [
+        _reply(
+            "EQ", 401, 16, "ERROR_REASON_TOKEN_MISSING", "This call needs a token: authorization: Bearer ...", missing
+        ),
+        _reply("EQ", 401, 16, "ERROR_REASON_TOKEN_EXPIRED", "The token has expired.", expired),
+        _reply("EQ", 401, 16, "ERROR_REASON_TOKEN_INVALID", "The token is not valid."),
+        *(_reply("EQ", status, code, reason, words) for status, (code, reason, words) in _REFUSALS.items()),
+        _reply("GE", 400, 13, "ERROR_REASON_INTERNAL", _OWN_WORDS),
+    ]
+
+
+def _reply(
+    comparison: str, status: int, code: int, reason: str, words: str, *conditions: dict[str, Any]
+) -> dict[str, Any]:
+    # Envoy insists on a runtime key; nothing sets it.
+    value = {"default_value": status, "runtime_key": "parley.unused"}
+    has_status = {"status_code_filter": {"comparison": {"op": comparison, "value": value}}}
+    return {
+        "filter": {"and_filter": {"filters": [_REST_REQUEST, has_status, *conditions]}},
+        "body_format_override": _error(code, reason, words),
+    }
+
+
+def _error(code: int, reason: str, words: str) -> dict[str, Any]:
+    """A google.rpc.Status as the transcoder prints those of the services."""
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": reason,
+        "domain": "parley",
+        "metadata": {"trace_id": "%REQ(X-PARLEY-TRACE-ID)%"},
+    }
+    return {
+        "json_format": {"code": code, "message": words, "details": [info]},
+        "content_type": "application/json",
+    }
+
+
+def page_of(checkout: Path) -> Path | None:
+    """The built page of a checkout, when it has been built."""
+    page = checkout / "web" / "dist"
+    return page if (page / "index.html").is_file() else None

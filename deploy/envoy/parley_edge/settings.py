@@ -1,0 +1,163 @@
+"""The edge's settings: one frozen dataclass and its reader of the environment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from parley_shared.settings import Environment, SettingsError
+
+_ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]/\s]+)):(?P<port>\d{1,5})")
+_ORIGIN = re.compile(r"https?://[^/\s*]+")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a service listens."""
+
+    host: str
+    """An IP address or a DNS name."""
+    port: int
+    """1 to 65535."""
+
+    @property
+    def is_ip(self) -> bool:
+        """Whether the host is an address already; a name is looked up again and again, and stands for all its addresses."""
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return False
+        return True
+
+    @classmethod
+    def parse(cls, variable: str, text: str) -> Address:
+        """Reads `host:port` or `[ipv6]:port`. SettingsError when it is neither."""
+        match = _ADDRESS.fullmatch(text)
+        if match is None or not 1 <= int(match["port"]) <= 65535:
+            raise SettingsError(variable, f"{variable} must be host:port, for example 127.0.0.1:50051; it is {text!r}")
+        return cls(match["ipv6"] or match["host"], int(match["port"]))
+
+
+@dataclass(frozen=True)
+class EdgeSettings:
+    """What the edge is rendered from."""
+
+    host: str
+    """PARLEY_HOST: the address to listen on. Default 127.0.0.1: nobody outside this machine."""
+    port: int
+    """PARLEY_EDGE_PORT: the one port of all protocols. Default 8080."""
+    admin_port: int
+    """PARLEY_EDGE_ADMIN_PORT: Envoy's admin interface, on loopback always. Default 9901."""
+    chat: Address
+    """PARLEY_CHAT_ADDRESS. Default 127.0.0.1:50051."""
+    inference: Address
+    """PARLEY_INFERENCE_ADDRESS. Default 127.0.0.1:50052."""
+    retrieval: Address
+    """PARLEY_RETRIEVAL_ADDRESS. Default 127.0.0.1:50053."""
+    page: Path | None
+    """PARLEY_EDGE_PAGE: the folder of the built page. Empty by default: no page is served."""
+    access_log: str
+    """PARLEY_EDGE_ACCESS_LOG: the file that gets one line of JSON per request. Default /dev/stdout."""
+    token_issuer: str
+    """PARLEY_TOKEN_ISSUER: who makes the tokens. Default parley."""
+    token_audience: str
+    """PARLEY_TOKEN_AUDIENCE: whom the tokens are for. Default parley."""
+    jwks_seconds: int
+    """PARLEY_EDGE_JWKS_SECONDS: how long fetched keys are used before they are fetched again, 1 to 3600. Default 60."""
+    allowed_origins: tuple[str, ...]
+    """PARLEY_EDGE_ALLOWED_ORIGINS: pages of other origins that may call, separated by commas. Empty by default: none."""
+    max_request_bytes: int
+    """PARLEY_EDGE_MAX_REQUEST_BYTES: the largest request body. Default 4 MiB and 64 KiB: a little above what services take."""
+    user_calls_per_second: int
+    """PARLEY_EDGE_USER_CALLS_PER_SECOND: calls of one user; twice as many in a burst. Default 100."""
+    sign_ins_per_minute: int
+    """PARLEY_EDGE_SIGN_INS_PER_MINUTE: sign-ups, sign-ins and refreshes of one address. Default 60."""
+    max_connections: int
+    """PARLEY_EDGE_MAX_CONNECTIONS: clients connected at the same time. Default 10000."""
+    max_calls: int
+    """PARLEY_EDGE_MAX_CALLS: calls and streams running at the same time, per service. Default 4096."""
+    max_heap_bytes: int
+    """PARLEY_EDGE_MAX_HEAP_BYTES: at 95 % of this, new requests are refused. Default 512 MiB."""
+    stream_idle_seconds: float
+    """PARLEY_STREAM_IDLE_SECONDS: how long a stream may be silent. The services end it then with a status; the edge cuts it
+    30 s later. Default 300."""
+    max_stream_seconds: int
+    """PARLEY_EDGE_MAX_STREAM_SECONDS: the longest call of all. Default 3600."""
+    trusted_hops: int
+    """PARLEY_EDGE_TRUSTED_HOPS: proxies in front of the edge whose x-forwarded-for is believed. Default 0."""
+    otlp_endpoint: str
+    """PARLEY_OTLP_ENDPOINT: the collector of spans, OTLP over gRPC. Empty by default: spans are not sent anywhere."""
+    trace_sample_ratio: float
+    """PARLEY_TRACE_SAMPLE_RATIO: the share of traces recorded, of those that begin here, 0 to 1. Default 1."""
+    drain_seconds: float
+    """PARLEY_DRAIN_SECONDS: how long running calls get at the end. Default 10."""
+
+    @classmethod
+    def read(cls, environment: Environment) -> EdgeSettings:
+        """Reads the environment. SettingsError names the variable that is wrong."""
+        page = environment.text("PARLEY_EDGE_PAGE", "")
+        return cls(
+            host=_listen_address("PARLEY_HOST", environment.text("PARLEY_HOST", "127.0.0.1")),
+            port=environment.integer("PARLEY_EDGE_PORT", 8080, least=1, most=65535),
+            admin_port=environment.integer("PARLEY_EDGE_ADMIN_PORT", 9901, least=1, most=65535),
+            chat=_address(environment, "PARLEY_CHAT_ADDRESS", "127.0.0.1:50051"),
+            inference=_address(environment, "PARLEY_INFERENCE_ADDRESS", "127.0.0.1:50052"),
+            retrieval=_address(environment, "PARLEY_RETRIEVAL_ADDRESS", "127.0.0.1:50053"),
+            page=Path(page).resolve() if page else None,
+            access_log=environment.text("PARLEY_EDGE_ACCESS_LOG", "/dev/stdout"),
+            token_issuer=environment.text("PARLEY_TOKEN_ISSUER", "parley"),
+            token_audience=environment.text("PARLEY_TOKEN_AUDIENCE", "parley"),
+            jwks_seconds=environment.integer("PARLEY_EDGE_JWKS_SECONDS", 60, least=1, most=3600),
+            allowed_origins=_origins(
+                "PARLEY_EDGE_ALLOWED_ORIGINS", environment.text("PARLEY_EDGE_ALLOWED_ORIGINS", "")
+            ),
+            max_request_bytes=environment.integer(
+                "PARLEY_EDGE_MAX_REQUEST_BYTES", 4 * 1024 * 1024 + 64 * 1024, least=1024, most=1024 * 1024 * 1024
+            ),
+            user_calls_per_second=environment.integer(
+                "PARLEY_EDGE_USER_CALLS_PER_SECOND", 100, least=1, most=1_000_000
+            ),
+            sign_ins_per_minute=environment.integer("PARLEY_EDGE_SIGN_INS_PER_MINUTE", 60, least=1, most=1_000_000),
+            max_connections=environment.integer("PARLEY_EDGE_MAX_CONNECTIONS", 10_000, least=1, most=1_000_000),
+            max_calls=environment.integer("PARLEY_EDGE_MAX_CALLS", 4096, least=1, most=1_000_000),
+            max_heap_bytes=environment.integer(
+                "PARLEY_EDGE_MAX_HEAP_BYTES", 512 * 1024 * 1024, least=64 * 1024 * 1024, most=64 * 1024**3
+            ),
+            stream_idle_seconds=environment.number("PARLEY_STREAM_IDLE_SECONDS", 300, least=1, most=86_400),
+            max_stream_seconds=environment.integer("PARLEY_EDGE_MAX_STREAM_SECONDS", 3600, least=1, most=86_400),
+            trusted_hops=environment.integer("PARLEY_EDGE_TRUSTED_HOPS", 0, least=0, most=10),
+            otlp_endpoint=environment.text("PARLEY_OTLP_ENDPOINT", ""),
+            trace_sample_ratio=environment.number("PARLEY_TRACE_SAMPLE_RATIO", 1, least=0, most=1),
+            drain_seconds=environment.number("PARLEY_DRAIN_SECONDS", 10, least=0, most=3600),
+        )
+
+    @property
+    def own_host(self) -> str:
+        """The address at which the edge reaches itself."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+
+
+def _address(environment: Environment, variable: str, default: str) -> Address:
+    return Address.parse(variable, environment.text(variable, default))
+
+
+def _listen_address(variable: str, text: str) -> str:
+    host = "127.0.0.1" if text == "localhost" else text
+    try:
+        ip_address(host)
+    except ValueError:
+        message = f"{variable} must be an IP address of this machine, for example 127.0.0.1 or 0.0.0.0; it is {text!r}"
+        raise SettingsError(variable, message) from None
+    return host
+
+
+def _origins(variable: str, text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise SettingsError(
+                variable, f"{variable} must be origins like https://app.example.com; one of them is {origin!r}"
+            )
+    return origins
