@@ -1,0 +1,254 @@
+"""Serving: one function registers everything a service serves, listens, says so, and drains when it is told to stop.
+
+What is served is the business of each service's `bootstrap.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import grpc
+from grpc_health.v1 import health as grpc_health
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from parley_shared.interceptors import ParleyInterceptor
+from parley_shared.settings import ServiceSettings, SettingsError, describe, port_variable
+from parley_shared.status import StatusError
+from parley_shared.telemetry import shut_down_telemetry
+from parley_shared.tokens import TokenVerifier
+
+_logger = logging.getLogger("parley")
+
+_HEALTH = "grpc.health.v1.Health"
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One gRPC service to serve."""
+
+    add: Callable[[Any, grpc.aio.Server], None]
+    """The generated function: `add_ChatServiceServicer_to_server`."""
+    servicer: object
+    """What serves it."""
+    name: str
+    """Its full name, "parley.chat.v1.ChatService", for health and reflection."""
+
+
+class Server:
+    """A server that is built and not yet started. `build_server` makes it."""
+
+    def __init__(
+        self, settings: ServiceSettings, server: grpc.aio.Server, names: Sequence[str], shown: Sequence[object]
+    ) -> None:
+        self._settings = settings
+        self._server = server
+        self._names = names
+        self._shown = shown
+        self._health = _Health()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        self._port = 0
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, also when 0 was asked for; 0 before it has started."""
+        return self._port
+
+    async def start(self) -> None:
+        """Listens, takes calls and says so. Raises SettingsError when it cannot listen there."""
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        try:
+            self._port = self._server.add_insecure_port(f"{host}:{self._settings.port}")
+        except RuntimeError as error:
+            raise await asyncio.to_thread(_cannot_listen, self._settings) from error
+        await self._server.start()
+        for name in ("", *self._names):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        _logger.info("%s listens on %s:%d", self._settings.service, host, self._port)
+        for settings in self._shown:
+            for line in describe(settings):
+                _logger.info("%s", line)
+
+    async def drain(self) -> None:
+        """Says NOT_SERVING, lets running calls go on for `drain_seconds`, and stops. A second signal stops at once."""
+        await self._health.close()
+        stopping = asyncio.create_task(self._server.stop(self._settings.drain_seconds))
+        hurry = asyncio.create_task(_signals().second.wait())
+        await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not stopping.done():
+            stopping.cancel()
+            await asyncio.wait({stopping})
+            await self._server.stop(None)
+        _logger.info("%s stopped", self._settings.service)
+
+    async def wait(self) -> None:
+        """Waits until it has stopped."""
+        await self._server.wait_for_termination()
+
+
+def build_server(
+    settings: ServiceSettings,
+    registrations: Sequence[Registration],
+    *,
+    verifier: TokenVerifier,
+    to_status_error: Callable[[Exception], StatusError | None],
+    shown: Sequence[object] = (),
+) -> Server:
+    """The server with all its services, health and reflection.
+
+    `to_status_error` turns a service's own errors into statuses and answers None for those it does not know. `shown` are further
+    settings dataclasses to tell at the start, beside `settings`.
+    """
+    interceptor = ParleyInterceptor(
+        verifier=verifier, to_status_error=to_status_error, stream_idle_seconds=settings.stream_idle_seconds
+    )
+    options = [
+        # Otherwise a second process on the same port gets half of the calls in silence.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        # Finds callers that are gone without a word.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        # Callers may ask every 5 s, in idle connections too; more often is "too many pings", which breaks live streams.
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+    server = grpc.aio.server(interceptors=[interceptor], options=options)
+    for registration in registrations:
+        registration.add(registration.servicer, server)
+    names = [registration.name for registration in registrations]
+    reflection.enable_server_reflection([*names, _HEALTH, reflection.SERVICE_NAME], server)
+    return Server(settings, server, names, (settings, *shown))
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
+    """Runs a service's main coroutine and ends the process.
+
+    0 after a drain, 2 with one line on standard error for a setting that cannot be used, 1 for everything else.
+    """
+    # gRPC's core writes to standard error past every log format; what matters of it is in our statuses and errors.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    code = 0
+    try:
+        _run_loop(main)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        code = 130
+    except Exception:
+        _logger.exception("the service failed")
+        code = 1
+    shut_down_telemetry()
+    sys.exit(code)
+
+
+async def until_terminated() -> None:
+    """Waits for the first SIGTERM or SIGINT. The next one makes `drain()` stop at once."""
+    await _signals().first.wait()
+
+
+class _Health(grpc_health.aio.HealthServicer):
+    """gRPC's own health service; its watchers are told NOT_SERVING and let go when the server drains, instead of holding it up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._closing = False
+        self._watching: set[asyncio.Task[Any]] = set()
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
+        self._watching.add(task)
+        try:
+            await super().Watch(request, context)
+        except asyncio.CancelledError:
+            if not self._closing:
+                raise
+            task.uncancel()
+        finally:
+            self._watching.discard(task)
+
+    async def close(self) -> None:
+        await self.enter_graceful_shutdown()
+        await asyncio.sleep(0.05)  # the watchers' turn to write
+        self._closing = True
+        for task in self._watching:
+            task.cancel()
+
+
+class _Signals:
+    """The signals to stop that the running loop has seen."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._seen)
+
+    def _seen(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+
+_seen_signals: _Signals | None = None
+
+
+def _signals() -> _Signals:
+    global _seen_signals  # noqa: PLW0603 - signals are the process's
+    loop = asyncio.get_running_loop()
+    if _seen_signals is None or _seen_signals.loop is not loop:
+        _seen_signals = _Signals(loop)
+    return _seen_signals
+
+
+def _cannot_listen(settings: ServiceSettings) -> SettingsError:
+    """Why the server cannot listen: asks the system again, because gRPC tells it only to its own log."""
+    variable = port_variable(settings.service)
+    where = f"{settings.host}:{settings.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[
+            0
+        ]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen()
+    except socket.gaierror:
+        return SettingsError(
+            "PARLEY_HOST", f"{settings.service} cannot listen on {where}: PARLEY_HOST is not an address."
+        )
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return SettingsError(
+                variable, f"{settings.service} cannot listen on {where}: the port is taken. Set {variable} to another."
+            )
+        if error.errno == errno.EACCES:
+            return SettingsError(
+                variable, f"{settings.service} cannot listen on {where}: the port needs privileges. Set {variable}."
+            )
+        return SettingsError(
+            "PARLEY_HOST",
+            f"{settings.service} cannot listen on {where}: PARLEY_HOST is not an address of this machine.",
+        )
+    return SettingsError(variable, f"{settings.service} cannot listen on {where}. Set {variable} or PARLEY_HOST.")
+
+
+def _run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    try:
+        import uvloop  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        asyncio.run(main())
+    else:
+        uvloop.run(main())

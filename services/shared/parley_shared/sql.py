@@ -1,0 +1,286 @@
+"""SQL: the engine, transactions, UTC times and migrations that chat and retrieval share. SQLite on a laptop, or PostgreSQL.
+
+It is not an object mapper and holds no table: each service writes its statements with SQLAlchemy Core in its adapters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import DateTime, MetaData, event, text
+from sqlalchemy.engine import URL, Connection, Dialect, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.types import TypeDecorator
+
+_BUSY_MILLISECONDS = 10_000
+_READERS = 4
+_POSTGRES_CONNECTIONS = 10
+
+
+def new_metadata() -> MetaData:
+    """Metadata whose constraints all have names: a migration on SQLite can only change what has one."""
+    return MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time: always aware, always UTC, to the microsecond, on SQLite (whose own type forgets the zone) and PostgreSQL."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the database. A time without a zone is refused with ValueError."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Database:
+    """A database and its connections. `open` makes it; it connects at first use."""
+
+    def __init__(self, reader: AsyncEngine, writer: AsyncEngine) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._turn = asyncio.Lock() if writer.dialect.name == "sqlite" else None
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """Opens "sqlite:///path" or "postgresql://user:password@host/name". Raises ValueError for another URL.
+
+        The folder of a SQLite file is made when it is missing, for its owner alone.
+        """
+        parsed = _parse(url)
+        if parsed.get_backend_name() == "sqlite":
+            _make_folder(parsed)
+            return cls(_sqlite(parsed, read_only=True), _sqlite(parsed, read_only=False))
+        engine = create_async_engine(
+            parsed, pool_size=_POSTGRES_CONNECTIONS, max_overflow=0, pool_pre_ping=True, pool_recycle=1800
+        )
+        reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return cls(reader, engine)
+
+    @property
+    def dialect(self) -> str:
+        """ "sqlite" or "postgresql"."""
+        return self._writer.dialect.name
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction that only reads, and sees the database as it was at its first statement."""
+        return self._reader.begin()
+
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction. It commits at the end of the block and rolls back when an error leaves it.
+
+        On SQLite it is the only one that writes. On PostgreSQL others run beside it (read committed): start with the row that all
+        of them change, `UPDATE … RETURNING` of a counter, when they must not interleave.
+        """
+        return self._writer.begin() if self._turn is None else self._write_in_turn(self._turn)
+
+    @asynccontextmanager
+    async def _write_in_turn(self, turn: asyncio.Lock) -> AsyncGenerator[AsyncConnection]:
+        # SQLite has one writer. Waiting here is fair and wakes at once; SQLite's own waiting polls, and blocks a thread.
+        async with turn, self._writer.begin() as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        """Raises when the database does not answer."""
+        async with self._reader.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+
+def default_database_url(home: Path, service: str) -> str:
+    """Where a service's database is on a laptop: `<home>/<service>/<service>.db`."""
+    return f"sqlite:///{home.absolute() / service / f'{service}.db'}"
+
+
+async def migrate(url: str, package: str, metadata: MetaData) -> None:
+    """Brings the database to the newest migration of `<package>/migrations`, in a thread.
+
+    Replicas may do so together: the first takes a lock, the others wait and find nothing left to do. Either all migrations that
+    were missing are applied, or none.
+    """
+    await asyncio.to_thread(lambda: asyncio.run(_migrate(url, package, metadata)))
+
+
+async def missing_migrations(url: str, package: str, metadata: MetaData) -> list[str]:
+    """What `metadata` has and the migrated database has not, or the reverse; empty when the migrations are complete.
+
+    For tests: a table that changed without a migration is a mistake that SQLite would tell of only in production.
+    """
+    return await asyncio.to_thread(lambda: asyncio.run(_compare(url, package, metadata)))
+
+
+def run_migrations() -> None:
+    """What a package's `migrations/env.py` calls, and all it needs: runs the migrations on the connection that `migrate` opened."""
+    from alembic import context  # noqa: PLC0415 - it exists only while Alembic runs
+
+    attributes = context.config.attributes
+    context.configure(
+        connection=attributes["connection"],
+        target_metadata=attributes["metadata"],
+        version_table=attributes["version_table"],
+        render_as_batch=True,
+        compare_type=True,
+        include_name=_only_own_tables(attributes["metadata"]),
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def _migrate(url: str, package: str, metadata: MetaData) -> None:
+    async with _migrating(url) as connection:
+        await connection.run_sync(_upgrade, package, metadata)
+
+
+async def _compare(url: str, package: str, metadata: MetaData) -> list[str]:
+    async with _migrating(url) as connection:
+        return await connection.run_sync(_differences, package, metadata)
+
+
+@asynccontextmanager
+async def _migrating(url: str) -> AsyncGenerator[AsyncConnection]:
+    """A transaction that nobody else's migration is in at the same time."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        _make_folder(parsed)
+        # Changing a table on SQLite drops and copies it, and dropping one deletes the rows that refer to it: the keys are not
+        # enforced here, and checked at the end instead.
+        engine = _sqlite(parsed, read_only=False, foreign_keys=False, busy_milliseconds=120_000)
+    else:
+        engine = create_async_engine(parsed)
+    try:
+        async with engine.begin() as connection:
+            if parsed.get_backend_name() != "sqlite":
+                await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('parley.migrations'))"))
+            yield connection
+            if parsed.get_backend_name() == "sqlite":
+                broken = (await connection.execute(text("PRAGMA foreign_key_check"))).all()
+                if broken:
+                    raise RuntimeError(
+                        f"the migrations break {len(broken)} references, first in the table {broken[0][0]}"
+                    )
+    finally:
+        await engine.dispose()
+
+
+def _config(connection: Connection, package: str, metadata: MetaData) -> Any:
+    from alembic.config import Config  # noqa: PLC0415 - only a start needs Alembic
+
+    config = Config()
+    config.set_main_option("script_location", f"{package}:migrations")
+    config.set_main_option("path_separator", "os")
+    # Two services may share a database: each keeps its own account of its migrations.
+    version_table = f"{package}_migrations"
+    config.attributes.update(connection=connection, metadata=metadata, version_table=version_table)
+    return config
+
+
+def _upgrade(connection: Connection, package: str, metadata: MetaData) -> None:
+    from alembic import command  # noqa: PLC0415 - only a start needs Alembic
+
+    command.upgrade(_config(connection, package, metadata), "head")
+
+
+def _differences(connection: Connection, package: str, metadata: MetaData) -> list[str]:
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - only tests need it
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+
+    context = MigrationContext.configure(
+        connection,
+        opts={
+            "compare_type": True,
+            "version_table": f"{package}_migrations",
+            "include_name": _only_own_tables(metadata),
+            "target_metadata": metadata,
+        },
+    )
+    return [str(difference) for difference in compare_metadata(context, metadata)]
+
+
+def _only_own_tables(metadata: MetaData) -> Any:
+    def include(name: str | None, kind: str, parents: Any) -> bool:
+        del parents
+        return kind != "table" or name in metadata.tables
+
+    return include
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ValueError("the database URL cannot be read") from error
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise ValueError("the database URL names no file: sqlite:////absolute/path")
+        return parsed.set(drivername="sqlite+aiosqlite")
+    if backend in {"postgresql", "postgres"}:
+        if "sslmode" in parsed.query:  # the name that everybody knows; the driver calls it otherwise
+            parsed = parsed.update_query_dict({"ssl": parsed.query["sslmode"]}).difference_update_query(["sslmode"])
+        return parsed.set(drivername="postgresql+asyncpg")
+    raise ValueError("the database URL must begin with sqlite:/// or postgresql://")
+
+
+def _make_folder(url: URL) -> None:
+    folder = Path(str(url.database)).parent
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _sqlite(
+    url: URL, *, read_only: bool, foreign_keys: bool = True, busy_milliseconds: int = _BUSY_MILLISECONDS
+) -> AsyncEngine:
+    engine = create_async_engine(url, pool_size=_READERS if read_only else 1, max_overflow=0)
+
+    def connected(connection: Any, record: Any) -> None:
+        del record
+        # The driver would begin transactions by itself, and too late; `began` does.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {busy_milliseconds}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        # With WAL a crash of the process loses nothing that was committed. A loss of power can lose the last moments and damages
+        # nothing; the same holds for the turn log, so the 0.25 ms that FULL adds to each transaction would buy no promise.
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+        if read_only:
+            cursor.execute("PRAGMA query_only = ON")
+        cursor.close()
+
+    def began(connection: Connection) -> None:
+        # A deferred transaction that comes to write fails at once with "database is locked" when another one wrote meanwhile.
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    event.listen(engine.sync_engine, "connect", connected)
+    event.listen(engine.sync_engine, "begin", began)
+    return engine
