@@ -1,0 +1,53 @@
+"""The client has every rpc that a user may call, and calls each by what the contract says of it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from importlib import import_module
+
+from google.protobuf.descriptor import ServiceDescriptor
+from parley.chat.v1 import chat_service_pb2
+from parley.identity.v1 import identity_service_pb2
+from parley.retrieval.v1 import document_service_pb2, search_service_pb2
+from parley.system.v1 import system_service_pb2
+from parley_client.rpc import Rpc
+from parley_client.version import VERSION
+
+MODULES = ["chat", "documents", "identity", "system", "turn"]
+SERVICES: list[ServiceDescriptor] = [
+    service
+    for file in (
+        chat_service_pb2,
+        identity_service_pb2,
+        document_service_pb2,
+        search_service_pb2,
+        system_service_pb2,
+    )
+    for service in file.DESCRIPTOR.services_by_name.values()
+]
+
+
+def rpcs() -> dict[str, Rpc]:  # type: ignore[type-arg] # of any messages
+    """Every rpc that the client has, by path."""
+    found = [value for name in MODULES for value in vars(import_module(f"parley_client.{name}")).values()]
+    return {value.path: value for value in found if isinstance(value, Rpc)}
+
+
+def test_the_client_has_every_rpc_of_the_services_that_users_call() -> None:
+    contract = {f"/{service.full_name}/{method.name}" for service in SERVICES for method in service.methods}
+    assert set(rpcs()) == contract
+
+
+def test_only_what_the_contract_calls_repeatable_is_repeated() -> None:
+    repeatable = {path.rsplit("/", 1)[1] for path, rpc in rpcs().items() if rpc.repeatable}
+    assert {"GetSession", "ListMessages", "StopReply", "CreateDocument", "Search", "RevokeAccessToken"} <= repeatable
+    assert repeatable.isdisjoint({"CreateSession", "DeleteSession", "SignIn", "RefreshTokens", "CreateAccessToken"})
+
+
+def test_only_what_the_contract_admits_without_a_token_is_called_without_one() -> None:
+    anonymous = {path.rsplit("/", 1)[1] for path, rpc in rpcs().items() if rpc.anonymous}
+    assert anonymous == {"SignUp", "SignIn", "RefreshTokens", "SignOut", "GetJsonWebKeySet", "GetHealth"}
+
+
+def test_the_version_that_calls_announce_is_the_packages() -> None:
+    assert importlib.metadata.version("parley-client") == VERSION
