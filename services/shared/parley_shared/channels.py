@@ -6,7 +6,7 @@ It balances no load and finds no addresses: that is the mesh's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from opentelemetry import trace
@@ -64,7 +64,7 @@ class _TracedChannel(grpc.aio.Channel):
     def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return _traced(method, self._channel.stream_stream(method, *args, **kwargs))
 
-    async def __aenter__(self) -> grpc.aio.Channel:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -106,7 +106,7 @@ def _end(span: Span, call: grpc.aio.Call) -> None:
     """Ends the span of a call that is done. Its code is known by now, so asking for it takes one step and no task."""
     asking = call.code()
     try:
-        asking.send(None)  # type: ignore[attr-defined]  # it is a coroutine, which the stubs hide
+        asking.send(None)
     except StopIteration as answer:
         code: grpc.StatusCode = answer.value
         span.set_attribute("rpc.response.status_code", code.name)

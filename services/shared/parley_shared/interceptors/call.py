@@ -36,6 +36,7 @@ class Method:
     @classmethod
     def of(cls, path: str, rule: Rule | None, handler: grpc.RpcMethodHandler[Any, Any]) -> Method:
         """The method that the handler serves."""
+        own: Any
         own, constructor = {
             (False, False): (handler.unary_unary, grpc.unary_unary_rpc_method_handler),
             (False, True): (handler.unary_stream, grpc.unary_stream_rpc_method_handler),
