@@ -25,9 +25,10 @@ async def serve() -> None:
     set_up_telemetry(service.service, service.otlp_endpoint, version("parley-chat"))
     try:
         async with open_chat(settings) as app:
+            await app.server.start()  # Tells the settings that all services have.
             for line in describe(settings):
-                logger.info("%s", line)
-            await app.server.start()
+                if not line.startswith("service."):
+                    logger.info("%s", line)
             await until_terminated()
             await app.drain()
     finally:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+from grpc_reflection.v1alpha import reflection
 from parley.chat.v1 import chat_service_pb2_grpc
 from parley.identity.v1 import identity_service_pb2_grpc
 from parley.system.v1 import system_service_pb2_grpc
@@ -48,6 +50,7 @@ from parley_chat.operations.token_revocation import TokenRevocation
 from parley_chat.operations.turns import TurnLimits, Turns
 from parley_chat.servicers.chat import ChatServicer
 from parley_chat.servicers.identity import IdentityServicer
+from parley_chat.servicers.reflection import services_of_the_contract
 from parley_chat.servicers.status import to_status_error
 from parley_chat.servicers.system import SystemServicer
 from parley_chat.settings import SERVICE, ChatSettings
@@ -100,6 +103,14 @@ async def open_chat(settings: ChatSettings) -> AsyncIterator[ChatApp]:
             ),
         ]
 
+        # Before the reflection that every service has, and so instead of it.
+        registrations.append(
+            Registration(
+                reflection.enable_server_reflection,
+                (*services_of_the_contract(), HEALTH, reflection.SERVICE_NAME),
+                reflection.SERVICE_NAME,
+            )
+        )
         turns, conversation_registrations = await _open_conversations(settings, database, parts.service_tokens, closing)
         registrations += conversation_registrations
 

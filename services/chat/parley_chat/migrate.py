@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from parley_shared.serving import run
-from parley_shared.settings import Environment
+from parley_shared.settings import Environment, SettingsError
 from parley_shared.sql import migrate
 
 from parley_chat.adapters.sql_schema import metadata
@@ -16,8 +16,11 @@ from parley_chat.settings import ChatSettings
 
 
 async def migrate_database(settings: ChatSettings) -> None:
-    """Runs the migrations that the database has not seen."""
-    await migrate(settings.database_url, "parley_chat", metadata)
+    """Runs the migrations that the database has not seen. Raises SettingsError when its URL is of no use."""
+    try:
+        await migrate(settings.database_url, "parley_chat", metadata)
+    except ValueError as error:
+        raise SettingsError("PARLEY_CHAT_DATABASE_URL", f"PARLEY_CHAT_DATABASE_URL: {error}.") from error
 
 
 def main() -> NoReturn:

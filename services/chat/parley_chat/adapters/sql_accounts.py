@@ -54,5 +54,5 @@ class SqlAccounts:
             await connection.execute(statement)
 
 
-def _user(row: Row[Any]) -> User:
+def _user(row: Row[*tuple[Any, ...]]) -> User:
     return User(row.user_id, row.email, row.display_name, row.create_time)

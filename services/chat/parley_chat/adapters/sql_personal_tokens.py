@@ -71,7 +71,7 @@ class SqlPersonalTokens:
         return row is not None and row.revoke_time is None
 
 
-def _token(row: Row[Any]) -> PersonalToken:
+def _token(row: Row[*tuple[Any, ...]]) -> PersonalToken:
     return PersonalToken(
         access_token_id=row.access_token_id,
         user_id=row.user_id,
