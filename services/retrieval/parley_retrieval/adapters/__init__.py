@@ -1,0 +1,1 @@
+"""The things of the world behind the ports: one file each."""

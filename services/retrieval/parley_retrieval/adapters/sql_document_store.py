@@ -1,0 +1,198 @@
+"""Documents, chunks and the index's journal in the SQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from parley_shared.sql import Database
+from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from parley_retrieval.adapters.sql_schema import chunks, documents, index_changes
+from parley_retrieval.domain.chunks import Chunk, Passage
+from parley_retrieval.domain.documents import Document, MediaType
+from parley_retrieval.domain.errors import DocumentExistsError
+from parley_retrieval.domain.visibility import SHARED_OWNER, Visibility
+from parley_retrieval.ports.document_store import DocumentCursor
+
+_FACTS = tuple(column for column in documents.c if column.name not in {"likeness", "text"})
+_CHUNK = (
+    chunks.c.chunk_id,
+    chunks.c.number,
+    chunks.c.start_offset,
+    chunks.c.end_offset,
+    chunks.c.heading,
+    chunks.c.text,
+)
+# Databases bound the parameters of a statement, at 32,766 and up.
+_MOST_PARAMETERS = 5_000
+
+
+class SqlDocumentStore:
+    """The ports `DocumentStore` and `IndexJournal`, on SQLite and on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        """The database has the newest schema."""
+        self._database = database
+
+    async def find(self, visibility: Visibility, document_id: str) -> Document | None:
+        """See `DocumentStore`."""
+        statement = (
+            select(*_FACTS, documents.c.text)
+            .where(documents.c.document_id == document_id)
+            .where(documents.c.owner_id.in_(visibility.owners))
+        )
+        return await self._one_document(statement)
+
+    async def find_like(self, owner_id: str, likeness: str) -> Document | None:
+        """See `DocumentStore`."""
+        statement = select(*_FACTS).where(documents.c.owner_id == owner_id, documents.c.likeness == likeness)
+        return await self._one_document(statement)
+
+    async def page(
+        self, visibility: Visibility, project: str, after: DocumentCursor | None, limit: int
+    ) -> list[Document]:
+        """See `DocumentStore`."""
+        statement = (
+            select(*_FACTS)
+            .where(documents.c.owner_id.in_(visibility.owners))
+            .order_by(documents.c.update_time.desc(), documents.c.document_id.desc())
+            .limit(limit)
+        )
+        if project:
+            statement = statement.where(documents.c.project == project)
+        if after:
+            same_time = documents.c.update_time == after.update_time
+            statement = statement.where(
+                or_(
+                    documents.c.update_time < after.update_time,
+                    and_(same_time, documents.c.document_id < after.document_id),
+                )
+            )
+        async with self._database.read() as connection:
+            return [_document(row) for row in await connection.execute(statement)]
+
+    async def count(self, owner_id: str) -> int:
+        """See `DocumentStore`."""
+        statement = select(func.count()).select_from(documents).where(documents.c.owner_id == owner_id)
+        async with self._database.read() as connection:
+            return int((await connection.execute(statement)).scalar_one())
+
+    async def passages(self, visibility: Visibility, chunk_ids: Sequence[UUID]) -> list[Passage]:
+        """See `DocumentStore`."""
+        if not chunk_ids:
+            return []
+        statement = (
+            select(*_CHUNK, documents.c.document_id, documents.c.title, documents.c.owner_id)
+            .join_from(chunks, documents)
+            .where(chunks.c.chunk_id.in_(chunk_ids))
+            .where(documents.c.owner_id.in_(visibility.owners))
+        )
+        async with self._database.read() as connection:
+            return [
+                Passage(_chunk(row), row.document_id, row.title, row.owner_id == SHARED_OWNER)
+                for row in await connection.execute(statement)
+            ]
+
+    async def put(self, document: Document, pieces: Sequence[Chunk]) -> None:
+        """See `DocumentStore`."""
+        values = {
+            "owner_id": document.owner_id,
+            "title": document.title,
+            "media_type": document.media_type.value,
+            "project": document.project,
+            "source_uri": document.source_uri,
+            "content_sha256": document.content_sha256,
+            "likeness": document.likeness,
+            "size_bytes": document.size_bytes,
+            "chunk_count": document.chunk_count,
+            "create_time": document.create_time,
+            "update_time": document.update_time,
+            "text": document.text,
+        }
+        same = documents.c.document_id == document.document_id
+        rows = [
+            {
+                "chunk_id": chunk.chunk_id,
+                "document_id": document.document_id,
+                "number": chunk.number,
+                "start_offset": chunk.start,
+                "end_offset": chunk.end,
+                "heading": chunk.heading,
+                "text": chunk.text,
+            }
+            for chunk in pieces
+        ]
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(delete(chunks).where(chunks.c.document_id == document.document_id))
+                replaced = await connection.execute(update(documents).where(same).values(values))
+                if replaced.rowcount == 0:
+                    await connection.execute(insert(documents).values(document_id=document.document_id, **values))
+                if rows:
+                    await connection.execute(insert(chunks), rows)
+        except IntegrityError:
+            # The database's own words hold the text: they end here. The other keys are random or made of this id.
+            raise DocumentExistsError(document.document_id) from None
+
+    async def remove(self, document_id: str) -> None:
+        """See `DocumentStore`."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(documents).where(documents.c.document_id == document_id))
+
+    async def open_change(self, change_id: str, document_id: str) -> None:
+        """See `IndexJournal`."""
+        async with self._database.write() as connection:
+            await connection.execute(insert(index_changes).values(change_id=change_id, document_id=document_id))
+
+    async def close_changes(self, change_ids: Sequence[str]) -> None:
+        """See `IndexJournal`."""
+        async with self._database.write() as connection:
+            for start in range(0, len(change_ids), _MOST_PARAMETERS):
+                some = change_ids[start : start + _MOST_PARAMETERS]
+                await connection.execute(delete(index_changes).where(index_changes.c.change_id.in_(some)))
+
+    async def open_changes(self) -> dict[str, str]:
+        """See `IndexJournal`."""
+        statement = select(index_changes.c.change_id, index_changes.c.document_id)
+        async with self._database.read() as connection:
+            return {row.change_id: row.document_id for row in await connection.execute(statement)}
+
+    async def document(self, document_id: str) -> Document | None:
+        """See `IndexJournal`."""
+        return await self._one_document(select(*_FACTS, documents.c.text).where(documents.c.document_id == document_id))
+
+    async def owned(self, owner_id: str) -> list[Document]:
+        """See `IndexJournal`."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(*_FACTS).where(documents.c.owner_id == owner_id))
+            return [_document(row) for row in rows]
+
+    async def chunks(self, document_id: str) -> list[Chunk]:
+        """See `IndexJournal`."""
+        statement = select(*_CHUNK).where(chunks.c.document_id == document_id).order_by(chunks.c.number)
+        async with self._database.read() as connection:
+            return [_chunk(row) for row in await connection.execute(statement)]
+
+    async def chunk_documents(self) -> dict[UUID, str]:
+        """See `IndexJournal`."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(chunks.c.chunk_id, chunks.c.document_id))
+            return {row.chunk_id: row.document_id for row in rows}
+
+    async def _one_document(self, statement: Any) -> Document | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        return None if row is None else _document(row)
+
+
+def _document(row: Any) -> Document:
+    facts = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's documented way to a row's names.
+    facts["media_type"] = MediaType(row.media_type)
+    return Document(**{"text": None, **facts})
+
+
+def _chunk(row: Any) -> Chunk:
+    return Chunk(row.chunk_id, row.number, row.start_offset, row.end_offset, row.heading, row.text)

@@ -1,0 +1,123 @@
+"""Says what is plugged into what. Production and tests enter the service here; nothing else joins the rooms.
+
+Not the process: signals, exit codes and logs are `__main__`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from parley.retrieval.v1 import document_service_pb2_grpc, search_service_pb2_grpc
+from parley_shared.serving import Registration, Server, build_server
+from parley_shared.settings import SettingsError
+from parley_shared.sql import Database
+from parley_shared.tokens import TokenVerifier
+
+from parley_retrieval.adapters.edge_vector_index import EdgeVectorIndex
+from parley_retrieval.adapters.folder_corpus import FolderCorpus
+from parley_retrieval.adapters.murmur_term_hash import MurmurTermHash
+from parley_retrieval.adapters.otel_tracing import OtelTracing
+from parley_retrieval.adapters.semantic_text_splitter import SemanticTextSplitter
+from parley_retrieval.adapters.snowball_stemmer import SnowballStemmer, languages
+from parley_retrieval.adapters.sql_document_store import SqlDocumentStore
+from parley_retrieval.domain.errors import IndexInUseError
+from parley_retrieval.migrate import migrate_database
+from parley_retrieval.operations.documents import Documents
+from parley_retrieval.operations.indexing import Indexing
+from parley_retrieval.operations.sample_corpus import SampleCorpus
+from parley_retrieval.operations.search import Search
+from parley_retrieval.operations.terms import TermEncoder
+from parley_retrieval.servicers.documents import DocumentServicer
+from parley_retrieval.servicers.search import SearchServicer
+from parley_retrieval.servicers.status import to_status_error
+from parley_retrieval.settings import RetrievalSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RetrievalApp:
+    """A retrieval service that is put together: what was stored can be searched. Its server is built and not started."""
+
+    settings: RetrievalSettings
+    server: Server
+    database: Database
+
+
+@asynccontextmanager
+async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[RetrievalApp]:
+    """Migrates the database, brings the index and the sample corpus up to date, and puts the service together.
+
+    At the end it lets begun writes finish, flushes the index and closes everything. Raises SettingsError for an
+    unknown language and when another process has the index.
+    """
+    async with AsyncExitStack() as closing:
+        if settings.language not in languages():
+            name = "PARLEY_RETRIEVAL_LANGUAGE"
+            raise SettingsError(name, f"{name} must be one of {', '.join(languages())}.")
+        await migrate_database(settings)
+        database = Database.open(settings.database_url.reveal())
+        closing.push_async_callback(database.close)
+        store = SqlDocumentStore(database)
+
+        tracing = OtelTracing()
+        encoder = TermEncoder(SnowballStemmer(settings.language), MurmurTermHash())
+        index = EdgeVectorIndex(settings.index_folder, encoder.encoding)
+        closing.push_async_callback(index.close)
+        try:
+            await index.open()
+        except IndexInUseError as error:
+            name = "PARLEY_RETRIEVAL_INDEX_FOLDER"
+            words = (
+                f"Another process uses the index in {settings.index_folder}. Stop it, or set {name} to another folder."
+            )
+            raise SettingsError(name, words) from error
+
+        indexing = Indexing(store, store, index, index, encoder, SemanticTextSplitter(), tracing)
+        await indexing.recover()
+        closing.push_async_callback(indexing.flush)
+        await SampleCorpus(FolderCorpus(settings.sample_corpus), store, indexing).load()
+
+        documents = Documents(store, indexing, documents_per_user=settings.documents_per_user)
+        closing.push_async_callback(documents.settle)
+        flushing = asyncio.create_task(_flush(indexing, settings.flush_seconds), name="flushing of the index")
+        closing.push_async_callback(_cancel, flushing)
+
+        service = settings.service
+        server = build_server(
+            service,
+            [
+                Registration(
+                    document_service_pb2_grpc.add_DocumentServiceServicer_to_server,
+                    DocumentServicer(documents),
+                    "parley.retrieval.v1.DocumentService",
+                ),
+                Registration(
+                    search_service_pb2_grpc.add_SearchServiceServicer_to_server,
+                    SearchServicer(Search(store, index, encoder, tracing)),
+                    "parley.retrieval.v1.SearchService",
+                ),
+            ],
+            verifier=TokenVerifier(service.jwks_file, service.token_issuer, service.token_audience),
+            to_status_error=to_status_error,
+        )
+        yield RetrievalApp(settings, server, database)
+
+
+async def _flush(indexing: Indexing, seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await indexing.flush()
+        except Exception:
+            # Whatever it was, the changes stay in the journal and the next round tries again.
+            logger.exception("the index could not be flushed")
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,153 @@
+"""How a document is cut into chunks, and what a found chunk is."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from parley_retrieval.domain.documents import Document, MediaType, sha256
+from parley_retrieval.domain.outline import headings
+from parley_retrieval.domain.words import words
+
+CHUNK_CHARACTERS = 1_100
+"""The size up to which a piece of text is one chunk: about 250 tokens of English."""
+PATH_SEPARATOR = " › "
+"""Stands between the headings of a path."""
+
+_CHUNKS = uuid.UUID("1f0a1d52-6a7e-4d5f-8f67-2d8f8f2b6f0e")
+_BARE_HEADINGS_CHARACTERS = 400
+
+Split = Callable[[str, MediaType], Sequence[tuple[int, int]]]
+"""Cuts a text into pieces of at most `CHUNK_CHARACTERS`: start and end of each, in order, without overlap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document, as it stands in it."""
+
+    chunk_id: UUID
+    """Made of the document's id, its text's hash and the number."""
+    number: int
+    """Its place among the document's chunks, from 0."""
+    start: int
+    """Its first character's place in the text (code points)."""
+    end: int
+    """The place after its last character."""
+    heading: str
+    """The headings above it, outermost first, joined with `PATH_SEPARATOR`; empty when there are none."""
+    text: str
+    """`document.text[start:end]`."""
+
+    @property
+    def content_sha256(self) -> str:
+        """Of the chunk's text, 64 hexadecimal digits."""
+        return sha256(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk together with what has to be known of its document to cite it."""
+
+    chunk: Chunk
+    """The piece of text."""
+    document_id: str
+    """Its document."""
+    document_title: str
+    """The document's title."""
+    shared: bool
+    """Whether the document is shared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that was found, and how well it fits."""
+
+    passage: Passage
+    """What was found."""
+    score: float
+    """Above 0, higher is better; comparable within one answer only."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    path: tuple[str, ...]
+    start: int
+    body_start: int
+    end: int
+
+
+def chunks_of(document: Document, split: Split) -> list[Chunk]:
+    """Cuts a document that has its text. None for a text without words.
+
+    A section of Markdown is never mixed with the next one, so that what stands above a chunk is true of all of it.
+    Headings with nothing under them go with the section that follows.
+    """
+    text = document.text or ""
+    if document.media_type is MediaType.MARKDOWN:
+        pieces = _markdown_pieces(text, split)
+    else:
+        pieces = ((start, end, "") for start, end in split(text, MediaType.PLAIN_TEXT))
+    # A piece without a word, such as a row of dashes, can be neither found nor cited.
+    worded = [(start, end, heading) for start, end, heading in pieces if _has_words(text[start:end])]
+    return [
+        Chunk(chunk_id(document, number), number, start, end, heading, text[start:end])
+        for number, (start, end, heading) in enumerate(worded)
+    ]
+
+
+def chunk_id(document: Document, number: int) -> UUID:
+    """The id of a document's chunk: the same whenever the same text of the same document is cut."""
+    return uuid.uuid5(_CHUNKS, f"{document.document_id}/{document.content_sha256}/{number}")
+
+
+def terms_text(document: Document, chunk: Chunk) -> str:
+    """What a chunk is found by: its text, and the title and headings above it, each once."""
+    above = dict.fromkeys([document.title, *chunk.heading.split(PATH_SEPARATOR)])
+    return "\n".join([*above, chunk.text])
+
+
+def _markdown_pieces(text: str, split: Split) -> Iterator[tuple[int, int, str]]:
+    sections = list(_sections(text))
+    start: int | None = None
+    for place, section in enumerate(sections):
+        start = section.start if start is None else start
+        bare = not _has_words(text[section.body_start : section.end])
+        if bare and place + 1 < len(sections) and section.end - start <= _BARE_HEADINGS_CHARACTERS:
+            continue
+        heading = PATH_SEPARATOR.join(section.path)
+        begin, end = _trim(text, start, section.end)
+        if end - begin <= CHUNK_CHARACTERS or bare:
+            yield begin, end, heading
+        else:
+            for piece_start, piece_end in split(text[section.body_start : section.end], MediaType.MARKDOWN):
+                yield (
+                    begin if begin < section.body_start else section.body_start + piece_start,
+                    (section.body_start + piece_end),
+                    heading,
+                )
+                begin = section.end
+        start = None
+
+
+def _sections(text: str) -> Iterator[_Section]:
+    start, body_start = 0, 0
+    path: list[tuple[int, str]] = []
+    for heading in headings(text):
+        if heading.start > start or path:
+            yield _Section(tuple(title for _, title in path if title), start, body_start, heading.start)
+        path = [(level, title) for level, title in path if level < heading.level]
+        path.append((heading.level, heading.title))
+        start, body_start = heading.start, heading.end
+    yield _Section(tuple(title for _, title in path if title), start, body_start, len(text))
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int]:
+    piece = text[start:end]
+    left = len(piece) - len(piece.lstrip())
+    return start + left, start + left + len(piece.strip())
+
+
+def _has_words(text: str) -> bool:
+    return next(words(text), None) is not None

@@ -1,0 +1,99 @@
+"""What a document is."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from parley_retrieval.domain.outline import headings
+from parley_retrieval.domain.visibility import SHARED_OWNER
+
+TITLE_CHARACTERS = 300
+"""The longest title."""
+TEXT_CHARACTERS = 1_000_000
+"""The longest text."""
+
+_SHARED_DOCUMENTS = uuid.UUID("8c1dd7f6-3b55-4c0e-9f0c-6f0d5b1f4a52")
+
+
+class MediaType(Enum):
+    """How a text is written. The values stand in the database."""
+
+    MARKDOWN = "markdown"
+    PLAIN_TEXT = "plain_text"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text that can be searched and cited."""
+
+    document_id: str
+    """`doc_` and 32 hexadecimal digits."""
+    owner_id: str
+    """The user, or `SHARED_OWNER`."""
+    title: str
+    """1 to 300 characters."""
+    text: str | None
+    """None where only the facts were read."""
+    media_type: MediaType
+    """How the text is written."""
+    project: str
+    """The label of the project that it belongs to; may be empty."""
+    source_uri: str
+    """Where it came from, in its owner's words; may be empty. For shared documents the path within the corpus."""
+    content_sha256: str
+    """Of the text in UTF-8, 64 hexadecimal digits."""
+    size_bytes: int
+    """Length of the text in UTF-8."""
+    chunk_count: int
+    """Into how many chunks it is cut."""
+    create_time: datetime
+    """UTC."""
+    update_time: datetime
+    """When text, title, project or source last changed, UTC."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether everybody can read it."""
+        return self.owner_id == SHARED_OWNER
+
+    @property
+    def likeness(self) -> str:
+        """What no two documents of an owner have in common: title and text, or the path of a shared document."""
+        return likeness(self.owner_id, self.title, self.content_sha256, self.source_uri)
+
+
+def new_document_id() -> str:
+    """An id for a user's document."""
+    return f"doc_{uuid.uuid4().hex}"
+
+
+def shared_document_id(path: str) -> str:
+    """The id of the shared document at a path of the corpus: the same in every installation."""
+    return f"doc_{uuid.uuid5(_SHARED_DOCUMENTS, path).hex}"
+
+
+def sha256(text: str) -> str:
+    """SHA-256 of a text in UTF-8, 64 hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def likeness(owner_id: str, title: str, content_sha256: str, source_uri: str) -> str:
+    """The digest behind `Document.likeness`, 64 hexadecimal digits."""
+    return sha256(source_uri if owner_id == SHARED_OWNER else f"{content_sha256}\n{title}")
+
+
+def title_of(text: str, media_type: MediaType) -> str:
+    """What to call a text that came without a title: its first heading, else its first line that is not blank.
+
+    The text must not be blank. 1 to 300 characters.
+    """
+    if media_type is MediaType.MARKDOWN:
+        for heading in headings(text):
+            if heading.title:
+                return heading.title[:TITLE_CHARACTERS].rstrip()
+    first_line = text.strip().splitlines()[0]
+    return " ".join(first_line[: 4 * TITLE_CHARACTERS].split())[:TITLE_CHARACTERS].rstrip()

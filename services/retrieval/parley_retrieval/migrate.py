@@ -1,0 +1,33 @@
+"""Brings retrieval's database to the newest tables: `python -m parley_retrieval.migrate`. The service does it at start.
+
+Not the move from one database to another.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from parley_shared.serving import run
+from parley_shared.settings import Environment
+from parley_shared.sql import migrate
+
+from parley_retrieval.adapters.sql_schema import metadata
+from parley_retrieval.settings import RetrievalSettings
+
+
+async def migrate_database(settings: RetrievalSettings) -> None:
+    """Runs the migrations that the database has not seen."""
+    await migrate(settings.database_url.reveal(), "parley_retrieval", metadata)
+
+
+def main() -> NoReturn:
+    """Migrates the database that the environment names."""
+
+    async def work() -> None:
+        await migrate_database(RetrievalSettings.read(Environment()))
+
+    run(work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""What a user does with documents: create, read, list, change, delete."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from parley_retrieval.domain.documents import Document, MediaType, likeness, new_document_id, sha256, title_of
+from parley_retrieval.domain.errors import (
+    DocumentExistsError,
+    DocumentNotFoundError,
+    DocumentSharedError,
+    TooManyDocumentsError,
+)
+from parley_retrieval.domain.visibility import Visibility
+from parley_retrieval.operations.indexing import Indexing
+from parley_retrieval.ports.document_store import DocumentCursor, DocumentStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentDraft:
+    """A document as its owner hands it in."""
+
+    title: str
+    """What to call it; blank to take it from the text."""
+    text: str
+    """The text. Not blank."""
+    media_type: MediaType
+    """How the text is written."""
+    project: str
+    """The label of its project; may be empty."""
+    source_uri: str
+    """Where it came from; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentChange:
+    """What becomes of a document: None leaves a thing as it is."""
+
+    title: str | None = None
+    """The new title. Not blank."""
+    text: str | None = None
+    """The new text. Not blank."""
+    project: str | None = None
+    """The new project; may be empty."""
+    source_uri: str | None = None
+    """The new source; may be empty."""
+
+
+class Documents:
+    """The use cases. A write that was begun is finished, also when its caller has gone."""
+
+    def __init__(self, store: DocumentStore, indexing: Indexing, *, documents_per_user: int) -> None:
+        """`documents_per_user` is how many a user may have."""
+        self._store = store
+        self._indexing = indexing
+        self._documents_per_user = documents_per_user
+        self._running: set[asyncio.Task[Any]] = set()
+        # One writer per user: two calls never change one document at a time, and the limit is counted right.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def create(self, user_id: str, draft: DocumentDraft) -> tuple[Document, bool]:
+        """Stores a document, or finds the user's document of this title and text. The flag says whether it is new.
+
+        Raises TooManyDocumentsError.
+        """
+        return await self._finish(self._create(user_id, draft))
+
+    async def get(self, user_id: str, document_id: str) -> Document:
+        """A document with its text. Raises DocumentNotFoundError."""
+        document = await self._store.find(Visibility(user_id), document_id)
+        if document is None:
+            raise DocumentNotFoundError(document_id)
+        return document
+
+    async def page(
+        self, visibility: Visibility, project: str, after: DocumentCursor | None, size: int
+    ) -> tuple[Sequence[Document], DocumentCursor | None]:
+        """Documents without texts, last changed first, and the cursor of the next page if there is one."""
+        documents = await self._store.page(visibility, project, after, size + 1)
+        if len(documents) <= size:
+            return documents, None
+        last = documents[size - 1]
+        return documents[:size], DocumentCursor(last.update_time, last.document_id)
+
+    async def update(self, user_id: str, document_id: str, change: DocumentChange) -> Document:
+        """Changes a document and returns it. Nothing happens when it is so already.
+
+        Raises DocumentNotFoundError, DocumentSharedError, DocumentExistsError.
+        """
+        return await self._finish(self._update(user_id, document_id, change))
+
+    async def delete(self, user_id: str, document_id: str) -> None:
+        """Deletes a document for good. Raises DocumentNotFoundError, DocumentSharedError."""
+        await self._finish(self._delete(user_id, document_id))
+
+    async def settle(self) -> None:
+        """Returns when no write is under way."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def _create(self, user_id: str, draft: DocumentDraft) -> tuple[Document, bool]:
+        content_sha256 = await asyncio.to_thread(sha256, draft.text)
+        title = draft.title if draft.title.strip() else title_of(draft.text, draft.media_type)
+        same = likeness(user_id, title, content_sha256, draft.source_uri)
+        now = datetime.now(UTC)
+        async with self._lock(user_id):
+            if existing := await self._store.find_like(user_id, same):
+                return existing, False
+            if await self._store.count(user_id) >= self._documents_per_user:
+                raise TooManyDocumentsError(self._documents_per_user)
+            document = Document(
+                document_id=new_document_id(),
+                owner_id=user_id,
+                title=title,
+                text=draft.text,
+                media_type=draft.media_type,
+                project=draft.project,
+                source_uri=draft.source_uri,
+                content_sha256=content_sha256,
+                size_bytes=len(draft.text.encode()),
+                chunk_count=0,
+                create_time=now,
+                update_time=now,
+            )
+            try:
+                return await self._indexing.put(document), True
+            except DocumentExistsError:
+                # Another process was faster.
+                existing = await self._store.find_like(user_id, same)
+                if existing is None:
+                    raise
+                return existing, False
+
+    async def _update(self, user_id: str, document_id: str, change: DocumentChange) -> Document:
+        async with self._lock(user_id):
+            before = await self._own(user_id, document_id)
+            after = replace(
+                before,
+                title=before.title if change.title is None else change.title,
+                project=before.project if change.project is None else change.project,
+                source_uri=before.source_uri if change.source_uri is None else change.source_uri,
+            )
+            if change.text is not None:
+                content_sha256 = await asyncio.to_thread(sha256, change.text)
+                size_bytes = len(change.text.encode())
+                after = replace(after, text=change.text, content_sha256=content_sha256, size_bytes=size_bytes)
+            if after == before:
+                return before
+            # Later than before also when the clock was set back, so that lists keep their order.
+            now = max(datetime.now(UTC), before.update_time + timedelta(microseconds=1))
+            return await self._indexing.put(replace(after, update_time=now))
+
+    async def _delete(self, user_id: str, document_id: str) -> None:
+        async with self._lock(user_id):
+            await self._own(user_id, document_id)
+            await self._indexing.remove(document_id)
+
+    async def _own(self, user_id: str, document_id: str) -> Document:
+        document = await self.get(user_id, document_id)
+        if document.shared:
+            raise DocumentSharedError(document_id)
+        return document
+
+    def _lock(self, user_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(user_id, asyncio.Lock())
+
+    async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)

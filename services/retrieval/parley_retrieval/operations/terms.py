@@ -1,0 +1,49 @@
+"""Turns texts into the terms of the index: the words, stemmed and numbered, weighed as BM25 does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+
+from parley_retrieval.domain import bm25, stop_words
+from parley_retrieval.domain.bm25 import SparseVector
+from parley_retrieval.domain.words import words
+from parley_retrieval.ports.terms import Stemmer, TermHash
+
+_ENCODING_VERSION = 1
+"""Goes up when the same text gives other terms or weights than before."""
+
+
+class TermEncoder:
+    """Gives passages and queries the same terms. Safe to use from several threads."""
+
+    def __init__(self, stem: Stemmer, number: TermHash) -> None:
+        """Words of a language without a list of stop words all count."""
+        self._stop_words = stop_words.ENGLISH if stem.language == "english" else frozenset[str]()
+        self.encoding = (
+            f"bm25/{_ENCODING_VERSION} {stem.language} k={bm25.SATURATION} b={bm25.LENGTH_WEIGHT} "
+            f"average={bm25.AVERAGE_LENGTH}"
+        )
+        """What vectors depend on besides their text: vectors of different encodings cannot be compared."""
+
+        @lru_cache(maxsize=65_536)
+        def term(word: str) -> int:
+            return number(word if word in self._stop_words else stem(word))
+
+        self._term = term
+
+    def passage(self, text: str) -> SparseVector:
+        """The weights of a passage. It keeps its stop words, for the queries that have nothing else."""
+        counts: Counter[int] = Counter()
+        length = 0
+        for word in words(text):
+            counts[self._term(word)] += 1
+            length += word not in self._stop_words
+        return bm25.passage_vector(counts, length)
+
+    def query(self, text: str) -> SparseVector | None:
+        """The terms of a query, its stop words only if it has no other words. None for a text without words."""
+        said = list(words(text))
+        counts = Counter(self._term(word) for word in said if word not in self._stop_words)
+        counts = counts or Counter(self._term(word) for word in said)
+        return bm25.query_vector(counts) if counts else None

@@ -1,0 +1,96 @@
+"""The database of documents and their chunks: the truth that the index follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from parley_retrieval.domain.chunks import Chunk, Passage
+from parley_retrieval.domain.documents import Document
+from parley_retrieval.domain.visibility import Visibility
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentCursor:
+    """The last document of a page; the next page starts after it."""
+
+    update_time: datetime
+    """Its time, UTC."""
+    document_id: str
+    """Its id, which decides between equal times."""
+
+
+class DocumentStore(Protocol):
+    """Keeps documents. A document and its chunks change together or not at all."""
+
+    async def find(self, visibility: Visibility, document_id: str) -> Document | None:
+        """The document with its text, if it can be seen."""
+        ...
+
+    async def find_like(self, owner_id: str, likeness: str) -> Document | None:
+        """The owner's document of this likeness, without its text."""
+        ...
+
+    async def page(
+        self, visibility: Visibility, project: str, after: DocumentCursor | None, limit: int
+    ) -> Sequence[Document]:
+        """Documents without texts, last changed first, at most `limit`; of every project when `project` is empty."""
+        ...
+
+    async def count(self, owner_id: str) -> int:
+        """How many documents the owner has."""
+        ...
+
+    async def passages(self, visibility: Visibility, chunk_ids: Sequence[UUID]) -> Sequence[Passage]:
+        """Those of the chunks that exist and can be seen, in any order."""
+        ...
+
+    async def put(self, document: Document, chunks: Sequence[Chunk]) -> None:
+        """Writes a document with its text and chunks, in place of what there is under its id.
+
+        Raises DocumentExistsError when its owner has another one like it.
+        """
+        ...
+
+    async def remove(self, document_id: str) -> None:
+        """Deletes a document and its chunks. One that is not there is no error."""
+        ...
+
+
+class IndexJournal(Protocol):
+    """What the index may not have yet, and what it should have: for the service itself, never for a user's call.
+
+    A change is opened before the index is touched and closed when the index has flushed it, so that what is open at
+    a start is what has to be looked after.
+    """
+
+    async def open_change(self, change_id: str, document_id: str) -> None:
+        """Notes that the index is about to change for a document."""
+        ...
+
+    async def close_changes(self, change_ids: Sequence[str]) -> None:
+        """Forgets changes that the index holds for good."""
+        ...
+
+    async def open_changes(self) -> dict[str, str]:
+        """The open changes: document id by change id."""
+        ...
+
+    async def document(self, document_id: str) -> Document | None:
+        """A document of any owner, with its text."""
+        ...
+
+    async def owned(self, owner_id: str) -> Sequence[Document]:
+        """All documents of an owner, without texts."""
+        ...
+
+    async def chunks(self, document_id: str) -> Sequence[Chunk]:
+        """A document's chunks by number."""
+        ...
+
+    async def chunk_documents(self) -> dict[UUID, str]:
+        """Every chunk there is: document id by chunk id."""
+        ...

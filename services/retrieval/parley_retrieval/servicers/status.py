@@ -1,0 +1,44 @@
+"""Turns domain errors into statuses: the words for people are written here, once."""
+
+from __future__ import annotations
+
+import grpc
+from parley_shared.status import StatusError, not_found
+
+from parley_retrieval.domain.errors import (
+    DocumentExistsError,
+    DocumentNotFoundError,
+    DocumentSharedError,
+    TooManyDocumentsError,
+)
+
+
+def to_status_error(error: Exception) -> StatusError | None:
+    """The status of an error that this service names. None for every other: those are INTERNAL."""
+    match error:
+        case DocumentNotFoundError():
+            return not_found("document")
+        case DocumentSharedError():
+            return StatusError(
+                grpc.StatusCode.PERMISSION_DENIED,
+                "ERROR_REASON_SCOPE_MISSING",
+                "This document is shared with everybody and cannot be changed.",
+                metadata={"scope": "documents:shared"},
+            )
+        case DocumentExistsError():
+            words = "You have another document with this title and text."
+            return StatusError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "ERROR_REASON_INVALID_FIELD",
+                words,
+                metadata={"field": "text"},
+                violations=[("text", words)],
+            )
+        case TooManyDocumentsError():
+            return StatusError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "ERROR_REASON_LIMIT_EXCEEDED",
+                f"You have {error.limit} documents, which is as many as one user may have. Delete some first.",
+                metadata={"limit": str(error.limit)},
+            )
+    return None

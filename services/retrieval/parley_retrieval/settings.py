@@ -1,0 +1,72 @@
+"""What the retrieval service can be told from outside, and the one place that reads it from the environment.
+
+Not the settings of a model: those belong to inference.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from parley_shared.settings import Environment, Secret, ServiceSettings, SettingsError
+from parley_shared.sql import default_database_url
+
+SERVICE = "retrieval"
+DEFAULT_PORT = 50053
+
+
+@dataclass(frozen=True)
+class RetrievalSettings:
+    """The settings of one retrieval process."""
+
+    service: ServiceSettings
+    """What every Parley service can be told: home, address, tokens, logs, telemetry."""
+
+    database_url: Secret
+    """`PARLEY_RETRIEVAL_DATABASE_URL`: `sqlite:///path` or `postgresql://user:password@host/name`; by default a file in
+    the home folder. Secret because it may hold a password."""
+
+    index_folder: Path
+    """`PARLEY_RETRIEVAL_INDEX_FOLDER`: where the embedded vector index is, by default `<home>/retrieval/index`. One
+    process has it at a time."""
+
+    sample_corpus: tuple[Path, ...]
+    """`PARLEY_RETRIEVAL_SAMPLE_CORPUS`: files and folders of Markdown that become the shared documents, joined with the
+    system's path separator (`:`). Empty by default: no shared documents."""
+
+    language: str
+    """`PARLEY_RETRIEVAL_LANGUAGE`: the language whose word forms are brought together: its English name in small letters,
+    of those that the Snowball stemmers know. Another one makes the index anew at the next start."""
+
+    documents_per_user: int
+    """`PARLEY_RETRIEVAL_DOCUMENTS_PER_USER`: how many documents one user may have. 1 to 1000000."""
+
+    flush_seconds: float
+    """`PARLEY_RETRIEVAL_FLUSH_SECONDS`: how often the index is synced to the disk while it changes. Until then the
+    database remembers what to index again after a loss of power. 1 to 3600."""
+
+    @classmethod
+    def read(cls, environment: Environment) -> RetrievalSettings:
+        """Reads the settings. Raises SettingsError, naming the variable, for the first that is out of its bounds."""
+        service = ServiceSettings.read(environment, service=SERVICE, default_port=DEFAULT_PORT)
+        database_url = environment.secret("PARLEY_RETRIEVAL_DATABASE_URL")
+        return cls(
+            service=service,
+            database_url=database_url or Secret(default_database_url(service.home, SERVICE)),
+            index_folder=environment.path("PARLEY_RETRIEVAL_INDEX_FOLDER", service.home / "retrieval" / "index"),
+            sample_corpus=_existing_paths(environment, "PARLEY_RETRIEVAL_SAMPLE_CORPUS"),
+            language=environment.text("PARLEY_RETRIEVAL_LANGUAGE", "english"),
+            documents_per_user=environment.integer(
+                "PARLEY_RETRIEVAL_DOCUMENTS_PER_USER", 10_000, least=1, most=1_000_000
+            ),
+            flush_seconds=environment.number("PARLEY_RETRIEVAL_FLUSH_SECONDS", 30, least=1, most=3_600),
+        )
+
+
+def _existing_paths(environment: Environment, name: str) -> tuple[Path, ...]:
+    paths = tuple(Path(path).expanduser() for path in environment.text(name, "").split(os.pathsep) if path.strip())
+    for path in paths:
+        if not path.exists():
+            raise SettingsError(name, f"{name} names {path}, and there is no such file or folder.")
+    return paths
