@@ -1,0 +1,169 @@
+"""One child process: started, its output told line by line, started again when it dies, stopped.
+
+It does not know what its child is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+WRONG_SETTING = 2
+"""The exit code with which a child says that starting it again will not help."""
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+_STEADY_SECONDS = 10.0
+_READ_BYTES = 64 * 1024
+_LONGEST_LINE = 64 * 1024
+_LAST_WORDS_SECONDS = 0.5
+_SET_PARENT_DEATH_SIGNAL = 1
+
+
+@dataclass
+class Child:
+    """A child that is kept running until it is stopped."""
+
+    name: str
+    """What it is called in the logs."""
+    command: Sequence[str]
+    """What to execute."""
+    environment: Mapping[str, str]
+    """Its environment, whole."""
+    tell: Callable[[str, str], None]
+    """Gets its name and each line of its output."""
+    restarted: Callable[[], None]
+    """Called after each start but the first."""
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    """The end of its output."""
+    process: asyncio.subprocess.Process | None = None
+    """The process that runs now."""
+    _stopping: bool = False
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process that runs now."""
+        return self.process.pid if self.process and self.process.returncode is None else None
+
+    async def start(self) -> None:
+        """Starts it for the first time."""
+        await self._spawn()
+
+    async def keep_running(self) -> int:
+        """Starts it again whenever it dies, later each time. Returns its exit code when it was stopped or has a wrong setting."""
+        loop = asyncio.get_running_loop()
+        pause = _FIRST_PAUSE
+        while True:
+            began = loop.time()
+            code = await self._run_to_its_end()
+            if self._is_stopping() or code == WRONG_SETTING:
+                return code
+            if loop.time() - began > _STEADY_SECONDS:
+                pause = _FIRST_PAUSE
+            self.tell(self.name, f"ended {_how(code)}; it is started again in {pause:g} s")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            if self._is_stopping():
+                return code
+            await self._spawn()
+            self.restarted()
+
+    def _is_stopping(self) -> bool:
+        return self._stopping
+
+    async def stop(self, seconds: float) -> None:
+        """Asks it to end, and kills it when it has not within so many seconds."""
+        self._stopping = True
+        self.signal(signal.SIGTERM)
+        if self.process is not None:
+            try:
+                await asyncio.wait_for(self.process.wait(), seconds)
+            except TimeoutError:
+                self.tell(self.name, f"did not end within {seconds:g} s and is killed")
+                self.kill()
+                await self.process.wait()
+        # What it has started itself.
+        self.kill()
+
+    def kill(self) -> None:
+        """Kills it, and what it has started itself, at once."""
+        self._stopping = True
+        if self.process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        """Sends it a signal, when it runs."""
+        if self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    async def _spawn(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            *self.command,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            # A group of its own: Ctrl-C in the terminal is ours to pass on.
+            start_new_session=True,
+            preexec_fn=_die_with(os.getpid()),
+        )
+
+    async def _run_to_its_end(self) -> int:
+        if self.process is None or self.process.stdout is None:
+            message = f"{self.name} has not been started"
+            raise RuntimeError(message)
+        listening = asyncio.create_task(self._tell_lines(self.process.stdout))
+        code = await self.process.wait()
+        # What it has started itself may hold its output open; its last words come at once.
+        await asyncio.wait({listening}, timeout=_LAST_WORDS_SECONDS)
+        listening.cancel()
+        return code
+
+    async def _tell_lines(self, output: asyncio.StreamReader) -> None:
+        unfinished = b""
+        while chunk := await output.read(_READ_BYTES):
+            *lines, unfinished = (unfinished + chunk).split(b"\n")
+            if len(unfinished) > _LONGEST_LINE:
+                lines, unfinished = [*lines, unfinished], b""
+            for line in lines:
+                self._tell_line(line)
+        if unfinished:
+            self._tell_line(unfinished)
+
+    def _tell_line(self, line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip("\r")
+        self.last_lines.append(text)
+        self.tell(self.name, text)
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"with exit code {code}"
+    with suppress(ValueError):
+        return f"by {signal.Signals(-code).name}"
+    return f"by signal {-code}"
+
+
+def _die_with(parent: int) -> Callable[[], None] | None:
+    """Has the kernel kill the child when its parent is gone, also when that was killed itself. On Linux; elsewhere None."""
+    if not sys.platform.startswith("linux"):
+        return None
+    # Loaded here: between fork and exec nothing must be imported.
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def before_exec() -> None:
+        libc.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != parent:
+            # It was gone before the kernel knew.
+            os._exit(1)
+
+    return before_exec

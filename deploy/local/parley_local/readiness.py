@@ -1,0 +1,78 @@
+"""Is Parley ready? Asked where its users ask: at the edge."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+from parley_local.plan import SERVICES, Plan
+
+_POLL_SECONDS = 0.05
+_REMIND_SECONDS = 10.0
+_ASK_SECONDS = 5.0
+_KEYS_FETCHED = "http.edge.jwt_authn.jwks_fetch_success"
+
+
+class NotReadyError(Exception):
+    """Parley was not ready in time; the message says what was missing."""
+
+
+async def until_ready(plan: Plan, seconds: float, remind: Callable[[str], None]) -> None:
+    """Waits until a person's first call would be answered. NotReadyError when the time is over.
+
+    `remind` is told what is missing, every now and then.
+    """
+    loop = asyncio.get_running_loop()
+    deadline, reminder = loop.time() + seconds, loop.time() + _REMIND_SECONDS
+    while missing := await _missing(plan):
+        if loop.time() > deadline:
+            message = f"Parley was not ready after {seconds:g} s: {missing}."
+            raise NotReadyError(message)
+        if loop.time() > reminder:
+            remind(f"still waiting: {missing}")
+            reminder += _REMIND_SECONDS
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _missing(plan: Plan) -> str:
+    try:
+        # Envoy asks each service for its health by the name of its gRPC service.
+        _, clusters = await _get("127.0.0.1", plan.admin_port, "/clusters")
+        unhealthy = [
+            name
+            for name in SERVICES
+            if f"{name}::127.0.0.1:{plan.service_ports[name]}::health_flags::healthy" not in clusters.splitlines()
+        ]
+        if unhealthy:
+            return f"{', '.join(unhealthy)} {'does' if len(unhealthy) == 1 else 'do'} not answer"
+        host = plan.reachable_host.strip("[]")
+        status, _ = await _get(host, plan.edge_port, "/.well-known/jwks.json")
+        if status != 200:
+            return f"the keys of tokens are not served (HTTP {status})"
+        _, stats = await _get("127.0.0.1", plan.admin_port, f"/stats?filter=^{_KEYS_FETCHED.replace('.', '[.]')}$")
+        if stats.rpartition(":")[2].strip() in {"", "0"}:
+            return "the edge has not fetched the keys of tokens"
+        status, body = await _get(host, plan.edge_port, "/health")
+        state = json.loads(body).get("state", "") if status == 200 else f"HTTP {status}"
+        if state != "SERVING_STATE_SERVING":
+            return f"/health says {state}"
+    except (OSError, TimeoutError, ValueError):
+        return "the edge does not answer"
+    return ""
+
+
+async def _get(host: str, port: int, path: str) -> tuple[int, str]:
+    async with asyncio.timeout(_ASK_SECONDS):
+        reader, writer = await asyncio.open_connection(host, port)
+        try:
+            writer.write(f"GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n".encode())
+            answer = await reader.read()
+        finally:
+            writer.close()
+    head, _, body = answer.decode(errors="replace").partition("\r\n\r\n")
+    parts = head.split(" ", 2)
+    if len(parts) < 2 or not parts[1].isdigit():
+        message = "the answer is not HTTP"
+        raise OSError(message)
+    return int(parts[1]), body

@@ -1,0 +1,166 @@
+"""`parley up`: starts Envoy and the services, keeps them running, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from parley_edge import process as envoy
+from parley_edge.rendering import render
+from parley_edge.settings import EdgeSettings
+from parley_shared.settings import Environment, SettingsError
+
+from parley_local import home
+from parley_local.banner import banner
+from parley_local.child import WRONG_SETTING, Child
+from parley_local.console import Console
+from parley_local.plan import SERVICES, Plan, edge_environment, service_command, service_environment
+from parley_local.readiness import NotReadyError, until_ready
+from parley_local.settings import LocalSettings
+
+_KILL_AFTER_SECONDS = 3.0
+"""How much longer than its drain time a child may take to end."""
+
+
+def run() -> int:
+    """Runs Parley with the settings of the environment until it is told to stop. Returns the exit code."""
+    try:
+        return up(LocalSettings.read(Environment()))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return WRONG_SETTING
+
+
+def up(settings: LocalSettings) -> int:
+    """Runs Parley until it is told to stop.
+
+    Returns 0 after Ctrl-C or SIGTERM, 1 when it could not be brought up. SettingsError when a setting is wrong, a port is
+    taken, or the home is in use; its message is one line for a person.
+    """
+    with home.taken(settings.home):
+        plan = Plan.of(settings)
+        edge_settings = EdgeSettings.read(Environment(edge_environment(settings, plan)))
+        configuration = settings.home / "edge" / "envoy.yaml"
+        configuration.parent.mkdir(mode=0o700, exist_ok=True)
+        configuration.write_text(render(edge_settings), encoding="utf-8")
+        return asyncio.run(_Run(settings, plan, configuration, page=edge_settings.page is not None).to_the_end())
+
+
+class _Run:
+    """One run, from the first child's start to the last one's end."""
+
+    def __init__(self, settings: LocalSettings, plan: Plan, configuration: Path, *, page: bool) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._page = page
+        self._console = Console()
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._ready = False
+        environment = service_environment(settings, plan, pretty=self._console.is_terminal)
+        self._services = {name: self._child(name, service_command(name), environment) for name in SERVICES}
+        self._edge = self._child("edge", envoy.command(configuration), dict(settings.variables))
+        self._children = [*self._services.values(), self._edge]
+
+    async def to_the_end(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._told_to_stop)
+        try:
+            for child in self._children:
+                await child.start()
+            return await self._watch()
+        finally:
+            home.remove_ready(self._settings.home)
+            for child in self._children:
+                child.kill()
+
+    async def _watch(self) -> int:
+        running = {asyncio.create_task(child.keep_running()): child for child in self._children}
+        getting_ready = asyncio.create_task(self._get_ready())
+        stopping = asyncio.create_task(self._stop.wait())
+        waiting: set[asyncio.Task[object]] = {*running, getting_ready, stopping}
+        code = 0
+        while not stopping.done():
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if getting_ready in done and (error := getting_ready.exception()):
+                if not isinstance(error, NotReadyError):
+                    raise error
+                self._say(str(error))
+                code = 1
+                break
+            ended = [child for task, child in running.items() if task in done]
+            if ended and not stopping.done():
+                # Its own words were shown as it said them; here they are again, where they are looked for.
+                self._say(f"{ended[0].name} cannot run: {_last_words(ended[0].last_lines)}")
+                code = WRONG_SETTING
+                break
+        getting_ready.cancel()
+        stopping.cancel()
+        await self._end()
+        await asyncio.gather(*running, getting_ready, stopping, return_exceptions=True)
+        return code
+
+    async def _get_ready(self) -> None:
+        await until_ready(self._plan, self._settings.ready_seconds, self._say)
+        self._ready = True
+        self._write_ready()
+        for line in banner(self._settings, self._plan, page=self._page):
+            self._console.plain(line)
+        self._console.plain(f"ready {self._plan.url}")
+
+    async def _end(self) -> None:
+        """First the door, then who is behind it, and last what those stand on."""
+        home.remove_ready(self._settings.home)
+        self._say("stopping; Ctrl-C again stops at once")
+        ending = asyncio.create_task(self._end_in_order())
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait({ending, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not ending.done():
+            for child in self._children:
+                child.kill()
+        await ending
+        self._say("stopped")
+
+    async def _end_in_order(self) -> None:
+        seconds = self._settings.drain_seconds
+        if self._edge.pid is not None:
+            with suppress(OSError, TimeoutError):
+                await envoy.drain(self._plan.admin_port, seconds, waiting=self._wait_for_calls)
+        patience = seconds + _KILL_AFTER_SECONDS
+        await self._services["chat"].stop(patience)
+        await asyncio.gather(*(self._services[name].stop(patience) for name in SERVICES if name != "chat"))
+        await self._edge.stop(_KILL_AFTER_SECONDS)
+
+    def _wait_for_calls(self, active: int) -> None:
+        self._say(f"waiting for {active} running {'call' if active == 1 else 'calls'} to end")
+
+    def _told_to_stop(self) -> None:
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    def _child(self, name: str, command: Sequence[str], environment: dict[str, str]) -> Child:
+        return Child(name, command, environment, self._console.line, self._restarted)
+
+    def _restarted(self) -> None:
+        if self._ready and not self._stop.is_set():
+            self._write_ready()
+
+    def _write_ready(self) -> None:
+        processes = {"up": os.getpid()} | {child.name: child.pid for child in self._children if child.pid is not None}
+        facts = {"url": self._plan.url, "addresses": self._plan.addresses, "processes": processes}
+        home.write_ready(self._settings.home, facts)
+
+    def _say(self, text: str) -> None:
+        self._console.line("up", text)
+
+
+def _last_words(lines: Sequence[str]) -> str:
+    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
