@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped] # it ships no types
+from google.rpc import error_details_pb2, status_pb2
 
 if TYPE_CHECKING:
     from parley.chat.v1 import message_pb2

@@ -143,9 +143,11 @@ class Turn:
 
     async def start(self) -> Self:
         """Sends the message, when it was not yet sent, and returns when the turn is known by its `turn_id`."""
-        async with self._reading:
-            if not self._turn_id and self._last is None:
-                self._early.append(await self._next())
+        if not self._turn_id:
+            # Another task that reads gives the lock up at the first event, which is all that is waited for.
+            async with self._reading:
+                if not self._turn_id:
+                    self._early.append(await self._next())
         return self
 
     def __aiter__(self) -> Self:

@@ -21,6 +21,7 @@ from parley_client import (
     ResourceExhaustedError,
     StreamGapError,
     TextDelta,
+    Turn,
     TurnCompleted,
     TurnFailed,
     TurnFailedError,
@@ -264,22 +265,37 @@ async def test_a_turn_that_exists_is_read_from_a_place_in_it(chat: ScriptedChat,
     assert chat.requests("ResumeReply") == [pb.ResumeReplyRequest(turn_id=TURN_ID, after_sequence=3)]
 
 
-async def test_stopping_while_another_task_reads_ends_the_reading_with_the_receipt(
+async def read_until(turn: Turn, sequence: int) -> None:
+    """Returns when another task has read that far."""
+    async with asyncio.timeout(5):
+        while turn.sequence < sequence:  # noqa: ASYNC110 - how far the turn is read is the condition
+            await asyncio.sleep(0.001)
+
+
+async def test_a_turn_is_stopped_while_another_task_waits_for_its_next_event(
     chat: ScriptedChat, client: Parley
 ) -> None:
-    events = turn_events("a", "b", end="stopped")
-    silence = Silence()
-    chat.script([*events[:3], silence])
+    chat.script([*turn_events("a")[:3], Silence()])
     receipt = pb.StopReplyResponse(stopped=True, message=message_pb2.Message(text="a"))
     chat.answer("StopReply", receipt)
     turn = client.stream_reply("Hi")
     reading = asyncio.create_task(turn.message())
-    await asyncio.wait_for(silence.reached.wait(), 5)
-    assert await turn.stop() == receipt
+    await read_until(turn, 3)
+    assert await asyncio.wait_for(turn.stop(), 5) == receipt
     assert chat.requests("StopReply") == [pb.StopReplyRequest(turn_id=TURN_ID)]
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
+
+
+async def test_a_turn_is_stopped_as_soon_as_the_reading_task_knows_it(chat: ScriptedChat, client: Parley) -> None:
+    chat.script([Abort(grpc.StatusCode.UNAVAILABLE)], turn_events("a", end="stopped"))
+    chat.answer("StopReply", pb.StopReplyResponse(stopped=True))
+    turn = client.stream_reply("Hi")
+    reading = asyncio.create_task(turn.message())
+    await asyncio.sleep(0)
+    assert (await asyncio.wait_for(turn.stop(), 5)).stopped
+    assert (await reading).text == "a"
 
 
 async def test_stopping_before_reading_learns_the_turn_first_and_loses_no_event(
@@ -357,9 +373,7 @@ async def test_a_network_that_is_cut_again_and_again_loses_and_repeats_nothing(c
             reading = asyncio.create_task(read())
             for silence, end in zip(silences, bounds[1:], strict=False):
                 await asyncio.wait_for(silence.reached.wait(), 10)
-                async with asyncio.timeout(10):
-                    while len(sequences) < end:  # noqa: ASYNC110 - what the list holds is the condition
-                        await asyncio.sleep(0.005)
+                await read_until(turn, end)
                 proxy.cut()
             await asyncio.wait_for(reading, 10)
         assert sequences == list(range(1, len(events) + 1))

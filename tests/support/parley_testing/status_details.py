@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import grpc
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped] # it ships no types
+from google.rpc import error_details_pb2, status_pb2
 
 TRACE_ID = "cd" * 16
 
