@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import grpc
-from grpc_health.v1 import health as grpc_health
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from parley_shared import health
 from parley_shared.interceptors import ParleyInterceptor
 from parley_shared.settings import ServiceSettings, SettingsError, describe, port_variable
 from parley_shared.status import StatusError
@@ -28,8 +28,6 @@ from parley_shared.telemetry import shut_down_telemetry
 from parley_shared.tokens import TokenVerifier
 
 _logger = logging.getLogger("parley")
-
-_HEALTH = "grpc.health.v1.Health"
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,8 @@ class Server:
     ) -> None:
         self._settings = settings
         self._server = server
-        self._names = names
         self._shown = shown
-        self._health = _Health()
+        self._health = health.HealthServicer(names)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self._port = 0
 
@@ -71,8 +68,7 @@ class Server:
         except RuntimeError as error:
             raise await asyncio.to_thread(_cannot_listen, self._settings) from error
         await self._server.start()
-        for name in ("", *self._names):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._health.serve()
         _logger.info("%s listens on %s:%d", self._settings.service, host, self._port)
         for settings in self._shown:
             for line in describe(settings):
@@ -80,7 +76,7 @@ class Server:
 
     async def drain(self) -> None:
         """Says NOT_SERVING, lets running calls go on for `drain_seconds`, and stops. A second signal stops at once."""
-        await self._health.close()
+        self._health.drain()
         stopping = asyncio.create_task(self._server.stop(self._settings.drain_seconds))
         hurry = asyncio.create_task(_signals().second.wait())
         await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
@@ -103,11 +99,13 @@ def build_server(
     verifier: TokenVerifier,
     to_status_error: Callable[[Exception], StatusError | None],
     shown: Sequence[object] = (),
+    also_reflected: Sequence[str] = (),
 ) -> Server:
     """The server with all its services, health and reflection.
 
     `to_status_error` turns a service's own errors into statuses and answers None for those it does not know. `shown` are further
-    settings dataclasses to tell at the start, beside `settings`.
+    settings dataclasses to tell at the start, beside `settings`. `also_reflected` are full names of gRPC services that another
+    process serves and that reflection describes here as well, because the edge asks only one process.
     """
     interceptor = ParleyInterceptor(
         verifier=verifier, to_status_error=to_status_error, stream_idle_seconds=settings.stream_idle_seconds
@@ -128,7 +126,8 @@ def build_server(
     for registration in registrations:
         registration.add(registration.servicer, server)
     names = [registration.name for registration in registrations]
-    reflection.enable_server_reflection([*names, _HEALTH, reflection.SERVICE_NAME], server)
+    reflected = dict.fromkeys([*names, *also_reflected, health.NAME, reflection.SERVICE_NAME])
+    reflection.enable_server_reflection(list(reflected), server)
     return Server(settings, server, names, (settings, *shown))
 
 
@@ -157,35 +156,6 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
 async def until_terminated() -> None:
     """Waits for the first SIGTERM or SIGINT. The next one makes `drain()` stop at once."""
     await _signals().first.wait()
-
-
-class _Health(grpc_health.aio.HealthServicer):
-    """gRPC's own health service; its watchers are told NOT_SERVING and let go when the server drains, instead of holding it up."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._closing = False
-        self._watching: set[asyncio.Task[Any]] = set()
-
-    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
-        self._watching.add(task)
-        try:
-            await super().Watch(request, context)
-        except asyncio.CancelledError:
-            if not self._closing:
-                raise
-            task.uncancel()
-        finally:
-            self._watching.discard(task)
-
-    async def close(self) -> None:
-        await self.enter_graceful_shutdown()
-        await asyncio.sleep(0.05)  # the watchers' turn to write
-        self._closing = True
-        for task in self._watching:
-            task.cancel()
 
 
 class _Signals:

@@ -257,6 +257,10 @@ def _make_folder(url: URL) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _sqlite(
     url: URL, *, read_only: bool, foreign_keys: bool = True, busy_milliseconds: int = _BUSY_MILLISECONDS
 ) -> AsyncEngine:
@@ -276,6 +280,8 @@ def _sqlite(
         if read_only:
             cursor.execute("PRAGMA query_only = ON")
         cursor.close()
+        # SQLite's own lower() knows ASCII only; PostgreSQL's knows every letter, and a search must find the same on both.
+        connection.create_function("lower", 1, _lower, deterministic=True)
 
     def began(connection: Connection) -> None:
         # A deferred transaction that comes to write fails at once with "database is locked" when another one wrote meanwhile.

@@ -68,6 +68,7 @@ class _Telemetry:
         self.provider = provider
         self.store = store
         self.tracer: Tracer = provider.get_tracer("parley")
+        self.is_shut_down = False
 
 
 def _with_store(resource: Resource, sample_ratio: float) -> _Telemetry:
@@ -115,7 +116,10 @@ def set_up_telemetry(service: str, otlp_endpoint: str, version: str, *, sample_r
 
 
 def shut_down_telemetry() -> None:
-    """Sends what still waits, for some seconds at most. Blocks: call it when the event loop is done."""
+    """Sends what still waits, for some seconds at most. Blocks: call it when the event loop is done. Again is no harm."""
+    if _telemetry.is_shut_down:
+        return
+    _telemetry.is_shut_down = True
     _telemetry.provider.force_flush(_FLUSH_MILLISECONDS)
     _telemetry.provider.shutdown()
 

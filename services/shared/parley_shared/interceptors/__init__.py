@@ -16,6 +16,7 @@ nothing per message, and so that all of a call, closing the handler's generator 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -57,17 +58,22 @@ class ParleyInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """The wrapped handler; None, which gRPC answers with UNIMPLEMENTED, when there is none."""
+        """The wrapped handler; None, which gRPC answers with UNIMPLEMENTED, when there is none.
+
+        Generated servicers have a plain function for what nobody implemented; everything of ours is asynchronous.
+        """
         path = handler_call_details.method
         if path not in self._handlers:
             handler = await continuation(handler_call_details)
             if handler is None:
                 return None
-            self._handlers[path] = self._wrap(path, handler)
+            method = Method.of(path, access_rules().get(path), handler)
+            if not (inspect.iscoroutinefunction(method.handler) or inspect.isasyncgenfunction(method.handler)):
+                return None
+            self._handlers[path] = self._wrap(method, handler)
         return self._handlers[path]
 
-    def _wrap(self, path: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
-        method = Method.of(path, access_rules().get(path), handler)
+    def _wrap(self, method: Method, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         idle_seconds = None if method.is_infrastructure else self._stream_idle_seconds
         behaviour: Behaviour = idleness.served(method, idle_seconds)
         for concern in reversed(self._infrastructure if method.is_infrastructure else self._concerns):
