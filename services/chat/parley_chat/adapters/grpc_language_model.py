@@ -44,7 +44,7 @@ class GrpcLanguageModel:
         call = self._stream_generate(_pack(request), metadata=bearer(self._token_for(request.user_id)))
         try:
             # `read` costs less for each message than iterating (performance of grpc.aio).
-            while (response := await call.read()) is not grpc.aio.EOF:
+            while isinstance(response := await call.read(), inference_service_pb2.StreamGenerateResponse):
                 if event := _unpack(response):
                     yield event
         except grpc.aio.AioRpcError as error:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from parley.inference.v1 import model_service_pb2, model_service_pb2_grpc
 from parley_shared.channels import bearer
 
@@ -58,12 +58,16 @@ class GrpcServiceHealth:
         return DefaultModel(response.models[0].model, response.models[0].offline)
 
     async def _watch(self, name: str) -> None:
-        stub = health_pb2_grpc.HealthStub(self._channels[name])
+        watch = self._channels[name].unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
         while True:
-            call = stub.Watch(health_pb2.HealthCheckRequest(), wait_for_ready=False)
+            call = watch(health_pb2.HealthCheckRequest())
             try:
                 version = ""
-                while (response := await call.read()) is not grpc.aio.EOF:
+                while isinstance(response := await call.read(), health_pb2.HealthCheckResponse):
                     metadata = await call.initial_metadata()
                     version = str(dict(metadata or ()).get("x-parley-version", version))
                     self._see(name, _STATES.get(response.status, ServiceState.NOT_SERVING), version)

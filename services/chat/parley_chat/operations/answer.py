@@ -215,8 +215,7 @@ class AnswerWriter:
         with self._tracing.stage("chat.turn.generate", {"gen_ai.request.model": request.model}) as stage:
             answer.generating = True
             finished = False
-            async with aclosing(self._model.generate(request)) as events:  # type: ignore[type-var]
-                # mypy sees an AsyncIterator in the port; every adapter is an async generator, which is what can be closed.
+            async with aclosing(self._model.generate(request)) as events:
                 async for event in events:
                     finished = await self._take(answer, event, stage) or finished
             if not finished:

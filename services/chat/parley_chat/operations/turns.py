@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -130,7 +129,7 @@ class Turns:
         self._limits = limits
         self._now = now
         self._running: dict[str, _RunningTurn] = {}
-        self._beginning: Counter[str] = Counter()
+        self._beginning: dict[tuple[str, str], asyncio.Task[Turn]] = {}
         self._draining = False
 
     @property
@@ -144,32 +143,30 @@ class Turns:
         Raises NotFoundError, ClientMessageIdReusedError, TooManyTurnsError and DrainingError, and has then changed
         nothing. A turn is begun whole or not at all, also when the caller goes away meanwhile.
         """
-        try:
-            self._admit(request.user_id)
-        except (DrainingError, TooManyTurnsError):
-            # A repeat of a send adds no turn, so it is never one too many.
-            turn = await self._conversations.find_turn(request.user_id, request.client_message_id)
-            if turn is None:
-                raise
-            return _same_request(turn, request)
-        self._beginning[request.user_id] += 1
-        beginning = asyncio.create_task(self._begin(request), name="begin turn")
-        beginning.add_done_callback(lambda _: self._begun(request.user_id))
-        return await asyncio.shield(beginning)
+        key = (request.user_id, request.client_message_id or new_turn_id())
+        beginning = self._beginning.get(key)
+        if beginning is None:
+            try:
+                self._admit(request.user_id)
+            except (DrainingError, TooManyTurnsError):
+                # A repeat of a send adds no turn, so it is never one too many.
+                turn = await self._conversations.find_turn(*key)
+                if turn is None:
+                    raise
+                return _same_request(turn, request)
+            beginning = self._beginning[key] = asyncio.create_task(self._begin(request), name="begin turn")
+            beginning.add_done_callback(lambda _: self._beginning.pop(key))
+        return _same_request(await asyncio.shield(beginning), request)
 
     def _admit(self, user_id: str) -> None:
         if self._draining:
             raise DrainingError
-        mine = sum(1 for running in self._running.values() if running.answer.turn.user_id == user_id)
-        if mine + self._beginning[user_id] >= self._limits.running_per_user:
+        users = [running.answer.turn.user_id for running in self._running.values()]
+        users += [beginning_user_id for beginning_user_id, _ in self._beginning]
+        if users.count(user_id) >= self._limits.running_per_user:
             raise TooManyTurnsError(self._limits.running_per_user)
-        if len(self._running) + self._beginning.total() >= self._limits.running:
+        if len(users) >= self._limits.running:
             raise TooManyTurnsError(self._limits.running)
-
-    def _begun(self, user_id: str) -> None:
-        self._beginning[user_id] -= 1
-        if not self._beginning[user_id]:
-            del self._beginning[user_id]
 
     async def _begin(self, request: ReplyRequest) -> Turn:
         turn_id = new_turn_id()
@@ -200,7 +197,7 @@ class Turns:
                 await log.close()
                 await self._log.delete(turn_id)
         if not created:
-            return _same_request(begun.turn, request)
+            return begun.turn
         answer = Answer(
             turn=begun.turn,
             message=request.message,
@@ -222,7 +219,7 @@ class Turns:
 
     async def watch(
         self, turn: Turn, *, after_sequence: int = 0, stop_when_unwatched: bool = False
-    ) -> AsyncIterator[TurnEvent]:
+    ) -> AsyncGenerator[TurnEvent, None]:
         """Replays a turn after a place and follows it to its end. Deltas that piled up are merged.
 
         Raises TurnLogExpiredError. With `stop_when_unwatched`, the turn is stopped when this watcher goes before the end and was the last.

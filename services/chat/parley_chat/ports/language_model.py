@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -76,6 +76,6 @@ GenerationEvent = GenerationStarted | GeneratedText | GeneratedReasoning | Token
 class LanguageModel(Protocol):
     """Generates text."""
 
-    def generate(self, request: GenerationRequest) -> AsyncIterator[GenerationEvent]:
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         """Streams an answer; closing the iterator closes the provider's connection. Raises GenerationError when it fails or breaks off."""
         ...

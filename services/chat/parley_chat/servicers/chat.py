@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import UTC, datetime
 
 import grpc
 from parley.chat.v1 import chat_service_pb2, chat_service_pb2_grpc
@@ -16,7 +15,6 @@ from parley_chat.domain.errors import TurnFailedError
 from parley_chat.domain.turn import Notice, RouteChosen, Turn, TurnEvent, TurnFailed
 from parley_chat.operations.sessions import Sessions
 from parley_chat.operations.turns import ReplyRequest, Turns
-from parley_chat.ports.conversations import PageCursor
 from parley_chat.servicers import validation
 from parley_chat.servicers.messages import (
     ROUTES,
@@ -55,17 +53,18 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         self, request: chat_service_pb2.ListSessionsRequest, context: Context
     ) -> chat_service_pb2.ListSessionsResponse:
         """Lists a page of sessions."""
-        after = _time_cursor(validation.check_list_sessions(request, _SESSIONS))
+        after = validation.check_list_sessions(request, _SESSIONS)
         page, following = await self._sessions.list_page(current_principal().user_id, request.page_size or 50, after)
         return chat_service_pb2.ListSessionsResponse(
-            sessions=[pack_session(session) for session in page], next_page_token=_time_token(_SESSIONS, following)
+            sessions=[pack_session(session) for session in page],
+            next_page_token=validation.next_sessions_page(_SESSIONS, following),
         )
 
     async def SearchSessions(
         self, request: chat_service_pb2.SearchSessionsRequest, context: Context
     ) -> chat_service_pb2.SearchSessionsResponse:
         """Finds a page of sessions by words."""
-        after = _time_cursor(validation.check_search_sessions(request, _SESSION_MATCHES))
+        after = validation.check_search_sessions(request, _SESSION_MATCHES)
         page, following = await self._sessions.search_page(
             current_principal().user_id, request.query, request.page_size or 20, after
         )
@@ -76,7 +75,7 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
                 )
                 for match in page
             ],
-            next_page_token=_time_token(_SESSION_MATCHES, following),
+            next_page_token=validation.next_sessions_page(_SESSION_MATCHES, following),
         )
 
     async def GetSession(
@@ -196,20 +195,3 @@ def _raise_failure(turn: Turn, event: TurnEvent) -> None:
     """Ends the stream of a failed turn with the status of the failure, for clients that look at the status only."""
     if isinstance(event.body, TurnFailed):
         raise TurnFailedError(turn.turn_id, event.body.failure)
-
-
-def _time_cursor(cursor: list[str | int] | None) -> PageCursor | None:
-    if cursor is None:
-        return None
-    microseconds, identifier = cursor
-    return PageCursor(
-        datetime.fromtimestamp(int(microseconds) // 1_000_000, UTC).replace(microsecond=int(microseconds) % 1_000_000),
-        str(identifier),
-    )
-
-
-def _time_token(list_name: str, cursor: PageCursor | None) -> str:
-    if cursor is None:
-        return ""
-    microseconds = int(cursor.time.timestamp()) * 1_000_000 + cursor.time.microsecond
-    return encode_page_token(list_name, [microseconds, cursor.identifier])

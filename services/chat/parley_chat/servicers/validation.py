@@ -116,8 +116,8 @@ def _time_cursor(list_name: str, page_token: str, prefix: str) -> tuple[datetime
     match decode_page_token(list_name, page_token):
         case None:
             return None
-        case [int(microseconds), str(identifier)] if (
-            0 <= microseconds < _MICROSECONDS_MOST and re.fullmatch(rf"{prefix}[0-9a-f]{{32}}", identifier)
+        case [int(microseconds), str(identifier)] if 0 <= microseconds < _MICROSECONDS_MOST and re.fullmatch(
+            rf"{prefix}[0-9a-f]{{32}}", identifier
         ):
             return _EPOCH + microseconds * _MICROSECOND, identifier
         case _:
