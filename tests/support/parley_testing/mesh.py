@@ -1,0 +1,266 @@
+"""The whole of Parley for a test: a real `parley up` with real Envoy and real services, on free ports, in a home of its own.
+
+    with Mesh.start(tmp_path / "home", {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": "test"}) as mesh:
+        user = mesh.sign_up()                    # a new account: user.token, user.user_id, user.authorization
+        mesh.base_url                            # "http://127.0.0.1:41234": REST, SSE, gRPC-web, the page
+        mesh.grpc_address                        # "127.0.0.1:41234": the same port, for grpc.aio.insecure_channel
+        mesh.kill("chat")                        # kill -9; `parley up` starts it again
+        mesh.wait_until_back("chat", old_pid)    # or both at once: mesh.restart("chat")
+        print(mesh.logs())                       # everything that parley up and its children said
+
+Every call here blocks. In an async test whose own event loop must go on meanwhile (because it serves the fake upstream, say), wrap it:
+`await asyncio.to_thread(mesh.restart, "chat")`. Most tests take the fixtures of tests/e2e/conftest.py: `mesh`, one for the session
+with the embedded defaults, and `start_mesh`, which makes special ones.
+
+Nothing of the caller's environment that configures Parley or a provider gets in, so a developer's key is never used.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+SERVICES = ("chat", "inference", "retrieval")
+_FOREIGN = ("PARLEY_", "OPENAI_", "ANTHROPIC_", "OLLAMA_", "OTEL_")
+_DEFAULTS = {
+    "PARLEY_EDGE_PORT": "0",
+    "PARLEY_CHAT_PORT": "0",
+    "PARLEY_INFERENCE_PORT": "0",
+    "PARLEY_RETRIEVAL_PORT": "0",
+    # Tests sign up more people, and call faster, than anybody at one address does.
+    "PARLEY_EDGE_SIGN_INS_PER_MINUTE": "100000",
+    "PARLEY_EDGE_USER_CALLS_PER_SECOND": "100000",
+    # Nobody waits for a test's last streams.
+    "PARLEY_DRAIN_SECONDS": "2",
+}
+
+
+@dataclass(frozen=True)
+class SignedUp:
+    """A new account and its first tokens."""
+
+    user_id: str
+    email: str
+    password: str
+    token: str
+    """The access token."""
+    refresh_token: str
+
+    @property
+    def authorization(self) -> str:
+        """The value of the header: `Bearer …`."""
+        return f"Bearer {self.token}"
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """The same for a gRPC call: `stub.ListSessions(request, metadata=user.metadata)`."""
+        return (("authorization", self.authorization),)
+
+
+@dataclass
+class Mesh:
+    """One running Parley. `start` makes it."""
+
+    home: Path
+    """PARLEY_HOME."""
+    process: subprocess.Popen[bytes]
+    """`parley up`."""
+    log_file: Path
+    """What it and its children said."""
+    _last_facts: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def launch(cls, home: Path, environment: Mapping[str, str] | None = None) -> Mesh:
+        """Starts `parley up` and does not wait: for tests of its start."""
+        home.parent.mkdir(parents=True, exist_ok=True)
+        log_file = home.with_name(f"{home.name}.log")
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        variables |= {**_DEFAULTS, "PARLEY_HOME": str(home), **(environment or {})}
+        with log_file.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "parley_local"], env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        return cls(home, process, log_file)
+
+    @classmethod
+    def start(cls, home: Path, environment: Mapping[str, str] | None = None, *, seconds: float = 90) -> Mesh:
+        """Starts `parley up` and waits until it is ready. AssertionError with its logs when it is not."""
+        mesh = cls.launch(home, environment)
+        try:
+            mesh.wait_until_ready(seconds)
+        except BaseException:
+            mesh.stop()
+            raise
+        return mesh
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def ready_file(self) -> Path:
+        """ready.json, which exists while it is ready."""
+        return self.home / "ready.json"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What ready.json says now, or said last: url, addresses, processes."""
+        try:
+            self._last_facts = json.loads(self.ready_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            assert self._last_facts, "it was never ready"
+        return self._last_facts
+
+    @property
+    def base_url(self) -> str:
+        """The edge, as a URL."""
+        return str(self.facts["url"])
+
+    @property
+    def grpc_address(self) -> str:
+        """The edge, as host:port."""
+        return str(self.facts["addresses"]["edge"])
+
+    def address(self, service: str) -> str:
+        """host:port of one service itself, behind the edge."""
+        return str(self.facts["addresses"][service])
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by name: up, edge, chat, inference, retrieval."""
+        return dict(self.facts["processes"])
+
+    def wait_until_ready(self, seconds: float = 90) -> None:
+        """Waits for ready.json."""
+        self._wait(self.ready_file.exists, "it was ready", seconds)
+
+    def sign_up(self) -> SignedUp:
+        """Makes an account with a name of its own, through the edge."""
+        email, password = f"{secrets.token_hex(8)}@example.com", secrets.token_urlsafe(16)
+        status, body = self.request("POST", "/api/v2/identity/sign-up", {"email": email, "password": password})
+        assert status == 200, f"sign-up: HTTP {status} {body!r}"
+        answer = json.loads(body)
+        tokens = answer["tokens"]
+        return SignedUp(answer["user"]["user_id"], email, password, tokens["access_token"], tokens["refresh_token"])
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        message: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        seconds: float = 30,
+    ) -> tuple[int, bytes]:
+        """One REST call: HTTP status and body. A message is sent as JSON."""
+        status, _, body = self.exchange(method, path, message, headers=headers, seconds=seconds)
+        return status, body
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        message: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        seconds: float = 30,
+    ) -> tuple[int, dict[str, str], bytes]:
+        """One REST call: HTTP status, headers (names in lower case) and body."""
+        connection = http.client.HTTPConnection(self.grpc_address, timeout=seconds)
+        try:
+            body = None if message is None else message if isinstance(message, bytes) else json.dumps(message).encode()
+            given = {} if body is None else {"content-type": "application/json"}
+            connection.request(method, path, body, given | dict(headers or {}))
+            response = connection.getresponse()
+            return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+        finally:
+            connection.close()
+
+    def kill(self, service: str, number: int = signal.SIGKILL) -> int:
+        """Sends a process a signal, kill -9 by default. Returns the id it had."""
+        pid = self.pids[service]
+        os.kill(pid, number)
+        return pid
+
+    def restart(self, service: str, *, seconds: float = 30) -> None:
+        """kill -9, and waits until its successor answers through the edge."""
+        self.wait_until_back(service, self.kill(service), seconds=seconds)
+
+    def wait_until_back(self, service: str, old_pid: int, *, seconds: float = 30) -> None:
+        """Waits until another process has taken the place of the old one, and takes calls."""
+        self._wait(lambda: self.pids[service] != old_pid and self._takes_calls(service), f"{service} was back", seconds)
+
+    def logs(self) -> str:
+        """Everything that parley up and its children have said so far."""
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def access_log(self) -> list[dict[str, Any]]:
+        """The edge's lines so far. A line comes up to half a second after its answer."""
+        lines = (self.home / "logs" / "edge.log").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def wait_for_access_log(self, wanted: Callable[[dict[str, Any]], bool], *, seconds: float = 10) -> dict[str, Any]:
+        """The first of the edge's lines that is wanted."""
+        found: list[dict[str, Any]] = []
+
+        def look() -> bool:
+            found.extend(filter(wanted, self.access_log()))
+            return bool(found)
+
+        self._wait(look, "it was logged", seconds)
+        return found[0]
+
+    def stop(self, *, number: int = signal.SIGTERM, seconds: float = 30) -> int:
+        """Stops it, when it runs. Returns the exit code of parley up."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def _takes_calls(self, service: str) -> bool:
+        try:
+            if service == "edge":
+                return self.request("GET", "/healthz")[0] == 200
+            # Envoy may not have noticed yet that it was gone.
+            host, _, port = self.address(service).rpartition(":")
+            socket.create_connection((host, int(port)), timeout=5).close()
+            return f"{service}::{self.address(service)}::health_flags::healthy" in self._clusters()
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _clusters(self) -> list[str]:
+        """Envoy's view of the services, whose health it asks for by the names of their gRPC services."""
+        connection = http.client.HTTPConnection(self.address("edge_admin"), timeout=5)
+        try:
+            connection.request("GET", "/clusters")
+            return connection.getresponse().read().decode().splitlines()
+        finally:
+            connection.close()
+
+    def _wait(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            code = self.process.poll()
+            assert code is None, f"parley up ended with exit code {code} before {what}:\n{self.logs()[-8000:]}"
+            assert time.monotonic() < deadline, f"not after {seconds:g} s: {what}\n{self.logs()[-8000:]}"
+            time.sleep(0.02)
