@@ -73,7 +73,7 @@ node_modules/.installed: package.json package-lock.json gen/ts/package.json clie
 
 web/dist/.built: node_modules/.installed $(shell find web/src web/public web/index.html web/vite.config.ts clients/ts/src gen/ts/src -type f 2>/dev/null)
 	@echo "Building the page …"
-	@npm run --silent build
+	@npm run --loglevel=error build
 	@touch $@
 
 # ---- Contracts -----------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ release-contract: googleapis ## Make today's contract the one that later changes
 
 .PHONY: test
 test: setup googleapis ## Run the tests of all rings (ARGS="-k words" picks some). What needs a program that is not here is skipped.
-	@npm run --silent test
+	@npm run --loglevel=error test
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: test-e2e
@@ -145,7 +145,7 @@ lint: $(VENV)/.installed googleapis ## Check style: ruff, buf lint, buf format, 
 .PHONY: types
 types: $(VENV)/.installed node_modules/.installed ## Check types: mypy (strict) and tsc.
 	$(BIN)/mypy $(HAND_WRITTEN)
-	npm run --silent types
+	npm run --loglevel=error types
 
 .PHONY: format
 format: $(VENV)/.installed googleapis ## Format Python and protos, and mend what ruff can mend.
