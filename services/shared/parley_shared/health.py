@@ -16,13 +16,17 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 NAME = "grpc.health.v1.Health"
 """The full name of the service."""
 
+VERSION_KEY = "x-parley-version"
+"""The metadata that tells a watcher the service's release."""
+
 _Response = health_pb2.HealthCheckResponse
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):
     """Says NOT_SERVING until `serve`, and again from `drain` on."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], version: str) -> None:
+        self._version = version
         self._names = frozenset(("", *names))
         self._status: Any = _Response.NOT_SERVING
         self._draining = False
@@ -49,7 +53,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncGenerator[health_pb2.HealthCheckResponse]:
         """The state of a service now, and whenever it changes."""
-        del context
+        await context.send_initial_metadata(((VERSION_KEY, self._version),))
         known = request.service in self._names
         last: int | None = None
         while True:

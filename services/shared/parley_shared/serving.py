@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, NoReturn
 
 import grpc
@@ -51,7 +52,7 @@ class Server:
         self._settings = settings
         self._server = server
         self._shown = shown
-        self._health = health.HealthServicer(names)
+        self._health = health.HealthServicer(names, version(f"parley-{settings.service}"))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self._port = 0
 

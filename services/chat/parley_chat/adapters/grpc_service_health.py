@@ -11,6 +11,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 from parley.inference.v1 import model_service_pb2, model_service_pb2_grpc
 from parley_shared.channels import bearer
+from parley_shared.health import VERSION_KEY
 
 from parley_chat.ports.service_health import DefaultModel, ServiceReport, ServiceState
 
@@ -69,7 +70,7 @@ class GrpcServiceHealth:
                 version = ""
                 while isinstance(response := await call.read(), health_pb2.HealthCheckResponse):
                     metadata = await call.initial_metadata()
-                    version = str(dict(metadata or ()).get("x-parley-version", version))
+                    version = str(dict(metadata or ()).get(VERSION_KEY, version))
                     self._see(name, _STATES.get(response.status, ServiceState.NOT_SERVING), version)
             except grpc.aio.AioRpcError:
                 pass  # Whatever the reason: it does not answer, which is what is reported.
