@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from grpc_health.v1.health import SERVICE_NAME as HEALTH
-from grpc_reflection.v1alpha import reflection
 from parley.chat.v1 import chat_service_pb2_grpc
 from parley.identity.v1 import identity_service_pb2_grpc
 from parley.system.v1 import system_service_pb2_grpc
@@ -103,18 +101,16 @@ async def open_chat(settings: ChatSettings) -> AsyncIterator[ChatApp]:
             ),
         ]
 
-        # Before the reflection that every service has, and so instead of it.
-        registrations.append(
-            Registration(
-                reflection.enable_server_reflection,
-                (*services_of_the_contract(), HEALTH, reflection.SERVICE_NAME),
-                reflection.SERVICE_NAME,
-            )
-        )
         turns, conversation_registrations = await _open_conversations(settings, database, parts.service_tokens, closing)
         registrations += conversation_registrations
 
-        server = build_server(settings.service, registrations, verifier=parts.verifier, to_status_error=to_status_error)
+        server = build_server(
+            settings.service,
+            registrations,
+            verifier=parts.verifier,
+            to_status_error=to_status_error,
+            also_reflected=services_of_the_contract(),
+        )
         yield ChatApp(settings, server, database, parts.service_tokens, turns)
 
 
