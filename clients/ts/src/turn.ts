@@ -1,0 +1,136 @@
+/**
+ * Follows one turn to its end, over as many connections as it takes.
+ *
+ * The caller sees each event once and in order. A connection that is cut, falls silent or jumps over an event is replaced, and the next one
+ * resumes after the last event that arrived. The iteration ends after `completed`, `failed` or `stopped`.
+ */
+import { Code } from "@connectrpc/connect";
+import type { TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
+import { backoffMs, hasNetworkEvents, pause } from "./backoff.js";
+import { ErrorReason, ParleyError, toParleyError } from "./errors.js";
+
+/** Where a reader is in a turn. */
+export interface Cursor {
+  /** The turn. Undefined until its first event has arrived. */
+  readonly turnId: string | undefined;
+  /** The `sequence` of the last event that arrived. 0 before the first. */
+  readonly afterSequence: number;
+}
+
+/** Opens a connection that delivers the events after the cursor. */
+export type OpenTurn = (cursor: Cursor, signal: AbortSignal) => AsyncIterable<TurnEvent>;
+
+/** How the connection of a turn is. */
+export type TurnConnection =
+  | { readonly state: "connected" }
+  | { readonly state: "reconnecting"; readonly failures: number; readonly delayMs: number; readonly error: ParleyError };
+
+/** How to follow a turn. */
+export interface FollowOptions {
+  /** Ends the iteration with the signal's reason. The turn goes on: `stopReply` is what ends it. */
+  readonly signal?: AbortSignal;
+  /** Is told when the connection is lost and when events arrive again. */
+  readonly onConnection?: (connection: TurnConnection) => void;
+  /** How many attempts in a row may fail without a new event before the error is thrown. 12 when absent (about a minute). */
+  readonly maxFailures?: number;
+  /** How long a connection may be silent before it is replaced, milliseconds. 45,000 when absent. */
+  readonly idleMs?: number;
+}
+
+/** True for the event that ends a turn. */
+export function isLast(event: TurnEvent): boolean {
+  const kind = event.event.case;
+  return kind === "completed" || kind === "failed" || kind === "stopped";
+}
+
+/** Follows a turn from the cursor on. */
+export async function* followTurn(open: OpenTurn, from: Cursor, options: FollowOptions = {}): AsyncGenerator<TurnEvent, void, undefined> {
+  const { signal, onConnection, maxFailures = 12, idleMs = 45_000 } = options;
+  let { turnId, afterSequence: last } = from;
+  let failures = 0;
+
+  for (;;) {
+    const connection = new Connection(signal, idleMs);
+    let error: ParleyError;
+    try {
+      for await (const event of open({ turnId, afterSequence: last }, connection.signal)) {
+        connection.heard();
+        if (event.sequence <= last) continue;
+        // 0 is what a sender leaves there that never merges.
+        const first = event.firstSequence === 0 ? event.sequence : event.firstSequence;
+        if (first !== last + 1) throw cut(`Event ${first} came after event ${last}.`);
+        turnId = event.turnId;
+        last = event.sequence;
+        if (failures > 0) {
+          failures = 0;
+          onConnection?.({ state: "connected" });
+        }
+        yield event;
+        if (isLast(event)) return;
+      }
+      error = cut("The stream ended before the turn did.");
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      error = connection.signal.aborted ? cut(String(connection.signal.reason)) : toParleyError(thrown);
+      if (!isWorthRepeating(error)) throw error;
+    } finally {
+      connection.close();
+    }
+    failures += 1;
+    if (failures > maxFailures) throw error;
+    const delayMs = Math.max(backoffMs(failures), error.retryDelayMs ?? 0);
+    onConnection?.({ state: "reconnecting", failures, delayMs, error });
+    await pause(delayMs, signal);
+  }
+}
+
+/** A lost connection is; so is a service that says it is away. A refusal stays one however often it is asked for. */
+function isWorthRepeating(error: ParleyError): boolean {
+  if (error.connectionLost) return true;
+  if (error.reason === ErrorReason.UNSPECIFIED) return error.code === Code.DeadlineExceeded;
+  return (
+    error.reason === ErrorReason.SERVICE_UNAVAILABLE ||
+    error.reason === ErrorReason.STREAM_IDLE ||
+    error.reason === ErrorReason.DEADLINE_EXCEEDED
+  );
+}
+
+function cut(message: string): ParleyError {
+  return new ParleyError({ message, code: Code.Unavailable, connectionLost: true });
+}
+
+/** One connection's signal: aborted by the caller, by silence, when the browser says that the network is gone, and at the end. */
+class Connection {
+  readonly #controller = new AbortController();
+  readonly #caller: AbortSignal | undefined;
+  readonly #idleMs: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(caller: AbortSignal | undefined, idleMs: number) {
+    this.#caller = caller;
+    this.#idleMs = idleMs;
+    caller?.throwIfAborted();
+    caller?.addEventListener("abort", this.#onCaller);
+    if (hasNetworkEvents) addEventListener("offline", this.#onOffline);
+    this.heard();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  heard(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#controller.abort("The stream fell silent."), this.#idleMs);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#caller?.removeEventListener("abort", this.#onCaller);
+    if (hasNetworkEvents) removeEventListener("offline", this.#onOffline);
+    this.#controller.abort("The connection is no longer needed.");
+  }
+
+  readonly #onCaller = () => this.#controller.abort(this.#caller?.reason);
+  readonly #onOffline = () => this.#controller.abort("The network is gone.");
+}

@@ -1,0 +1,222 @@
+/**
+ * A stand-in for Parley that lives in the browser: for drawing the page (`npm run dev -- --mode fake`) and for tests. Never part of the build.
+ *
+ * Knows one user, keeps everything in memory, and answers slowly, so that there is something to see. A question that holds `fail` fails, one that holds
+ * `cut` loses its connection now and then.
+ */
+import { create } from "@bufbuild/protobuf";
+import { timestampNow, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
+import type { TransportFactory } from "@parley/client";
+import { BadRequestSchema, ErrorInfoSchema } from "@parley/protos/google/rpc/error_details_pb";
+import { ChatService, type StreamReplyRequest } from "@parley/protos/parley/chat/v1/chat_service_pb";
+import { CitationSchema, MessageSchema, MessageState, Role, Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
+import { SessionSchema, type Session } from "@parley/protos/parley/chat/v1/session_pb";
+import { NoticeKind, TurnEventSchema, type TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
+import { IdentityService } from "@parley/protos/parley/identity/v1/identity_service_pb";
+import { DocumentService } from "@parley/protos/parley/retrieval/v1/document_service_pb";
+import { MediaType } from "@parley/protos/parley/retrieval/v1/document_pb";
+import { ServingState, SystemService } from "@parley/protos/parley/system/v1/system_service_pb";
+import { ANSWER, DOCUMENT, PASSAGES } from "./texts";
+
+interface Turn {
+  readonly events: TurnEvent[];
+  readonly waiting: Set<() => void>;
+  readonly answer: Message;
+  stopped: boolean;
+}
+
+const PAUSE_MS = 35;
+const USER = { userId: "usr_1", email: "ada@example.com", displayName: "Ada" };
+
+export function fakeTransport(): TransportFactory {
+  const sessions = new Map<string, Session>();
+  const messages = new Map<string, Message[]>();
+  const turns = new Map<string, Turn>();
+  let count = 0;
+  const id = (prefix: string) => `${prefix}_${String((count += 1)).padStart(32, "0")}`;
+  const tokens = () => ({
+    accessToken: `access-${(count += 1)}`,
+    accessTokenExpireTime: timestampFromMs(Date.now() + 900_000),
+    refreshToken: `refresh-${count}`,
+    refreshTokenExpireTime: timestampFromMs(Date.now() + 86_400_000),
+  });
+
+  const titles = ["How do I add a provider?", "Notes on the release", "Why does my stream end early, and what can I do about it?", "Kubernetes readiness", "A haiku about gRPC"];
+  titles.forEach((title, index) => {
+    const time = timestampFromMs(Date.now() - index * index * 40_000_000 - 3_600_000);
+    const session = create(SessionSchema, { sessionId: id("ses"), title, createTime: time, updateTime: time });
+    sessions.set(session.sessionId, session);
+    messages.set(session.sessionId, []);
+  });
+
+  const add = (turn: Turn, event: TurnEvent["event"]) => {
+    const sequence = turn.events.length + 1;
+    turn.events.push(create(TurnEventSchema, { turnId: turn.answer.turnId, sequence, firstSequence: sequence, event }));
+    for (const wake of turn.waiting) wake();
+    turn.waiting.clear();
+  };
+
+  const run = async (turn: Turn, question: string) => {
+    const { answer } = turn;
+    const begun = Date.now();
+    const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+    add(turn, { case: "routeChosen", value: { $typeName: "parley.chat.v1.RouteChosen", route: Route.ENHANCED, reason: "asks about something to look up", model: "offline" } });
+    add(turn, {
+      case: "notice",
+      value: { $typeName: "parley.chat.v1.Notice", kind: NoticeKind.OFFLINE_MODEL, message: "No model is configured, so the built-in offline model answers from the documents." },
+    });
+    await pause(500);
+    const citations = PASSAGES.map((text, index) => {
+      const start = Array.from(DOCUMENT.slice(0, DOCUMENT.indexOf(text))).length;
+      return create(CitationSchema, {
+        number: index + 1,
+        chunkId: `chunk-${index}`,
+        documentId: "doc_1",
+        documentTitle: "Inference: providers and models",
+        heading: "Inference › Providers",
+        text,
+        startOffset: start,
+        endOffset: start + Array.from(text).length,
+      });
+    });
+    add(turn, { case: "sourcesFound", value: { $typeName: "parley.chat.v1.SourcesFound", citations } });
+    await pause(400);
+    const first = Date.now() - begun;
+    const end = (state: MessageState) => {
+      answer.state = state;
+      answer.citations = citations;
+      answer.route = Route.ENHANCED;
+      answer.model = "offline";
+      answer.usage = { $typeName: "parley.chat.v1.Usage", inputTokens: 1284, outputTokens: Math.round(answer.text.length / 4), estimated: true, timeToFirstTokenMs: first, durationMs: Date.now() - begun };
+      const session = sessions.get(answer.sessionId)!;
+      session.runningTurnId = "";
+    };
+    for (const word of ANSWER.split(/(?<=\s)/)) {
+      if (turn.stopped) {
+        end(MessageState.STOPPED);
+        return add(turn, { case: "stopped", value: { $typeName: "parley.chat.v1.TurnStopped", message: answer } });
+      }
+      if (question.includes("fail") && answer.text.length > 300) {
+        end(MessageState.FAILED);
+        answer.failure = { $typeName: "parley.chat.v1.Failure", code: 14, reason: "ERROR_REASON_PROVIDER_STALLED", message: "stalled", retryable: true };
+        return add(turn, { case: "failed", value: { $typeName: "parley.chat.v1.TurnFailed", failure: answer.failure, message: answer } });
+      }
+      answer.text += word;
+      add(turn, { case: "delta", value: { $typeName: "parley.chat.v1.TextDelta", text: word } });
+      await pause(PAUSE_MS);
+    }
+    end(MessageState.COMPLETED);
+    add(turn, { case: "completed", value: { $typeName: "parley.chat.v1.TurnCompleted", message: answer } });
+  };
+
+  const start = (request: StreamReplyRequest): Turn => {
+    let session = sessions.get(request.sessionId);
+    if (!session) {
+      session = create(SessionSchema, { sessionId: id("ses"), title: request.message.slice(0, 60), createTime: timestampNow() });
+      sessions.set(session.sessionId, session);
+      messages.set(session.sessionId, []);
+    }
+    const { sessionId } = session;
+    const tree = messages.get(sessionId)!;
+    const turnId = id("trn");
+    const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const question = create(MessageSchema, {
+      messageId: id("msg"), sessionId, turnId, role: Role.USER, text: request.message, state: MessageState.COMPLETED, createTime: timestampNow(),
+      parentMessageId: request.parentMessageId || (tree.at(-1)?.messageId ?? ""), clientMessageId: request.clientMessageId,
+    });
+    const answer = create(MessageSchema, {
+      messageId: id("msg"), sessionId, turnId, traceId, role: Role.ASSISTANT, state: MessageState.STREAMING, createTime: timestampNow(), parentMessageId: question.messageId,
+    });
+    tree.push(question, answer);
+    session.updateTime = timestampNow();
+    session.runningTurnId = turnId;
+    const turn: Turn = { events: [], waiting: new Set(), answer, stopped: false };
+    turns.set(turnId, turn);
+    add(turn, {
+      case: "started",
+      value: { $typeName: "parley.chat.v1.TurnStarted", sessionId, userMessageId: question.messageId, messageId: answer.messageId, clientMessageId: request.clientMessageId, traceId },
+    });
+    void run(turn, request.message);
+    return turn;
+  };
+
+  async function* follow(turn: Turn, after: number, signal: AbortSignal, cuts: boolean) {
+    for (let at = after; !signal.aborted; at += 1) {
+      while (at >= turn.events.length && !signal.aborted) {
+        await new Promise<void>((resolve) => {
+          turn.waiting.add(resolve);
+          signal.addEventListener("abort", () => resolve());
+        });
+      }
+      const event = turn.events[at];
+      if (!event) return;
+      yield { event: structuredClone(event) };
+      if (["completed", "failed", "stopped"].includes(event.event.case ?? "")) return;
+      if (cuts && at - after > 40) throw new ConnectError("cut", Code.Unavailable);
+    }
+  }
+
+  const wrong = () =>
+    new ConnectError("wrong", Code.Unauthenticated, undefined, [{ desc: ErrorInfoSchema, value: { domain: "parley", reason: "ERROR_REASON_CREDENTIALS_WRONG" } }]);
+  const newestFirst = () => [...sessions.values()].sort((a, b) => Number((b.updateTime?.seconds ?? 0n) - (a.updateTime?.seconds ?? 0n)));
+
+  return (interceptors) =>
+    createRouterTransport(
+      ({ service }) => {
+        service(IdentityService, {
+          signIn: ({ password }) => {
+            if (password !== "correct horse") throw wrong();
+            return { user: USER, tokens: tokens() };
+          },
+          signUp: ({ email, password, displayName }) => {
+            const violations = [
+              ...(email.includes("@") ? [] : [{ field: "email", description: "has no @" }]),
+              ...(password.length >= 8 ? [] : [{ field: "password", description: "is too short" }]),
+            ];
+            if (violations.length) throw new ConnectError("invalid", Code.InvalidArgument, undefined, [{ desc: BadRequestSchema, value: { fieldViolations: violations } }]);
+            return { user: { ...USER, email, displayName: displayName || "Ada" }, tokens: tokens() };
+          },
+          refreshTokens: () => ({ tokens: tokens() }),
+          signOut: () => ({}),
+        });
+        service(ChatService, {
+          listSessions: () => ({ sessions: newestFirst() }),
+          searchSessions: ({ query }) => ({
+            matches: newestFirst()
+              .filter((session) => session.title.toLowerCase().includes(query.toLowerCase()))
+              .map((session) => ({ session, snippet: "… the provider is an adapter of its own, in one file …" })),
+          }),
+          updateSession: ({ sessionId, title }) => ({ session: Object.assign(sessions.get(sessionId)!, { title }) }),
+          deleteSession: ({ sessionId }) => {
+            sessions.delete(sessionId);
+            return {};
+          },
+          listMessages: ({ sessionId }) => {
+            if (!sessions.has(sessionId)) throw new ConnectError("no such session", Code.NotFound);
+            const stored = (message: Message) => (message.state === MessageState.STREAMING ? { ...message, text: "" } : message);
+            return { messages: messages.get(sessionId)!.map(stored).toReversed() };
+          },
+          streamReply: (request, context) => follow(start(request), 0, context.signal, request.message.includes("cut")),
+          resumeReply: ({ turnId, afterSequence }, context) => follow(turns.get(turnId)!, afterSequence, context.signal, false),
+          stopReply: ({ turnId }) => {
+            const turn = turns.get(turnId)!;
+            turn.stopped = true;
+            return { stopped: true, message: { ...turn.answer, state: MessageState.STOPPED } };
+          },
+        });
+        service(DocumentService, {
+          getDocument: ({ documentId }) => ({ document: { documentId, title: "Inference: providers and models", text: DOCUMENT, mediaType: MediaType.MARKDOWN, shared: true } }),
+        });
+        service(SystemService, {
+          getStatus: () => ({
+            state: ServingState.SERVING,
+            services: ["chat", "inference", "retrieval"].map((name) => ({ service: name, state: ServingState.SERVING, version: "0.1.0" })),
+            defaultModel: "offline",
+            offline: true,
+          }),
+        });
+      },
+      { transport: { interceptors } },
+    );
+}

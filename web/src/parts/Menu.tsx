@@ -1,0 +1,41 @@
+/** Menus. Not modal: the page behind stays as it is, and no style element has to be added that the content security policy would refuse. */
+import { DropdownMenu } from "radix-ui";
+import type { ComponentProps, ReactElement, ReactNode } from "react";
+
+export function Menu({ trigger, children, ...content }: { trigger: ReactElement; children: ReactNode } & ComponentProps<typeof DropdownMenu.Content>) {
+  return (
+    <DropdownMenu.Root modal={false}>
+      <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
+      <DropdownMenu.Portal>
+        <DropdownMenu.Content
+          sideOffset={6}
+          collisionPadding={8}
+          {...content}
+          className={`z-50 min-w-44 rounded-xl border border-line bg-raised p-1 shadow-float data-[state=open]:animate-rise ${content.className ?? ""}`}
+        >
+          {children}
+        </DropdownMenu.Content>
+      </DropdownMenu.Portal>
+    </DropdownMenu.Root>
+  );
+}
+
+const ITEM = "flex w-full cursor-pointer items-center gap-2.5 rounded-lg px-2.5 py-1.5 text-sm outline-none select-none data-[highlighted]:bg-hover";
+
+export function MenuItem({ danger, className = "", ...props }: ComponentProps<typeof DropdownMenu.Item> & { danger?: boolean }) {
+  return <DropdownMenu.Item {...props} className={`${ITEM} ${danger ? "text-bad" : ""} ${className}`} />;
+}
+
+export const MenuChoices = DropdownMenu.RadioGroup;
+
+export function MenuChoice({ className = "", ...props }: ComponentProps<typeof DropdownMenu.RadioItem>) {
+  return <DropdownMenu.RadioItem {...props} className={`${ITEM} group ${className}`} />;
+}
+
+export function MenuLine() {
+  return <DropdownMenu.Separator className="mx-1 my-1 h-px bg-line" />;
+}
+
+export function MenuLabel({ children }: { children: ReactNode }) {
+  return <DropdownMenu.Label className="px-2.5 pt-1.5 pb-1 text-xs font-medium text-quiet">{children}</DropdownMenu.Label>;
+}

@@ -1,0 +1,114 @@
+/**
+ * The words of the page for what goes wrong. Nowhere else in the page is an error put into words.
+ *
+ * Says what happened, what became of the reader's text, and what they can do. Never shows codes or the names of parts.
+ */
+import { Code, ErrorReason, ParleyError, reasonFromName, toParleyError } from "@parley/client";
+import { NoticeKind, type Notice } from "@parley/protos/parley/chat/v1/turn_event_pb";
+import type { Failure } from "@parley/protos/parley/chat/v1/message_pb";
+
+const BY_REASON: Partial<Record<ErrorReason, string>> = {
+  [ErrorReason.INVALID_PAGE_TOKEN]: "This list has changed in the meantime. Reload the page.",
+  [ErrorReason.TOKEN_MISSING]: "You are signed out. Sign in to go on.",
+  [ErrorReason.TOKEN_INVALID]: "Your sign-in has ended. Sign in again to go on.",
+  [ErrorReason.TOKEN_EXPIRED]: "Your sign-in has ended. Sign in again to go on.",
+  [ErrorReason.SCOPE_MISSING]: "Your account may not do this.",
+  [ErrorReason.CREDENTIALS_WRONG]: "That e-mail address and password don't match. Check both and try again.",
+  [ErrorReason.EMAIL_TAKEN]: "There is an account with this e-mail address already. Sign in instead.",
+  [ErrorReason.RESOURCE_NOT_FOUND]: "This doesn't exist, or isn't yours.",
+  [ErrorReason.CLIENT_MESSAGE_ID_REUSED]: "This message was sent before with other words. Send it again as a new one.",
+  [ErrorReason.TURN_LOG_EXPIRED]: "This answer ended a while ago. Reload the conversation to read it.",
+  [ErrorReason.TURN_INTERRUPTED]: "Parley was restarted while it wrote this answer. What had been written is kept.",
+  [ErrorReason.TOO_MANY_TURNS]: "Too many answers are being written at once. Wait for one to end, then try again.",
+  [ErrorReason.MODEL_NOT_FOUND]: "The model that this needs is not configured.",
+  [ErrorReason.MODEL_NOT_CAPABLE]: "The configured model can't do this.",
+  [ErrorReason.PROVIDER_UNAVAILABLE]: "The model's provider can't be reached right now. Your message is kept; try again in a moment.",
+  [ErrorReason.PROVIDER_RATE_LIMITED]: "The model's provider asks for a pause. Your message is kept; try again in a moment.",
+  [ErrorReason.PROVIDER_CREDENTIALS]: "The model's provider refused Parley's key. Whoever runs Parley has to correct it.",
+  [ErrorReason.PROVIDER_REJECTED]: "The model's provider refused this message as it stands.",
+  [ErrorReason.PROVIDER_STALLED]: "The model stopped in the middle and sent nothing more. What had been written is kept.",
+  [ErrorReason.SERVICE_UNAVAILABLE]: "A part of Parley doesn't answer right now. Your message is kept; try again in a moment.",
+  [ErrorReason.STREAM_IDLE]: "The answer made no progress for too long.",
+  [ErrorReason.DEADLINE_EXCEEDED]: "This took too long. Try again.",
+  [ErrorReason.INTERNAL]: "Something went wrong inside Parley. Try again; if it stays, give the trace to whoever runs it.",
+  [ErrorReason.TURN_STOPPED]: "This answer was stopped.",
+};
+
+const BY_CODE: Partial<Record<Code, string>> = {
+  [Code.InvalidArgument]: "Something in this doesn't fit.",
+  [Code.Unauthenticated]: "Your sign-in has ended. Sign in again to go on.",
+  [Code.PermissionDenied]: "Your account may not do this.",
+  [Code.NotFound]: "This doesn't exist, or isn't yours.",
+  [Code.ResourceExhausted]: "That was too much at once. Wait a moment, then try again.",
+  [Code.DeadlineExceeded]: "This took too long. Try again.",
+  [Code.Unavailable]: "Parley doesn't answer right now. Try again in a moment.",
+  [Code.Unimplemented]: "This Parley is older than the page and can't do this yet.",
+};
+
+/** What went wrong, in words for a person: one or two sentences. */
+export function wordsFor(thrown: unknown): string {
+  const error = toParleyError(thrown);
+  if (error.connectionLost) return offline() ? "You are offline. Check your connection and try again." : "Parley can't be reached. Try again in a moment.";
+  if (error.reason === ErrorReason.LIMIT_EXCEEDED) {
+    const { limit } = error.metadata;
+    return limit ? `That is more than Parley takes: the limit is ${Number(limit).toLocaleString("en-US")}.` : "That is more than Parley takes.";
+  }
+  const words = BY_REASON[error.reason] ?? BY_CODE[error.code] ?? "Something went wrong. Try again.";
+  const wait = error.retryDelayMs === undefined ? 0 : Math.ceil(error.retryDelayMs / 1000);
+  return wait >= 2 && error.code === Code.ResourceExhausted ? `${words} About ${wait} seconds should do.` : words;
+}
+
+/** The words for a field of a form, by the field's name in the contract. Undefined when the error is not about it. */
+export function wordsForField(thrown: unknown, field: string): string | undefined {
+  if (thrown === undefined) return undefined;
+  const error = toParleyError(thrown);
+  if (error.reason === ErrorReason.EMAIL_TAKEN && field === "email") return BY_REASON[ErrorReason.EMAIL_TAKEN];
+  const description = error.fieldViolations.find((violation) => violation.field === field)?.description;
+  if (description === undefined) return undefined;
+  return FIELD_WORDS[field] ?? sentence(description);
+}
+
+const FIELD_WORDS: Record<string, string> = {
+  email: "This doesn't look like an e-mail address.",
+  password: "A password has 8 to 256 characters.",
+  display_name: "A name has at most 100 characters.",
+  title: "A title has at most 200 characters.",
+};
+
+/** What an answer failed of, in words for a person. */
+export function wordsForFailure(failure: Failure | undefined): string {
+  if (!failure) return "This answer failed.";
+  return BY_REASON[reasonFromName(failure.reason)] ?? (failure.message ? sentence(failure.message) : (BY_CODE[failure.code as Code] ?? "This answer failed."));
+}
+
+const BY_NOTICE: Partial<Record<NoticeKind, string>> = {
+  [NoticeKind.WITHOUT_CONTEXT]: "The knowledge base doesn't answer right now, so this answer was written without it.",
+  [NoticeKind.LENGTH_LIMIT]: "The answer reached the model's limit and ends early.",
+  [NoticeKind.CONTENT_FILTER]: "The provider's filter ended this answer early.",
+  [NoticeKind.HISTORY_TRIMMED]: "The conversation is longer than the model can read, so its oldest messages were left out.",
+};
+
+/** What the reader of an answer should know, in words for a person. */
+export function wordsForNotice(notice: Notice): string {
+  return BY_NOTICE[notice.kind] ?? sentence(notice.message);
+}
+
+/** True when trying the same again may help. */
+export function mayHelpToRepeat(thrown: unknown): boolean {
+  const error = toParleyError(thrown);
+  return error.connectionLost || error.retryDelayMs !== undefined || error.code === Code.Unavailable || error.code === Code.DeadlineExceeded;
+}
+
+/** True when what was asked for does not exist for this user. */
+export function isMissing(thrown: unknown): boolean {
+  return thrown instanceof ParleyError && thrown.code === Code.NotFound;
+}
+
+function offline(): boolean {
+  return typeof navigator !== "undefined" && navigator.onLine === false;
+}
+
+function sentence(words: string): string {
+  const begun = words.charAt(0).toUpperCase() + words.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}

@@ -1,0 +1,33 @@
+/** Everything that the page holds beside its components, plugged together once. */
+import { createStore } from "zustand/vanilla";
+import { parley } from "../rpc/parley";
+import { Conversations } from "./conversations";
+import { Sessions } from "./sessions";
+import { Status } from "./status";
+
+export const sessions = new Sessions(parley);
+export const status = new Status(parley);
+
+/** Set by the page: goes to a path. */
+export const navigation: { go: (path: string, options?: { replace?: boolean }) => void } = { go: () => undefined };
+
+export const conversations = new Conversations(parley, {
+  onBorn: (_conversation, sessionId) => {
+    // Only a reader who still looks at the new conversation is taken along.
+    if (location.pathname === "/") navigation.go(`/c/${sessionId}`, { replace: true });
+  },
+  onChanged: () => void sessions.refresh(),
+});
+
+/** A short message at the foot of the page, for what went wrong outside the conversation. */
+export const toast = createStore<{ text: string; at: number }>(() => ({ text: "", at: 0 }));
+
+export function tell(text: string): void {
+  toast.setState({ text, at: Date.now() });
+}
+
+/** Forgets what belongs to a user. */
+export function forgetUser(): void {
+  conversations.clear();
+  sessions.clear();
+}

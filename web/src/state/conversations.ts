@@ -1,0 +1,79 @@
+/** The conversations that are open in this page, by session, and the one that has no session yet. */
+import type { ParleyClient } from "@parley/client";
+import { Conversation } from "./conversation";
+
+export interface ConversationsListener {
+  /** The new conversation got its session. */
+  onBorn?(conversation: Conversation, sessionId: string): void;
+  /** Something changed that lists of sessions show. */
+  onChanged?(): void;
+}
+
+/** How many conversations without a running turn are kept, so that going back to one is instant. */
+const KEPT = 12;
+
+export class Conversations {
+  readonly #parley: ParleyClient;
+  readonly #listener: ConversationsListener;
+  /** The last opened at the end. */
+  readonly #open = new Map<string, Conversation>();
+  #fresh: Conversation | undefined;
+
+  constructor(parley: ParleyClient, listener: ConversationsListener = {}) {
+    this.#parley = parley;
+    this.#listener = listener;
+  }
+
+  /** The conversation of a session, or the new one. */
+  get(sessionId: string | undefined): Conversation {
+    if (sessionId === undefined) return (this.#fresh ??= this.#make());
+    const open = this.#open.get(sessionId) ?? this.#make(sessionId);
+    const isNew = !this.#open.delete(sessionId);
+    this.#open.set(sessionId, open);
+    if (isNew) void open.load();
+    this.#forgetOldest();
+    return open;
+  }
+
+  /** Loads what other doors have added to the conversation on the screen. */
+  refresh(sessionId: string): void {
+    const open = this.#open.get(sessionId);
+    if (open && !open.state.loading) void open.load();
+  }
+
+  /** Drops a deleted session. */
+  drop(sessionId: string): void {
+    this.#open.get(sessionId)?.close();
+    this.#open.delete(sessionId);
+  }
+
+  /** Drops everything: another user may sign in. */
+  clear(): void {
+    for (const conversation of this.#open.values()) conversation.close();
+    this.#fresh?.close();
+    this.#open.clear();
+    this.#fresh = undefined;
+  }
+
+  #make(sessionId?: string): Conversation {
+    return new Conversation(this.#parley, sessionId, {
+      onStarted: (conversation, id) => {
+        if (this.#fresh === conversation) {
+          this.#fresh = undefined;
+          this.#open.set(id, conversation);
+          this.#listener.onBorn?.(conversation, id);
+        }
+        this.#listener.onChanged?.();
+      },
+      onChanged: () => this.#listener.onChanged?.(),
+    });
+  }
+
+  #forgetOldest(): void {
+    for (const [sessionId, conversation] of this.#open) {
+      if (this.#open.size <= KEPT) return;
+      const { live, outgoing, draft } = conversation.state;
+      if (Object.keys(live).length === 0 && !outgoing && !draft) this.#open.delete(sessionId);
+    }
+  }
+}

@@ -1,0 +1,149 @@
+/** The list of the user's sessions, and the search in them. */
+import { toParleyError, type ParleyClient, type ParleyError } from "@parley/client";
+import type { Session } from "@parley/protos/parley/chat/v1/session_pb";
+import type { SessionMatch } from "@parley/protos/parley/chat/v1/chat_service_pb";
+import { createStore } from "zustand/vanilla";
+
+export interface SessionsState {
+  /** The loaded sessions, last used first. */
+  readonly sessions: readonly Session[];
+  readonly loaded: boolean;
+  readonly loading: boolean;
+  readonly error: ParleyError | undefined;
+  /** Asks for more. Empty when there are none. */
+  readonly nextToken: string;
+  /** The words that are searched for. Empty when nothing is. */
+  readonly query: string;
+  /** What was found for the query; undefined while the first answer is on its way. */
+  readonly matches: readonly SessionMatch[] | undefined;
+  readonly searchError: ParleyError | undefined;
+}
+
+const EMPTY: SessionsState = {
+  sessions: [],
+  loaded: false,
+  loading: false,
+  error: undefined,
+  nextToken: "",
+  query: "",
+  matches: undefined,
+  searchError: undefined,
+};
+
+/** How long after the last key the search starts, milliseconds. */
+const SEARCH_DELAY_MS = 250;
+
+export class Sessions {
+  readonly store = createStore<SessionsState>(() => EMPTY);
+  readonly #parley: ParleyClient;
+  #searchTimer: ReturnType<typeof setTimeout> | undefined;
+  #search: AbortController | undefined;
+
+  constructor(parley: ParleyClient) {
+    this.#parley = parley;
+  }
+
+  /** Loads the newest page. What was loaded beyond it stays. */
+  async refresh(): Promise<void> {
+    this.store.setState({ loading: true });
+    try {
+      const page = await this.#parley.chat.listSessions({ pageSize: 50 });
+      const { sessions, loaded, nextToken } = this.store.getState();
+      const fresh = new Set(page.sessions.map(({ sessionId }) => sessionId));
+      const oldest = page.sessions.at(-1);
+      // Beyond the page are the sessions that are older than its last one. Others that are missing from it were deleted elsewhere.
+      const beyond = page.nextPageToken && oldest ? sessions.filter((session) => !fresh.has(session.sessionId) && isOlder(session, oldest)) : [];
+      this.store.setState({
+        sessions: [...page.sessions, ...beyond],
+        nextToken: loaded && beyond.length > 0 ? nextToken : page.nextPageToken,
+        loaded: true,
+        loading: false,
+        error: undefined,
+      });
+    } catch (thrown) {
+      this.store.setState({ loading: false, error: toParleyError(thrown) });
+    }
+  }
+
+  async loadMore(): Promise<void> {
+    const { nextToken, loading } = this.store.getState();
+    if (!nextToken || loading) return;
+    this.store.setState({ loading: true });
+    try {
+      const page = await this.#parley.chat.listSessions({ pageSize: 50, pageToken: nextToken });
+      const { sessions } = this.store.getState();
+      const known = new Set(sessions.map(({ sessionId }) => sessionId));
+      this.store.setState({
+        sessions: [...sessions, ...page.sessions.filter(({ sessionId }) => !known.has(sessionId))],
+        nextToken: page.nextPageToken,
+        loading: false,
+      });
+    } catch (thrown) {
+      this.store.setState({ loading: false, error: toParleyError(thrown) });
+    }
+  }
+
+  /** Renames a session, on the screen at once. Throws ParleyError, with the old name back, when the server refuses. */
+  async rename(sessionId: string, title: string): Promise<void> {
+    const before = this.store.getState().sessions.find((session) => session.sessionId === sessionId);
+    this.#replace(sessionId, (session) => ({ ...session, title }));
+    try {
+      const { session } = await this.#parley.chat.updateSession({ sessionId, title, updateMask: { paths: ["title"] } });
+      if (session) this.#replace(sessionId, () => session);
+    } catch (thrown) {
+      if (before) this.#replace(sessionId, () => before);
+      throw toParleyError(thrown);
+    }
+  }
+
+  /** Deletes a session. Throws ParleyError when the server refuses. */
+  async remove(sessionId: string): Promise<void> {
+    await this.#parley.chat.deleteSession({ sessionId });
+    const { sessions, matches } = this.store.getState();
+    this.store.setState({
+      sessions: sessions.filter((session) => session.sessionId !== sessionId),
+      matches: matches?.filter(({ session }) => session?.sessionId !== sessionId),
+    });
+  }
+
+  /** Searches for words as they are typed; an empty text ends the search. */
+  search(text: string): void {
+    clearTimeout(this.#searchTimer);
+    this.#search?.abort();
+    const query = text.trim();
+    const { query: before, matches } = this.store.getState();
+    this.store.setState({ query: text, searchError: undefined, matches: query && before.trim() ? matches : undefined });
+    if (!query) return;
+    const controller = new AbortController();
+    this.#search = controller;
+    this.#searchTimer = setTimeout(() => {
+      this.#parley.chat
+        .searchSessions({ query: Array.from(query).slice(0, 200).join(""), pageSize: 30 }, { signal: controller.signal })
+        .then((found) => this.store.setState({ matches: found.matches }))
+        .catch((thrown: unknown) => {
+          if (!controller.signal.aborted) this.store.setState({ matches: [], searchError: toParleyError(thrown) });
+        });
+    }, SEARCH_DELAY_MS);
+  }
+
+  /** Forgets everything: another user may sign in. */
+  clear(): void {
+    clearTimeout(this.#searchTimer);
+    this.#search?.abort();
+    this.store.setState(EMPTY, true);
+  }
+
+  #replace(sessionId: string, change: (session: Session) => Session): void {
+    const { sessions, matches } = this.store.getState();
+    this.store.setState({
+      sessions: sessions.map((session) => (session.sessionId === sessionId ? change(session) : session)),
+      matches: matches?.map((match) =>
+        match.session?.sessionId === sessionId ? { ...match, session: change(match.session) } : match,
+      ),
+    });
+  }
+}
+
+function isOlder(session: Session, than: Session): boolean {
+  return (session.updateTime?.seconds ?? 0n) <= (than.updateTime?.seconds ?? 0n);
+}

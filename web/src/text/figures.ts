@@ -1,0 +1,26 @@
+/** Numbers and times in the words of the page. */
+
+/** 840 ms, 1.3 s, 42 s, 3 min 5 s. */
+export function duration(milliseconds: number): string {
+  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+  const seconds = milliseconds / 1000;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+}
+
+/** 12,480 */
+export function count(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+/** The heading under which a time stands in a list: Today, Yesterday, Previous 7 days, Previous 30 days, then months. */
+export function period(time: Date, now: Date): string {
+  const day = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+  const days = Math.round((day(now) - day(time)) / 86_400_000);
+  if (days <= 0) return "Today";
+  if (days === 1) return "Yesterday";
+  if (days <= 7) return "Previous 7 days";
+  if (days <= 30) return "Previous 30 days";
+  return time.toLocaleDateString("en-US", { month: "long", ...(time.getFullYear() === now.getFullYear() ? {} : { year: "numeric" }) });
+}

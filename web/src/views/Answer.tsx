@@ -1,0 +1,151 @@
+/** What Parley answered: the text as it grows, its sources, what the reader should know, and what it took. */
+import { ChevronRight, CircleStop, RotateCcw } from "lucide-react";
+import { memo, useMemo, useState, type ReactNode } from "react";
+import { MessageState, type Citation, type Message } from "@parley/protos/parley/chat/v1/message_pb";
+import { NoticeKind } from "@parley/protos/parley/chat/v1/turn_event_pb";
+import { Button, CopyButton, IconButton } from "../parts/buttons";
+import { Citations, Markdown, type CitationReader } from "../parts/Markdown";
+import { Notice } from "../parts/Notice";
+import { wordsFor, wordsForFailure, wordsForNotice } from "../rpc/errors";
+import type { LiveAnswer, Remarks } from "../state/conversation";
+import { Figures } from "./Figures";
+import { SourceCard } from "./SourceCard";
+
+interface AnswerProps {
+  message: Message;
+  live: LiveAnswer | undefined;
+  remarks: Remarks | undefined;
+  onAskAgain?: (() => void) | undefined;
+  onReconnect: () => void;
+  alternatives?: ReactNode;
+}
+
+export const Answer = memo(function Answer({ message, live, remarks, onAskAgain, onReconnect, alternatives }: AnswerProps) {
+  const text = live?.text ?? message.text;
+  const citations = live?.citations ?? message.citations;
+  const writing = live !== undefined && !live.error;
+  const [pressed, setPressed] = useState<{ number: number; at: HTMLElement }>();
+
+  const byNumber = useMemo(() => new Map(citations.map((citation) => [citation.number, citation])), [citations]);
+  const numbers = useMemo(() => [...byNumber.keys()].join(","), [byNumber]);
+  const reader = useMemo<CitationReader>(
+    () => ({
+      title: (number) => byNumber.get(number)?.documentTitle,
+      open: (number, at) => setPressed({ number, at }),
+    }),
+    [byNumber],
+  );
+  const open = pressed && byNumber.get(pressed.number);
+
+  return (
+    <article className="group" aria-busy={writing} aria-label="Answer">
+      {remarks?.notices.map((notice) => (
+        <div key={`${notice.kind} ${notice.message}`} className="mb-3">
+          <Notice kind={notice.kind === NoticeKind.OFFLINE_MODEL ? "info" : "warn"}>{wordsForNotice(notice)}</Notice>
+        </div>
+      ))}
+      {live?.reasoning && <Reasoning text={live.reasoning} thinking={writing && !text} />}
+      {writing && !text && <Thinking live={live} />}
+      <Citations value={reader}>
+        <Markdown text={text} writing={writing} numbers={numbers} />
+      </Citations>
+      {live?.error && (
+        <div className="mt-3">
+          <Notice kind="lost" urgent action={<Button onClick={onReconnect}>Reconnect</Button>}>
+            {wordsFor(live.error)}
+          </Notice>
+        </div>
+      )}
+      {message.state === MessageState.FAILED && (
+        <div className="mt-3">
+          <Notice kind="bad" urgent action={onAskAgain && <TryAgain onClick={onAskAgain} />}>
+            {wordsForFailure(message.failure)}
+          </Notice>
+        </div>
+      )}
+      {!writing && citations.length > 0 && <Sources citations={citations} onOpen={(number, at) => setPressed({ number, at })} />}
+      {/* As high while the answer is written as it is after: what stands below does not move. */}
+      <footer className="mt-2 min-h-8">
+        {!writing && (
+          <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+            <div className="-ml-1.5 flex items-center">
+              {text && <CopyButton text={() => text} label="Copy answer" />}
+              {onAskAgain && message.state !== MessageState.FAILED && (
+                <IconButton small label="Try again" onClick={onAskAgain}>
+                  <RotateCcw className="size-4" />
+                </IconButton>
+              )}
+              {alternatives}
+            </div>
+            {message.state === MessageState.STOPPED && (
+              <span className="inline-flex items-center gap-1.5 text-xs font-medium text-quiet">
+                <CircleStop className="size-3.5" aria-hidden="true" />
+                You stopped this answer
+              </span>
+            )}
+            <Figures message={message} routeReason={remarks?.routeReason ?? ""} />
+          </div>
+        )}
+      </footer>
+      {open && pressed && <SourceCard citation={open} at={pressed.at} onClose={() => setPressed(undefined)} />}
+    </article>
+  );
+});
+
+function TryAgain({ onClick }: { onClick: () => void }) {
+  return (
+    <Button onClick={onClick} className="-my-0.5 min-h-7 px-2.5 py-0.5">
+      <RotateCcw className="size-3.5" />
+      Try again
+    </Button>
+  );
+}
+
+function Thinking({ live }: { live: LiveAnswer | undefined }) {
+  const words = live?.citations.length ? `Reading ${live.citations.length === 1 ? "1 passage" : `${live.citations.length} passages`}` : "Thinking";
+  return (
+    <p className="flex items-center gap-2.5 text-quiet">
+      <span className="size-2 animate-breathe rounded-full bg-accent" aria-hidden="true" />
+      {words}…
+    </p>
+  );
+}
+
+function Reasoning({ text, thinking }: { text: string; thinking: boolean }) {
+  return (
+    <details className="group/details mb-3 text-sm text-quiet">
+      <summary className="flex w-fit cursor-pointer list-none items-center gap-1 rounded-md hover:text-ink">
+        <ChevronRight className="size-4 transition-transform group-open/details:rotate-90" aria-hidden="true" />
+        {thinking ? "Reasoning…" : "Reasoning"}
+      </summary>
+      <div className="mt-1.5 ml-2 border-l-2 border-line pl-4 whitespace-pre-wrap">{text}</div>
+    </details>
+  );
+}
+
+function Sources({ citations, onOpen }: { citations: readonly Citation[]; onOpen: (number: number, at: HTMLElement) => void }) {
+  return (
+    <section aria-label="Sources" className="mt-5">
+      <h3 className="mb-2 text-xs font-medium text-quiet">Sources</h3>
+      <ul className="flex flex-wrap gap-2">
+        {citations.map((citation) => (
+          <li key={citation.number} className="max-w-full">
+            <button
+              type="button"
+              onClick={(event) => onOpen(citation.number, event.currentTarget)}
+              className="flex max-w-72 items-center gap-2 rounded-lg border border-line bg-raised py-1.5 pr-3 pl-1.5 text-left text-[0.8125rem] leading-tight transition-colors hover:bg-hover"
+            >
+              <span className="grid size-5 shrink-0 place-items-center rounded-md bg-accent-soft text-[0.7rem] font-semibold text-accent tabular-nums">
+                {citation.number}
+              </span>
+              <span className="min-w-0">
+                <span className="block truncate font-medium">{citation.documentTitle}</span>
+                {citation.heading && <span className="block truncate text-xs text-quiet">{citation.heading}</span>}
+              </span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,73 @@
+/** What an answer took, in one quiet line. */
+import { Check, Copy } from "lucide-react";
+import { Fragment, type ReactNode } from "react";
+import { Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
+import { useCopy } from "../parts/buttons";
+import { Hint } from "../parts/Hint";
+import { count, duration } from "../text/figures";
+
+export const ROUTE_NAMES: Partial<Record<Route, string>> = {
+  [Route.AUTOMATIC]: "Automatic",
+  [Route.STANDARD]: "Standard",
+  [Route.ENHANCED]: "Enhanced",
+};
+
+export function Figures({ message, routeReason }: { message: Message; routeReason: string }) {
+  const { route, model, usage, traceId } = message;
+  const about = usage?.estimated ? "about " : "";
+  const figures: ReactNode[] = [];
+  const routeName = ROUTE_NAMES[route];
+  if (routeName) {
+    figures.push(
+      routeReason ? (
+        <Hint text={`Chosen because: ${routeReason}`}>
+          <button type="button" className="cursor-help rounded-sm underline decoration-dotted underline-offset-3">
+            {routeName}
+          </button>
+        </Hint>
+      ) : (
+        routeName
+      ),
+    );
+  }
+  if (model) figures.push(<span className="break-all">{model}</span>);
+  if (usage) {
+    if (usage.timeToFirstTokenMs > 0) figures.push(`first word ${duration(usage.timeToFirstTokenMs)}`);
+    figures.push(`${duration(usage.durationMs)} in all`);
+    figures.push(
+      <span aria-label={`${about}${usage.inputTokens} tokens read, ${usage.outputTokens} written`}>
+        {about}
+        {count(usage.inputTokens)} → {count(usage.outputTokens)} tokens
+      </span>,
+    );
+  }
+  if (traceId) figures.push(<Trace traceId={traceId} />);
+  if (figures.length === 0) return null;
+  return (
+    <p className="flex flex-wrap items-center gap-x-1.5 text-xs leading-6 text-quiet tabular-nums">
+      {figures.map((figure, index) => (
+        <Fragment key={index}>
+          {index > 0 && <span aria-hidden="true">·</span>}
+          {figure}
+        </Fragment>
+      ))}
+    </p>
+  );
+}
+
+function Trace({ traceId }: { traceId: string }) {
+  const { copied, copy } = useCopy();
+  return (
+    <Hint text={copied ? "Copied" : `Copy trace ${traceId}`}>
+      <button
+        type="button"
+        aria-label={`Copy trace ${traceId}`}
+        onClick={() => void copy(traceId)}
+        className="inline-flex items-center gap-1 rounded-sm hover:text-ink"
+      >
+        trace {traceId.slice(0, 8)}
+        {copied ? <Check className="size-3 text-good" aria-hidden="true" /> : <Copy className="size-3" aria-hidden="true" />}
+      </button>
+    </Hint>
+  );
+}

@@ -1,0 +1,131 @@
+/** One conversation in the list: opens, is renamed where it stands, is deleted after a question. */
+import { Ellipsis, Pencil, Trash2 } from "lucide-react";
+import { useRef, useState } from "react";
+import type { Session } from "@parley/protos/parley/chat/v1/session_pb";
+import { Confirm } from "../parts/Confirm";
+import { Menu, MenuItem } from "../parts/Menu";
+import { wordsFor } from "../rpc/errors";
+import { conversations, sessions, tell } from "../state/app";
+
+interface SessionRowProps {
+  session: Session;
+  snippet?: string;
+  current: boolean;
+  onGo: (path: string) => void;
+}
+
+export function SessionRow({ session, snippet, current, onGo }: SessionRowProps) {
+  const [renaming, setRenaming] = useState(false);
+  const [deleting, setDeleting] = useState(false);
+  const { sessionId } = session;
+  const title = session.title || "New chat";
+  const path = `/c/${sessionId}`;
+
+  if (renaming) {
+    return (
+      <li>
+        <Rename
+          title={session.title}
+          onEnd={(next) => {
+            setRenaming(false);
+            if (next !== undefined && next !== session.title) sessions.rename(sessionId, next).catch((error: unknown) => tell(wordsFor(error)));
+          }}
+        />
+      </li>
+    );
+  }
+
+  return (
+    <li className="group/row relative">
+      <a
+        href={path}
+        aria-current={current ? "page" : undefined}
+        onClick={(event) => {
+          if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+          event.preventDefault();
+          onGo(path);
+        }}
+        onDoubleClick={() => setRenaming(true)}
+        className="block rounded-lg py-1.5 pr-9 pl-2.5 text-sm transition-colors hover:bg-hover aria-[current]:bg-hover aria-[current]:font-medium"
+      >
+        <span className="flex items-center gap-2">
+          {session.runningTurnId && (
+            <>
+              <span className="size-1.5 shrink-0 animate-breathe rounded-full bg-accent" aria-hidden="true" />
+              <span className="sr-only">Being answered: </span>
+            </>
+          )}
+          <span className="truncate" title={title}>
+            {title}
+          </span>
+        </span>
+        {snippet && <span className="line-clamp-2 text-xs font-normal text-quiet">{snippet}</span>}
+      </a>
+      <Menu
+        align="start"
+        onCloseAutoFocus={(event) => renaming && event.preventDefault()}
+        trigger={
+          <button
+            type="button"
+            aria-label={`More for ${title}`}
+            className="absolute top-1 right-1 grid size-6.5 place-items-center rounded-md text-quiet opacity-0 group-focus-within/row:opacity-100 group-hover/row:opacity-100 hover:text-ink data-[state=open]:opacity-100 pointer-coarse:opacity-100"
+          >
+            <Ellipsis className="size-4" />
+          </button>
+        }
+      >
+        <MenuItem onSelect={() => setRenaming(true)}>
+          <Pencil className="size-4" aria-hidden="true" />
+          Rename
+        </MenuItem>
+        <MenuItem danger onSelect={() => setDeleting(true)}>
+          <Trash2 className="size-4" aria-hidden="true" />
+          Delete
+        </MenuItem>
+      </Menu>
+      {deleting && (
+        <Confirm
+          title="Delete this conversation?"
+          yes="Delete"
+          onClose={() => setDeleting(false)}
+          onYes={() => {
+            sessions
+              .remove(sessionId)
+              .then(() => {
+                conversations.drop(sessionId);
+                if (current) onGo("/");
+              })
+              .catch((error: unknown) => tell(wordsFor(error)));
+          }}
+        >
+          “{title}” and all its messages will be gone for good.
+        </Confirm>
+      )}
+    </li>
+  );
+}
+
+/** Ends with the new title on Enter or when the focus leaves, with undefined on Escape. */
+function Rename({ title, onEnd }: { title: string; onEnd: (title: string | undefined) => void }) {
+  const ended = useRef(false);
+  const end = (next: string | undefined) => {
+    if (ended.current) return;
+    ended.current = true;
+    onEnd(next);
+  };
+  return (
+    <input
+      aria-label="Title of the conversation"
+      defaultValue={title}
+      maxLength={200}
+      autoFocus
+      onFocus={(event) => event.target.select()}
+      onBlur={(event) => end(event.target.value.trim())}
+      onKeyDown={(event) => {
+        if (event.key === "Enter" && !event.nativeEvent.isComposing) end(event.currentTarget.value.trim());
+        if (event.key === "Escape") end(undefined);
+      }}
+      className="h-8.5 w-full rounded-lg bg-raised px-2.5 text-sm ring-1 ring-accent outline-none"
+    />
+  );
+}

@@ -1,0 +1,118 @@
+/** The page of somebody who is signed in: conversations at the side, one in the middle, a document beside it. */
+import { PanelLeftOpen, SquarePen } from "lucide-react";
+import { useEffect, useState } from "react";
+import { useLocation, useRoute } from "wouter";
+import { useStore } from "zustand";
+import { IconButton } from "../parts/buttons";
+import { HintProvider } from "../parts/Hint";
+import { Sheet } from "../parts/Sheet";
+import { conversations, forgetUser, navigation, sessions } from "../state/app";
+import { closeDocument, reading } from "../state/reading";
+import { ConversationView } from "./ConversationView";
+import { DocumentPanel } from "./DocumentPanel";
+import { Sidebar } from "./Sidebar";
+import { Toast } from "./Toast";
+
+const WIDE = "(min-width: 1024px)";
+
+export function Workspace() {
+  const [, setLocation] = useLocation();
+  const [matched, params] = useRoute("/c/:sessionId");
+  const sessionId = matched ? params.sessionId : undefined;
+  const conversation = conversations.get(sessionId);
+  const { citation, opener } = useStore(reading);
+  const [open, setOpen] = useSidebar();
+  navigation.go = setLocation;
+
+  useEffect(() => {
+    void sessions.refresh();
+    return forgetUser;
+  }, []);
+  useRefreshOnReturn(sessionId);
+  useEffect(() => closeDocument, [conversation]);
+
+  const title = useStore(sessions.store, (state) => state.sessions.find((session) => session.sessionId === sessionId)?.title);
+  useEffect(() => {
+    document.title = title ? `${title} – Parley` : "Parley";
+  }, [title]);
+
+  const go = (path: string) => {
+    setLocation(path);
+    if (!matchMedia(WIDE).matches) setOpen(false);
+  };
+
+  return (
+    <HintProvider delayDuration={400} skipDelayDuration={200}>
+      <div className="flex h-full">
+        {open && (
+          <Sheet
+            wide={WIDE}
+            label="Conversations"
+            beside="w-72 border-r border-line"
+            over="m-0 w-[min(19rem,86vw)] bg-sunken"
+            onClose={() => setOpen(false)}
+          >
+            <Sidebar current={sessionId} onGo={go} onClose={() => setOpen(false)} />
+          </Sheet>
+        )}
+        <main className="flex min-w-0 flex-1 flex-col">
+          <header className="flex h-14 shrink-0 items-center gap-1 px-2">
+            {!open && (
+              <>
+                <IconButton label="Show conversations" onClick={() => setOpen(true)}>
+                  <PanelLeftOpen className="size-5" />
+                </IconButton>
+                <IconButton label="New chat" onClick={() => go("/")}>
+                  <SquarePen className="size-5" />
+                </IconButton>
+              </>
+            )}
+            <h1 className="min-w-0 flex-1 truncate px-2 text-sm font-medium text-quiet">{title}</h1>
+          </header>
+          <ConversationView key={conversation.key} conversation={conversation} />
+        </main>
+        {citation && <DocumentPanel key={citation.documentId + citation.chunkId} citation={citation} opener={opener} />}
+      </div>
+      <Toast />
+    </HintProvider>
+  );
+}
+
+const SIDEBAR_KEY = "parley.sidebar";
+
+/** Whether the sidebar is open. On wide screens the choice is kept; on narrow ones it begins closed. */
+function useSidebar(): [boolean, (open: boolean) => void] {
+  const [open, setOpen] = useState(() => {
+    try {
+      return matchMedia(WIDE).matches && localStorage.getItem(SIDEBAR_KEY) !== "closed";
+    } catch {
+      return true;
+    }
+  });
+  const set = (next: boolean) => {
+    setOpen(next);
+    try {
+      if (matchMedia(WIDE).matches) localStorage.setItem(SIDEBAR_KEY, next ? "open" : "closed");
+    } catch {
+      // Storage is blocked: the choice lasts until the page is closed.
+    }
+  };
+  return [open, set];
+}
+
+/** What was said through other doors shows when the reader comes back to the page. */
+function useRefreshOnReturn(sessionId: string | undefined) {
+  useEffect(() => {
+    const refresh = () => {
+      if (document.visibilityState !== "visible") return;
+      void sessions.refresh();
+      if (sessionId) conversations.refresh(sessionId);
+    };
+    document.addEventListener("visibilitychange", refresh);
+    addEventListener("focus", refresh);
+    return () => {
+      document.removeEventListener("visibilitychange", refresh);
+      removeEventListener("focus", refresh);
+    };
+  }, [sessionId]);
+}
