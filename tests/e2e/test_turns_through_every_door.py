@@ -1,0 +1,250 @@
+"""One turn, whichever door it is asked, watched or stopped through: real Envoy, real services, an upstream that is slow on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from parley.chat.v1 import chat_service_pb2 as pb
+from parley.chat.v1 import message_pb2, turn_event_pb2
+from parley_testing.doors import DOORS, Door, RefusedError
+from parley_testing.fake_openai import FakeOpenAI, Reply, numbered_words
+from parley_testing.mesh import Mesh
+
+WORDS = 120
+TEXT = "".join(numbered_words(WORDS))
+
+
+@pytest.fixture(scope="session")
+async def upstream() -> AsyncIterator[FakeOpenAI]:
+    async with FakeOpenAI(Reply(pieces=numbered_words(WORDS), tokens_per_second=60)) as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session")
+async def paced(upstream: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
+    """A Parley whose model writes 60 words a second for two seconds."""
+    home = tmp_path_factory.mktemp("paced") / "home"
+    mesh = await asyncio.to_thread(
+        Mesh.start,
+        home,
+        {
+            "OPENAI_BASE_URL": upstream.base_url,
+            "OPENAI_API_KEY": "sk-test",
+            "PARLEY_INFERENCE_MODEL": "fake-model",
+            "PARLEY_CHAT_MAX_RUNNING_TURNS_PER_USER": "100",
+        },
+    )
+    try:
+        yield mesh
+    finally:
+        await asyncio.to_thread(mesh.stop)
+
+
+@pytest.fixture(params=DOORS)
+def door(request: pytest.FixtureRequest, paced: Mesh) -> Door:
+    """Each way in, for a new user."""
+    return DOORS[request.param](paced.grpc_address, paced.sign_up().token)
+
+
+def asking(**fields: Any) -> pb.StreamReplyRequest:
+    return pb.StreamReplyRequest(message="Count for me, please.", route=message_pb2.ROUTE_STANDARD, **fields)
+
+
+def text_of(events: list[turn_event_pb2.TurnEvent]) -> str:
+    return "".join(event.delta.text for event in events)
+
+
+def assert_whole(events: list[turn_event_pb2.TurnEvent], after: int = 0) -> None:
+    """No gap and no repeat, from after a place to the end of the turn."""
+    last = after
+    for event in events:
+        assert event.first_sequence == last + 1, (last, event)
+        last = event.sequence
+    assert events[-1].WhichOneof("event") in {"completed", "failed", "stopped"}
+
+
+async def read(
+    stream: AsyncIterator[turn_event_pb2.TurnEvent],
+    into: list[turn_event_pb2.TurnEvent],
+    until: Callable[[turn_event_pb2.TurnEvent], bool] = lambda _: False,
+) -> None:
+    """Reads until an event, or the end, and then cuts the stream."""
+    async with aclosing(stream) as events:  # type: ignore[type-var] # every door's streams are async generators
+        async for event in events:
+            into.append(event)
+            if until(event):
+                return
+
+
+async def test_a_turn_streams_word_by_word_and_ends_with_the_stored_answer(door: Door) -> None:
+    events: list[turn_event_pb2.TurnEvent] = []
+    await read(door.stream(asking()), events)
+    assert_whole(events)
+    assert text_of(events) == TEXT
+    assert len([event for event in events if event.HasField("delta")]) > WORDS / 4, "it came in pieces"
+    message = events[-1].completed.message
+    assert message.text == TEXT
+    assert message.model == "fake-model"
+    assert len(message.trace_id) == 32
+    listed = await door.messages(message.session_id)
+    assert listed.messages[0] == message
+
+
+async def test_a_whole_answer_and_the_stream_of_the_same_send_are_one_turn(door: Door, upstream: FakeOpenAI) -> None:
+    before = len(upstream.requests)
+    name = uuid4().hex
+    events: list[turn_event_pb2.TurnEvent] = []
+    whole = asyncio.ensure_future(
+        door.send(
+            pb.SendMessageRequest(
+                message="Count for me, please.", route=message_pb2.ROUTE_STANDARD, client_message_id=name
+            )
+        )
+    )
+    await read(door.stream(asking(client_message_id=name)), events)
+    response = await whole
+    assert response.turn_id == events[0].turn_id
+    assert response.text == text_of(events) == TEXT
+    assert response.usage == events[-1].completed.message.usage
+    assert len(upstream.requests) == before + 1
+
+
+@pytest.mark.parametrize("other", DOORS)
+async def test_a_stream_that_is_cut_goes_on_through_any_door_without_gap_or_repeat(
+    door: Door, other: str, paced: Mesh
+) -> None:
+    events: list[turn_event_pb2.TurnEvent] = []
+    await read(door.stream(asking()), events, lambda event: "word9 " in event.delta.text)
+    last = events[-1]
+    assert text_of(events) != TEXT
+    through = DOORS[other](paced.grpc_address, door.token)
+    rest: list[turn_event_pb2.TurnEvent] = []
+    await read(through.resume(last.turn_id, last.sequence), rest)
+    assert_whole(rest, last.sequence)
+    assert text_of(events) + text_of(rest) == TEXT
+
+
+async def test_stop_closes_the_connection_to_the_provider_and_keeps_what_was_written(
+    door: Door, upstream: FakeOpenAI
+) -> None:
+    cut_before = upstream.streams_cut
+    events: list[turn_event_pb2.TurnEvent] = []
+    reading = asyncio.create_task(read(door.stream(asking()), events))
+    async with asyncio.timeout(20):
+        while "word9 " not in text_of(events):  # noqa: ASYNC110 - what another task reads
+            await asyncio.sleep(0.01)
+    receipt = await door.stop(events[0].turn_id)
+    await upstream.wait_for(lambda: upstream.streams_cut == cut_before + 1, "the upstream's connection to be closed")
+    await reading
+    assert receipt.stopped
+    assert_whole(events)
+    stopped = events[-1].stopped.message
+    assert stopped.text == text_of(events) == receipt.message.text
+    assert TEXT.startswith(stopped.text)
+    assert stopped.text != TEXT
+    assert stopped.usage.output_tokens > 0
+    again = await door.stop(events[0].turn_id)
+    assert not again.stopped
+
+
+async def test_cutting_a_stream_does_not_stop_its_turn(door: Door, upstream: FakeOpenAI) -> None:
+    cut_before = upstream.streams_cut
+    events: list[turn_event_pb2.TurnEvent] = []
+    await read(door.stream(asking()), events, lambda event: event.HasField("delta"))
+    rest: list[turn_event_pb2.TurnEvent] = []
+    await read(door.resume(events[0].turn_id), rest)
+    assert rest[-1].completed.message.text == TEXT
+    assert upstream.streams_cut == cut_before
+
+
+async def test_a_failing_provider_is_a_typed_failure_and_its_status(door: Door, upstream: FakeOpenAI) -> None:
+    upstream.enqueue(Reply(pieces=numbered_words(10), break_off_after=5))
+    events: list[turn_event_pb2.TurnEvent] = []
+    try:
+        await read(door.stream(asking()), events)
+        code = 0
+    except RefusedError as refused:
+        code = refused.code
+    assert_whole(events)
+    failed = events[-1].failed
+    assert failed.failure.code == 14
+    assert failed.failure.reason == "ERROR_REASON_PROVIDER_UNAVAILABLE"
+    assert failed.message.text == text_of(events) == "".join(numbered_words(5))
+    # Server-sent events have no status behind the body: there the event is what tells.
+    assert code == (0 if type(door) is DOORS["REST"] else 14)
+
+
+async def test_a_refused_send_says_which_field_and_leaves_nothing(door: Door) -> None:
+    with pytest.raises(RefusedError) as refused:
+        await read(door.stream(pb.StreamReplyRequest(message=" ")), [])
+    assert refused.value.code == 3
+    assert "message" in refused.value.words
+    with pytest.raises(RefusedError) as refused:
+        await door.send(pb.SendMessageRequest(message="x", client_message_id="no spaces"))
+    assert refused.value.code == 3
+    assert "client_message_id" in refused.value.words
+
+
+async def test_another_users_turn_is_not_there(door: Door, paced: Mesh) -> None:
+    events: list[turn_event_pb2.TurnEvent] = []
+    await read(door.stream(asking()), events, lambda event: event.HasField("delta"))
+    stranger = type(door)(paced.grpc_address, paced.sign_up().token)
+    attempts = (
+        lambda: read(stranger.resume(events[0].turn_id), []),
+        lambda: stranger.stop(events[0].turn_id),
+        lambda: stranger.messages(events[0].started.session_id),
+        lambda: read(stranger.stream(asking(session_id=events[0].started.session_id)), []),
+    )
+    for attempt in attempts:
+        with pytest.raises(RefusedError) as refused:
+            await attempt()
+        assert refused.value.code == 5
+    await door.stop(events[0].turn_id)
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1c3JfMSJ9."])
+async def test_without_a_good_token_there_is_no_turn(door: Door, token: str) -> None:
+    stranger = type(door)(door.address, token)
+    with pytest.raises(RefusedError) as refused:
+        await read(stranger.stream(asking()), [])
+    assert refused.value.code == 16
+
+
+async def test_kill_9_of_chat_in_mid_stream_loses_no_event_that_was_delivered(door: Door, paced: Mesh) -> None:
+    events: list[turn_event_pb2.TurnEvent] = []
+    pid = paced.pids["chat"]
+
+    def kill_at_ninth(event: turn_event_pb2.TurnEvent) -> bool:
+        if "word9 " in event.delta.text:
+            paced.kill("chat")
+        return False
+
+    with pytest.raises(RefusedError):
+        await read(door.stream(asking()), events, kill_at_ninth)
+    delivered = text_of(events)
+    assert delivered.startswith("".join(numbered_words(9)))
+    await asyncio.to_thread(paced.wait_until_back, "chat", pid)
+
+    replay: list[turn_event_pb2.TurnEvent] = []
+    try:
+        await read(door.resume(events[0].turn_id), replay)
+    except RefusedError as refused:
+        assert refused.code == 10  # noqa: PT017 - over REST there is no status behind the body
+    assert_whole(replay)
+    assert text_of(replay).startswith(delivered)
+    failed = replay[-1].failed
+    assert failed.failure.reason == "ERROR_REASON_TURN_INTERRUPTED"
+    assert failed.message.text == text_of(replay)
+
+    rest: list[turn_event_pb2.TurnEvent] = []
+    try:
+        await read(door.resume(events[0].turn_id, events[-1].sequence), rest)
+    except RefusedError as refused:
+        assert refused.code == 10  # noqa: PT017
+    assert_whole(rest, events[-1].sequence)
+    assert delivered + text_of(rest) == text_of(replay)
