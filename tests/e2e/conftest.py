@@ -17,6 +17,27 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def guarded_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """One Parley with everything at the edge set: a page, another origin that may call, and limits that a test can reach."""
+    folder = tmp_path_factory.mktemp("guarded")
+    page = folder / "page"
+    (page / "assets").mkdir(parents=True)
+    (page / "index.html").write_text("<!doctype html><title>a page</title>")
+    (page / "assets" / "index-0f3a.js").write_text("export const answer = 42\n" * 100)
+    (page / ".env").write_text("SECRET=1")
+    environment = {
+        "PARLEY_EDGE_PAGE": str(page),
+        "PARLEY_EDGE_ALLOWED_ORIGINS": "http://localhost:5173, https://app.example.com",
+        "PARLEY_EDGE_USER_CALLS_PER_SECOND": "5",
+        "PARLEY_EDGE_SIGN_INS_PER_MINUTE": "20",
+        "PARLEY_EDGE_MAX_REQUEST_BYTES": "300000",
+        "PARLEY_MAX_MESSAGE_BYTES": "200000",
+    }
+    with Mesh.start(folder / "home", environment) as running:
+        yield running
+
+
 @pytest.fixture
 def start_mesh(tmp_path: Path) -> Iterator[Callable[..., Mesh]]:
     """Starts a Parley of the test's own, with settings of its own, and stops it: `start_mesh({"OPENAI_BASE_URL": …})`."""
