@@ -39,9 +39,8 @@ def _credentials_wrong(_: accounts.CredentialsWrongError) -> StatusError:
 def _sign_up_closed(_: accounts.SignUpClosedError) -> StatusError:
     return StatusError(
         StatusCode.PERMISSION_DENIED,
-        "ERROR_REASON_SCOPE_MISSING",
+        "ERROR_REASON_SIGN_UP_CLOSED",
         "Nobody can sign up here. Ask the operator for an account.",
-        metadata={"scope": "identity:sign-up"},
     )
 
 

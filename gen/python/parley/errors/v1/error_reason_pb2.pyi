@@ -160,6 +160,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Example: `{"reason": "ERROR_REASON_TURN_STOPPED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
     """
+    ERROR_REASON_SIGN_UP_CLOSED: _ErrorReason.ValueType  # 27
+    """The operator lets nobody make an account. PERMISSION_DENIED.
+
+    Example: `{"reason": "ERROR_REASON_SIGN_UP_CLOSED", "domain": "parley", "metadata": {}}`
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The values of `google.rpc.ErrorInfo.reason` when `google.rpc.ErrorInfo.domain` is `parley`.
@@ -306,5 +311,10 @@ ERROR_REASON_TURN_STOPPED: ErrorReason.ValueType  # 26
 """The turn was stopped before it was whole; the caller asked for the whole reply. CANCELLED.
 
 Example: `{"reason": "ERROR_REASON_TURN_STOPPED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
+"""
+ERROR_REASON_SIGN_UP_CLOSED: ErrorReason.ValueType  # 27
+"""The operator lets nobody make an account. PERMISSION_DENIED.
+
+Example: `{"reason": "ERROR_REASON_SIGN_UP_CLOSED", "domain": "parley", "metadata": {}}`
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
