@@ -21,6 +21,11 @@ async def migrate_database(settings: ChatSettings) -> None:
         await migrate(settings.database_url, "parley_chat", metadata)
     except ValueError as error:
         raise SettingsError("PARLEY_CHAT_DATABASE_URL", f"PARLEY_CHAT_DATABASE_URL: {error}.") from error
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        words = "PARLEY_CHAT_DATABASE_URL names PostgreSQL, whose driver is not installed: pip install 'parley-chat[postgres]'."
+        raise SettingsError("PARLEY_CHAT_DATABASE_URL", words) from error
 
 
 def main() -> NoReturn:

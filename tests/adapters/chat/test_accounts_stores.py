@@ -172,7 +172,8 @@ async def test_a_new_sign_in_forgets_the_users_families_that_are_wholly_over(cha
     await new_sign_in(chat_database, ada, long_lived)
     await new_sign_in(chat_database, ada, token(NOW + 2 * DAY))
     async with chat_database.read() as connection:
-        families = dict((await connection.execute(select(sign_ins.c.user_id, func.count()).group_by("user_id"))).all())
+        counted = select(sign_ins.c.user_id, func.count().label("families")).group_by(sign_ins.c.user_id)
+        families = {row.user_id: row.families for row in await connection.execute(counted)}
         hashes = set((await connection.execute(select(refresh_tokens.c.token_hash))).scalars())
     assert families == {ada: 2, bob: 1}
     assert over.token_hash not in hashes

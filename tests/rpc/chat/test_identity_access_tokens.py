@@ -56,7 +56,7 @@ async def test_a_sign_in_may_do_everything_a_user_may_and_is_told_so_in_alphabet
 
 
 async def test_a_good_token_of_a_user_who_is_not_in_the_database_is_not_valid(chat: RunningChat) -> None:
-    token = chat.app.service_tokens._signer.sign(  # type: ignore[attr-defined]
+    token = chat.app.service_tokens._signer.sign(
         Claims("usr_" + "0" * 32, "act_1", USER_SCOPES, datetime.now(UTC), datetime.now(UTC) + timedelta(minutes=1))
     )
     refusal = await refused(chat.identity.GetCurrentUser(pb.GetCurrentUserRequest(), metadata=bearer(token)))

@@ -11,6 +11,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -112,16 +113,24 @@ async def test_a_token_from_before_the_database_was_lost_is_not_valid(tmp_path: 
 # Health and reflection -----------------------------------------------------------------------------------------------
 
 
+async def health_of(channel: grpc.aio.Channel, service: str) -> health_pb2.HealthCheckResponse:
+    stub: Any = health_pb2_grpc.HealthStub(channel)  # Generated without types.
+    answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
+    assert isinstance(answer, health_pb2.HealthCheckResponse)
+    return answer
+
+
 @pytest.mark.parametrize("name", ["", "parley.identity.v1.IdentityService"])
 async def test_chat_says_that_it_serves(chat: RunningChat, name: str) -> None:
-    answer = await health_pb2_grpc.HealthStub(chat.channel).Check(health_pb2.HealthCheckRequest(service=name))
+    answer = await health_of(chat.channel, name)
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
 async def reflected(
     chat: RunningChat, request: reflection_pb2.ServerReflectionRequest
 ) -> reflection_pb2.ServerReflectionResponse:
-    stub = reflection_pb2_grpc.ServerReflectionStub(chat.channel)
+    make_stub: Any = reflection_pb2_grpc.ServerReflectionStub  # Generated without types.
+    stub = make_stub(chat.channel)
     async for response in stub.ServerReflectionInfo(iter([request])):
         assert isinstance(response, reflection_pb2.ServerReflectionResponse)
         return response
@@ -180,7 +189,7 @@ async def test_the_process_says_where_it_listens_serves_and_ends_with_0(tmp_path
             lines.append(json.loads(line)["message"])
         port = int(lines[-1].rpartition(":")[2])
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+            answer = await health_of(channel, "")
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         chat.send_signal(signal.SIGTERM)
         output, errors = await asyncio.wait_for(chat.communicate(), 60)

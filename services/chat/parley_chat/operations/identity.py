@@ -17,6 +17,7 @@ from parley_chat.domain.accounts import (
     User,
     UserUnknownError,
     display_name_for,
+    is_email,
     new_user_id,
     normalize_email,
     normalize_password,
@@ -96,7 +97,9 @@ class Identity:
 
     async def sign_in(self, *, email: str, password: str) -> tuple[User, TokenPair]:
         """Signs an account in. Raises CredentialsWrongError, after the same work whether the address or the password is wrong."""
-        account = await self._accounts.by_email(normalize_email(email))
+        email = normalize_email(email)
+        # No account has an address that is none, and a database need not understand what is in it.
+        account = await self._accounts.by_email(email) if is_email(email) else None
         password = normalize_password(password)
         match = await self._hasher.compare(password, account.password_hash if account else None)
         if account is None or match is PasswordMatch.WRONG:
