@@ -6,6 +6,7 @@ takes apart; errors are one class for each gRPC status (the table is in `parley_
 
 from __future__ import annotations
 
+from parley_client.address import AddressError
 from parley_client.backoff import Backoff
 from parley_client.client import Parley, new_client_message_id
 from parley_client.errors import (
@@ -53,6 +54,7 @@ __version__ = VERSION
 
 __all__ = [
     "AbortedError",
+    "AddressError",
     "AlreadyExistsError",
     "Backoff",
     "CallCancelledError",

@@ -12,6 +12,10 @@ from urllib.parse import SplitResult, urlsplit
 _GRPC_NAMES = ("dns:///", "dns://", "ipv4:", "ipv6:", "unix:", "unix-abstract:")
 
 
+class AddressError(ValueError):
+    """What was given is no address. The message is a sentence for a person."""
+
+
 @dataclass(frozen=True)
 class Address:
     """An address that was understood."""
@@ -36,7 +40,7 @@ class Address:
 def parse_address(text: str) -> Address:
     """Understands `host:port`, `http://host:port`, `https://host[:port]` and gRPC's own names (`dns:///…`, `unix:…`).
 
-    Raises ValueError with a sentence for a person.
+    Raises AddressError.
     """
     text = text.strip()
     if text.startswith(_GRPC_NAMES):
@@ -44,11 +48,11 @@ def parse_address(text: str) -> Address:
     if "://" not in text:
         parts = _split(f"//{text}", text)
         if parts.port is None:
-            raise ValueError(f"{text!r} names no port: write host:port, or an http:// or https:// address")
+            raise AddressError(f"{text!r} names no port: write host:port, or an http:// or https:// address")
         return Address(target=parts.netloc, secure=None)
     parts = _split(text, text)
     if parts.scheme not in {"http", "https"}:
-        raise ValueError(f"{text!r} is neither an http:// nor an https:// address")
+        raise AddressError(f"{text!r} is neither an http:// nor an https:// address")
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -60,7 +64,9 @@ def _split(url: str, text: str) -> SplitResult:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - reading it checks it
     except ValueError as error:
-        raise ValueError(f"{text!r} is not an address: {error}") from error
+        raise AddressError(f"{text!r} is not an address: {error}") from error
     if not parts.hostname or parts.username is not None or parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise ValueError(f"{text!r} is not an address: write host:port, or an http:// or https:// address with no path")
+        raise AddressError(
+            f"{text!r} is not an address: write host:port, or an http:// or https:// address with no path"
+        )
     return parts

@@ -66,7 +66,7 @@ class Parley:
     ) -> Self:
         """A client of the Parley at an address. Nothing is sent before the first call; `async with` closes it, or `await client.close()`.
 
-        address: `host:port`, `http://host:port`, `https://host`, or a name of gRPC's (`dns:///…`, `unix:…`). ValueError for another.
+        address: `host:port`, `http://host:port`, `https://host`, or a name of gRPC's (`dns:///…`, `unix:…`). AddressError for another.
         token: a bearer token, for example a personal access token. Or
         token_provider: what gives one for each call, for example `PasswordTokens`. Without either, only calls that need no token work.
         tls: True for the certificates that the machine trusts, credentials for others, False for none. By default what the address

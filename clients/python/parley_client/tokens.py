@@ -74,6 +74,11 @@ class PasswordTokens:
         """Never uses the token again."""
         self._forgotten = token
 
+    @property
+    def expire_time(self) -> float:
+        """When the current access token ends, seconds since 1970; 0 before the first."""
+        return float(self._pair.access_token_expire_time.seconds) if self._pair is not None else 0.0
+
     def _good_pair(self) -> user_pb2.TokenPair | None:
         pair = self._pair
         if pair is None or pair.access_token == self._forgotten:

@@ -1,0 +1,225 @@
+"""One answer as it comes: on a terminal as Markdown, in a pipe as plain text, or not at all. And Ctrl-C, which stops the turn."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from parley_client import (
+    NoticeGiven,
+    ParleyError,
+    RouteChosen,
+    TextDelta,
+    Turn,
+    TurnCompleted,
+    TurnFailed,
+    TurnFailedError,
+    TurnStopped,
+    route_name,
+)
+from rich.text import Text
+
+from parley_cli.markdown_stream import MarkdownStream
+from parley_cli.place import CommandError
+from parley_cli.terminal import printable, quiet_keyboard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parley.chat.v1 import message_pb2
+    from rich.console import Console
+
+STOPPED = 130
+"""The exit code of a command that Ctrl-C ended."""
+
+
+class View(Protocol):
+    """Shows one answer."""
+
+    def text(self, text: str) -> None:
+        """A piece of the answer."""
+        ...
+
+    def notice(self, words: str) -> None:
+        """Something that the reader should know."""
+        ...
+
+    async def end(self, message: message_pb2.Message | None, *, stopped: bool) -> None:
+        """The answer has ended; None when nobody knows how."""
+        ...
+
+
+class TerminalView:
+    """Markdown that grows, then its sources, then a line of figures."""
+
+    def __init__(self, console: Console, stream: MarkdownStream) -> None:
+        self._console = console
+        self._stream = stream
+
+    def text(self, text: str) -> None:
+        """Draws the piece."""
+        self._stream.feed(printable(text))
+
+    def notice(self, words: str) -> None:
+        """Prints the notice above the answer."""
+        self._stream.say(Text(f"! {printable(words)}", style="yellow"))
+
+    async def end(self, message: message_pb2.Message | None, *, stopped: bool) -> None:
+        """Prints sources, receipt and figures."""
+        await self._stream.finish()
+        if message is None:
+            return
+        if message.citations:
+            self._console.print()
+        for line in source_lines(message.citations):
+            self._console.print(Text(line, style="cyan"))
+        self._console.print()
+        if stopped:
+            self._console.print(Text(receipt(message), style="yellow"))
+        self._console.print(Text(figures(message), style="dim"))
+
+
+class PlainView:
+    """The text as it comes on standard output; everything else on standard error, so that a script gets the answer alone."""
+
+    def __init__(self) -> None:
+        self._ends_with_newline = True
+
+    def text(self, text: str) -> None:
+        """Writes the piece at once."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        self._ends_with_newline = text.endswith("\n")
+
+    def notice(self, words: str) -> None:
+        """Tells the notice beside the answer."""
+        print(f"! {printable(words)}", file=sys.stderr)
+
+    async def end(self, message: message_pb2.Message | None, *, stopped: bool) -> None:
+        """Ends the last line; tells sources and receipt beside the answer."""
+        if not self._ends_with_newline:
+            print(flush=True)
+        if message is None:
+            return
+        for line in source_lines(message.citations):
+            print(line, file=sys.stderr)
+        if stopped:
+            print(receipt(message), file=sys.stderr)
+
+
+class SilentView:
+    """Shows nothing: whoever asked prints the message."""
+
+    def text(self, text: str) -> None:
+        """Nothing."""
+
+    def notice(self, words: str) -> None:
+        """Nothing."""
+
+    async def end(self, message: message_pb2.Message | None, *, stopped: bool) -> None:
+        """Nothing."""
+
+
+@asynccontextmanager
+async def view_for(console: Console | None) -> AsyncIterator[View]:
+    """Markdown on a console, plain text without one."""
+    if console is None:
+        yield PlainView()
+        return
+    with quiet_keyboard():
+        async with MarkdownStream(console) as stream:
+            yield TerminalView(console, stream)
+
+
+async def show(turn: Turn, view: View) -> TurnCompleted | TurnFailed | TurnStopped:
+    """Shows a turn to its end. The first Ctrl-C stops the turn, and its receipt is shown; the second leaves at once.
+
+    A failed turn is returned like the others. Raises ParleyError when the turn cannot be read or stopped.
+    """
+    stopping: asyncio.Task[object] | None = None
+    reading = asyncio.create_task(_read(turn, view))
+
+    def interrupted() -> None:
+        nonlocal stopping
+        if stopping is not None:
+            reading.cancel()
+            return
+        stopping = asyncio.create_task(turn.stop())
+        stopping.add_done_callback(lambda task: reading.cancel() if task.cancelled() or task.exception() else None)
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    try:
+        await reading
+    except asyncio.CancelledError:
+        if stopping is None:
+            raise
+        if stopping.done() and not stopping.cancelled() and isinstance(error := stopping.exception(), ParleyError):
+            raise error from None
+        stopping.cancel()
+        raise CommandError("Left before the turn was stopped: it goes on in Parley.", exit_code=STOPPED) from None
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        last = turn.last
+        await view.end(last.message if last is not None else None, stopped=isinstance(last, TurnStopped))
+    if stopping is not None:
+        # Its answer is on the way: the turn has ended.
+        await asyncio.wait({stopping}, timeout=1.0)
+    if last is None:
+        raise RuntimeError("a turn that was read to its end has a last event")
+    return last
+
+
+async def _read(turn: Turn, view: View) -> None:
+    try:
+        async for event in turn:
+            match event:
+                case TextDelta(text=text):
+                    view.text(text)
+                case NoticeGiven(message=words):
+                    view.notice(words)
+                case RouteChosen():
+                    pass
+    except TurnFailedError:
+        # The caller has it as the turn's last event.
+        pass
+
+
+def source_lines(citations: Sequence[message_pb2.Citation]) -> list[str]:
+    """The sources that an answer cites, one a line, by number."""
+    return [
+        printable(f"[{each.number}] {each.document_title}" + (f" › {each.heading}" if each.heading else ""))
+        for each in citations
+    ]
+
+
+def receipt(message: message_pb2.Message) -> str:
+    """What a stopped turn took, in words."""
+    words = f"Stopped. {len(message.text)} characters were written and are kept"
+    if message.HasField("usage"):
+        words += f"; {_tokens(message)} were used"
+    return words + "."
+
+
+def figures(message: message_pb2.Message) -> str:
+    """Route, model, time to the first token, tokens and duration, as far as they are known."""
+    parts = [route_name(message.route), printable(message.model)]
+    if message.HasField("usage"):
+        usage = message.usage
+        if usage.time_to_first_token_ms:
+            parts.append(f"first token {_seconds(usage.time_to_first_token_ms)}")
+        parts += [_tokens(message), _seconds(usage.duration_ms)]
+    return " · ".join(part for part in parts if part)
+
+
+def _tokens(message: message_pb2.Message) -> str:
+    usage = message.usage
+    return f"{'~' if usage.estimated else ''}{usage.input_tokens} + {usage.output_tokens} tokens"
+
+
+def _seconds(milliseconds: int) -> str:
+    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"

@@ -1,0 +1,246 @@
+"""The commands, their options and their help. What they do is imported when they run: `--help` waits for nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(
+    help="Talk to Parley, and run it.",
+    no_args_is_help=True,
+    # Boxes around the help would cost more time than all the rest of it.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+tokens = typer.Typer(
+    help="Personal access tokens, for grpcurl, scripts and services.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(tokens, name="token")
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        envvar="PARLEY_ADDRESS",
+        metavar="URL",
+        help="Where Parley is, for example http://127.0.0.1:8080. The one that runs in PARLEY_HOME by default.",
+    ),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        envvar="PARLEY_TOKEN",
+        metavar="TOKEN",
+        help="A personal access token. By default the local user of PARLEY_HOME signs in.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Route = Annotated[
+    Literal["automatic", "standard", "enhanced"] | None,
+    typer.Option(
+        "--route",
+        help="Which way to answer: standard is fast, enhanced searches your documents. Parley chooses by default.",
+    ),
+]
+Model = Annotated[
+    str, typer.Option("--model", metavar="NAME", help="The model or alias that should answer.", show_default=False)
+]
+Session = Annotated[str, typer.Option("--session", metavar="ID", help="The session to go on with.", show_default=False)]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        typer.echo(f"parley {version('parley-cli')}")
+        raise typer.Exit
+
+
+@app.callback()
+def parley(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the release and exit.")
+    ] = False,
+) -> None:
+    """Talk to Parley, and run it.
+
+    PARLEY_HOME is the folder of a Parley that runs on this machine: `.parley` in the working folder by default.
+    """
+
+
+@app.command()
+def up(
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="The one port that people use; 0 takes a free one. [default: PARLEY_EDGE_PORT or 8080]",
+        ),
+    ] = None,
+    home: Annotated[
+        Path | None,
+        typer.Option(help="The folder of data, keys and logs. [default: PARLEY_HOME or .parley]"),
+    ] = None,
+) -> None:
+    """Run Parley on this machine, until Ctrl-C."""
+    from parley_cli.commands.up import up as run_up  # noqa: PLC0415
+    from parley_cli.running import errors_in_words  # noqa: PLC0415
+
+    # Options are names for variables: what runs reads its settings from one place.
+    if port is not None:
+        os.environ["PARLEY_EDGE_PORT"] = str(port)
+    if home is not None:
+        os.environ["PARLEY_HOME"] = str(home)
+    with errors_in_words(None):
+        code = run_up()
+    raise typer.Exit(code)
+
+
+@app.command()
+def chat(
+    session: Session = "", route: Route = None, model: Model = "", address: Address = None, token: Token = None
+) -> None:
+    """Talk in the terminal. Ctrl-C while an answer is written stops it."""
+    from parley_cli.commands import chat as command  # noqa: PLC0415
+    from parley_cli.place import find_place  # noqa: PLC0415
+    from parley_cli.running import errors_in_words  # noqa: PLC0415
+
+    options = command.ChatOptions(session_id=session, route=route or "", model=model)
+    with errors_in_words(address):
+        code = command.chat(find_place(address), token, options)
+    raise typer.Exit(code)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to ask; - reads it from standard input.")],
+    session: Session = "",
+    route: Route = None,
+    model: Model = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the final message as JSON.")] = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Ask one question. In a pipe the answer alone goes to standard output, as it comes. Ctrl-C stops the answer."""
+    from parley_cli.commands import ask as command  # noqa: PLC0415
+    from parley_cli.running import errors_in_words, run_with_parley  # noqa: PLC0415
+
+    with errors_in_words(address):
+        asked = command.Question(command.read_question(question), session, route or "", model)
+    run_with_parley(address, token, lambda client, _: command.ask(client, asked, as_json=as_json))
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files (.md, .txt), or folders of them.")],
+    project: Annotated[
+        str, typer.Option(metavar="NAME", help="The project that they belong to.", show_default=False)
+    ] = "",
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Make files searchable and citable. Files that are there already are left as they are."""
+    from parley_cli.commands import ingest as command  # noqa: PLC0415
+    from parley_cli.running import run_with_parley  # noqa: PLC0415
+
+    run_with_parley(address, token, lambda client, _: command.ingest(client, paths, project=project))
+
+
+@app.command()
+def search(
+    words: Annotated[str, typer.Argument(metavar="WORDS", help="A question, or words.")],
+    limit: Annotated[int, typer.Option(min=1, max=50, help="How many passages at most.")] = 5,
+    project: Annotated[str, typer.Option(metavar="NAME", help="Only in this project.", show_default=False)] = "",
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Find passages in documents. Exits with 1 when there are none."""
+    from parley_cli.commands import search as command  # noqa: PLC0415
+    from parley_cli.running import run_with_parley  # noqa: PLC0415
+
+    run_with_parley(
+        address, token, lambda client, _: command.search(client, words, limit=limit, project=project, as_json=as_json)
+    )
+
+
+@app.command()
+def sessions(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """List the last sessions."""
+    from parley_cli.commands import sessions as command  # noqa: PLC0415
+    from parley_cli.running import run_with_parley  # noqa: PLC0415
+
+    run_with_parley(address, token, lambda client, _: command.sessions(client, limit=limit, as_json=as_json))
+
+
+@app.command()
+def status(as_json: Json = False, address: Address = None, token: Token = None) -> None:
+    """Show what runs, and how it is. Exits with 1 when Parley cannot answer."""
+    from parley_cli.commands import status as command  # noqa: PLC0415
+    from parley_cli.running import run_with_parley  # noqa: PLC0415
+
+    run_with_parley(address, token, lambda client, place: command.status(client, place.address, as_json=as_json))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Look for what keeps Parley from running here, and say how to mend it. Exits with 1 when something does."""
+    from parley_cli.commands.doctor import doctor as run_doctor  # noqa: PLC0415
+
+    raise typer.Exit(run_doctor(as_json=as_json))
+
+
+@tokens.command("create")
+def token_create(
+    name: Annotated[str, typer.Option(metavar="NAME", help="What to call it.")] = "parley command",
+    scopes: Annotated[
+        str,
+        typer.Option(
+            metavar="SCOPES",
+            help="What it may be used for, separated by commas. All of your own by default.",
+            show_default=False,
+        ),
+    ] = "",
+    days: Annotated[float, typer.Option(min=0.001, max=366, help="How long it lives.")] = 90,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Make a token. It is printed, and nothing else on standard output; it is not shown again."""
+    from parley_cli.commands import token as command  # noqa: PLC0415
+    from parley_cli.running import run_with_parley  # noqa: PLC0415
+
+    wanted = [scope for part in scopes.split(",") for scope in part.split()]
+    run_with_parley(address, token, lambda client, _: command.create(client, name=name, scopes=wanted, days=days))
+
+
+@tokens.command("list")
+def token_list(as_json: Json = False, address: Address = None, token: Token = None) -> None:
+    """List the tokens that were made, with what they may do and when they end."""
+    from parley_cli.commands import token as command  # noqa: PLC0415
+    from parley_cli.running import run_with_parley  # noqa: PLC0415
+
+    run_with_parley(address, token, lambda client, _: command.list_all(client, as_json=as_json))
+
+
+@tokens.command("revoke")
+def token_revoke(
+    access_token_id: Annotated[str, typer.Argument(metavar="ID", help="The token's id, as `token list` shows it.")],
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Revoke a token. It is refused from then on."""
+    from parley_cli.commands import token as command  # noqa: PLC0415
+    from parley_cli.running import run_with_parley  # noqa: PLC0415
+
+    run_with_parley(address, token, lambda client, _: command.revoke(client, access_token_id))

@@ -1,0 +1,54 @@
+"""`parley status`: what runs, and how it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parley.system.v1 import system_service_pb2 as pb
+from rich.table import Table
+from rich.text import Text
+
+from parley_cli.commands.sessions import local_time
+from parley_cli.output import print_json
+from parley_cli.terminal import new_console, printable
+
+if TYPE_CHECKING:
+    from parley_client import Parley
+
+_STATES = {
+    pb.SERVING_STATE_UNSPECIFIED: Text("not known", style="dim"),
+    pb.SERVING_STATE_SERVING: Text("serving", style="green"),
+    pb.SERVING_STATE_NOT_SERVING: Text("not serving", style="yellow"),
+    pb.SERVING_STATE_UNREACHABLE: Text("unreachable", style="red"),
+}
+
+
+async def status(client: Parley, address: str, *, as_json: bool) -> int:
+    """Prints the state of each service and the model in use. Returns 1 when Parley cannot answer messages."""
+    response = await client.system.status()
+    code = 0 if response.state == pb.SERVING_STATE_SERVING else 1
+    if as_json:
+        print_json(response)
+        return code
+    console = new_console()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("service", "state", "since", "release"):
+        table.add_column(column, no_wrap=True)
+    for service in response.services:
+        since = local_time(service.state_change_time) if service.HasField("state_change_time") else "-"
+        table.add_row(printable(service.service), _state(service.state), since, printable(service.version) or "-")
+    console.print(table)
+    console.print()
+    console.print(Text.assemble("Parley at ", (address, "bold"), " is ", _state(response.state), "."))
+    model = printable(response.default_model)
+    if response.offline:
+        words = "No provider is configured: the built-in offline model answers. Set OPENAI_API_KEY or OPENAI_BASE_URL, and start again."
+        console.print(Text(words, style="yellow"))
+    else:
+        console.print(f"Model: {model or 'not known, inference is unreachable'}")
+    console.print(f"Running turns: {response.running_turns}")
+    return code
+
+
+def _state(number: int) -> Text:
+    return _STATES.get(pb.ServingState.ValueType(number), Text(str(number)))

@@ -1,0 +1,49 @@
+"""The terminal: what may be printed on it, and keeping it quiet while an answer is drawn."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Control characters but tab and newline, in both ranges: a model or a document must not drive the terminal.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """The text without characters that a terminal obeys rather than shows."""
+    return _CONTROL.sub("", text.replace("\r\n", "\n"))
+
+
+def new_console(*, stderr: bool = False) -> Console:
+    """A console that takes text as it is: square brackets, colons and numbers in it mean nothing."""
+    from rich.console import Console  # noqa: PLC0415 - `parley --help` and pipes do not wait for it
+
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+@contextmanager
+def quiet_keyboard() -> Iterator[None]:
+    """Keys are not echoed into what is drawn, `^C` neither. What was typed waits for the next prompt."""
+    try:
+        import termios  # noqa: PLC0415 - there is none on Windows
+    except ImportError:
+        yield
+        return
+    if not sys.stdin.isatty():
+        yield
+        return
+    handle = sys.stdin.fileno()
+    before = termios.tcgetattr(handle)
+    quiet = list(before)
+    quiet[3] &= ~termios.ECHO
+    termios.tcsetattr(handle, termios.TCSANOW, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(handle, termios.TCSANOW, before)
