@@ -46,15 +46,20 @@ def complaints_about_name(path: Path) -> list[str]:
 
 
 def suppressions_without_reason(text: str) -> list[str]:
-    """Lines that switch a rule off and do not say why, on the line itself or in a comment above it."""
+    """Lines that switch a rule off and say why neither there, nor in a comment above, nor where the same rule is off before."""
     lines = text.splitlines()
     found = []
+    explained: set[str] = set()
     for number, line in enumerate(lines):
         if (match := SUPPRESSION.search(line)) is None:
             continue
-        reason = CODES.sub("", match["rest"], count=1).strip(" #-–—:()")
+        codes = CODES.match(match["rest"])
+        code = codes.group() if codes else ""
+        reason = match["rest"].removeprefix(code).strip(" #-–—:()")
         above = lines[number - 1].strip() if number else ""
-        if not reason and not above.startswith("#"):
+        if reason or above.startswith("#"):
+            explained.add(code)
+        elif code not in explained:
             found.append(f"line {number + 1}: {line.strip()}")
     return found
 
@@ -188,6 +193,8 @@ def test_a_switched_off_rule_without_a_reason_is_found(line: str) -> None:
     assert len(suppressions_without_reason(f"y = 2\n{line}\n")) == 1
     assert suppressions_without_reason(f"# Because of z.\n{line}\n") == []
     assert suppressions_without_reason(f"y = 2\n{line} - because of z\n") == []
+    assert suppressions_without_reason(f"{line} - because of z\n\n{line}\n") == []
+    assert suppressions_without_reason(f"z = 1  # noqa: B018 - because of z\n{line}\n") != []
 
 
 def test_a_setting_without_a_docstring_is_found() -> None:

@@ -49,8 +49,7 @@ FAMILIES = {
     "cryptography": "jwt",
     # The openai package is given its HTTP transport by whoever makes its client.
     "aiohttp": "openai",
-    "httpx": "openai",
-    "httpx_aiohttp": "openai",
+    "httpx2": "openai",
 }
 """Packages that count as one library, with the library that they count as."""
 
