@@ -20,7 +20,7 @@ from parley.system.v1 import system_service_pb2_grpc
 from parley_shared.channels import open_channel
 from parley_shared.serving import Registration, Server, build_server
 from parley_shared.settings import SettingsError
-from parley_shared.sql import Database
+from parley_shared.sql import Database, migrate
 from parley_shared.tokens import Principal, TokenVerifier
 
 from parley_chat.adapters.argon2_password_hasher import Argon2PasswordHasher
@@ -36,8 +36,8 @@ from parley_chat.adapters.private_files import PrivateFileError
 from parley_chat.adapters.sql_accounts import SqlAccounts
 from parley_chat.adapters.sql_conversations import SqlConversations
 from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
+from parley_chat.adapters.sql_schema import metadata
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
-from parley_chat.migrate import migrate_database
 from parley_chat.operations.answer import AnswerLimits, AnswerWriter
 from parley_chat.operations.identity import Identity, IdentityRules
 from parley_chat.operations.local_user import ensure_local_user
@@ -112,6 +112,19 @@ async def open_chat(settings: ChatSettings) -> AsyncIterator[ChatApp]:
             also_reflected=services_of_the_contract(),
         )
         yield ChatApp(settings, server, database, parts.service_tokens, turns)
+
+
+async def migrate_database(settings: ChatSettings) -> None:
+    """Runs the migrations that the database has not seen. Raises SettingsError when its URL is of no use."""
+    try:
+        await migrate(settings.database_url, "parley_chat", metadata)
+    except ValueError as error:
+        raise SettingsError("PARLEY_CHAT_DATABASE_URL", f"PARLEY_CHAT_DATABASE_URL: {error}.") from error
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        words = "PARLEY_CHAT_DATABASE_URL names PostgreSQL, whose driver is not installed: pip install 'parley-chat[postgres]'."
+        raise SettingsError("PARLEY_CHAT_DATABASE_URL", words) from error
 
 
 async def _open_conversations(

@@ -22,6 +22,7 @@ from parley.identity.v1 import identity_service_pb2 as pb
 from parley_chat.adapters.sql_accounts import SqlAccounts
 from parley_shared.access import access_rules
 from parley_shared.channels import bearer
+from parley_shared.sql import Database
 from parley_testing.identity import SignedUp, refused
 from parley_testing.running_chat import RunningChat, running_chat
 
@@ -157,13 +158,13 @@ async def test_reflection_describes_every_service_that_it_lists(chat: RunningCha
 
 
 @asynccontextmanager
-async def process(home: Path, **variables: str) -> AsyncIterator[Process]:
+async def process(home: Path, module: str = "parley_chat", **variables: str) -> AsyncIterator[Process]:
     """`python -m parley_chat`, and its end whatever happens."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
     started = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "parley_chat",
+        module,
         env={**inherited, "PARLEY_HOME": str(home), "PARLEY_CHAT_PORT": "0", "PARLEY_DRAIN_SECONDS": "1", **variables},
         stdout=PIPE,
         stderr=PIPE,
@@ -229,6 +230,27 @@ async def test_a_key_that_others_can_read_is_one_line_and_2(tmp_path: Path) -> N
     (line,) = errors.decode().splitlines()
     assert "signing.pem" in line
     assert "chmod 600" in line
+
+
+async def test_postgresql_without_its_driver_is_one_line_that_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "asyncpg.py").write_text("raise ModuleNotFoundError('No module named asyncpg', name='asyncpg')")
+    url = "postgresql://ada:hunter2@127.0.0.1:1/chat"
+    async with process(tmp_path, PYTHONPATH=str(tmp_path), PARLEY_CHAT_DATABASE_URL=url) as chat:
+        _, errors = await asyncio.wait_for(chat.communicate(), 60)
+    assert chat.returncode == 2, errors
+    (line,) = errors.decode().splitlines()
+    assert "parley-chat[postgres]" in line
+    assert "hunter2" not in line
+
+
+async def test_the_database_can_be_migrated_without_the_service(tmp_path: Path) -> None:
+    async with process(tmp_path, "parley_chat.migrate") as migration:
+        _, errors = await asyncio.wait_for(migration.communicate(), 60)
+    assert migration.returncode == 0, errors
+    database = Database.open(f"sqlite:///{tmp_path / 'chat' / 'chat.db'}")
+    assert await SqlAccounts(database).by_email("a@b") is None
+    await database.close()
+    assert not (tmp_path / "keys").exists()
 
 
 async def test_whoever_signs_in_can_do_so_while_others_do(chat: RunningChat, ada: SignedUp) -> None:

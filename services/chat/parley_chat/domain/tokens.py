@@ -33,7 +33,7 @@ cost money, and chat is what counts it."""
 SERVICE_SCOPES = frozenset({"inference:invoke", "documents:read", "documents:write"})
 """What chat may do at the other services in a user's name."""
 
-PERSONAL_TOKEN_PREFIX = "tok_"  # noqa: S105  (the beginning of a name, not a secret)
+PERSONAL_TOKEN_PREFIX = "tok_"  # noqa: S105 - the beginning of a name, not a secret
 PERSONAL_TOKENS_MOST = 1000
 PERSONAL_TOKEN_DEFAULT_LIFE = timedelta(days=90)
 
