@@ -71,6 +71,25 @@ def test_thousands_of_bare_headings_do_not_become_one_chunk() -> None:
     assert max(len(chunk.text) for chunk in chunks) < CHUNK_CHARACTERS
 
 
+def test_a_crowd_of_tiny_sections_is_cut_into_groups_under_their_common_headings() -> None:
+    terms = "\n".join(f"### Term {number}\nis short\n" for number in range(2_000))
+    chunks = cut(f"# Book\n\n## Glossary\n\n{terms}")
+    assert 50 < len(chunks) < 200
+    assert {chunk.heading for chunk in chunks[1:]} == {"Book › Glossary"}
+    assert max(len(chunk.text) for chunk in chunks) < CHUNK_CHARACTERS
+
+
+def test_a_handful_of_tiny_sections_stays_apart() -> None:
+    assert len(cut("\n".join(f"## Term {number}\nis short\n" for number in range(20)))) == 20
+
+
+@pytest.mark.parametrize("unit", ["漢", "a", "[", "> ", "a. ", "# a\n", "word\n\n"])
+def test_the_longest_text_of_one_kind_is_cut_in_seconds_not_minutes(unit: str) -> None:
+    # Fails by the time limit of every test: the splitter alone takes minutes for the first.
+    chunks = cut((unit * 1_000_000)[:1_000_000])
+    assert all(len(chunk.text) <= CHUNK_CHARACTERS for chunk in chunks)
+
+
 @pytest.mark.parametrize("text", ["---\n\n***\n\n| - | - |", "… — !?", "#\n\n##"])
 def test_a_text_without_words_has_no_chunks(text: str) -> None:
     assert cut(text) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile, zip_longest
 from uuid import UUID
 
 from parley_retrieval.domain.documents import Document, MediaType, sha256
@@ -18,6 +19,9 @@ PATH_SEPARATOR = " › "
 
 _CHUNKS = uuid.UUID("1f0a1d52-6a7e-4d5f-8f67-2d8f8f2b6f0e")
 _BARE_HEADINGS_CHARACTERS = 400
+_MANY_SECTIONS = 50
+_SHORT_SECTION_CHARACTERS = 100
+_GROUP_CHARACTERS = 400
 
 Split = Callable[[str, MediaType], Sequence[tuple[int, int]]]
 """Cuts a text into pieces of at most `CHUNK_CHARACTERS`: start and end of each, in order, without overlap."""
@@ -110,6 +114,9 @@ def terms_text(document: Document, chunk: Chunk) -> str:
 
 def _markdown_pieces(text: str, split: Split) -> Iterator[tuple[int, int, str]]:
     sections = list(_sections(text))
+    if len(sections) > _MANY_SECTIONS and len(text) < _SHORT_SECTION_CHARACTERS * len(sections):
+        # A megabyte of headings with a word under each is not worth a hundred thousand chunks.
+        sections = list(_groups(sections))
     start: int | None = None
     for place, section in enumerate(sections):
         start = section.start if start is None else start
@@ -141,6 +148,19 @@ def _sections(text: str) -> Iterator[_Section]:
         path.append((heading.level, heading.title))
         start, body_start = heading.start, heading.end
     yield _Section(tuple(title for _, title in path if title), start, body_start, len(text))
+
+
+def _groups(sections: Sequence[_Section]) -> Iterator[_Section]:
+    """Neighbours together until they are of a size, under the headings that they have in common."""
+    first, path = sections[0], sections[0].path
+    for section, after in zip_longest(sections, sections[1:]):
+        path = tuple(
+            one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, section.path, strict=False))
+        )
+        if after is None or section.end - first.start >= _GROUP_CHARACTERS:
+            yield _Section(path, first.start, first.start, section.end)
+            if after is not None:
+                first, path = after, after.path
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:

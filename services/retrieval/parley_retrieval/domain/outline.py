@@ -20,7 +20,7 @@ _LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _MARKS = re.compile(r"(?<!\\)[*`]+")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
-_HEADING_CHARACTERS = 300
+_HEADING_CHARACTERS = 200
 """A longer line is no heading: nobody would want to read it above a citation."""
 _FRONT_MATTER_LINES = 100
 
