@@ -1,1 +1,7 @@
 """What every Parley service is served with. Knows gRPC and OpenTelemetry; knows no service and no model."""
+
+import os
+
+# gRPC's core writes to standard error past every log format, and reads this when it is imported, which nobody has done before us.
+# What matters of its words reaches us as statuses and errors; `GRPC_VERBOSITY=info` brings them back.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")

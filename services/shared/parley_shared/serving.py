@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import os
 import signal
 import socket
 import sys
@@ -68,6 +67,8 @@ class Server:
             self._port = self._server.add_insecure_port(f"{host}:{self._settings.port}")
         except RuntimeError as error:
             raise await asyncio.to_thread(_cannot_listen, self._settings) from error
+        if _owns_process:
+            _watch_signals()  # before anybody can know that there is something to stop
         await self._server.start()
         self._health.serve()
         _logger.info("%s listens on %s:%d", self._settings.service, host, self._port)
@@ -79,7 +80,7 @@ class Server:
         """Says NOT_SERVING, lets running calls go on for `drain_seconds`, and stops. A second signal stops at once."""
         self._health.drain()
         stopping = asyncio.create_task(self._server.stop(self._settings.drain_seconds))
-        hurry = asyncio.create_task(_signals().second.wait())
+        hurry = asyncio.create_task(_watch_signals().second.wait() if _owns_process else asyncio.Event().wait())
         await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         if not stopping.done():
@@ -137,8 +138,8 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
 
     0 after a drain, 2 with one line on standard error for a setting that cannot be used, 1 for everything else.
     """
-    # gRPC's core writes to standard error past every log format; what matters of it is in our statuses and errors.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    global _owns_process  # noqa: PLW0603 - one process, one main
+    _owns_process = True
     code = 0
     try:
         _run_loop(main)
@@ -156,7 +157,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
 
 async def until_terminated() -> None:
     """Waits for the first SIGTERM or SIGINT. The next one makes `drain()` stop at once."""
-    await _signals().first.wait()
+    await _watch_signals().first.wait()
 
 
 class _Signals:
@@ -173,10 +174,13 @@ class _Signals:
         (self.second if self.first.is_set() else self.first).set()
 
 
+_owns_process = False
+"""Whether `run` was called: signals are the business of the process's owner, and in a test that is not us."""
+
 _seen_signals: _Signals | None = None
 
 
-def _signals() -> _Signals:
+def _watch_signals() -> _Signals:
     global _seen_signals  # noqa: PLW0603 - signals are the process's
     loop = asyncio.get_running_loop()
     if _seen_signals is None or _seen_signals.loop is not loop:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
-_URL_PASSWORD = re.compile(r"(?<=://)([^:/?#@\s]*):[^/?#\s]*@")
+_URL_PASSWORD = re.compile(r"(?<=://)([^:/?#@\s]*):\S*@")
 _MOST_SHOWN = 40
 
 
@@ -198,8 +198,8 @@ def describe(settings: object) -> list[str]:
         if dataclasses.is_dataclass(value):
             lines += [f"{field.name}.{line}" for line in describe(value)]
         else:
-            shown = _URL_PASSWORD.sub(r"\1:[set]@", str(value))
-            lines.append(f"{field.name} = {shown if shown != '' else '[not set]'}")
+            shown = "[not set]" if value is None or value == "" else _URL_PASSWORD.sub(r"\1:[set]@", str(value))
+            lines.append(f"{field.name} = {shown}")
     return lines
 
 

@@ -21,9 +21,11 @@ DOMAIN = "parley"
 DETAILS_KEY = "grpc-status-details-bin"
 """The trailing metadata in which gRPC carries the whole status."""
 
-_MOST_VIOLATIONS = 32
-"""A status travels in headers, which peers bound to some kilobytes."""
-_MOST_CHARACTERS = 1000
+# A status travels in headers, which peers bound to 8 KiB.
+_MOST_VIOLATIONS = 12
+_MOST_FIELD_BYTES = 100
+_MOST_BYTES = 200
+_MOST_MESSAGE_BYTES = 500
 
 
 class StatusError(Exception):
@@ -61,7 +63,7 @@ class StatusError(Exception):
                 error_details_pb2.BadRequest(
                     field_violations=[
                         error_details_pb2.BadRequest.FieldViolation(
-                            field=_short(field), description=_short(description)
+                            field=_short(field, _MOST_FIELD_BYTES), description=_short(description)
                         )
                         for field, description in self.violations[:_MOST_VIOLATIONS]
                     ]
@@ -75,7 +77,9 @@ class StatusError(Exception):
         for detail in details:
             packed.append(any_pb2.Any())
             packed[-1].Pack(detail)
-        return status_pb2.Status(code=self.code.value[0], message=_short(self.message), details=packed)
+        return status_pb2.Status(
+            code=self.code.value[0], message=_short(self.message, _MOST_MESSAGE_BYTES), details=packed
+        )
 
 
 def status_error_from(error: grpc.aio.AioRpcError, *, service: str = "") -> StatusError:
@@ -169,5 +173,6 @@ def _status_of_transport(code: grpc.StatusCode, service: str) -> StatusError:
     return internal()
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+def _short(text: str, most: int = _MOST_BYTES) -> str:
+    encoded = text.encode(errors="replace")
+    return text if len(encoded) <= most else encoded[:most].decode(errors="ignore") + "…"

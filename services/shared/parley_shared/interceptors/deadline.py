@@ -13,8 +13,10 @@ from typing import Any
 from parley_shared.interceptors.call import Behaviour, Call, Method
 from parley_shared.status import deadline_exceeded
 
-_MOST_MARGIN_SECONDS = 0.02
-"""How long before the caller's deadline the call ends, so that its status arrives before the caller's own clock strikes."""
+_MARGIN = 0.01
+_MARGIN_SECONDS = 0.01
+"""How long before the deadline the call ends, so that its status arrives before the caller's own clock strikes. gRPC rounds the
+time that it sends up by as much as a hundredth."""
 
 _deadline: ContextVar[float | None] = ContextVar("parley_deadline", default=None)
 
@@ -38,7 +40,7 @@ def limited(method: Method, behaviour: Behaviour) -> Behaviour:
         remaining: Any = call.context.time_remaining()  # None without a deadline, whatever its stubs say
         if remaining is None:
             return await behaviour(request, call)
-        remaining -= min(_MOST_MARGIN_SECONDS, remaining * 0.05)
+        remaining -= min(remaining * _MARGIN + _MARGIN_SECONDS, remaining * 0.1)
         _deadline.set(time.monotonic() + remaining)
         limit = asyncio.timeout(remaining)
         try:

@@ -1,0 +1,118 @@
+"""Who may call is what the contract says, in every service."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+from parley.system.v1 import system_service_pb2, system_service_pb2_grpc
+from parley_shared.interceptors import ParleyInterceptor
+from parley_shared.status import status_error_from
+from parley_shared.tokens import TokenVerifier, current_principal
+from parley_testing.tokens import TestKeys
+from parley_testing.toy_service import Request, Response, StreamRequest, Toy, message
+
+
+async def refusal(call: Any) -> tuple[grpc.StatusCode, str, dict[str, str]]:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    error = status_error_from(caught.value)
+    return error.code, error.reason, error.metadata
+
+
+async def test_a_call_without_a_token_is_refused_before_its_handler_sees_it(toy: Toy) -> None:
+    seen = []
+
+    async def unary(request: Request, context: Any) -> Response:
+        seen.append(request)
+        return Response()
+
+    toy.servicer.unary = unary
+    for metadata in ((), (("authorization", "Basic dXNlcg=="),), (("authorization", "Bearer "),)):
+        code, reason, _ = await refusal(toy.stub.Generate(Request(), metadata=metadata))
+        assert (code, reason) == (grpc.StatusCode.UNAUTHENTICATED, "ERROR_REASON_TOKEN_MISSING")
+    assert seen == []
+
+
+async def test_a_wrong_token_and_an_expired_one_are_told_apart(toy: Toy) -> None:
+    code, reason, _ = await refusal(toy.stub.Generate(Request(), metadata=(("authorization", "Bearer x.y.z"),)))
+    assert (code, reason) == (grpc.StatusCode.UNAUTHENTICATED, "ERROR_REASON_TOKEN_INVALID")
+    code, reason, _ = await refusal(toy.stub.Generate(Request(), metadata=toy.token(exp=1)))
+    assert (code, reason) == (grpc.StatusCode.UNAUTHENTICATED, "ERROR_REASON_TOKEN_EXPIRED")
+
+
+async def test_a_token_without_the_scope_of_the_rpc_is_refused_and_the_scope_named(toy: Toy) -> None:
+    code, reason, metadata = await refusal(
+        toy.stub.Generate(Request(), metadata=toy.token(scope="chat:read inference:invoked"))
+    )
+    assert (code, reason) == (grpc.StatusCode.PERMISSION_DENIED, "ERROR_REASON_SCOPE_MISSING")
+    assert metadata == {"scope": "inference:invoke"}
+
+
+async def test_the_handler_knows_who_calls_also_between_the_messages_of_a_stream(toy: Toy) -> None:
+    async def stream(request: StreamRequest, context: Any) -> Any:
+        yield message(current_principal().user_id)
+        await asyncio.sleep(0)
+        yield message(current_principal().user_id)
+
+    toy.servicer.stream = stream
+
+    async def users(user_id: str) -> set[str]:
+        call = toy.stub.StreamGenerate(StreamRequest(), metadata=toy.token(user_id))
+        return {response.text_delta async for response in call}
+
+    everybody = [f"usr_{i}" for i in range(20)]
+    assert await asyncio.gather(*map(users, everybody)) == [{user} for user in everybody]
+
+
+async def test_the_scheme_may_be_written_in_any_case(toy: Toy) -> None:
+    ((key, value),) = toy.token()
+    await toy.stub.Generate(Request(), metadata=((key, value.replace("Bearer", "bearer")),))
+
+
+def test_nobody_is_known_outside_of_a_call() -> None:
+    with pytest.raises(LookupError):
+        current_principal()
+
+
+async def test_health_is_open_to_everybody(toy: Toy) -> None:
+    await toy.health.Check(health_pb2.HealthCheckRequest())
+
+
+class AnySystem(system_service_pb2_grpc.SystemServiceServicer):
+    async def GetHealth(self, request: Any, context: Any) -> system_service_pb2.GetHealthResponse:
+        return system_service_pb2.GetHealthResponse()
+
+    async def GetStatus(self, request: Any, context: Any) -> system_service_pb2.GetStatusResponse:
+        raise AssertionError
+
+
+async def test_an_anonymous_rpc_needs_no_token_and_an_rpc_outside_of_the_contract_is_refused_to_everybody(
+    tmp_path: Path,
+) -> None:
+    keys = TestKeys(tmp_path)
+    verifier = TokenVerifier(keys.jwks_file, "parley", "parley")
+    interceptor = ParleyInterceptor(verifier=verifier, to_status_error=lambda error: None, stream_idle_seconds=1)
+    server = grpc.aio.server(interceptors=[interceptor])
+    system_service_pb2_grpc.add_SystemServiceServicer_to_server(AnySystem(), server)
+
+    async def unruled(request: bytes, context: Any) -> bytes:
+        raise AssertionError
+
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(unruled)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("parley.new.v1.New", {"Do": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await system_service_pb2_grpc.SystemServiceStub(channel).GetHealth(system_service_pb2.GetHealthRequest())
+        do: Any = channel.unary_unary("/parley.new.v1.New/Do")
+        token = (("authorization", f"Bearer {keys.mint('usr_1', ['chat:read', ''])}"),)
+        code, _, _ = await refusal(do(b"", metadata=token))
+        assert code == grpc.StatusCode.PERMISSION_DENIED
+        code, _, _ = await refusal(do(b""))
+        assert code == grpc.StatusCode.UNAUTHENTICATED
+    await server.stop(None)

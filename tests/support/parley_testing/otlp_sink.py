@@ -1,0 +1,95 @@
+"""An OpenTelemetry collector that only remembers: an OTLP/gRPC trace service in the test's own process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+
+@dataclass(frozen=True)
+class SeenSpan:
+    """A span as a collector sees it."""
+
+    service: str
+    """`service.name` of the process that sent it."""
+    name: str
+    trace_id: str
+    """32 hexadecimal digits."""
+    span_id: str
+    """16 hexadecimal digits."""
+    parent_span_id: str
+    """16 hexadecimal digits; "" for the root of a trace."""
+    attributes: dict[str, Any]
+    proto: trace_pb2.Span
+    """The span as it was sent."""
+
+
+class OtlpSink(trace_service_pb2_grpc.TraceServiceServicer):
+    """Collects spans from `start()` to `stop()`. Its `endpoint` is a value for PARLEY_OTLP_ENDPOINT."""
+
+    def __init__(self) -> None:
+        self.spans: list[SeenSpan] = []
+        self.endpoint = ""
+        self._server = grpc.aio.server()
+        self._arrived = asyncio.Condition()
+
+    async def start(self) -> None:
+        """Listens on a free port."""
+        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]  # generated
+        port = self._server.add_insecure_port("127.0.0.1:0")
+        await self._server.start()
+        self.endpoint = f"http://127.0.0.1:{port}"
+
+    async def stop(self) -> None:
+        """Listens no more."""
+        await self._server.stop(None)
+
+    async def wait_for(self, predicate: Callable[[Sequence[SeenSpan]], bool], *, seconds: float = 15) -> list[SeenSpan]:
+        """The spans, as soon as they fulfil the predicate. Raises AssertionError with what arrived when they never do."""
+        async with self._arrived:
+            try:
+                await asyncio.wait_for(self._arrived.wait_for(lambda: predicate(self.spans)), seconds)
+            except TimeoutError:
+                names = [f"{span.service}: {span.name}" for span in self.spans]
+                raise AssertionError(f"the awaited spans did not arrive in {seconds} s; these did: {names}") from None
+            return list(self.spans)
+
+    async def Export(
+        self, request: trace_service_pb2.ExportTraceServiceRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> trace_service_pb2.ExportTraceServiceResponse:
+        """Takes a batch of spans."""
+        del context
+        async with self._arrived:
+            for resource in request.resource_spans:
+                service = _attributes(resource.resource.attributes).get("service.name", "")
+                for scope in resource.scope_spans:
+                    self.spans += [_seen(service, span) for span in scope.spans]
+            self._arrived.notify_all()
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+
+def _seen(service: str, span: trace_pb2.Span) -> SeenSpan:
+    return SeenSpan(
+        service=service,
+        name=span.name,
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_span_id=span.parent_span_id.hex(),
+        attributes=_attributes(span.attributes),
+        proto=span,
+    )
+
+
+def _attributes(pairs: Any) -> dict[str, Any]:
+    """Attributes of OTLP as plain values."""
+    values = {}
+    for pair in pairs:
+        kind = pair.value.WhichOneof("value")
+        values[pair.key] = getattr(pair.value, kind) if kind else None
+    return values
