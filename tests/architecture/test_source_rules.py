@@ -125,17 +125,29 @@ def test_every_setting_of_a_service_says_what_it_is(service: str) -> None:
 @pytest.mark.parametrize("service", ["chat", "inference", "retrieval"])
 def test_the_readme_of_a_service_lists_every_setting_that_it_reads(service: str) -> None:
     folder = ROOT / "services" / service
-    settings = (folder / f"parley_{service}" / "settings.py").read_text(encoding="utf-8")
+    names = _variables(folder / f"parley_{service}" / "settings.py")
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    names = {
-        node.value
-        for node in ast.walk(ast.parse(settings))
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and re.fullmatch(r"[A-Z]+(_[A-Z0-9]+)+", node.value)
-    }
     assert names, "settings.py reads no variable: the test looks in the wrong place"
     assert sorted(name for name in names if f"`{name}`" not in readme) == []
+
+
+def test_the_guide_lists_every_setting_that_any_part_reads() -> None:
+    guide = (ROOT / "docs" / "guide" / "settings.md").read_text(encoding="utf-8")
+    files = [
+        path for path in hand_written_python() if path.name == "settings.py" and path.parts[0] in {"services", "deploy"}
+    ]
+    assert len(files) >= 6
+    assert sorted({name for path in files for name in _variables(ROOT / path) if f"`{name}`" not in guide}) == []
+
+
+def _variables(settings: Path) -> set[str]:
+    """The environment variables that a file names."""
+    constants = (
+        node.value
+        for node in ast.walk(ast.parse(settings.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+    )
+    return {value for value in constants if isinstance(value, str) and re.fullmatch(r"[A-Z]+(_[A-Z0-9]+)+", value)}
 
 
 def test_generated_code_says_that_it_is_generated() -> None:
