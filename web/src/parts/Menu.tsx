@@ -1,12 +1,14 @@
 /** Menus. Not modal: the page behind stays as it is, and no style element has to be added that the content security policy would refuse. */
 import { DropdownMenu } from "radix-ui";
 import type { ComponentProps, ReactElement, ReactNode } from "react";
+import { useLayer } from "./layer";
 
 export function Menu({ trigger, children, ...content }: { trigger: ReactElement; children: ReactNode } & ComponentProps<typeof DropdownMenu.Content>) {
+  const layer = useLayer();
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
+      <DropdownMenu.Portal container={layer}>
         <DropdownMenu.Content
           sideOffset={6}
           collisionPadding={8}

@@ -12,9 +12,9 @@ const KINDS = {
 export function Notice({ kind = "info", children, action, urgent }: { kind?: keyof typeof KINDS; children: ReactNode; action?: ReactNode; urgent?: boolean }) {
   const { Icon, look } = KINDS[kind];
   return (
-    <div role={urgent ? "alert" : "status"} className={`flex items-start gap-2.5 rounded-xl px-3 py-2 text-sm ${look}`}>
+    <div role={urgent ? "alert" : "status"} className={`flex flex-wrap items-start gap-2.5 rounded-xl px-3 py-2 text-sm ${look}`}>
       <Icon className="mt-[3px] size-4 shrink-0" aria-hidden="true" />
-      <div className="min-w-0 flex-1 self-center">{children}</div>
+      <div className="min-w-56 flex-1 self-center">{children}</div>
       {action}
     </div>
   );

@@ -2,7 +2,8 @@
  * What stands beside the conversation where there is room, and over it where there is not. Over it, it is the browser's own dialog: the
  * page behind is out of reach, Escape closes it, and the focus goes back.
  */
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import { useEffect, useState, type ReactNode } from "react";
+import { Layer } from "./layer";
 
 interface SheetProps {
   /** Where there is room for it, as a media query. */
@@ -18,11 +19,13 @@ interface SheetProps {
 
 export function Sheet({ wide, label, beside, over, onClose, children }: SheetProps) {
   const isWide = useMedia(wide);
-  const dialog = useRef<HTMLDialogElement>(null);
+  const [dialog, setDialog] = useState<HTMLDialogElement | null>(null);
   useEffect(() => {
-    const element = dialog.current;
-    if (!isWide && element && !element.open) element.showModal();
-  }, [isWide]);
+    if (!dialog || dialog.open) return;
+    dialog.showModal();
+    // Not its first button, whose hint would open with it.
+    dialog.focus();
+  }, [dialog]);
   if (isWide) {
     return (
       <aside aria-label={label} className={`shrink-0 ${beside}`}>
@@ -32,13 +35,14 @@ export function Sheet({ wide, label, beside, over, onClose, children }: SheetPro
   }
   return (
     <dialog
-      ref={dialog}
+      ref={setDialog}
+      tabIndex={-1}
       aria-label={label}
       onClose={onClose}
-      onClick={(event) => event.target === dialog.current && onClose()}
+      onClick={(event) => event.target === dialog && onClose()}
       className={`h-dvh max-h-none max-w-none text-ink shadow-float outline-none open:animate-rise ${over}`}
     >
-      {children}
+      <Layer value={dialog}>{children}</Layer>
     </dialog>
   );
 }

@@ -1,6 +1,6 @@
 /** What an answer took, in one quiet line. */
 import { Check, Copy } from "lucide-react";
-import { Fragment, type ReactNode } from "react";
+import type { ReactNode } from "react";
 import { Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { useCopy } from "../parts/buttons";
 import { Hint } from "../parts/Hint";
@@ -21,7 +21,7 @@ export function Figures({ message, routeReason }: { message: Message; routeReaso
     figures.push(
       routeReason ? (
         <Hint text={`Chosen because: ${routeReason}`}>
-          <button type="button" className="cursor-help rounded-sm underline decoration-dotted underline-offset-3">
+          <button type="button" className="cursor-help rounded-sm hover:text-ink">
             {routeName}
           </button>
         </Hint>
@@ -44,14 +44,11 @@ export function Figures({ message, routeReason }: { message: Message; routeReaso
   if (traceId) figures.push(<Trace traceId={traceId} />);
   if (figures.length === 0) return null;
   return (
-    <p className="flex flex-wrap items-center gap-x-1.5 text-xs leading-6 text-quiet tabular-nums">
+    <ul aria-label="About this answer" className="flex flex-wrap items-center gap-x-3 text-xs leading-6 text-quiet tabular-nums">
       {figures.map((figure, index) => (
-        <Fragment key={index}>
-          {index > 0 && <span aria-hidden="true">·</span>}
-          {figure}
-        </Fragment>
+        <li key={index}>{figure}</li>
       ))}
-    </p>
+    </ul>
   );
 }
 

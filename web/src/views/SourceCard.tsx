@@ -6,6 +6,7 @@ import type { Citation } from "@parley/protos/parley/chat/v1/message_pb";
 import { Button, IconButton } from "../parts/buttons";
 import { Markdown } from "../parts/Markdown";
 import { openDocument } from "../state/reading";
+import { useLayer } from "../parts/layer";
 
 interface SourceCardProps {
   citation: Citation;
@@ -15,13 +16,14 @@ interface SourceCardProps {
 }
 
 export function SourceCard({ citation, at, onClose }: SourceCardProps) {
+  const layer = useLayer();
   const anchor = useRef(at);
   anchor.current = at;
   const opening = useRef(false);
   return (
     <Popover.Root open onOpenChange={(open) => !open && onClose()}>
       <Popover.Anchor virtualRef={anchor} />
-      <Popover.Portal>
+      <Popover.Portal container={layer}>
         <Popover.Content
           sideOffset={8}
           collisionPadding={12}

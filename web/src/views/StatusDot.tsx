@@ -5,6 +5,7 @@ import { useStore } from "zustand";
 import { ServingState } from "@parley/protos/parley/system/v1/system_service_pb";
 import { wordsFor } from "../rpc/errors";
 import { status as store } from "../state/app";
+import { useLayer } from "../parts/layer";
 
 const STATES: Record<ServingState, { words: string; look: string }> = {
   [ServingState.UNSPECIFIED]: { words: "not known yet", look: "bg-line-strong" },
@@ -16,6 +17,7 @@ const STATES: Record<ServingState, { words: string; look: string }> = {
 const NAMES: Record<string, string> = { chat: "Conversations", inference: "Models", retrieval: "Knowledge base" };
 
 export function StatusDot() {
+  const layer = useLayer();
   const { status, error } = useStore(store.store);
   useEffect(() => store.watch(), []);
 
@@ -41,7 +43,7 @@ export function StatusDot() {
       >
         <span className={`size-2.5 rounded-full ${look}`} />
       </Popover.Trigger>
-      <Popover.Portal>
+      <Popover.Portal container={layer}>
         <Popover.Content
           side="top"
           align="end"
