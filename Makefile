@@ -18,6 +18,8 @@ ARGS ?=
 PACKAGES := gen/python services/shared services/chat services/inference services/retrieval clients/python clients/cli deploy/envoy deploy/local
 HAND_WRITTEN := gen/generate.py services clients deploy benches tests
 IN_HOUSE := parley-protos parley-shared parley-chat parley-inference parley-retrieval parley-client parley-cli parley-edge parley-local
+EMPTY :=
+SPACE := $(EMPTY) $(EMPTY)
 
 .PHONY: help
 help: ## Print this list.
@@ -144,7 +146,7 @@ lint: $(VENV)/.installed googleapis ## Check style: ruff, buf lint, buf format, 
 
 .PHONY: types
 types: $(VENV)/.installed node_modules/.installed ## Check types: mypy (strict) and tsc.
-	$(BIN)/mypy $(HAND_WRITTEN)
+	MYPYPATH=$(subst $(SPACE),:,$(PACKAGES) benches) $(BIN)/mypy $(HAND_WRITTEN)
 	npm run --loglevel=error types
 
 .PHONY: format

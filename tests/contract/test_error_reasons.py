@@ -7,7 +7,7 @@ import re
 
 import pytest
 from google.protobuf import json_format
-from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # The package ships no types.
+from google.rpc import error_details_pb2
 from parley_testing.contract import enum_values
 from parley_testing.source import tracked_files
 from parley_testing.tools import ROOT

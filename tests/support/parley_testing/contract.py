@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from google.api import annotations_pb2  # type: ignore[import-untyped]  # The package ships no types.
+from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 from parley.access.v1 import access_pb2
 
