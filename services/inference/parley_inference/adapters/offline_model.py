@@ -1,0 +1,143 @@
+"""The built-in model: deterministic, without key and without download. It answers when no provider is configured, and says so.
+
+It understands nothing. It quotes the passages that it is given, calls a tool that is plainly asked for, knows a few friendly words,
+and says plainly when it found nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+
+from parley_inference.adapters.offline_answer import answer_from
+from parley_inference.adapters.offline_small_talk import small_talk
+from parley_inference.adapters.offline_tools import wished_tool
+from parley_inference.domain.generation import (
+    FinishReason,
+    GenerationEvent,
+    GenerationFinished,
+    GenerationStarted,
+    TextDelta,
+)
+from parley_inference.domain.prompt import GenerationRequest, PromptMessage, Role, ToolCall
+from parley_inference.ports.language_model import MOST_CHARACTERS_OF_A_DELTA
+
+OFFLINE = "offline"
+"""Its name, and its provider's."""
+
+NOTE = (
+    "*No model is configured: this is Parley's built-in offline model, which only quotes documents. For written answers set "
+    "`OPENAI_API_KEY`, or `OPENAI_BASE_URL` for any OpenAI-compatible server, or `OLLAMA_HOST` for Ollama, and restart.*"
+)
+NOTHING_FOUND = "I found nothing about this in your documents. Ask in other words, or add a document that speaks of it."
+
+_PIECE = re.compile(r"\s*\S+\s*?(?=\s|$)|\s+$")
+_MOST_CHARACTERS_OF_A_RESULT = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+class OfflineModel:
+    """Writes `tokens_per_second` words a second; 0 is as fast as it can."""
+
+    def __init__(self, tokens_per_second: float) -> None:
+        self._tokens_per_second = tokens_per_second
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
+        """Streams an answer; see the port."""
+        yield GenerationStarted(OFFLINE, OFFLINE, offline=True)
+        # In a thread: reading many passages takes longer than an event loop may stand still.
+        reply = await asyncio.to_thread(_reply_to, request)
+        text, reason = _limited(reply.text, request)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        for number, piece in enumerate(_pieces(text)):
+            # By the clock and not by steps, so that a long answer keeps its rate.
+            if self._tokens_per_second and (wait := started + number / self._tokens_per_second - loop.time()) > 0:
+                await asyncio.sleep(wait)
+            yield TextDelta(piece)
+        for call in reply.tool_calls:
+            yield call
+        yield GenerationFinished(FinishReason.TOOL_CALLS if reply.tool_calls else reason)
+
+
+def _reply_to(request: GenerationRequest) -> _Reply:
+    last = request.messages[-1]
+    is_first = all(message.role is not Role.ASSISTANT for message in request.messages)
+    if last.role is Role.TOOL:
+        return _Reply(_report(request.messages))
+    if wish := wished_tool(last.text, request.tools):
+        if not wish.missing:
+            # The id needs to differ only within its conversation.
+            call_id = f"call_{sum(len(message.tool_calls) for message in request.messages) + 1}"
+            return _Reply("", (ToolCall(call_id, wish.tool.name, wish.arguments_json),))
+        missing = " and ".join(f"`{name}`" for name in wish.missing)
+        return _Reply(
+            _noted(f"To use `{wish.tool.name}` I need {missing}. Say it like `{wish.missing[0]}=…`.", is_first)
+        )
+    questions = [message.text for message in request.messages if message.role is Role.USER]
+    earlier = questions[-2] if len(questions) > 1 else ""
+    answer = small_talk(last.text) or answer_from(request.passages, last.text, earlier) or NOTHING_FOUND
+    return _Reply(_noted(answer, is_first))
+
+
+def _noted(answer: str, is_first: bool) -> str:
+    return f"{answer}\n\n---\n\n{NOTE}" if is_first else answer
+
+
+def _report(messages: tuple[PromptMessage, ...]) -> str:
+    """Says what came of the tools that were just called."""
+    names = {call.tool_call_id: call.name for message in messages for call in message.tool_calls}
+    results: list[PromptMessage] = []
+    for message in reversed(messages):
+        if message.role is not Role.TOOL:
+            break
+        results.insert(0, message)
+    return "\n\n".join(_result(names.get(result.tool_call_id, "the tool"), result.text) for result in results)
+
+
+def _result(name: str, text: str) -> str:
+    shown = text.strip()
+    if len(shown) > _MOST_CHARACTERS_OF_A_RESULT:
+        shown = f"{shown[:_MOST_CHARACTERS_OF_A_RESULT]}…"
+    try:
+        facts = json.loads(text)
+    except ValueError:
+        return f"`{name}` answered: {shown}"
+    if not isinstance(facts, dict):
+        return f"`{name}` answered: {shown}"
+    if error := facts.get("error"):
+        return f"`{name}` did not work: {error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)}"
+    plain = [
+        f"- {key}: {value}" for key, value in facts.items() if isinstance(value, (str, int, float)) and value != ""
+    ]
+    lines = "\n".join(plain)[:_MOST_CHARACTERS_OF_A_RESULT] or shown
+    return f"Done, with `{name}`:\n\n{lines}"
+
+
+def _limited(text: str, request: GenerationRequest) -> tuple[str, FinishReason]:
+    """The text up to a stop sequence, and to the most words that the request allows."""
+    sampling = request.sampling
+    ends = [at for at in (text.find(sequence) for sequence in sampling.stop_sequences) if at >= 0]
+    if ends:
+        text = text[: min(ends)]
+    if sampling.max_output_tokens is not None:
+        pieces = list(_pieces(text))
+        if len(pieces) > sampling.max_output_tokens:
+            return "".join(pieces[: sampling.max_output_tokens]), FinishReason.LENGTH
+    return text, FinishReason.STOP
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The text in words, each with the white space before it, and no piece too long for one event."""
+    for found in _PIECE.finditer(text):
+        piece = found[0]
+        for start in range(0, len(piece), MOST_CHARACTERS_OF_A_DELTA):
+            yield piece[start : start + MOST_CHARACTERS_OF_A_DELTA]

@@ -1,0 +1,167 @@
+"""Says what is plugged into what. Production and tests enter the service here; nothing else joins the rooms.
+
+Not the process: signals, exit codes and logs are `__main__`'s.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from parley.inference.v1 import embedding_service_pb2_grpc, inference_service_pb2_grpc, model_service_pb2_grpc
+from parley_shared.serving import Registration, Server, build_server
+from parley_shared.settings import SettingsError
+from parley_shared.tokens import TokenVerifier
+
+from parley_inference.adapters.offline_model import OFFLINE, OfflineModel
+from parley_inference.adapters.traced_embedding_model import TracedEmbeddingModel
+from parley_inference.adapters.traced_language_model import TracedLanguageModel
+from parley_inference.domain.models import CHAT, EMBEDDING, Model, ModelReference, Naming, context_window_of
+from parley_inference.operations.embeddings import TextEmbedding
+from parley_inference.operations.generations import Generations
+from parley_inference.operations.models import Models
+from parley_inference.operations.providers import Provider
+from parley_inference.servicers.embeddings import EmbeddingServicer
+from parley_inference.servicers.inference import InferenceServicer
+from parley_inference.servicers.models import ModelServicer
+from parley_inference.servicers.status import to_status_error
+from parley_inference.settings import InferenceSettings
+
+OPENAI = "openai"
+OLLAMA = "ollama"
+OPENAI_BASE_URL = "https://api.openai.com/v1"
+OPENAI_DEFAULT_MODEL = "gpt-5-mini"
+"""What a key alone gives: OpenAI lists a hundred models, so nobody can be asked for "the first"."""
+
+
+@dataclass(frozen=True)
+class InferenceApp:
+    """An inference service that is put together. Its server is built and not started."""
+
+    settings: InferenceSettings
+    server: Server
+    models: Models
+
+
+@asynccontextmanager
+async def open_inference(settings: InferenceSettings) -> AsyncIterator[InferenceApp]:
+    """Puts the service together; closes its connections to providers at the end.
+
+    Raises SettingsError when a provider is configured whose package is not installed, or a model that no provider can have.
+    """
+    async with AsyncExitStack() as closing:
+        models = Models(_providers(settings, closing), _naming(settings), clock=time.monotonic)
+        registrations = [
+            Registration(
+                inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
+                InferenceServicer(Generations(models)),
+                "parley.inference.v1.InferenceService",
+            ),
+            Registration(
+                model_service_pb2_grpc.add_ModelServiceServicer_to_server,
+                ModelServicer(models),
+                "parley.inference.v1.ModelService",
+            ),
+            Registration(
+                embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server,
+                EmbeddingServicer(TextEmbedding(models)),
+                "parley.inference.v1.EmbeddingService",
+            ),
+        ]
+        service = settings.service
+        verifier = TokenVerifier(service.jwks_file, service.token_issuer, service.token_audience)
+        server = build_server(
+            service, registrations, verifier=verifier, to_status_error=to_status_error, shown=(settings,)
+        )
+        yield InferenceApp(settings, server, models)
+
+
+def _providers(settings: InferenceSettings, closing: AsyncExitStack) -> list[Provider]:
+    """The configured providers, the default first; the built-in model when there are none."""
+    endpoints: dict[str, tuple[str, str]] = {}
+    if settings.openai_api_key or settings.openai_base_url:
+        key = settings.openai_api_key.reveal() if settings.openai_api_key else ""
+        endpoints[OPENAI] = (settings.openai_base_url or OPENAI_BASE_URL, key)
+    if settings.ollama_base_url:
+        endpoints[OLLAMA] = (settings.ollama_base_url, "")
+    if not endpoints:
+        return [_offline(settings)]
+    named = _named_models(settings, endpoints)
+    return [
+        _openai_compatible(settings, closing, name, base_url, key, named[name])
+        for name, (base_url, key) in endpoints.items()
+    ]
+
+
+def _offline(settings: InferenceSettings) -> Provider:
+    model = OfflineModel(settings.offline_tokens_per_second)
+    known = Model(OFFLINE, OFFLINE, CHAT, offline=True)
+    return Provider(OFFLINE, TracedLanguageModel(model, OFFLINE), models=(known,))
+
+
+def _openai_compatible(
+    settings: InferenceSettings, closing: AsyncExitStack, name: str, base_url: str, key: str, models: list[Model]
+) -> Provider:
+    # Imported here: the package costs 50 MB and most of a second, which a laptop without a provider need not pay.
+    try:
+        from parley_inference.adapters.openai_compatible_embedding_model import (  # noqa: PLC0415 - see above
+            OpenAICompatibleEmbeddingModel,
+        )
+        from parley_inference.adapters.openai_compatible_model import (  # noqa: PLC0415 - see above
+            OpenAICompatibleModel,
+            Patience,
+        )
+        from parley_inference.adapters.openai_connection import Endpoint, OpenAIConnection  # noqa: PLC0415 - see above
+    except ImportError as error:
+        raise SettingsError(
+            "",
+            f"The provider {name} needs the extra `openai`: install parley-inference[openai] ({error.name} is missing).",
+        ) from error
+    connection = OpenAIConnection(Endpoint(name, base_url, key, settings.connect_timeout_seconds))
+    closing.push_async_callback(connection.close)
+    patience = Patience(
+        first_token=settings.first_token_timeout_seconds,
+        idle=settings.idle_timeout_seconds,
+        total=settings.total_timeout_seconds,
+    )
+    language_model = OpenAICompatibleModel(connection, patience)
+    embedding_model = OpenAICompatibleEmbeddingModel(connection, settings.first_token_timeout_seconds)
+    return Provider(
+        name,
+        TracedLanguageModel(language_model, name),
+        TracedEmbeddingModel(embedding_model, name),
+        models=models,
+        # A server whose models nobody has named (a laptop's Ollama, a vLLM with one model) offers what it has.
+        directory=None if any(model.capabilities == CHAT for model in models) else language_model,
+    )
+
+
+def _naming(settings: InferenceSettings) -> Naming:
+    return Naming(
+        default=ModelReference(settings.model),
+        aliases={"fast": ModelReference(settings.fast_model), "strong": ModelReference(settings.strong_model)},
+        default_embedding=ModelReference(settings.embedding_model) if settings.embedding_model else None,
+    )
+
+
+def _named_models(settings: InferenceSettings, endpoints: dict[str, tuple[str, str]]) -> dict[str, list[Model]]:
+    """The models that the settings name, by provider. A name without a provider belongs to the first."""
+    named: dict[str, list[Model]] = {provider: [] for provider in endpoints}
+    first = next(iter(endpoints))
+    references = [settings.model, settings.fast_model, settings.strong_model, *settings.more_models]
+    for text, capabilities in [(text, CHAT) for text in references] + [(settings.embedding_model, EMBEDDING)]:
+        if not text:
+            continue
+        provider, name = ModelReference(text).parts(endpoints)
+        model = Model(name, provider or first, capabilities, context_window_of(name))
+        if model not in named[model.provider]:
+            named[model.provider].append(model)
+    if (
+        OPENAI in endpoints
+        and endpoints[OPENAI][0] == OPENAI_BASE_URL
+        and not any(model.capabilities == CHAT for model in named[OPENAI])
+    ):
+        named[OPENAI].insert(0, Model(OPENAI_DEFAULT_MODEL, OPENAI, CHAT, context_window_of(OPENAI_DEFAULT_MODEL)))
+    return named

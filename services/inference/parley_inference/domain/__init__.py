@@ -1,0 +1,1 @@
+"""What prompts, generations and models are, and what can go wrong with them."""

@@ -1,0 +1,1 @@
+"""What inference does: generate, embed, list models."""

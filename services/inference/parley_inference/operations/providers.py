@@ -1,0 +1,24 @@
+"""A provider as the operations see it: what it is called, what it can do, and which models it offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from parley_inference.domain.models import Model
+from parley_inference.ports.embedding_model import EmbeddingModel
+from parley_inference.ports.language_model import LanguageModel
+from parley_inference.ports.model_directory import ModelDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Somebody who runs models, configured."""
+
+    name: str
+    language_model: LanguageModel
+    embedding_model: EmbeddingModel | None = None
+    models: Sequence[Model] = ()
+    """The models that the operator named, the most important first."""
+    directory: ModelDirectory | None = None
+    """Asked for the models when the operator named none that generates; None when those of `models` are all."""

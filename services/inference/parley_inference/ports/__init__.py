@@ -1,0 +1,1 @@
+"""What inference needs of the world: somebody who writes, somebody who embeds, somebody who knows which models there are."""

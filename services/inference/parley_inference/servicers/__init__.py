@@ -1,0 +1,1 @@
+"""One file per gRPC service: unpack, check, call, pack."""

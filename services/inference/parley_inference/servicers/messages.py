@@ -1,0 +1,149 @@
+"""Unpacks requests that were checked, and packs what the operations give back. No checks: those are validation.py's."""
+
+from __future__ import annotations
+
+from google.protobuf.json_format import MessageToDict
+from parley.inference.v1 import generation_pb2, inference_service_pb2, model_service_pb2
+
+from parley_inference.domain.generation import (
+    FinishReason,
+    Generation,
+    GenerationEvent,
+    GenerationFinished,
+    GenerationStarted,
+    ReasoningDelta,
+    TextDelta,
+    TokenUsage,
+)
+from parley_inference.domain.models import Capability
+from parley_inference.domain.prompt import (
+    GenerationRequest,
+    Passage,
+    PromptMessage,
+    Role,
+    Sampling,
+    Tool,
+    ToolCall,
+)
+from parley_inference.operations.models import ListedModel
+
+_ROLES = {
+    generation_pb2.PROMPT_ROLE_SYSTEM: Role.SYSTEM,
+    generation_pb2.PROMPT_ROLE_USER: Role.USER,
+    generation_pb2.PROMPT_ROLE_ASSISTANT: Role.ASSISTANT,
+    generation_pb2.PROMPT_ROLE_TOOL: Role.TOOL,
+}
+_REASONS = {
+    FinishReason.STOP: generation_pb2.FINISH_REASON_STOP,
+    FinishReason.LENGTH: generation_pb2.FINISH_REASON_LENGTH,
+    FinishReason.TOOL_CALLS: generation_pb2.FINISH_REASON_TOOL_CALLS,
+    FinishReason.CONTENT_FILTER: generation_pb2.FINISH_REASON_CONTENT_FILTER,
+}
+_CAPABILITIES = {
+    Capability.GENERATE: model_service_pb2.MODEL_CAPABILITY_GENERATE,
+    Capability.TOOLS: model_service_pb2.MODEL_CAPABILITY_TOOLS,
+    Capability.EMBED: model_service_pb2.MODEL_CAPABILITY_EMBED,
+}
+
+Response = inference_service_pb2.StreamGenerateResponse
+
+
+def unpack_request(
+    request: inference_service_pb2.StreamGenerateRequest | inference_service_pb2.GenerateRequest,
+) -> GenerationRequest:
+    """Unpacks a request to generate."""
+    return GenerationRequest(
+        messages=tuple(
+            PromptMessage(
+                role=_ROLES[message.role],
+                text=message.text,
+                tool_calls=tuple(
+                    ToolCall(call.tool_call_id, call.name, call.arguments_json) for call in message.tool_calls
+                ),
+                tool_call_id=message.tool_call_id,
+            )
+            for message in request.messages
+        ),
+        model=request.model,
+        passages=tuple(
+            Passage(passage.number, passage.title, passage.text, passage.heading) for passage in request.passages
+        ),
+        tools=tuple(Tool(tool.name, tool.description, MessageToDict(tool.parameters_schema)) for tool in request.tools),
+        sampling=_unpack_sampling(request.sampling),
+    )
+
+
+def _unpack_sampling(sampling: generation_pb2.Sampling) -> Sampling:
+    return Sampling(
+        temperature=_shortest(sampling.temperature) if sampling.HasField("temperature") else None,
+        top_p=_shortest(sampling.top_p) if sampling.HasField("top_p") else None,
+        max_output_tokens=sampling.max_output_tokens if sampling.HasField("max_output_tokens") else None,
+        stop_sequences=tuple(sampling.stop_sequences),
+        seed=sampling.seed if sampling.HasField("seed") else None,
+    )
+
+
+def _shortest(value: float) -> float:
+    """What the caller wrote: the contract's floats have seven digits, so 0.7 arrives as 0.699999988."""
+    return float(f"{value:.7g}")
+
+
+def pack_event(event: GenerationEvent) -> Response:
+    """Packs one event of a generation."""
+    match event:
+        case TextDelta():
+            return Response(text_delta=event.text)
+        case ReasoningDelta():
+            return Response(reasoning_delta=event.text)
+        case ToolCall():
+            return Response(tool_call=_pack_tool_call(event))
+        case TokenUsage():
+            return Response(usage=_pack_usage(event))
+        case GenerationStarted():
+            return Response(
+                started=inference_service_pb2.GenerationStarted(
+                    model=event.model, provider=event.provider, offline=event.offline
+                )
+            )
+        case GenerationFinished():
+            return Response(finished=inference_service_pb2.GenerationFinished(reason=_REASONS[event.reason]))
+
+
+def pack_generation(generation: Generation) -> inference_service_pb2.GenerateResponse:
+    """Packs a whole answer."""
+    return inference_service_pb2.GenerateResponse(
+        text=generation.text,
+        reasoning=generation.reasoning,
+        tool_calls=[_pack_tool_call(call) for call in generation.tool_calls],
+        finish_reason=_REASONS[generation.finish_reason],
+        usage=_pack_usage(generation.usage),
+        model=generation.model,
+        provider=generation.provider,
+    )
+
+
+def pack_model(listed: ListedModel) -> model_service_pb2.Model:
+    """Packs a model of a list."""
+    model = listed.model
+    return model_service_pb2.Model(
+        model=model.name,
+        provider=model.provider,
+        aliases=listed.aliases,
+        capabilities=sorted(_CAPABILITIES[capability] for capability in model.capabilities),
+        context_window_tokens=model.context_window_tokens,
+        offline=model.offline,
+    )
+
+
+def _pack_tool_call(call: ToolCall) -> generation_pb2.ToolCall:
+    return generation_pb2.ToolCall(tool_call_id=call.tool_call_id, name=call.name, arguments_json=call.arguments_json)
+
+
+def _pack_usage(usage: TokenUsage) -> generation_pb2.TokenUsage:
+    return generation_pb2.TokenUsage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        estimated=usage.estimated,
+    )

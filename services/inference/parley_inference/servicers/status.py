@@ -1,0 +1,121 @@
+"""What inference's own errors become on the wire: code, reason and words for people, each written once, here.
+
+Not the errors of a request's form (`validation.py`), and not what nobody expected: an error without a row here ends as
+INTERNAL, its cause in the log only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from grpc import StatusCode
+from parley_shared.status import StatusError
+
+from parley_inference.domain import errors
+
+_logger = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 1.0
+_RATE_LIMIT_RETRY_SECONDS = 5.0
+
+
+def to_status_error(error: Exception) -> StatusError | None:
+    """The status of one of inference's own errors; None for any other. What a provider did is logged: its words go no further."""
+    row = _ROWS.get(type(error))
+    if row is None:
+        return None
+    if isinstance(error, errors.ProviderError):
+        _logger.warning("provider %s: %s: %s", error.provider, type(error).__name__, error.detail)
+    return row(error)
+
+
+def _model_not_found(error: errors.ModelNotFoundError) -> StatusError:
+    if error.provider and not error.model:
+        words = f"The provider {error.provider} has no model that writes. Give it one, or name one in PARLEY_INFERENCE_MODEL."
+    elif error.provider:
+        words = f"The provider {error.provider} does not know the model {error.model}."
+    else:
+        words = f"No model {error.model} is configured."
+    return StatusError(StatusCode.NOT_FOUND, "ERROR_REASON_MODEL_NOT_FOUND", words, metadata={"model": error.model})
+
+
+def _model_not_capable(error: errors.ModelNotCapableError) -> StatusError:
+    if error.capability == "embed":
+        words = "No embedding model is configured, or the model named is none."
+    else:
+        words = f"The model {error.model} does not write text."
+    return StatusError(
+        StatusCode.FAILED_PRECONDITION, "ERROR_REASON_MODEL_NOT_CAPABLE", words, metadata={"model": error.model}
+    )
+
+
+def _generation_too_long(error: errors.GenerationTooLongError) -> StatusError:
+    return StatusError(
+        StatusCode.DEADLINE_EXCEEDED,
+        "ERROR_REASON_DEADLINE_EXCEEDED",
+        f"The answer took longer than the {error.seconds:g} s that a generation may take.",
+    )
+
+
+def _unavailable(error: errors.ProviderUnavailableError) -> StatusError:
+    return StatusError(
+        StatusCode.UNAVAILABLE,
+        "ERROR_REASON_PROVIDER_UNAVAILABLE",
+        f"The model provider {error.provider} cannot be reached, failed, or broke off. Try again in a moment.",
+        metadata={"provider": error.provider},
+        retry_after_seconds=_RETRY_SECONDS,
+    )
+
+
+def _stalled(error: errors.ProviderStalledError) -> StatusError:
+    return StatusError(
+        StatusCode.UNAVAILABLE,
+        "ERROR_REASON_PROVIDER_STALLED",
+        f"The model provider {error.provider} sent nothing for {error.seconds:g} s. Try again in a moment.",
+        metadata={"provider": error.provider},
+        retry_after_seconds=_RETRY_SECONDS,
+    )
+
+
+def _rate_limited(error: errors.ProviderRateLimitedError) -> StatusError:
+    asked = error.retry_after_seconds
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_PROVIDER_RATE_LIMITED",
+        f"The model provider {error.provider} limits the rate of calls, or its quota is used up. Try again later.",
+        metadata={"provider": error.provider},
+        retry_after_seconds=_RATE_LIMIT_RETRY_SECONDS if asked is None else asked,
+    )
+
+
+def _credentials(error: errors.ProviderCredentialsError) -> StatusError:
+    return StatusError(
+        StatusCode.FAILED_PRECONDITION,
+        "ERROR_REASON_PROVIDER_CREDENTIALS",
+        f"The model provider {error.provider} refused the credentials that Parley is configured with. The operator has to set others.",
+        metadata={"provider": error.provider},
+    )
+
+
+def _rejected(error: errors.ProviderRejectedError) -> StatusError:
+    words = f"The model provider {error.provider} refused the request"
+    return StatusError(
+        StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_PROVIDER_REJECTED",
+        f"{words}: {error.detail}" if error.detail else f"{words}.",
+        metadata={"provider": error.provider},
+    )
+
+
+_ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
+    errors.ModelNotFoundError: _model_not_found,
+    errors.ModelNotCapableError: _model_not_capable,
+    errors.GenerationTooLongError: _generation_too_long,
+    errors.ProviderUnavailableError: _unavailable,
+    errors.ProviderStalledError: _stalled,
+    errors.ProviderRateLimitedError: _rate_limited,
+    errors.ProviderCredentialsError: _credentials,
+    errors.ProviderRejectedError: _rejected,
+}

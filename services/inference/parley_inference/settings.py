@@ -1,0 +1,171 @@
+"""What the inference service can be told from outside, and the one place that reads it from the environment.
+
+Variables of providers keep the names that their users already know. Which provider takes what is bootstrap's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from parley_shared.settings import Environment, Secret, ServiceSettings, SettingsError
+
+SERVICE = "inference"
+DEFAULT_PORT = 50052
+
+_OLLAMA_PORT = 11434
+_MOST_NAME = 200
+_MOST_NAMES = 100
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """The settings of one inference process."""
+
+    service: ServiceSettings
+    """What every Parley service can be told: home, address, tokens, logs, telemetry."""
+
+    openai_api_key: Secret | None
+    """`OPENAI_API_KEY`: the key of OpenAI, or of the server at `OPENAI_BASE_URL`, which may need none."""
+
+    openai_base_url: str
+    """`OPENAI_BASE_URL`: any OpenAI-compatible server, with the path of its version: `http://localhost:8000/v1`. Empty for OpenAI's own."""
+
+    ollama_base_url: str
+    """From `OLLAMA_HOST`: Ollama, through its OpenAI-compatible door. Empty when it is not set."""
+
+    model: str
+    """`PARLEY_INFERENCE_MODEL`: the default model, `model` or `provider/model`."""
+
+    fast_model: str
+    """`PARLEY_INFERENCE_FAST_MODEL`: what the alias `fast` means; the default model when empty."""
+
+    strong_model: str
+    """`PARLEY_INFERENCE_STRONG_MODEL`: what the alias `strong` means; the default model when empty."""
+
+    more_models: tuple[str, ...]
+    """`PARLEY_INFERENCE_MODELS`: further models that a request may name, separated by commas. At most 100."""
+
+    embedding_model: str
+    """`PARLEY_INFERENCE_EMBEDDING_MODEL`: the default embedding model, also called `embed`. Empty: nothing is embedded."""
+
+    connect_timeout_seconds: float
+    """`PARLEY_INFERENCE_CONNECT_TIMEOUT_SECONDS`: how long making a connection to a provider may take."""
+
+    first_token_timeout_seconds: float
+    """`PARLEY_INFERENCE_FIRST_TOKEN_TIMEOUT_SECONDS`: how long a provider may take until its first token."""
+
+    idle_timeout_seconds: float
+    """`PARLEY_INFERENCE_IDLE_TIMEOUT_SECONDS`: how long a provider may be silent between two tokens."""
+
+    total_timeout_seconds: float
+    """`PARLEY_INFERENCE_TOTAL_TIMEOUT_SECONDS`: how long one generation may take."""
+
+    offline_tokens_per_second: float
+    """`PARLEY_INFERENCE_OFFLINE_TOKENS_PER_SECOND`: how fast the built-in model writes; 0 is as fast as it can."""
+
+    @property
+    def has_provider(self) -> bool:
+        """Whether anybody but the built-in model is configured."""
+        return bool(self.openai_api_key or self.openai_base_url or self.ollama_base_url)
+
+    @classmethod
+    def read(cls, environment: Environment) -> InferenceSettings:
+        """Reads the settings. Raises SettingsError, naming the variable, for the first that does not fit."""
+        settings = cls(
+            service=ServiceSettings.read(environment, service=SERVICE, default_port=DEFAULT_PORT),
+            openai_api_key=_key(environment, "OPENAI_API_KEY"),
+            openai_base_url=_url("OPENAI_BASE_URL", environment.text("OPENAI_BASE_URL", "")),
+            ollama_base_url=_ollama_url(environment.text("OLLAMA_HOST", "")),
+            model=_name(environment, "PARLEY_INFERENCE_MODEL"),
+            fast_model=_name(environment, "PARLEY_INFERENCE_FAST_MODEL"),
+            strong_model=_name(environment, "PARLEY_INFERENCE_STRONG_MODEL"),
+            more_models=_names(environment, "PARLEY_INFERENCE_MODELS"),
+            embedding_model=_name(environment, "PARLEY_INFERENCE_EMBEDDING_MODEL"),
+            connect_timeout_seconds=environment.number(
+                "PARLEY_INFERENCE_CONNECT_TIMEOUT_SECONDS", 5, least=0.05, most=300
+            ),
+            first_token_timeout_seconds=environment.number(
+                "PARLEY_INFERENCE_FIRST_TOKEN_TIMEOUT_SECONDS", 60, least=0.05, most=3600
+            ),
+            idle_timeout_seconds=environment.number("PARLEY_INFERENCE_IDLE_TIMEOUT_SECONDS", 30, least=0.05, most=3600),
+            total_timeout_seconds=environment.number(
+                "PARLEY_INFERENCE_TOTAL_TIMEOUT_SECONDS", 900, least=0.05, most=86_400
+            ),
+            offline_tokens_per_second=environment.number(
+                "PARLEY_INFERENCE_OFFLINE_TOKENS_PER_SECOND", 200, least=0, most=10_000
+            ),
+        )
+        if not settings.has_provider:
+            settings.refuse_models_without_provider()
+        return settings
+
+    def refuse_models_without_provider(self) -> None:
+        """Raises SettingsError when a model is named that nobody would run: the built-in model never stands in for another silently."""
+        named = {
+            "PARLEY_INFERENCE_MODEL": self.model,
+            "PARLEY_INFERENCE_FAST_MODEL": self.fast_model,
+            "PARLEY_INFERENCE_STRONG_MODEL": self.strong_model,
+            "PARLEY_INFERENCE_MODELS": ", ".join(self.more_models),
+            "PARLEY_INFERENCE_EMBEDDING_MODEL": self.embedding_model,
+        }
+        for variable, value in named.items():
+            if value:
+                raise SettingsError(
+                    variable,
+                    f"{variable} names a model and no provider is configured to run it. "
+                    "Set OPENAI_API_KEY, OPENAI_BASE_URL or OLLAMA_HOST.",
+                )
+
+
+def _key(environment: Environment, name: str) -> Secret | None:
+    key = environment.secret(name)
+    if key is not None and not (key.reveal().isascii() and key.reveal().isprintable() and " " not in key.reveal()):
+        raise SettingsError(name, f"{name} holds characters that no key has.")
+    return key
+
+
+def _name(environment: Environment, variable: str) -> str:
+    name = environment.text(variable, "")
+    if len(name) > _MOST_NAME or not name.isprintable():
+        raise SettingsError(variable, f"{variable} must be the name of a model, of at most {_MOST_NAME} characters.")
+    return name
+
+
+def _names(environment: Environment, variable: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in environment.text(variable, "").split(",") if name.strip())
+    if len(names) > _MOST_NAMES or any(len(name) > _MOST_NAME or not name.isprintable() for name in names):
+        raise SettingsError(variable, f"{variable} must be at most {_MOST_NAMES} names of models, separated by commas.")
+    return names
+
+
+def _url(variable: str, given: str) -> str:
+    """A base URL without a slash at its end. The value is not repeated in an error: it may hold a password."""
+    if not given:
+        return ""
+    try:
+        parts = urlsplit(given)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or parts.username or parts.password or parts.query or parts.fragment or not given.isprintable():
+        raise SettingsError(
+            variable, f"{variable} must be the URL of a server, like http://localhost:8000/v1, without user or query."
+        )
+    return given.rstrip("/")
+
+
+def _ollama_url(given: str) -> str:
+    """What OLLAMA_HOST means: a URL, or a host with or without a port. Ollama's own server reads it too, as the address to listen on."""
+    if not given:
+        return ""
+    has_scheme = "://" in given
+    url = _url("OLLAMA_HOST", given if has_scheme else f"http://{given}")
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - "listen everywhere" is no place to connect to
+        host = "127.0.0.1"
+    port = parts.port or (_OLLAMA_PORT if parts.scheme == "http" else 443)
+    shown = f"[{host}]" if ":" in host else host
+    path = parts.path.rstrip("/").removesuffix("/v1")
+    return f"{parts.scheme}://{shown}:{port}{path}/v1"
