@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from importlib.metadata import version
 from typing import NoReturn
 
 from parley_shared.logs import set_up_logs
 from parley_shared.serving import run, until_terminated
-from parley_shared.settings import Environment, describe
+from parley_shared.settings import Environment
 from parley_shared.telemetry import set_up_telemetry, shut_down_telemetry
 
 from parley_retrieval.bootstrap import open_retrieval
 from parley_retrieval.settings import RetrievalSettings
-
-logger = logging.getLogger("parley_retrieval")
 
 
 async def serve() -> None:
@@ -22,10 +19,13 @@ async def serve() -> None:
     settings = RetrievalSettings.read(Environment())
     service = settings.service
     set_up_logs(service.service, service.log_level, service.log_format)
-    set_up_telemetry(service.service, service.otlp_endpoint, version("parley-retrieval"))
+    set_up_telemetry(
+        service.service,
+        service.otlp_endpoint,
+        version("parley-retrieval"),
+        sample_ratio=service.trace_sample_ratio,
+    )
     try:
-        for line in describe(settings):
-            logger.info("%s", line)
         async with open_retrieval(settings) as app:
             await app.server.start()
             await until_terminated()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from parley.retrieval.v1 import document_service_pb2_grpc, search_service_pb2_grpc
 from parley_shared.serving import Registration, Server, build_server
 from parley_shared.settings import SettingsError
-from parley_shared.sql import Database
+from parley_shared.sql import Database, migrate
 from parley_shared.tokens import TokenVerifier
 
 from parley_retrieval.adapters.edge_vector_index import EdgeVectorIndex
@@ -24,8 +24,8 @@ from parley_retrieval.adapters.otel_tracing import OtelTracing
 from parley_retrieval.adapters.semantic_text_splitter import SemanticTextSplitter
 from parley_retrieval.adapters.snowball_stemmer import SnowballStemmer, languages
 from parley_retrieval.adapters.sql_document_store import SqlDocumentStore
+from parley_retrieval.adapters.sql_schema import metadata
 from parley_retrieval.domain.errors import IndexInUseError
-from parley_retrieval.migrate import migrate_database
 from parley_retrieval.operations.documents import Documents
 from parley_retrieval.operations.indexing import Indexing
 from parley_retrieval.operations.sample_corpus import SampleCorpus
@@ -60,7 +60,7 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
             name = "PARLEY_RETRIEVAL_LANGUAGE"
             raise SettingsError(name, f"{name} must be one of {', '.join(languages())}.")
         await migrate_database(settings)
-        database = Database.open(settings.database_url.reveal())
+        database = Database.open(settings.database_url)
         closing.push_async_callback(database.close)
         store = SqlDocumentStore(database)
 
@@ -76,6 +76,9 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
                 f"Another process uses the index in {settings.index_folder}. Stop it, or set {name} to another folder."
             )
             raise SettingsError(name, words) from error
+        except OSError as error:
+            name = "PARLEY_RETRIEVAL_INDEX_FOLDER"
+            raise SettingsError(name, f"{name}: {settings.index_folder} cannot be used: {error.strerror}.") from error
 
         indexing = Indexing(store, store, index, index, encoder, SemanticTextSplitter(), tracing)
         await indexing.recover()
@@ -104,8 +107,23 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
             ],
             verifier=TokenVerifier(service.jwks_file, service.token_issuer, service.token_audience),
             to_status_error=to_status_error,
+            shown=(settings,),
         )
         yield RetrievalApp(settings, server, database)
+
+
+async def migrate_database(settings: RetrievalSettings) -> None:
+    """Runs the migrations that the database has not seen. Raises SettingsError when its URL is of no use."""
+    name = "PARLEY_RETRIEVAL_DATABASE_URL"
+    try:
+        await migrate(settings.database_url, "parley_retrieval", metadata)
+    except ValueError as error:
+        raise SettingsError(name, f"{name}: {error}.") from error
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        words = f"{name} names PostgreSQL, whose driver is not installed: pip install 'parley-retrieval[postgres]'."
+        raise SettingsError(name, words) from error
 
 
 async def _flush(indexing: Indexing, seconds: float) -> None:

@@ -9,15 +9,9 @@ from typing import NoReturn
 
 from parley_shared.serving import run
 from parley_shared.settings import Environment
-from parley_shared.sql import migrate
 
-from parley_retrieval.adapters.sql_schema import metadata
+from parley_retrieval.bootstrap import migrate_database
 from parley_retrieval.settings import RetrievalSettings
-
-
-async def migrate_database(settings: RetrievalSettings) -> None:
-    """Runs the migrations that the database has not seen."""
-    await migrate(settings.database_url.reveal(), "parley_retrieval", metadata)
 
 
 def main() -> NoReturn:

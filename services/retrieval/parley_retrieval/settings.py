@@ -6,10 +6,10 @@ Not the settings of a model: those belong to inference.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from parley_shared.settings import Environment, Secret, ServiceSettings, SettingsError
+from parley_shared.settings import Environment, ServiceSettings, SettingsError
 from parley_shared.sql import default_database_url
 
 SERVICE = "retrieval"
@@ -23,9 +23,9 @@ class RetrievalSettings:
     service: ServiceSettings
     """What every Parley service can be told: home, address, tokens, logs, telemetry."""
 
-    database_url: Secret
+    database_url: str = field(repr=False)  # It may hold a password.
     """`PARLEY_RETRIEVAL_DATABASE_URL`: `sqlite:///path` or `postgresql://user:password@host/name`; by default a file in
-    the home folder. Secret because it may hold a password."""
+    the home folder. What is shown of it has no password."""
 
     index_folder: Path
     """`PARLEY_RETRIEVAL_INDEX_FOLDER`: where the embedded vector index is, by default `<home>/retrieval/index`. One
@@ -50,10 +50,9 @@ class RetrievalSettings:
     def read(cls, environment: Environment) -> RetrievalSettings:
         """Reads the settings. Raises SettingsError, naming the variable, for the first that is out of its bounds."""
         service = ServiceSettings.read(environment, service=SERVICE, default_port=DEFAULT_PORT)
-        database_url = environment.secret("PARLEY_RETRIEVAL_DATABASE_URL")
         return cls(
             service=service,
-            database_url=database_url or Secret(default_database_url(service.home, SERVICE)),
+            database_url=environment.text("PARLEY_RETRIEVAL_DATABASE_URL", default_database_url(service.home, SERVICE)),
             index_folder=environment.path("PARLEY_RETRIEVAL_INDEX_FOLDER", service.home / "retrieval" / "index"),
             sample_corpus=_existing_paths(environment, "PARLEY_RETRIEVAL_SAMPLE_CORPUS"),
             language=environment.text("PARLEY_RETRIEVAL_LANGUAGE", "english"),

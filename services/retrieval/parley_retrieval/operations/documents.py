@@ -62,7 +62,7 @@ class Documents:
         self._indexing = indexing
         self._documents_per_user = documents_per_user
         self._running: set[asyncio.Task[Any]] = set()
-        # One writer per user: two calls never change one document at a time, and the limit is counted right.
+        # One writer per user, so that what was read before a change still holds when it is made: the text, the count.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def create(self, user_id: str, draft: DocumentDraft) -> tuple[Document, bool]:

@@ -3,7 +3,8 @@
 The database is the truth. New points go into the index first, where nobody sees them because the database does not know
 their chunks; then the database changes in one transaction; then old points leave the index. A journal in the
 database says which documents the index was being changed for: what is open in it at a start is put right, and a
-change stays open until the index has flushed it, so that a loss of power is put right as well.
+change stays open until the index has flushed it, so that a loss of power is put right as well. What the index failed to do is
+tried again before each flush.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 from parley_retrieval.domain.chunks import Chunk, chunks_of, terms_text
 from parley_retrieval.domain.documents import Document
@@ -28,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class Indexing:
-    """Writes documents. The caller sees to it that no two calls change the same document at a time."""
+    """Writes documents: one change of a document at a time."""
 
     def __init__(
         self,
@@ -49,6 +51,8 @@ class Indexing:
         self._split = split
         self._tracing = tracing
         self._unflushed: list[str] = []
+        self._unfinished: dict[str, str] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def put(self, document: Document) -> Document:
         """Writes a document with its text, new or in place of what is under its id, and returns it with its chunk count.
@@ -87,7 +91,11 @@ class Indexing:
         await self.flush()
 
     async def flush(self) -> None:
-        """Closes the changes that are done, once the index holds them for good."""
+        """Repairs what the index failed to do, and closes the changes that are done once the index holds them for good.
+
+        Raises IndexFailedError when it still fails; the changes stay open then.
+        """
+        await self._repair()
         done, self._unflushed = self._unflushed, []
         if not done:
             return
@@ -101,14 +109,30 @@ class Indexing:
     @asynccontextmanager
     async def _change(self, document_id: str) -> AsyncIterator[None]:
         change_id = uuid.uuid4().hex
-        await self._journal.open_change(change_id, document_id)
-        try:
-            yield
-        except Exception:
-            await self._restore(document_id)
-            self._unflushed.append(change_id)
-            raise
+        async with self._lock(document_id):
+            await self._journal.open_change(change_id, document_id)
+            self._unfinished[change_id] = document_id
+            try:
+                yield
+            except Exception:
+                await self._restore(document_id)
+                self._finish(change_id)
+                raise
+            self._finish(change_id)
+
+    async def _repair(self) -> None:
+        for change_id, document_id in list(self._unfinished.items()):
+            async with self._lock(document_id):
+                if change_id in self._unfinished:
+                    await self._restore(document_id)
+                    self._finish(change_id)
+
+    def _finish(self, change_id: str) -> None:
+        del self._unfinished[change_id]
         self._unflushed.append(change_id)
+
+    def _lock(self, document_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(document_id, asyncio.Lock())
 
     async def _compare(self, doubtful: set[str]) -> None:
         indexed = await self._upkeep.chunk_ids()
