@@ -39,6 +39,8 @@ class RunningParley:
     """When it was executed, `time.monotonic()`."""
     ready_seconds: float
     """From there to its ready line."""
+    lines: queue.Queue[str]
+    """What it said since."""
 
     def token(self) -> str:
         """A personal access token of the local user."""
@@ -48,6 +50,13 @@ class RunningParley:
         if done.returncode:
             raise BenchError(f"parley token create: {done.stderr.strip()}")
         return done.stdout.strip()
+
+    def last_words(self, count: int = 20) -> str:
+        """The last lines that it said."""
+        said = []
+        while not self.lines.empty():
+            said.append(self.lines.get())
+        return "".join(said[-count:])
 
     def memory(self) -> dict[str, dict[str, float]]:
         """MiB of each process by name: PSS and RSS. Only on Linux; empty elsewhere."""
@@ -78,7 +87,7 @@ def parley(home: Path, variables: Mapping[str, str]) -> Iterator[RunningParley]:
         url = _wait_for(
             lines, process, lambda line: line.removeprefix("ready ").strip() if line.startswith("ready http") else None
         )
-        yield RunningParley(url, home, process, started, time.monotonic() - started)
+        yield RunningParley(url, home, process, started, time.monotonic() - started, lines)
 
 
 @contextlib.contextmanager

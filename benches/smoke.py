@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import aiohttp
-from parley_client import Parley, TextDelta
+from parley_client import Parley, ParleyError, TextDelta
 from rounds import Figures, direct, fastapi_sse, interleaved, parley_grpc, parley_sse
 from running import ROOT, BenchError, RunningParley, fake_upstream, fastapi_peer, memory_of_process, parley
 
@@ -72,7 +72,10 @@ def measure_first_token(folder: Path, warm_up: int, rounds: int) -> tuple[dict[s
         peer_url, peer_pid = stack.enter_context(fastapi_peer(base_url))
         provider = {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "unused", "PARLEY_INFERENCE_MODEL": "fake-model"}
         running = stack.enter_context(parley(folder / "chain", provider))
-        figures = asyncio.run(_first_tokens(base_url, peer_url, running, warm_up, rounds))
+        try:
+            figures = asyncio.run(_first_tokens(base_url, peer_url, running, warm_up, rounds))
+        except (ParleyError, aiohttp.ClientError, RuntimeError) as error:
+            raise BenchError(f"{error}\n{running.last_words()}") from error
         return figures, memory_of_process(peer_pid)
 
 
