@@ -6,21 +6,29 @@ It is not an object mapper and holds no table: each service writes its statement
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import DateTime, MetaData, event, text
 from sqlalchemy.engine import URL, Connection, Dialect, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
 _BUSY_MILLISECONDS = 10_000
 _READERS = 4
 _POSTGRES_CONNECTIONS = 10
+
+_one_migration = threading.Lock()
+"""Alembic keeps what it works on in its module: one migration at a time in a process, whichever the databases."""
+
+
+class DatabaseUrlError(ValueError):
+    """A URL that leads to no database: it cannot be read, or nothing usable answers there. The message holds no password."""
 
 
 def new_metadata() -> MetaData:
@@ -69,7 +77,7 @@ class Database:
 
     @classmethod
     def open(cls, url: str) -> Database:
-        """Opens "sqlite:///path" or "postgresql://user:password@host/name". Raises ValueError for another URL.
+        """Opens "sqlite:///path" or "postgresql://user:password@host/name". Raises DatabaseUrlError for another URL.
 
         The folder of a SQLite file is made when it is missing, for its owner alone.
         """
@@ -126,7 +134,7 @@ async def migrate(url: str, package: str, metadata: MetaData) -> None:
     """Brings the database to the newest migration of `<package>/migrations`, in a thread.
 
     Replicas may do so together: the first takes a lock, the others wait and find nothing left to do. Either all migrations that
-    were missing are applied, or none.
+    were missing are applied, or none. Raises DatabaseUrlError, a ValueError, when there is no database to migrate.
     """
     await asyncio.to_thread(lambda: asyncio.run(_migrate(url, package, metadata)))
 
@@ -170,7 +178,8 @@ async def _compare(url: str, package: str, metadata: MetaData) -> list[str]:
 async def _migrating(url: str) -> AsyncGenerator[AsyncConnection]:
     """A transaction that nobody else's migration is in at the same time."""
     parsed = _parse(url)
-    if parsed.get_backend_name() == "sqlite":
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    if is_sqlite:
         _make_folder(parsed)
         # Changing a table on SQLite drops and copies it, and dropping one deletes the rows that refer to it: the keys are not
         # enforced here, and checked at the end instead.
@@ -178,11 +187,11 @@ async def _migrating(url: str) -> AsyncGenerator[AsyncConnection]:
     else:
         engine = create_async_engine(parsed)
     try:
-        async with engine.begin() as connection:
-            if parsed.get_backend_name() != "sqlite":
+        async with aclosing(await _connected(engine)) as connection, connection.begin():
+            if not is_sqlite:
                 await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('parley.migrations'))"))
             yield connection
-            if parsed.get_backend_name() == "sqlite":
+            if is_sqlite:
                 broken = (await connection.execute(text("PRAGMA foreign_key_check"))).all()
                 if broken:
                     raise RuntimeError(
@@ -190,6 +199,15 @@ async def _migrating(url: str) -> AsyncGenerator[AsyncConnection]:
                     )
     finally:
         await engine.dispose()
+
+
+async def _connected(engine: AsyncEngine) -> AsyncConnection:
+    try:
+        return await engine.connect()
+    except DBAPIError as error:
+        raise DatabaseUrlError(f"the database cannot be opened: {error.orig}") from error
+    except OSError as error:
+        raise DatabaseUrlError(f"the database cannot be reached: {error}") from error
 
 
 def _config(connection: Connection, package: str, metadata: MetaData) -> Any:
@@ -207,7 +225,8 @@ def _config(connection: Connection, package: str, metadata: MetaData) -> Any:
 def _upgrade(connection: Connection, package: str, metadata: MetaData) -> None:
     from alembic import command  # noqa: PLC0415 - only a start needs Alembic
 
-    command.upgrade(_config(connection, package, metadata), "head")
+    with _one_migration:
+        command.upgrade(_config(connection, package, metadata), "head")
 
 
 def _differences(connection: Connection, package: str, metadata: MetaData) -> list[str]:
@@ -238,23 +257,25 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise ValueError("the database URL cannot be read") from error
+        raise DatabaseUrlError("the database URL cannot be read") from error
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
-            raise ValueError("the database URL names no file: sqlite:////absolute/path")
+            raise DatabaseUrlError("the database URL names no file: sqlite:////absolute/path")
         return parsed.set(drivername="sqlite+aiosqlite")
     if backend in {"postgresql", "postgres"}:
         if "sslmode" in parsed.query:  # the name that everybody knows; the driver calls it otherwise
             parsed = parsed.update_query_dict({"ssl": parsed.query["sslmode"]}).difference_update_query(["sslmode"])
         return parsed.set(drivername="postgresql+asyncpg")
-    raise ValueError("the database URL must begin with sqlite:/// or postgresql://")
+    raise DatabaseUrlError("the database URL must begin with sqlite:/// or postgresql://")
 
 
 def _make_folder(url: URL) -> None:
     folder = Path(str(url.database)).parent
-    if not folder.exists():
+    try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUrlError(f"the folder of the database cannot be made: {error}") from error
 
 
 def _lower(value: Any) -> Any:
