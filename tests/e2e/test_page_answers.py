@@ -1,0 +1,130 @@
+"""Answers in the page, from the offline model: cited, and every citation opens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from parley_testing.mesh import Mesh
+from parley_testing.page import Reader, open_browser
+from playwright.async_api import Browser, expect
+
+QUESTION = "How do I add a provider?"
+FIRST_QUESTIONS = (
+    QUESTION,
+    "What survives a kill -9?",
+    "How does a turn flow?",
+    "How do I call Parley with grpcurl?",
+)
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def reader(browser: Browser, mesh: Mesh) -> AsyncIterator[Reader]:
+    async with Reader.arrive(browser, mesh.base_url) as arrived:
+        await arrived.sign_up()
+        yield arrived
+
+
+@pytest.mark.parametrize("question", FIRST_QUESTIONS)
+async def test_every_first_question_gets_a_cited_answer(reader: Reader, question: str) -> None:
+    await reader.page.get_by_role("list", name="First questions").get_by_text(question).click()
+    await reader.wait_for_the_end()
+    assert len(await reader.answer_text.inner_text()) > 40
+    await expect(reader.answer_text.get_by_role("button", name="Source 1")).not_to_have_count(0)
+    assert reader.session_id
+
+
+async def test_the_page_says_that_no_model_is_configured(reader: Reader) -> None:
+    await reader.ask(QUESTION)
+    await reader.wait_for_the_end()
+    await expect(reader.answer.get_by_role("status").first).to_contain_text(
+        re.compile("offline|no model", re.IGNORECASE)
+    )
+    await reader.page.get_by_role("button", name="Status: Everything works").click()
+    await expect(reader.page.get_by_role("dialog", name="Status")).to_contain_text("The offline model answers.")
+
+
+async def test_a_citation_opens_its_passage_and_then_the_document_at_the_passage(reader: Reader) -> None:
+    await reader.ask(QUESTION)
+    await reader.wait_for_the_end()
+    mark = reader.answer_text.get_by_role("button", name="Source 1").first
+    await mark.click()
+    card = reader.page.get_by_role("dialog", name="Source 1")
+    passage = await card.get_by_role("group", name="Passage").inner_text()
+    assert passage.strip()
+    await card.get_by_role("button", name="Open document").click()
+    document = reader.page.get_by_role("complementary", name="Document:")
+    marked = document.locator("[data-passage]").first
+    await expect(marked).to_be_in_viewport()
+    first_words = " ".join(passage.split()[:3])
+    await expect(document.locator("[data-passage]").filter(has_text=first_words)).not_to_have_count(0)
+    await reader.page.keyboard.press("Escape")
+    await expect(document).to_be_hidden()
+    await expect(mark).to_be_focused()
+
+
+async def test_a_source_below_the_answer_opens_too_and_escape_closes_it(reader: Reader) -> None:
+    await reader.ask(QUESTION)
+    await reader.wait_for_the_end()
+    source = reader.answer.get_by_role("region", name="Sources").get_by_role("button").first
+    await source.click()
+    card = reader.page.get_by_role("dialog", name=re.compile("Source"))
+    await expect(card).to_be_visible()
+    await reader.page.keyboard.press("Escape")
+    await expect(card).to_be_hidden()
+    await expect(source).to_be_focused()
+
+
+async def test_an_answer_says_what_it_took(reader: Reader) -> None:
+    await reader.ask(QUESTION, route="Enhanced")
+    await reader.wait_for_the_end()
+    figures = reader.answer.get_by_role("list", name="About this answer")
+    for words in ("Enhanced", "offline", "in all", "tokens", "trace"):
+        await expect(figures).to_contain_text(words)
+
+
+async def test_the_trace_of_an_answer_can_be_copied(browser: Browser, mesh: Mesh) -> None:
+    async with Reader.arrive(browser, mesh.base_url, permissions=["clipboard-read", "clipboard-write"]) as reader:
+        await reader.sign_up()
+        await reader.ask(QUESTION)
+        await reader.wait_for_the_end()
+        await reader.answer.get_by_role("button", name="Copy trace").click()
+        copied = await reader.page.evaluate("navigator.clipboard.readText()")
+        assert re.fullmatch("[0-9a-f]{32}", copied)
+        assert f"Copy trace {copied}" == await reader.answer.get_by_role("button", name="Copy trace").get_attribute(
+            "aria-label"
+        )
+
+
+async def test_a_route_that_is_chosen_is_taken(reader: Reader) -> None:
+    await reader.ask("Hello there", route="Standard")
+    await reader.wait_for_the_end()
+    await expect(reader.answer.get_by_role("list", name="About this answer")).to_contain_text("Standard")
+
+
+async def test_a_conversation_is_the_same_after_a_reload(reader: Reader) -> None:
+    await reader.ask(QUESTION)
+    await reader.wait_for_the_end()
+    before = await reader.answer_text.inner_text()
+    await reader.page.reload()
+    await expect(reader.answer_text).to_be_visible()
+    assert await reader.answer_text.inner_text() == before
+    await expect(reader.answer.get_by_role("region", name="Sources")).to_be_visible()
+
+
+async def test_shift_and_enter_make_a_line_and_enter_sends(reader: Reader) -> None:
+    await reader.composer.fill("one")
+    await reader.composer.press("Shift+Enter")
+    await reader.composer.press_sequentially("two")
+    await expect(reader.composer).to_have_value("one\ntwo")
+    await reader.composer.press("Enter")
+    await expect(reader.page.get_by_role("log").get_by_text("one\ntwo")).to_be_visible()
+    await expect(reader.composer).to_have_value("")
+    await reader.wait_for_the_end()

@@ -1,0 +1,192 @@
+"""What an answer must not be able to do to its reader, and whether everybody can use the page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from parley_testing.fake_openai import FakeOpenAI, Reply
+from parley_testing.mesh import Mesh
+from parley_testing.page import Reader, open_browser
+from parley_testing.tools import ROOT
+from playwright.async_api import Browser, expect
+
+HOSTILE = """Hello <script>window.ran = 1</script> <img src=x onerror="window.ran = 2"> <b onclick="window.ran = 3">bold</b>
+
+<iframe srcdoc="<script>parent.ran = 4</script>"></iframe>
+<style>body { display: none }</style>
+
+[a link](javascript:window.ran=5) [another](JaVaScRiPt:window.ran=6) [data](data:text/html,<script>window.ran=7</script>)
+![picture](https://tracker.example/pixel.png) ![drawn](data:image/svg+xml,<svg/onload=window.ran=8>)
+
+<https://example.com/auto> and [a real one](https://example.com/page "title")
+
+```html
+<script>window.ran = 9</script>
+```
+
+| <img src=https://tracker.example/cell.png> | b |
+| --- | --- |
+| `<script>window.ran = 10</script>` | ![x](//tracker.example/y.png) |
+
+The end."""
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def upstream() -> AsyncIterator[FakeOpenAI]:
+    # In pieces of seven characters, so that every tag and link is half there for a moment.
+    pieces = [HOSTILE[start : start + 7] for start in range(0, len(HOSTILE), 7)]
+    async with FakeOpenAI(Reply(pieces=pieces, tokens_per_second=150)) as fake:
+        yield fake
+
+
+@pytest.fixture(scope="module")
+async def hostile_mesh(upstream: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
+    """A Parley whose model has only bad intentions."""
+    home = tmp_path_factory.mktemp("hostile") / "home"
+    environment = {
+        "OPENAI_BASE_URL": upstream.base_url,
+        "OPENAI_API_KEY": "sk-test",
+        "PARLEY_INFERENCE_MODEL": "fake-model",
+    }
+    mesh = await asyncio.to_thread(Mesh.start, home, environment)
+    try:
+        yield mesh
+    finally:
+        await asyncio.to_thread(mesh.stop)
+
+
+async def test_nothing_in_an_answer_runs_loads_or_changes_the_page(browser: Browser, hostile_mesh: Mesh) -> None:
+    # That no other host was asked is checked when the reader leaves.
+    async with Reader.arrive(browser, hostile_mesh.base_url) as reader:
+        await reader.sign_up()
+        await reader.ask("Say something.")
+        await reader.wait_for_the_end()
+        for again in range(2):
+            await expect(reader.answer_text).to_contain_text("The end.")
+            assert await reader.page.evaluate("window.ran") is None
+            assert (
+                await reader.answer_text.locator("script, img, iframe, style, object, svg[onload], [onclick]").count()
+                == 0
+            )
+            links = await reader.answer_text.locator("a").evaluate_all("links => links.map((link) => link.href)")
+            assert all(link.startswith(("https://", "http://", "mailto:")) for link in links), links
+            for link in await reader.answer_text.locator("a").all():
+                assert "noopener" in (await link.get_attribute("rel") or "")
+            if not again:
+                # The same once more as a stored message.
+                await reader.page.reload()
+
+
+async def test_a_hostile_name_and_title_are_only_words(browser: Browser, hostile_mesh: Mesh) -> None:
+    async with Reader.arrive(browser, hostile_mesh.base_url) as reader:
+        await reader.sign_up("<img src=x onerror=window.ran=1>", email="hostile-name@example.com")
+        await reader.ask("<script>window.ran = 2</script> & co")
+        await reader.wait_for_the_end()
+        await expect(reader.page.get_by_role("log")).to_contain_text("<script>window.ran = 2</script> & co")
+        assert await reader.page.evaluate("window.ran") is None
+
+
+async def test_the_page_cannot_be_framed_and_runs_no_inline_script(mesh: Mesh) -> None:
+    _, headers, body = mesh.exchange("GET", "/")
+    policy = headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe-inline" not in policy.split("style-src")[0]
+    assert b"<script>" not in body
+
+
+async def axe(reader: Reader) -> list[dict[str, Any]]:
+    """What axe-core finds against WCAG 2.2 A and AA."""
+    await reader.page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
+    # A colour in the middle of a transition is nobody's choice.
+    await reader.page.evaluate("Promise.all(document.getAnimations().map((motion) => motion.finished.catch(() => 0)))")
+    result = await reader.page.evaluate(
+        """axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] })"""
+    )
+    return [
+        {
+            "rule": found["id"],
+            "at": [node["html"][:200] for node in found["nodes"]],
+            "why": found["nodes"][0]["failureSummary"],
+        }
+        for found in result["violations"]
+    ]
+
+
+@pytest.mark.parametrize("size", [{"width": 1440, "height": 900}, {"width": 390, "height": 844}], ids=["wide", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_view_meets_wcag_aa(browser: Browser, mesh: Mesh, scheme: str, size: dict[str, int]) -> None:
+    async with Reader.arrive(
+        browser, mesh.base_url, color_scheme=scheme, viewport=size, reduced_motion="reduce"
+    ) as reader:
+        reader.forgive("status of 401")
+        page = reader.page
+        await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        assert await axe(reader) == []
+        await reader.sign_in("nobody@example.com", "wrong password")
+        await expect(page.get_by_role("alert")).to_be_visible()
+        assert await axe(reader) == []
+        await reader.sign_up(email=f"{scheme}-{size['width']}@example.com")
+        assert await axe(reader) == []
+        await reader.ask("How do I add a provider?")
+        await reader.wait_for_the_end()
+        assert await axe(reader) == []
+        await reader.answer_text.get_by_role("button", name="Source 1").first.click()
+        await expect(page.get_by_role("dialog", name="Source 1")).to_be_visible()
+        assert await axe(reader) == []
+        await page.get_by_role("button", name="Open document").click()
+        await expect(page.locator("[data-passage]").first).to_be_visible()
+        assert await axe(reader) == []
+        await page.keyboard.press("Escape")
+        if size["width"] < 1024:
+            await page.get_by_role("button", name="Show conversations").click()
+        await page.get_by_role("button", name="Account of").click()
+        await expect(page.get_by_role("menu")).to_be_visible()
+        assert await axe(reader) == []
+
+
+async def test_a_question_is_asked_and_its_source_read_with_the_keyboard_alone(browser: Browser, mesh: Mesh) -> None:
+    async with Reader.arrive(browser, mesh.base_url) as reader:
+        await reader.sign_up()
+        keyboard = reader.page.keyboard
+        await expect(reader.composer).to_be_focused()
+        await keyboard.type("How do I add a provider?")
+        await keyboard.press("Enter")
+        await reader.wait_for_the_end()
+        for _ in range(60):
+            await keyboard.press("Shift+Tab")
+            name = await reader.page.evaluate("document.activeElement.getAttribute('aria-label') ?? ''")
+            if name.startswith("Source 1"):
+                break
+        await keyboard.press("Enter")
+        card = reader.page.get_by_role("dialog", name="Source 1")
+        await expect(card).to_be_focused()
+        await keyboard.press("Escape")
+        await expect(card).to_be_hidden()
+
+
+async def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser, mesh: Mesh) -> None:
+    async with Reader.arrive(
+        browser, mesh.base_url, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True
+    ) as reader:
+        await reader.sign_up()
+        await reader.composer.fill("How do I call Parley with grpcurl?")
+        await reader.page.get_by_role("button", name="Send", exact=True).tap()
+        await reader.wait_for_the_end()
+        assert await reader.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await reader.page.get_by_role("button", name="Show conversations").tap()
+        await reader.page.get_by_role("button", name="Status").tap()
+        await expect(reader.page.get_by_role("dialog", name="Status")).to_be_visible()
+        await reader.page.keyboard.press("Escape")
+        await reader.page.get_by_role("button", name="New chat").tap()
+        await expect(reader.page.get_by_role("list", name="First questions")).to_be_visible()
+        await expect(reader.page.get_by_role("navigation", name="Conversations")).to_be_hidden()
