@@ -80,7 +80,8 @@ class TerminalView:
         self._console.print()
         if stopped:
             self._console.print(Text(receipt(message), style="yellow"))
-        self._console.print(Text(figures(message), style="dim"))
+        if words := figures(message):
+            self._console.print(Text(words, style="dim"))
 
 
 class PlainView:

@@ -77,12 +77,16 @@ class MarkdownStream:
             self._print(rest)
 
     async def _draw(self) -> None:
+        waiting = True
         while True:
             if self._changed:
                 self._changed = False
                 self._print_finished_blocks()
-                self._live.update(_Tail(self._rest, gap=self._printed_any) if self._rest.strip() else self._spinner)
-            self._live.refresh()
+                waiting = not self._rest.strip()
+                self._live.update(self._spinner if waiting else _Tail(self._rest, gap=self._printed_any), refresh=True)
+            elif waiting:
+                # Nothing new: only the spinner moves.
+                self._live.refresh()
             await asyncio.sleep(1 / _DRAWINGS_PER_SECOND)
 
     def _print_finished_blocks(self) -> None:
@@ -96,7 +100,25 @@ class MarkdownStream:
         if self._printed_any:
             self._console.print()
         self._printed_any = True
-        self._console.print(_document(markdown))
+        self._console.print(MarkdownText(markdown))
+
+
+class MarkdownText:
+    """Markdown without the empty lines that some blocks have around them: whoever prints blocks one by one sets them apart."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from _joined(self.lines(console, options))
+        yield Segment.line()
+
+    def lines(self, console: Console, options: ConsoleOptions) -> list[list[Segment]]:
+        """The lines, as wide as the console."""
+        document = Markdown(self._text, code_theme="ansi_dark", hyperlinks=False)
+        lines = console.render_lines(document, options.update(height=None), pad=False)
+        full = [number for number, line in enumerate(lines) if any(segment.text.strip() for segment in line)]
+        return lines[full[0] : full[-1] + 1] if full else []
 
 
 class _Tail:
@@ -107,13 +129,10 @@ class _Tail:
         self._gap = gap
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lines = [[], *self._lines(console, options)] if self._gap else self._lines(console, options)
+        lines = MarkdownText(self._text).lines(console, options)
+        if self._gap:
+            lines.insert(0, [])
         yield from _joined(lines[-max(console.height - _LINES_KEPT_FREE, 1) :])
-
-    def _lines(self, console: Console, options: ConsoleOptions) -> list[list[Segment]]:
-        if not self._text.strip():
-            return []
-        return console.render_lines(_document(self._text), options.update(height=None), pad=False)
 
 
 def split_finished(parser: MarkdownIt, text: str) -> tuple[str, str]:
@@ -125,10 +144,6 @@ def split_finished(parser: MarkdownIt, text: str) -> tuple[str, str]:
         return "", text
     lines = text.splitlines(keepends=True)
     return "".join(lines[: starts[-1]]), "".join(lines[starts[-1] :])
-
-
-def _document(text: str) -> Markdown:
-    return Markdown(text, code_theme="ansi_dark", hyperlinks=False)
 
 
 def _parser() -> MarkdownIt:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
+_NO_EDGE = 10_000
+
+
 def printable(text: str) -> str:
     """The text without characters that a terminal obeys rather than shows."""
     return _CONTROL.sub("", text.replace("\r\n", "\n"))
@@ -24,7 +27,11 @@ def new_console(*, stderr: bool = False) -> Console:
     """A console that takes text as it is: square brackets, colons and numbers in it mean nothing."""
     from rich.console import Console  # noqa: PLC0415 - `parley --help` and pipes do not wait for it
 
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        # A pipe has no edge to wrap at: one thing a line, however long.
+        console.width = _NO_EDGE
+    return console
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import grpc
 from google.protobuf.message import Message
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import chat_service_pb2_grpc, message_pb2, turn_event_pb2
+from parley.system.v1 import system_service_pb2, system_service_pb2_grpc
 
 TURN_ID = "trn_" + "0" * 32
 SESSION_ID = "ses_" + "0" * 32
@@ -92,6 +93,8 @@ class ScriptedChat(_Base):  # type: ignore[misc] # see above
         self.scripts: deque[Sequence[Step]] = deque()
         self.answers: dict[str, deque[Message | Abort]] = {}
         self.received: list[Received] = []
+        self.port = 0
+        """Where it is served, while it is."""
 
     def script(self, *scripts: Sequence[Step]) -> None:
         """Adds scripts for the next calls."""
@@ -145,6 +148,17 @@ for _method in pb.DESCRIPTOR.services_by_name["ChatService"].methods:
         setattr(ScriptedChat, _method.name, _unary(_method.name))
 
 
+# As above: a script needs one rpc of it.
+_SystemBase: Any = system_service_pb2_grpc.SystemServiceServicer
+
+
+class HealthySystem(_SystemBase):  # type: ignore[misc] # see above
+    """Says that all is well."""
+
+    async def GetHealth(self, request: Any, context: Any) -> Any:
+        return system_service_pb2.GetHealthResponse(state=system_service_pb2.SERVING_STATE_SERVING)
+
+
 @asynccontextmanager
 async def serving(
     chat: ScriptedChat, *, port: int = 0, add: Callable[[grpc.aio.Server], None] | None = None
@@ -152,10 +166,12 @@ async def serving(
     """Serves the scripts on a port of this machine and gives it. Ends at once, running calls included."""
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     chat_service_pb2_grpc.add_ChatServiceServicer_to_server(chat, server)
+    system_service_pb2_grpc.add_SystemServiceServicer_to_server(HealthySystem(), server)
     if add is not None:
         add(server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
+    chat.port = bound
     try:
         yield bound
     finally:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, cast
 
 from parley.chat.v1 import message_pb2
 from parley_client import ParleyError, Turn, TurnFailed
-from rich.markdown import Markdown
 from rich.text import Text
 
 from parley_cli.answer import show, view_for
 from parley_cli.commands.sessions import newest_sessions, session_table
 from parley_cli.failures import in_words
+from parley_cli.markdown_stream import MarkdownText
 from parley_cli.place import CommandError, Place
 from parley_cli.running import open_parley
 from parley_cli.terminal import new_console, printable
@@ -171,7 +171,7 @@ class _Conversation:
             if message.role == message_pb2.ROLE_USER:
                 self._print(Text(f"› {printable(message.text)}", style="bold cyan"))
             else:
-                self._print(Markdown(printable(message.text), code_theme="ansi_dark", hyperlinks=False))
+                self._print(MarkdownText(printable(message.text)))
         self._print(Text())
 
     def _read_line(self) -> str | None:
@@ -195,6 +195,8 @@ class _Conversation:
             return input()
         import readline  # noqa: F401, PLC0415 - editing and history at the prompt, where there is one
 
+        if self._console.no_color:
+            return input(mark)
         # The marks around the colours tell readline that they take no room.
         return input(f"\001\033[1;36m\002{mark}\001\033[0m\002")
 
