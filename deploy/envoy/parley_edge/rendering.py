@@ -116,7 +116,8 @@ def _collector(endpoint: str) -> Address | None:
         raise SettingsError(
             variable, f"{variable} must be http://host:port, since the edge sends in cleartext; it is {endpoint!r}"
         )
-    return Address.parse(variable, parts.netloc if parts.port else f"{parts.netloc}:4317")
+    has_port = ":" in parts.netloc.rpartition("]")[2]
+    return Address.parse(variable, parts.netloc if has_port else f"{parts.netloc}:4317")
 
 
 def _local_replies() -> list[dict[str, Any]]:

@@ -125,7 +125,7 @@ class EdgeSettings:
             max_heap_bytes=environment.integer(
                 "PARLEY_EDGE_MAX_HEAP_BYTES", 512 * 1024 * 1024, least=64 * 1024 * 1024, most=64 * 1024**3
             ),
-            stream_idle_seconds=environment.number("PARLEY_STREAM_IDLE_SECONDS", 300, least=1, most=86_400),
+            stream_idle_seconds=environment.number("PARLEY_STREAM_IDLE_SECONDS", 300, least=0.1, most=86_400),
             max_stream_seconds=environment.integer("PARLEY_EDGE_MAX_STREAM_SECONDS", 3600, least=1, most=86_400),
             trusted_hops=environment.integer("PARLEY_EDGE_TRUSTED_HOPS", 0, least=0, most=10),
             otlp_endpoint=environment.text("PARLEY_OTLP_ENDPOINT", ""),

@@ -39,12 +39,16 @@ class Child:
     """Its environment, whole."""
     tell: Callable[[str, str], None]
     """Gets its name and each line of its output."""
+    died: Callable[[Child], None]
+    """Called when it has died and is to be started again."""
     restarted: Callable[[], None]
     """Called after each start but the first."""
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     """The end of its output."""
     process: asyncio.subprocess.Process | None = None
     """The process that runs now."""
+    deaths: int = 0
+    """How often in a row it has died soon after its start."""
     _stopping: bool = False
 
     @property
@@ -59,17 +63,16 @@ class Child:
     async def keep_running(self) -> int:
         """Starts it again whenever it dies, later each time. Returns its exit code when it was stopped or has a wrong setting."""
         loop = asyncio.get_running_loop()
-        pause = _FIRST_PAUSE
         while True:
             began = loop.time()
             code = await self._run_to_its_end()
             if self._is_stopping() or code == WRONG_SETTING:
                 return code
-            if loop.time() - began > _STEADY_SECONDS:
-                pause = _FIRST_PAUSE
+            self.deaths = 1 if loop.time() - began > _STEADY_SECONDS else self.deaths + 1
+            pause = min(_FIRST_PAUSE * 2 ** (self.deaths - 1), _LONGEST_PAUSE)
             self.tell(self.name, f"ended {_how(code)}; it is started again in {pause:g} s")
+            self.died(self)
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
             if self._is_stopping():
                 return code
             await self._spawn()

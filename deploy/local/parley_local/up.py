@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from parley_edge import process as envoy
 from parley_edge.rendering import render
@@ -25,6 +26,9 @@ from parley_local.settings import LocalSettings
 
 _KILL_AFTER_SECONDS = 3.0
 """How much longer than its drain time a child may take to end."""
+
+_MOST_DEATHS = 5
+"""How often in a row a child may die before Parley was ever ready: after that it will not work tomorrow either."""
 
 
 def run() -> int:
@@ -62,6 +66,7 @@ class _Run:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._ready = False
+        self._hopeless = asyncio.Event()
         environment = service_environment(settings, plan, pretty=self._console.is_terminal)
         self._services = {name: self._child(name, service_command(name), environment) for name in SERVICES}
         self._edge = self._child("edge", envoy.command(configuration), dict(settings.variables))
@@ -84,7 +89,8 @@ class _Run:
         running = {asyncio.create_task(child.keep_running()): child for child in self._children}
         getting_ready = asyncio.create_task(self._get_ready())
         stopping = asyncio.create_task(self._stop.wait())
-        waiting: set[asyncio.Task[object]] = {*running, getting_ready, stopping}
+        hopeless = asyncio.create_task(self._hopeless.wait())
+        waiting: set[asyncio.Future[Any]] = {*running, getting_ready, stopping, hopeless}
         code = 0
         while not stopping.done():
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -92,6 +98,11 @@ class _Run:
                 if not isinstance(error, NotReadyError):
                     raise error
                 self._say(str(error))
+                code = 1
+                break
+            if hopeless in done:
+                child = max(self._children, key=lambda child: child.deaths)
+                self._say(f"{child.name} ended {child.deaths} times: {_last_words(child.last_lines)}")
                 code = 1
                 break
             ended = [child for task, child in running.items() if task in done]
@@ -102,8 +113,9 @@ class _Run:
                 break
         getting_ready.cancel()
         stopping.cancel()
+        hopeless.cancel()
         await self._end()
-        await asyncio.gather(*running, getting_ready, stopping, return_exceptions=True)
+        await asyncio.gather(*running, getting_ready, stopping, hopeless, return_exceptions=True)
         return code
 
     async def _get_ready(self) -> None:
@@ -131,7 +143,7 @@ class _Run:
     async def _end_in_order(self) -> None:
         seconds = self._settings.drain_seconds
         if self._edge.pid is not None:
-            with suppress(OSError, TimeoutError):
+            with suppress(OSError, TimeoutError, ValueError):
                 await envoy.drain(self._plan.admin_port, seconds, waiting=self._wait_for_calls)
         patience = seconds + _KILL_AFTER_SECONDS
         await self._services["chat"].stop(patience)
@@ -147,7 +159,11 @@ class _Run:
         self._stop.set()
 
     def _child(self, name: str, command: Sequence[str], environment: dict[str, str]) -> Child:
-        return Child(name, command, environment, self._console.line, self._restarted)
+        return Child(name, command, environment, self._console.line, self._died, self._restarted)
+
+    def _died(self, child: Child) -> None:
+        if not self._ready and child.deaths >= _MOST_DEATHS:
+            self._hopeless.set()
 
     def _restarted(self) -> None:
         if self._ready and not self._stop.is_set():

@@ -147,8 +147,8 @@ class Mesh:
         return dict(self.facts["processes"])
 
     def wait_until_ready(self, seconds: float = 90) -> None:
-        """Waits for ready.json."""
-        self._wait(self.ready_file.exists, "it was ready", seconds)
+        """Waits for ready.json of this run: one that was killed may have left its own."""
+        self._wait(lambda: self.ready_file.exists() and self.pids["up"] == self.process.pid, "it was ready", seconds)
 
     def sign_up(self) -> SignedUp:
         """Makes an account with a name of its own, through the edge."""
