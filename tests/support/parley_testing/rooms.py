@@ -50,7 +50,6 @@ FAMILIES = {
     # The openai package is given its HTTP transport by whoever makes its client.
     "aiohttp": "openai",
     "httpx2": "openai",
-    "httpx2": "openai",
 }
 """Packages that count as one library, with the library that they count as."""
 
