@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from importlib.metadata import version
 from typing import NoReturn
 
 from parley_shared.logs import set_up_logs
 from parley_shared.serving import run, until_terminated
-from parley_shared.settings import Environment, describe
+from parley_shared.settings import Environment
 from parley_shared.telemetry import set_up_telemetry, shut_down_telemetry
 
 from parley_chat.bootstrap import open_chat
 from parley_chat.settings import ChatSettings
-
-logger = logging.getLogger("parley_chat")
 
 
 async def serve() -> None:
@@ -25,10 +22,7 @@ async def serve() -> None:
     set_up_telemetry(service.service, service.otlp_endpoint, version("parley-chat"))
     try:
         async with open_chat(settings) as app:
-            await app.server.start()  # Tells the settings that all services have.
-            for line in describe(settings):
-                if not line.startswith("service."):
-                    logger.info("%s", line)
+            await app.server.start()
             await until_terminated()
             await app.drain()
     finally:

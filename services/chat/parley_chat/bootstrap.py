@@ -109,6 +109,7 @@ async def open_chat(settings: ChatSettings) -> AsyncIterator[ChatApp]:
             registrations,
             verifier=parts.verifier,
             to_status_error=to_status_error,
+            shown=(settings,),
             also_reflected=services_of_the_contract(),
         )
         yield ChatApp(settings, server, database, parts.service_tokens, turns)

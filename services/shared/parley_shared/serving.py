@@ -73,8 +73,7 @@ class Server:
         self._health.serve()
         _logger.info("%s listens on %s:%d", self._settings.service, host, self._port)
         for settings in self._shown:
-            for line in describe(settings):
-                _logger.info("%s", line)
+            _logger.info("%s uses %s", self._settings.service, ", ".join(describe(settings)))
 
     async def drain(self) -> None:
         """Says NOT_SERVING, lets running calls go on for `drain_seconds`, and stops. A second signal stops at once."""
@@ -105,8 +104,8 @@ def build_server(
 ) -> Server:
     """The server with all its services, health and reflection.
 
-    `to_status_error` turns a service's own errors into statuses and answers None for those it does not know. `shown` are further
-    settings dataclasses to tell at the start, beside `settings`. `also_reflected` are full names of gRPC services that another
+    `to_status_error` turns a service's own errors into statuses and answers None for those it does not know. `shown` are the
+    settings dataclasses to tell at the start, by default `settings`. `also_reflected` are full names of gRPC services that another
     process serves and that reflection describes here as well, because the edge asks only one process.
     """
     interceptor = ParleyInterceptor(
@@ -130,7 +129,7 @@ def build_server(
     names = [registration.name for registration in registrations]
     reflected = dict.fromkeys([*names, *also_reflected, health.NAME, reflection.SERVICE_NAME])
     reflection.enable_server_reflection(list(reflected), server)
-    return Server(settings, server, names, (settings, *shown))
+    return Server(settings, server, names, shown or (settings,))
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:

@@ -152,8 +152,9 @@ async def test_a_start_says_where_it_listens_and_every_setting(
     async with running_toy(tmp_path) as toy:
         said = [record.getMessage() for record in caplog.records]
         assert said[0] == f"inference listens on 127.0.0.1:{toy.server.port}"
-    assert f"home = {tmp_path}" in said
-    assert "otlp_endpoint = [not set]" in said
+    assert said[1].startswith("inference uses ")
+    assert f"home = {tmp_path}," in said[1]
+    assert "otlp_endpoint = [not set]," in said[1]
 
 
 async def test_a_taken_port_is_one_line_that_names_it_and_its_setting_and_is_not_shared(
