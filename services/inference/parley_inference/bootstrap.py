@@ -72,9 +72,7 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
         ]
         service = settings.service
         verifier = TokenVerifier(service.jwks_file, service.token_issuer, service.token_audience)
-        server = build_server(
-            service, registrations, verifier=verifier, to_status_error=to_status_error, shown=(settings,)
-        )
+        server = build_server(service, registrations, verifier=verifier, to_status_error=to_status_error)
         yield InferenceApp(settings, server, models)
 
 

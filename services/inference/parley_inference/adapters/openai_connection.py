@@ -81,8 +81,11 @@ class OpenAIConnection:
         self._client = client
         self._base_url = str(client.base_url).rstrip("/")
         headers = {name: value for name, value in client.default_headers.items() if isinstance(value, str)}
-        if not endpoint.api_key:
-            headers.pop("Authorization", None)
+        if endpoint.api_key:
+            headers |= client.auth_headers
+        else:
+            # Whoever needs no key is not OpenAI, and the account that the package finds in the environment is not its business.
+            headers = {name: value for name, value in headers.items() if not name.startswith("OpenAI-")}
         self._headers = headers
         self.host = client.base_url.host
 

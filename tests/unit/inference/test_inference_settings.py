@@ -1,0 +1,94 @@
+"""Which providers and models the environment configures."""
+
+from __future__ import annotations
+
+import pytest
+from parley_inference.settings import InferenceSettings
+from parley_shared.settings import Environment, SettingsError, describe
+
+
+def read(**variables: str) -> InferenceSettings:
+    return InferenceSettings.read(Environment(variables))
+
+
+def test_nothing_configured_means_no_provider_and_known_patience() -> None:
+    settings = read()
+    assert not settings.has_provider
+    assert settings.service.port == 50052
+    assert settings.first_token_timeout_seconds == 60
+    assert settings.idle_timeout_seconds == 30
+    assert settings.offline_tokens_per_second == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("localhost", "http://localhost:11434/v1"),
+        ("127.0.0.1:9999", "http://127.0.0.1:9999/v1"),
+        ("0.0.0.0", "http://127.0.0.1:11434/v1"),
+        ("http://box:1234/", "http://box:1234/v1"),
+        ("http://box:1234/v1", "http://box:1234/v1"),
+        ("https://ollama.example.org", "https://ollama.example.org:443/v1"),
+        ("http://[::1]:11434", "http://[::1]:11434/v1"),
+        ("https://example.org/ollama", "https://example.org:443/ollama/v1"),
+    ],
+)
+def test_ollama_host_is_understood_as_ollama_understands_it(given: str, url: str) -> None:
+    assert read(OLLAMA_HOST=given).ollama_base_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8000",
+        "ftp://host/v1",
+        "http://",
+        "http://user:pass@host/v1",
+        "http://host/v1?key=1",
+        "http://host:99999/v1",
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read(OPENAI_BASE_URL=url)
+    assert raised.value.variable == "OPENAI_BASE_URL"
+    assert "pass" not in str(raised.value)
+
+
+def test_a_key_that_no_header_can_carry_is_refused_and_not_repeated() -> None:
+    with pytest.raises(SettingsError) as raised:
+        read(OPENAI_API_KEY="sk-a\nb")
+    assert "sk-a" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "PARLEY_INFERENCE_MODEL",
+        "PARLEY_INFERENCE_FAST_MODEL",
+        "PARLEY_INFERENCE_STRONG_MODEL",
+        "PARLEY_INFERENCE_MODELS",
+        "PARLEY_INFERENCE_EMBEDDING_MODEL",
+    ],
+)
+def test_a_model_that_nobody_would_run_is_refused_instead_of_replaced(variable: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read(**{variable: "some-model"})
+    assert raised.value.variable == variable
+    assert read(**{variable: "some-model", "OPENAI_API_KEY": "k"}).has_provider
+
+
+def test_the_key_is_told_by_its_presence_only() -> None:
+    lines = describe(read(OPENAI_API_KEY="sk-very-secret"))
+    assert "openai_api_key = [set]" in lines
+    assert not any("very-secret" in line for line in lines)
+
+
+def test_further_models_are_a_list() -> None:
+    assert read(OPENAI_API_KEY="k", PARLEY_INFERENCE_MODELS=" a, b ,,c ").more_models == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("value", ["-1", "10001", "fast", "nan"])
+def test_a_rate_out_of_its_bounds_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError):
+        read(PARLEY_INFERENCE_OFFLINE_TOKENS_PER_SECOND=value)
