@@ -45,6 +45,7 @@ def test_told_to_stop_it_ends_well_and_leaves_nothing(start_mesh: Callable[..., 
     assert not mesh.ready_file.exists()
     assert_nothing_is_left(mesh, pids)
     assert "Traceback" not in mesh.logs()
+    assert "could not be drained" not in mesh.logs()
 
 
 def test_killed_it_leaves_nothing_either(start_mesh: Callable[..., Mesh]) -> None:
@@ -60,15 +61,18 @@ def test_killed_it_leaves_nothing_either(start_mesh: Callable[..., Mesh]) -> Non
 
 
 def test_a_running_stream_is_let_finish_and_a_second_ctrl_c_does_not_wait_for_it(
-    start_mesh: Callable[..., Mesh],
+    start_mesh: Callable[..., Mesh], request: pytest.FixtureRequest
 ) -> None:
     mesh = start_mesh({"PARLEY_DRAIN_SECONDS": "60"})
     pids = mesh.pids
     connection = http.client.HTTPConnection(mesh.grpc_address, timeout=60)
+    request.addfinalizer(connection.close)
     # The health of a service is watched for as long as the caller wants: a stream that does not end by itself.
     watch = b"\x00\x00\x00\x00\x00"
     connection.request("POST", "/grpc.health.v1.Health/Watch", watch, {"content-type": "application/grpc-web+proto"})
-    assert connection.getresponse().read(5)[0] == 0
+    response = connection.getresponse()
+    request.addfinalizer(response.close)
+    assert response.read(5)[0] == 0
     mesh.process.send_signal(signal.SIGINT)
     wait_until(lambda: "waiting for 1 running call to end" in mesh.logs(), mesh)
     assert mesh.process.poll() is None
@@ -78,7 +82,6 @@ def test_a_running_stream_is_let_finish_and_a_second_ctrl_c_does_not_wait_for_it
     mesh.process.send_signal(signal.SIGINT)
     ender.join(20)
     assert mesh.process.returncode == 0
-    connection.close()
     assert_nothing_is_left(mesh, pids)
 
 

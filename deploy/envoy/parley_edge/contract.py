@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from google.api import annotations_pb2  # type: ignore[import-untyped]  # generated without types
+from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 from parley.access.v1 import access_pb2
 

@@ -6,6 +6,7 @@ Envoy cuts every stream when it gets SIGTERM, so it is asked through its admin i
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -59,15 +60,19 @@ async def _active_requests(admin_port: int) -> int:
 
 
 async def _admin(port: int, method: str, path: str) -> bytes:
-    # One request, one connection: nothing of an HTTP client is needed for it.
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    return await asyncio.to_thread(_ask_admin, port, method, path)
+
+
+def _ask_admin(port: int, method: str, path: str) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        writer.write(f"{method} {path} HTTP/1.0\r\nhost: admin\r\ncontent-length: 0\r\n\r\n".encode())
-        answer = await asyncio.wait_for(reader.read(), timeout=5)
+        connection.request(method, path)
+        response = connection.getresponse()
+        body = response.read()
+    except http.client.HTTPException as error:
+        raise OSError(f"Envoy's admin interface broke off: {error!r}") from error
     finally:
-        writer.close()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if b" 200 " not in head.split(b"\r\n", 1)[0] + b" ":
-        message = f"Envoy's admin interface answered {head[:40]!r} to {path}"
-        raise OSError(message)
+        connection.close()
+    if response.status != http.client.OK:
+        raise OSError(f"Envoy's admin interface answered {path} with HTTP {response.status}")
     return body

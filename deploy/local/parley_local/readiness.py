@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 from collections.abc import Callable
 
@@ -57,22 +58,20 @@ async def _missing(plan: Plan) -> str:
         state = json.loads(body).get("state", "") if status == 200 else f"HTTP {status}"
         if state != "SERVING_STATE_SERVING":
             return f"/health says {state}"
-    except (OSError, TimeoutError, ValueError):
+    except (OSError, http.client.HTTPException, ValueError):
         return "the edge does not answer"
     return ""
 
 
 async def _get(host: str, port: int, path: str) -> tuple[int, str]:
-    async with asyncio.timeout(_ASK_SECONDS):
-        reader, writer = await asyncio.open_connection(host, port)
-        try:
-            writer.write(f"GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n".encode())
-            answer = await reader.read()
-        finally:
-            writer.close()
-    head, _, body = answer.decode(errors="replace").partition("\r\n\r\n")
-    parts = head.split(" ", 2)
-    if len(parts) < 2 or not parts[1].isdigit():
-        message = "the answer is not HTTP"
-        raise OSError(message)
-    return int(parts[1]), body
+    return await asyncio.to_thread(_ask, host, port, path)
+
+
+def _ask(host: str, port: int, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(host, port, timeout=_ASK_SECONDS)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode(errors="replace")
+    finally:
+        connection.close()

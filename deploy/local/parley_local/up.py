@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +142,11 @@ class _Run:
     async def _end_in_order(self) -> None:
         seconds = self._settings.drain_seconds
         if self._edge.pid is not None:
-            with suppress(OSError, TimeoutError, ValueError):
+            try:
                 await envoy.drain(self._plan.admin_port, seconds, waiting=self._wait_for_calls)
+            except OSError as error:
+                if not self._hurry.is_set():
+                    self._say(f"the edge could not be drained, running calls are cut: {error}")
         patience = seconds + _KILL_AFTER_SECONDS
         await self._services["chat"].stop(patience)
         await asyncio.gather(*(self._services[name].stop(patience) for name in SERVICES if name != "chat"))
