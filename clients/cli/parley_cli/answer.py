@@ -25,7 +25,7 @@ from rich.text import Text
 
 from parley_cli.markdown_stream import MarkdownStream
 from parley_cli.place import CommandError
-from parley_cli.terminal import printable, quiet_keyboard
+from parley_cli.terminal import place_in_document, printable, quiet_keyboard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,10 +192,7 @@ async def _read(turn: Turn, view: View) -> None:
 
 def source_lines(citations: Sequence[message_pb2.Citation]) -> list[str]:
     """The sources that an answer cites, one a line, by number."""
-    return [
-        printable(f"[{each.number}] {each.document_title}" + (f" › {each.heading}" if each.heading else ""))
-        for each in citations
-    ]
+    return [f"[{each.number}] {place_in_document(each.document_title, each.heading)}" for each in citations]
 
 
 def receipt(message: message_pb2.Message) -> str:

@@ -33,6 +33,11 @@ class LocalUserTokens:
         self._made_with = hashlib.sha256(f"{user.email}\0{user.password}".encode()).hexdigest()
         self._kept = self._read()
 
+    @property
+    def kept_token(self) -> str | None:
+        """The token that an earlier command kept, when it is this user's."""
+        return self._kept[0] if self._kept is not None else None
+
     async def token(self, identity: Identity) -> str:
         """The access token to use now."""
         if self._kept is not None:

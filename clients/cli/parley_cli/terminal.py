@@ -15,12 +15,22 @@ if TYPE_CHECKING:
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
+# How the contract joins headings.
+_BELOW = " › "
 _NO_EDGE = 10_000
 
 
 def printable(text: str) -> str:
     """The text without characters that a terminal obeys rather than shows."""
     return _CONTROL.sub("", text.replace("\r\n", "\n"))
+
+
+def place_in_document(title: str, heading: str) -> str:
+    """A document's title and the headings above a passage. A title that is the first heading too is said once."""
+    if heading == title:
+        heading = ""
+    heading = heading.removeprefix(f"{title}{_BELOW}")
+    return printable(f"{title}{_BELOW}{heading}" if heading else title)
 
 
 def new_console(*, stderr: bool = False) -> Console:

@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 import json
-import os
-import pty
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
 import pytest
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, session_pb2
+from parley_testing.command import SECONDS, Ended, end, environment, run, start, terminal
 from parley_testing.scripted_chat import SESSION_ID, TURN_ID, Abort, ScriptedChat, Silence, Step, serving, turn_events
-
-PARLEY = [sys.executable, "-m", "parley_cli"]
-# Ctrl-C on a terminal is for the process that owns it.
-_OWNING_THE_TERMINAL = """
-import fcntl, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from parley_cli.__main__ import main
-main()
-"""
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-SECONDS = 20
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture
@@ -49,98 +25,9 @@ async def chat() -> AsyncIterator[ScriptedChat]:
         yield chat
 
 
-def environment(chat: ScriptedChat, folder: Path) -> dict[str, str]:
-    """An environment with nothing of the developer's own Parley in it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
-    return kept | {
-        "PARLEY_HOME": str(folder / "home"),
-        "PARLEY_ADDRESS": f"127.0.0.1:{chat.port}",
-        "PARLEY_TOKEN": "secret",
-        "TERM": "xterm",
-        "NO_COLOR": "1",
-    }
-
-
-async def start(chat: ScriptedChat, folder: Path, *arguments: str) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(
-        *PARLEY, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=environment(chat, folder)
-    )
-
-
-async def end(process: asyncio.subprocess.Process, given: str = "") -> Ended:
-    out, err = await asyncio.wait_for(process.communicate(given.encode()), SECONDS)
-    assert b"Traceback" not in err, err.decode()
-    return Ended(process.returncode or 0, out.decode(), err.decode())
-
-
-async def run(chat: ScriptedChat, folder: Path, *arguments: str, given: str = "") -> Ended:
-    return await end(await start(chat, folder, *arguments), given)
-
-
-class Terminal:
-    """A process on a terminal of its own."""
-
-    def __init__(self, handle: int, process: asyncio.subprocess.Process) -> None:
-        self.handle = handle
-        self.process = process
-        self.raw = ""
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._more = asyncio.Event()
-        asyncio.get_running_loop().add_reader(handle, self._read)
-
-    def _read(self) -> None:
-        try:
-            data = os.read(self.handle, 65536)
-        except OSError:
-            data = b""
-        if not data:
-            asyncio.get_running_loop().remove_reader(self.handle)
-        self.raw += self._decoder.decode(data)
-        self._more.set()
-
-    @property
-    def seen(self) -> str:
-        """What was printed, without colours and movements of the cursor."""
-        return _ESCAPES.sub("", self.raw)
-
-    def type(self, text: str) -> None:
-        os.write(self.handle, text.encode())
-
-    async def until(self, condition: Callable[[str], object]) -> str:
-        """What was seen, when the condition holds of it."""
-        try:
-            async with asyncio.timeout(SECONDS):
-                while not condition(self.seen):
-                    self._more.clear()
-                    await self._more.wait()
-        except TimeoutError:
-            raise AssertionError(f"it never came; seen until then: {self.seen!r}") from None
-        return self.seen
-
-
-@asynccontextmanager
-async def terminal(chat: ScriptedChat, folder: Path, *arguments: str) -> AsyncIterator[Terminal]:
-    ours, theirs = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-c", _OWNING_THE_TERMINAL],
-        *arguments,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=environment(chat, folder),
-        start_new_session=True,
-    )
-    os.close(theirs)
-    shown = Terminal(ours, process)
-    try:
-        yield shown
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-        asyncio.get_running_loop().remove_reader(ours)
-        os.close(ours)
+def scripted(chat: ScriptedChat, folder: Path) -> dict[str, str]:
+    """What points a command at the scripts."""
+    return {"PARLEY_HOME": str(folder / "home"), "PARLEY_ADDRESS": f"127.0.0.1:{chat.port}", "PARLEY_TOKEN": "secret"}
 
 
 def notice(steps: list[Step]) -> list[Step]:
@@ -156,7 +43,9 @@ async def test_in_a_pipe_the_answer_alone_is_on_standard_output(chat: ScriptedCh
     cited = message_pb2.Citation(number=1, document_title="A guide", heading="Setup › Keys")
     events[-1].completed.message.citations.append(cited)
     chat.script(notice([*events]))
-    ended = await run(chat, tmp_path, "ask", "How?", "--route", "enhanced", "--model", "m", "--session", SESSION_ID)
+    ended = await run(
+        scripted(chat, tmp_path), "ask", "How?", "--route", "enhanced", "--model", "m", "--session", SESSION_ID
+    )
     assert (ended.code, ended.out) == (0, "It is [1] *so*.\n")
     assert "! No provider is configured." in ended.err
     assert "[1] A guide › Setup › Keys" in ended.err
@@ -168,7 +57,7 @@ async def test_in_a_pipe_the_answer_alone_is_on_standard_output(chat: ScriptedCh
 async def test_the_answer_is_written_as_it_comes(chat: ScriptedChat, tmp_path: Path) -> None:
     silence = Silence()
     chat.script([*turn_events("first", "second")[:3], silence])
-    process = await start(chat, tmp_path, "ask", "Hi")
+    process = await start(scripted(chat, tmp_path), "ask", "Hi")
     assert process.stdout is not None
     assert await asyncio.wait_for(process.stdout.readexactly(5), SECONDS) == b"first"
     process.kill()
@@ -177,13 +66,13 @@ async def test_the_answer_is_written_as_it_comes(chat: ScriptedChat, tmp_path: P
 
 async def test_a_question_can_come_from_standard_input(chat: ScriptedChat, tmp_path: Path) -> None:
     chat.script(turn_events("Yes."))
-    assert (await run(chat, tmp_path, "ask", "-", given="Is it\nso?")).code == 0
+    assert (await run(scripted(chat, tmp_path), "ask", "-", given="Is it\nso?")).code == 0
     assert chat.requests("StreamReply")[0].message == "Is it\nso?"
 
 
 async def test_json_is_the_final_message(chat: ScriptedChat, tmp_path: Path) -> None:
     chat.script(turn_events("Yes."))
-    ended = await run(chat, tmp_path, "ask", "Hi", "--json")
+    ended = await run(scripted(chat, tmp_path), "ask", "Hi", "--json")
     message = json.loads(ended.out)
     assert (ended.code, message["text"], message["session_id"]) == (0, "Yes.", SESSION_ID)
     assert message["citations"] == []
@@ -191,10 +80,10 @@ async def test_json_is_the_final_message(chat: ScriptedChat, tmp_path: Path) -> 
 
 async def test_a_failed_answer_is_an_exit_code_and_words(chat: ScriptedChat, tmp_path: Path) -> None:
     chat.script(turn_events("Half", end="failed"), turn_events("Half", end="failed"))
-    ended = await run(chat, tmp_path, "ask", "Hi")
+    ended = await run(scripted(chat, tmp_path), "ask", "Hi")
     assert (ended.code, ended.out) == (1, "Half\n")
     assert "The answer failed: The provider broke off." in ended.err
-    ended = await run(chat, tmp_path, "ask", "Hi", "--json")
+    ended = await run(scripted(chat, tmp_path), "ask", "Hi", "--json")
     assert (ended.code, json.loads(ended.out)["text"]) == (1, "Half")
 
 
@@ -208,7 +97,7 @@ async def test_a_failed_answer_is_an_exit_code_and_words(chat: ScriptedChat, tmp
 )
 async def test_a_refusal_is_told_in_words(chat: ScriptedChat, tmp_path: Path, abort: Abort, words: str) -> None:
     chat.script([abort])
-    ended = await run(chat, tmp_path, "ask", "Hi")
+    ended = await run(scripted(chat, tmp_path), "ask", "Hi")
     assert (ended.code, ended.out) == (1, "")
     assert re.search(words, ended.err)
 
@@ -236,7 +125,7 @@ class StoppingChat(ScriptedChat):
 async def test_ctrl_c_stops_the_turn_and_tells_what_is_kept(tmp_path: Path) -> None:
     chat = StoppingChat()
     async with serving(chat):
-        process = await start(chat, tmp_path, "ask", "Hi")
+        process = await start(scripted(chat, tmp_path), "ask", "Hi")
         assert process.stdout is not None
         assert await asyncio.wait_for(process.stdout.readexactly(14), SECONDS) == b"Half an answer"
         process.send_signal(signal.SIGINT)
@@ -257,7 +146,7 @@ async def test_a_second_ctrl_c_leaves_a_turn_that_does_not_stop(tmp_path: Path) 
     deaf = Deaf()
     deaf.script([*turn_events("Half")[:3], Silence()])
     async with serving(deaf):
-        process = await start(deaf, tmp_path, "ask", "Hi")
+        process = await start(scripted(deaf, tmp_path), "ask", "Hi")
         assert process.stdout is not None
         await asyncio.wait_for(process.stdout.readexactly(4), SECONDS)
         process.send_signal(signal.SIGINT)
@@ -270,14 +159,14 @@ async def test_a_second_ctrl_c_leaves_a_turn_that_does_not_stop(tmp_path: Path) 
 
 async def test_a_conversation_goes_on_in_its_session_and_ends_at_ctrl_d(chat: ScriptedChat, tmp_path: Path) -> None:
     chat.script(turn_events("# Title\n\nOne **bold** word.\n"), turn_events("Two."))
-    async with terminal(chat, tmp_path, "chat") as shown:
+    async with terminal(scripted(chat, tmp_path), "chat") as shown:
         await shown.until(lambda seen: "›" in seen)
         shown.type("Hi\r")
         await shown.until(lambda seen: "One bold word." in seen and seen.rstrip().endswith("›"))
         shown.type("And?\r")
         await shown.until(lambda seen: "Two." in seen and seen.rstrip().endswith("›"))
         shown.type("\x04")
-        await asyncio.wait_for(shown.process.wait(), SECONDS)
+        await shown.end()
         seen = await shown.until(lambda seen: f"parley chat --session {SESSION_ID}" in seen)
     assert shown.process.returncode == 0
     assert "**bold**" not in seen
@@ -286,7 +175,7 @@ async def test_a_conversation_goes_on_in_its_session_and_ends_at_ctrl_d(chat: Sc
 
 async def test_ctrl_c_in_a_conversation_stops_the_answer_and_at_the_prompt_leaves(tmp_path: Path) -> None:
     chat = StoppingChat()
-    async with serving(chat), terminal(chat, tmp_path, "chat") as shown:
+    async with serving(chat), terminal(scripted(chat, tmp_path), "chat") as shown:
         await shown.until(lambda seen: "›" in seen)
         shown.type("Hi\r")
         await shown.until(lambda seen: "Half an answer" in seen)
@@ -295,14 +184,14 @@ async def test_ctrl_c_in_a_conversation_stops_the_answer_and_at_the_prompt_leave
         assert chat.stopped.is_set()
         assert "^C" not in shown.seen
         shown.type("\x03")
-        await asyncio.wait_for(shown.process.wait(), SECONDS)
+        await shown.end()
     assert shown.process.returncode == 0
 
 
 async def test_what_a_model_writes_cannot_drive_the_terminal(chat: ScriptedChat, tmp_path: Path) -> None:
     chat.script(turn_events("before \x1b]0;owned\x07\x1b[2J\x9b31m after\n"))
-    async with terminal(chat, tmp_path, "ask", "Hi") as shown:
-        await asyncio.wait_for(shown.process.wait(), SECONDS)
+    async with terminal(scripted(chat, tmp_path), "ask", "Hi") as shown:
+        await shown.end()
         seen = await shown.until(lambda seen: "after" in seen)
     assert "before" in seen
     assert [part for part in ("\x1b]0;", "\x1b[2J", "\x07", "\x9b") if part in shown.raw] == []
@@ -316,24 +205,24 @@ async def test_a_session_that_is_being_answered_is_followed(chat: ScriptedChat, 
     )
     chat.answer("ListMessages", pb.ListMessagesResponse(messages=[earlier]))
     chat.script(turn_events("It goes on."))
-    async with terminal(chat, tmp_path, "chat", "--session", SESSION_ID) as shown:
+    async with terminal(scripted(chat, tmp_path), "chat", "--session", SESSION_ID) as shown:
         seen = await shown.until(lambda seen: "It goes on." in seen and seen.rstrip().endswith("›"))
         shown.type("/quit\r")
-        await asyncio.wait_for(shown.process.wait(), SECONDS)
+        await shown.end()
     assert seen.index("Plans") < seen.index("What now?") < seen.index("It goes on.")
     assert chat.requests("ResumeReply") == [pb.ResumeReplyRequest(turn_id=TURN_ID, after_sequence=0)]
 
 
 async def test_a_refused_message_does_not_end_the_conversation(chat: ScriptedChat, tmp_path: Path) -> None:
     chat.script([Abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Too large.")], turn_events("Better."))
-    async with terminal(chat, tmp_path, "chat") as shown:
+    async with terminal(scripted(chat, tmp_path), "chat") as shown:
         await shown.until(lambda seen: "›" in seen)
         shown.type("Hi\r")
         await shown.until(lambda seen: "Too large." in seen and seen.rstrip().endswith("›"))
         shown.type("hi\r")
         await shown.until(lambda seen: "Better." in seen)
         shown.type("\x04")
-        await asyncio.wait_for(shown.process.wait(), SECONDS)
+        await shown.end()
     assert shown.process.returncode == 0
 
 
@@ -344,6 +233,6 @@ async def test_a_reader_that_has_enough_ends_the_command_quietly(chat: ScriptedC
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=environment(chat, tmp_path),
+        env=environment(scripted(chat, tmp_path)),
     )
     assert await end(process) == Ended(0, "line\n", "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from parley_cli.output import as_dict
-from parley_cli.terminal import new_console, printable
+from parley_cli.terminal import new_console, place_in_document, printable
 
 if TYPE_CHECKING:
     from parley_client import Parley
@@ -30,11 +30,9 @@ async def search(client: Parley, words: str, *, limit: int, project: str, as_jso
     for number, hit in enumerate(hits, start=1):
         if number > 1:
             console.print()
-        title = f"{number}. {hit.document_title}" + (f" › {hit.heading}" if hit.heading else "")
+        title = f"{number}. {place_in_document(hit.document_title, hit.heading)}"
         console.print(
-            Text.assemble(
-                (printable(title), "bold"), (f"  {hit.score:.2f}", "dim"), ("  shared" if hit.shared else "", "dim")
-            )
+            Text.assemble((title, "bold"), (f"  {hit.score:.2f}", "dim"), ("  shared" if hit.shared else "", "dim"))
         )
         text = " ".join(printable(hit.text).split())
         console.print(Text(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS].rstrip() + "…"))
