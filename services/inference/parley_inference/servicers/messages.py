@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from google.protobuf.json_format import MessageToDict
+from typing import Any
+
+from google.protobuf.struct_pb2 import Struct, Value
 from parley.inference.v1 import generation_pb2, inference_service_pb2, model_service_pb2
 
 from parley_inference.domain.generation import (
@@ -68,9 +70,33 @@ def unpack_request(
         passages=tuple(
             Passage(passage.number, passage.title, passage.text, passage.heading) for passage in request.passages
         ),
-        tools=tuple(Tool(tool.name, tool.description, MessageToDict(tool.parameters_schema)) for tool in request.tools),
+        tools=tuple(
+            Tool(tool.name, tool.description, _unpack_schema(tool.parameters_schema)) for tool in request.tools
+        ),
         sampling=_unpack_sampling(request.sampling),
     )
+
+
+def _unpack_schema(schema: Struct) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in schema.fields.items()}
+
+
+def _plain(value: Value) -> Any:
+    """The JSON value. A Struct has only floating point numbers, and a provider that reads `"minimum": 1.0` as no integer is right."""
+    match value.WhichOneof("kind"):
+        case "number_value":
+            number = value.number_value
+            return int(number) if number.is_integer() else number
+        case "string_value":
+            return value.string_value
+        case "bool_value":
+            return value.bool_value
+        case "struct_value":
+            return _unpack_schema(value.struct_value)
+        case "list_value":
+            return [_plain(one) for one in value.list_value.values]
+        case _:
+            return None
 
 
 def _unpack_sampling(sampling: generation_pb2.Sampling) -> Sampling:
