@@ -1,0 +1,93 @@
+"""The first calls of README.md and of the guide, run as they stand: only the address and the home are this mesh's."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from parley_testing.mesh import Mesh
+from parley_testing.tools import ROOT, require_tool
+
+DOCUMENTED_ADDRESS = "127.0.0.1:8080"
+ANSWER = "OPENAI_API_KEY"
+"""What the answer to the first question cannot leave out."""
+
+
+def blocks(document: str, language: str) -> list[str]:
+    """The code of one language in a document."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def run(mesh: Mesh, command: list[str], token: str = "") -> str:
+    """Runs a command as somebody who has done what stands above it. Its output."""
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": os.environ.get("HOME", "/"),
+        "PARLEY_HOME": str(mesh.home),
+        "TOKEN": token,
+        "LC_ALL": "C.UTF-8",
+    }
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def here(mesh: Mesh, text: str) -> str:
+    """A documented command for this mesh and this environment's programs."""
+    return text.replace(DOCUMENTED_ADDRESS, mesh.grpc_address).replace(".venv/bin/", f"{Path(sys.executable).parent}/")
+
+
+@pytest.fixture(scope="module")
+def token(mesh: Mesh) -> str:
+    """What `export TOKEN=…` of the documents gives."""
+    [command] = [block for block in blocks("README.md", "bash") if "export TOKEN=" in block]
+    token = run(mesh, ["bash", "-c", f'{here(mesh, command)}\nprintf %s "$TOKEN"'])
+    assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", token)
+    return token
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/guide/first-calls.md"])
+@pytest.mark.parametrize("program", ["grpcurl", "curl"])
+def test_the_documented_calls_give_a_cited_answer(mesh: Mesh, token: str, document: str, program: str) -> None:
+    require_tool(program)
+    commands = [block for block in blocks(document, "bash") if block.startswith(program)]
+    assert len(commands) == {"grpcurl": 1, "curl": 2}[program]
+    for command in commands:
+        output = run(mesh, ["bash", "-euc", here(mesh, command)], token)
+        assert ANSWER in output
+        assert re.search(r'"content_?[sS]ha256": ?"[0-9a-f]{64}"', output), "the answer cites nothing"
+        if '"stream": true' in command:
+            assert output.count("data: {") > 5, "the answer did not come in pieces"
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/guide/first-calls.md"])
+def test_the_documented_program_streams_an_answer(mesh: Mesh, token: str, document: str) -> None:
+    [program] = blocks(document, "python")
+    assert ANSWER in run(mesh, [sys.executable, "-W", "error", "-c", here(mesh, program)], token)
+
+
+def test_the_documented_question_on_the_command_line_is_answered(mesh: Mesh) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = re.search(r"`(\.venv/bin/parley ask [^`]+)`", text)
+    assert command is not None
+    assert ANSWER in run(mesh, ["bash", "-euc", here(mesh, command[1])])
+
+
+def test_the_documented_calls_on_documents_work_one_after_the_other(mesh: Mesh, token: str) -> None:
+    create, search = (
+        block for block in blocks("docs/guide/documents-and-search.md", "bash") if block.startswith("curl")
+    )
+    assert '"title":"Holidays"' in run(mesh, ["bash", "-euc", here(mesh, create)], token)
+    assert "closed on 1 May" in run(mesh, ["bash", "-euc", here(mesh, search)], token)
+
+
+def test_the_first_call_that_parley_up_prints_works_as_it_stands(mesh: Mesh) -> None:
+    require_tool("grpcurl")
+    line = re.search(r"grpcurl -plaintext .*", mesh.logs())
+    assert line is not None
+    assert ANSWER in run(mesh, ["bash", "-euc", line.group()])
