@@ -274,6 +274,8 @@ def _quoted(taken: Sequence[_Statement]) -> str:
         sentences = sentences_of(block.text)
         wanted = {one.index for one in taken}
         wanted |= {one.index - 1 for one in taken if one.index and _LEANS_BACK.match(one.text.lstrip('*_`"“'))}
+        # A definition seldom says it all in its first sentence.
+        wanted |= {one.index + 1 for one in taken if one.defines and one.index + 1 < len(sentences)}
         return " ".join(_marked(sentences[index], number) for index in sorted(wanted))
     if block.kind is BlockKind.LIST:
         # Out of their list, the numbers of items tell nothing.
