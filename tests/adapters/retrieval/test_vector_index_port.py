@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -112,6 +113,17 @@ async def test_a_term_is_rare_when_it_is_rare_among_what_the_user_sees(index: In
     assert with_b == pytest.approx(without_b)
 
 
+async def test_nuances_tell_points_that_fit_apart_and_make_none_fit(index: Index) -> None:
+    plain, nuanced, beside = point({1: 1.0}), point({1: 1.0, 2: 1.0}), point({2: 3.0})
+    others = [point({2: 3.0}, "usr_b"), point({2: 3.0}, project="other")]
+    await index.upsert([plain, nuanced, beside, *others])
+    nuance = SparseVector((2,), (0.1,))
+    query = IndexQuery(Visibility("usr_a"), SparseVector((1,), (1.0,)), 10, nuances=nuance)
+    assert [one.chunk_id for one in await index.search(query)] == [nuanced.chunk_id, plain.chunk_id]
+    assert [one.chunk_id for one in await index.search(replace(query, limit=1))] == [nuanced.chunk_id]
+    assert await index.search(replace(query, project="other")) == []
+
+
 async def test_writing_a_point_again_replaces_it(index: Index) -> None:
     first = point({1: 1.0})
     await index.upsert([first])
@@ -184,3 +196,5 @@ def test_no_point_and_no_query_without_a_user_can_be_made() -> None:
         IndexQuery(Visibility(""), SparseVector((1,), (1.0,)), 1)
     with pytest.raises(ValueError, match="terms"):
         IndexQuery(Visibility("usr_a"), SparseVector((), ()), 1)
+    with pytest.raises(ValueError, match="nuance"):
+        IndexQuery(Visibility("usr_a"), SparseVector((1,), (1.0,)), 1, nuances=SparseVector((1,), (1.0,)))

@@ -75,6 +75,14 @@ async def test_a_question_of_stop_words_is_asked_all_the_same(caller: Any) -> No
     assert [hit.text for hit in await caller.search("to be or not to be")] == ["To be, or not to be."]
 
 
+async def test_a_question_about_a_word_that_is_everywhere_finds_what_explains_it(caller: Any) -> None:
+    for number in range(12):
+        await caller.create(f"# Notes {number}\n\nParley Parley Parley notes {number}")
+    await caller.create("# What is Parley?\n\nA backend for conversations.")
+    assert (await caller.search("What is Parley?"))[0].text.startswith("# What is Parley?")
+    assert await caller.search("What is zymurgy?") == []
+
+
 async def test_shared_documents_are_found_unless_they_are_left_out(caller: Any) -> None:
     await caller.create("My quokka.")
     shared = {hit.document_title: hit.shared for hit in await caller.search("quokka")}

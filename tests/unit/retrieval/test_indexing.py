@@ -3,6 +3,7 @@ told to fail."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -33,8 +34,14 @@ class FragileIndex(EdgeVectorIndex):
 
     failing: frozenset[str] = frozenset()
     flushes = 0
+    held: asyncio.Event | None = None
+    """While it is not set, writes wait; `reached` says that one does."""
+    reached: asyncio.Event
 
     async def upsert(self, points: Sequence[IndexPoint]) -> None:
+        if self.held is not None:
+            self.reached.set()
+            await self.held.wait()
         if "upsert" in self.failing:
             await super().upsert(points[: len(points) // 2])
             raise IndexFailedError("upsert")
@@ -62,8 +69,8 @@ class Rooms:
         self.documents = Documents(self.store, self.indexing, documents_per_user=100)
         self._search = Search(self.store, index, encoder, tracing)
 
-    async def found(self, words: str) -> list[str]:
-        hits = await self._search.find(Visibility("usr_a"), words, project="", limit=50)
+    async def found(self, words: str, limit: int = 50) -> list[str]:
+        hits = await self._search.find(Visibility("usr_a"), words, project="", limit=limit)
         return [hit.passage.chunk.text for hit in hits]
 
 
@@ -163,4 +170,27 @@ async def test_points_without_chunks_take_no_places_in_an_answer(tmp_path: Path)
         await rooms.documents.create("usr_a", draft("lemur"))
         document, _ = await rooms.documents.create("usr_a", draft("lemur lemur", parts=40))
         await rooms.store.remove(document.document_id)
-        assert await rooms.found("lemur") == ["# Part 0\n\nlemur"]
+        assert await rooms.found("lemur", limit=1) == ["# Part 0\n\nlemur"]
+
+
+async def test_the_index_keeps_nothing_of_what_was_replaced_or_deleted(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rooms:
+        document, _ = await rooms.documents.create("usr_a", draft("lemur", parts=9))
+        await rooms.documents.update("usr_a", document.document_id, DocumentChange(text="gibbon"))
+        assert len(await rooms.index.chunk_ids()) == 1
+        await rooms.documents.delete("usr_a", document.document_id)
+        assert await rooms.index.chunk_ids() == set()
+
+
+async def test_a_write_whose_caller_went_away_is_finished(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rooms:
+        rooms.index.held, rooms.index.reached = asyncio.Event(), asyncio.Event()
+        call = asyncio.create_task(rooms.documents.create("usr_a", draft("lemur", parts=9)))
+        await rooms.index.reached.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await rooms.found("lemur") == []
+        rooms.index.held.set()
+        await rooms.documents.settle()
+        assert len(await rooms.found("lemur")) == 9

@@ -8,13 +8,14 @@ import pytest
 from parley_retrieval.adapters.murmur_term_hash import MurmurTermHash
 from parley_retrieval.adapters.snowball_stemmer import SnowballStemmer
 from parley_retrieval.domain.bm25 import SparseVector, passage_vector
-from parley_retrieval.operations.terms import TermEncoder
+from parley_retrieval.operations.terms import QueryTerms, TermEncoder
 
 ENCODER = TermEncoder(SnowballStemmer("english"), MurmurTermHash())
 
 
-def terms(vector: SparseVector | None) -> dict[int, float]:
+def terms(vector: SparseVector | QueryTerms | None) -> dict[int, float]:
     assert vector is not None
+    vector = vector.terms if isinstance(vector, QueryTerms) else vector
     return dict(zip(vector.indices, vector.values, strict=True))
 
 
@@ -30,6 +31,18 @@ def test_stop_words_count_only_in_a_query_that_has_no_others() -> None:
     assert len(terms(ENCODER.query("How do I add it?"))) == 1
     assert len(terms(ENCODER.query("to be or not to be"))) == 4
     assert terms(ENCODER.query("to be or not to be")).keys() <= terms(ENCODER.passage("To be, or not to be")).keys()
+
+
+def test_stop_words_beside_other_words_weigh_little_and_are_told_apart() -> None:
+    asked = ENCODER.query("What is Parley?")
+    assert asked is not None
+    assert asked.nuances is not None
+    assert len(asked.terms.indices) == 1
+    assert len(asked.nuances.indices) == 2
+    assert max(asked.nuances.values) < min(asked.terms.values)
+    words_only = ENCODER.query("Parley")
+    assert words_only is not None
+    assert words_only.nuances is None
 
 
 def test_a_query_without_words_has_no_terms() -> None:

@@ -36,6 +36,7 @@ _TERMS = "terms"
 _BATCH_POINTS = 64
 """About a millisecond of the engine."""
 _SCROLL_POINTS = 1_000
+_FITTING_POINTS = 100
 _LAYOUT = 1
 """Goes up when the shard is built in another way than before: an index of another layout is made anew."""
 
@@ -69,13 +70,22 @@ class EdgeVectorIndex:
         conditions: list[edge.ConditionType] = [visible]
         if query.project:
             conditions.append(edge.FieldCondition("project", match=edge.MatchValue(query.project)))
-        request = edge.QueryRequest(
-            limit=query.limit,
-            query=edge.Query.Nearest(_vector(query.terms), using=_TERMS),
-            filter=edge.Filter(must=conditions),
-            # Counted over everybody's chunks, rarity would tell one user what others write about, and mislead.
-            params=edge.SearchParams(idf=edge.IdfParams(corpus=edge.Filter(must=[visible]))),
-        )
+        fits = edge.Filter(must=conditions)
+        # Counted over everybody's chunks, rarity would tell one user what others write about, and mislead.
+        params = edge.SearchParams(idf=edge.IdfParams(corpus=edge.Filter(must=[visible])))
+        nearest = edge.Query.Nearest(_vector(query.terms), using=_TERMS)
+        if query.nuances is None:
+            request = edge.QueryRequest(limit=query.limit, query=nearest, filter=fits, params=params)
+        else:
+            # First what fits by the terms, then the order among it by all that was said.
+            wanted = max(_FITTING_POINTS, 2 * query.limit)
+            request = edge.QueryRequest(
+                limit=query.limit,
+                prefetches=[edge.Prefetch(limit=wanted, query=nearest, filter=fits, params=params)],
+                query=edge.Query.Nearest(_vector(query.terms, query.nuances), using=_TERMS),
+                filter=fits,
+                params=params,
+            )
         found = await self._call(lambda shard: shard.query(request))
         return [ScoredPoint(_uuid(point.id), point.score) for point in found if point.score > 0]
 
@@ -227,8 +237,10 @@ def _scroll(request: edge.ScrollRequest, shard: edge.EdgeShard) -> tuple[list[ed
     return shard.scroll(request)
 
 
-def _vector(vector: SparseVector) -> edge.SparseVector:
-    return edge.SparseVector(list(vector.indices), list(vector.values))
+def _vector(*vectors: SparseVector) -> edge.SparseVector:
+    """Vectors without a common index as one."""
+    indices = [index for vector in vectors for index in vector.indices]
+    return edge.SparseVector(indices, [value for vector in vectors for value in vector.values])
 
 
 def _uuid(point_id: edge.PointId) -> UUID:

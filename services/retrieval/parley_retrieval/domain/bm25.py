@@ -50,6 +50,6 @@ def passage_vector(counts: Mapping[int, int], length: int, average_length: float
     return SparseVector(tuple(counts), tuple(count * (SATURATION + 1) / (count + norm) for count in counts.values()))
 
 
-def query_vector(counts: Mapping[int, int]) -> SparseVector:
-    """A query's terms, each as often as it was said."""
-    return SparseVector(tuple(counts), tuple(float(count) for count in counts.values()))
+def query_vector(counts: Mapping[int, int], weight: float = 1.0) -> SparseVector:
+    """A query's terms, each as often as it was said, times `weight`."""
+    return SparseVector(tuple(counts), tuple(count * weight for count in counts.values()))

@@ -107,9 +107,13 @@ def chunk_id(document: Document, number: int) -> UUID:
 
 
 def terms_text(document: Document, chunk: Chunk) -> str:
-    """What a chunk is found by: its text, and the title and headings above it, each once."""
-    above = dict.fromkeys([document.title, *chunk.heading.split(PATH_SEPARATOR)])
-    return "\n".join([*above, chunk.text])
+    """What a chunk is found by: its text, and the title and headings above it.
+
+    Each counts once, the innermost heading twice: it says best what the chunk is about.
+    """
+    path = chunk.heading.split(PATH_SEPARATOR)
+    above = dict.fromkeys([document.title, *path])
+    return "\n".join([*above, path[-1], chunk.text])
 
 
 def _markdown_pieces(text: str, split: Split) -> Iterator[tuple[int, int, str]]:

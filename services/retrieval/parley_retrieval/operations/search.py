@@ -28,13 +28,17 @@ class Search:
 
     async def find(self, visibility: Visibility, question: str, *, project: str, limit: int) -> Sequence[Hit]:
         """At most `limit` passages, best first; of every project when `project` is empty."""
-        terms = self._encoder.query(question)
-        if terms is None:
+        asked = self._encoder.query(question)
+        if asked is None:
             return []
         points_wanted = limit + _SPARE_POINTS
         for _ in range(_TRIES):
-            with self._tracing.stage("retrieval.index.search", {"parley.retrieval.terms": len(terms.indices)}) as stage:
-                points = await self._index.search(IndexQuery(visibility, terms, points_wanted, project))
+            with self._tracing.stage(
+                "retrieval.index.search", {"parley.retrieval.terms": len(asked.terms.indices)}
+            ) as stage:
+                points = await self._index.search(
+                    IndexQuery(visibility, asked.terms, points_wanted, project, asked.nuances)
+                )
                 stage.record({"parley.retrieval.points": len(points)})
             with self._tracing.stage("retrieval.store.passages") as stage:
                 passages = await self._store.passages(visibility, [point.chunk_id for point in points])

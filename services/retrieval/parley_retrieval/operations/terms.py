@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from functools import lru_cache
 
 from parley_retrieval.domain import bm25, stop_words
@@ -10,8 +11,20 @@ from parley_retrieval.domain.bm25 import SparseVector
 from parley_retrieval.domain.words import words
 from parley_retrieval.ports.terms import Stemmer, TermHash
 
+_NUANCE = 0.1
+"""What a stop word weighs in a question, against 1 for another word."""
 _ENCODING_VERSION = 1
 """Goes up when the same text gives other terms or weights than before."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTerms:
+    """What a question asks for."""
+
+    terms: SparseVector
+    """What a passage must have one of: the words that are no stop words; the stop words if there are no others."""
+    nuances: SparseVector | None
+    """The stop words beside other words: "what is it" tells the passage that says what it is from those that mention it."""
 
 
 class TermEncoder:
@@ -41,9 +54,13 @@ class TermEncoder:
             length += word not in self._stop_words
         return bm25.passage_vector(counts, length)
 
-    def query(self, text: str) -> SparseVector | None:
-        """The terms of a query, its stop words only if it has no other words. None for a text without words."""
+    def query(self, text: str) -> QueryTerms | None:
+        """The terms of a query. None for a text without words."""
         said = list(words(text))
         counts = Counter(self._term(word) for word in said if word not in self._stop_words)
-        counts = counts or Counter(self._term(word) for word in said)
-        return bm25.query_vector(counts) if counts else None
+        stops = Counter(self._term(word) for word in said if word in self._stop_words)
+        if not counts:
+            return QueryTerms(bm25.query_vector(stops), None) if stops else None
+        for term in counts.keys() & stops.keys():
+            del stops[term]
+        return QueryTerms(bm25.query_vector(counts), bm25.query_vector(stops, _NUANCE) if stops else None)

@@ -50,16 +50,20 @@ class IndexQuery:
     visibility: Visibility
     """Whose chunks are looked at. The rarity of terms is counted among these, too."""
     terms: SparseVector
-    """The query's terms. Never empty."""
+    """The query's terms. Never empty. A point fits when it has one of them."""
     limit: int
     """How many points at most, 1 or more."""
     project: str = ""
     """Only chunks of this project's documents; of all when empty."""
+    nuances: SparseVector | None = None
+    """Further terms, which tell points that fit apart and make none fit. None of them is among `terms`."""
 
     def __post_init__(self) -> None:
         """Refuses what has no answer."""
         if not self.terms.indices:
             raise ValueError("a query without terms has no answer")
+        if self.nuances is not None and not set(self.nuances.indices).isdisjoint(self.terms.indices):
+            raise ValueError("a nuance is no term of the query")
         if self.limit < 1:
             raise ValueError("a query asks for at least one point")
 
