@@ -13,6 +13,9 @@ from parley_shared.settings import SettingsError
 from parley_edge import contract, template
 from parley_edge.settings import Address, EdgeSettings
 
+_REFETCHED_BEFORE_SECONDS: Final = 5
+"""How long before the keys are too old Envoy fetches them again."""
+
 _OWN_WORDS: Final = "%LOCAL_REPLY_BODY%"
 """What Envoy says of a refusal: where it tells more than we could, as the position of an error in JSON."""
 
@@ -71,7 +74,7 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "access_log": settings.access_log,
         "token_issuer": settings.token_issuer,
         "token_audience": settings.token_audience,
-        "jwks_seconds": settings.jwks_seconds,
+        "jwks_cache_seconds": settings.jwks_seconds + _REFETCHED_BEFORE_SECONDS,
         "allowed_origins": [{"exact": origin} for origin in settings.allowed_origins],
         "max_request_bytes": settings.max_request_bytes,
         "user_calls_per_second": settings.user_calls_per_second,

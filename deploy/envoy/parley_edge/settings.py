@@ -65,7 +65,7 @@ class EdgeSettings:
     token_audience: str
     """PARLEY_TOKEN_AUDIENCE: whom the tokens are for. Default parley."""
     jwks_seconds: int
-    """PARLEY_EDGE_JWKS_SECONDS: how long fetched keys are used before they are fetched again, 1 to 3600. Default 60."""
+    """PARLEY_EDGE_JWKS_SECONDS: how often the keys of tokens are fetched again, 1 to 3600. Default 5."""
     allowed_origins: tuple[str, ...]
     """PARLEY_EDGE_ALLOWED_ORIGINS: pages of other origins that may call, separated by commas. Empty by default: none."""
     max_request_bytes: int
@@ -109,7 +109,7 @@ class EdgeSettings:
             access_log=environment.text("PARLEY_EDGE_ACCESS_LOG", "/dev/stdout"),
             token_issuer=environment.text("PARLEY_TOKEN_ISSUER", "parley"),
             token_audience=environment.text("PARLEY_TOKEN_AUDIENCE", "parley"),
-            jwks_seconds=environment.integer("PARLEY_EDGE_JWKS_SECONDS", 60, least=1, most=3600),
+            jwks_seconds=environment.integer("PARLEY_EDGE_JWKS_SECONDS", 5, least=1, most=3600),
             allowed_origins=_origins(
                 "PARLEY_EDGE_ALLOWED_ORIGINS", environment.text("PARLEY_EDGE_ALLOWED_ORIGINS", "")
             ),
