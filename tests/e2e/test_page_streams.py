@@ -138,7 +138,7 @@ async def test_a_failed_answer_is_told_in_words_and_trying_again_makes_an_altern
 ) -> None:
     await reader.ask("Count, please.")
     await reader.wait_for_the_end()
-    upstream.enqueue(Reply(pieces=numbered_words(30), break_off_after=10))
+    upstream.enqueue(Reply(pieces=numbered_words(30), tokens_per_second=30, break_off_after=10))
     await reader.ask("Count once more.")
     alert = reader.answer.get_by_role("alert")
     await expect(alert).to_be_visible()

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { blocks, markPassage } from "../src/text/blocks";
 import { branch } from "../src/text/branches";
-import { cutAtMarkers, rehypeCitations } from "../src/text/citations";
+import { cutAtMarkers, headingWithin, rehypeCitations } from "../src/text/citations";
 import { codePointLength, utf16Index } from "../src/text/codePoints";
 import { duration, period } from "../src/text/figures";
 
@@ -109,4 +109,10 @@ test("a list is divided by day, week, month", () => {
   const now = new Date(2026, 10, 21, 9);
   const at = (days: number) => period(new Date(2026, 10, 21 - days, 23), now);
   expect([at(0), at(1), at(5), at(20), at(60), at(400)]).toEqual(["Today", "Yesterday", "Previous 7 days", "Previous 30 days", "September", "October 2025"]);
+});
+
+test("a heading does not repeat the title that stands beside it", () => {
+  expect(headingWithin("First calls", "First calls › With grpcurl")).toBe("With grpcurl");
+  expect(headingWithin("Parley", "Parley")).toBe("");
+  expect(headingWithin("Parley", "Other › Parley")).toBe("Other › Parley");
 });

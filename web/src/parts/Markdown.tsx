@@ -32,7 +32,7 @@ interface MarkdownProps {
 export const Markdown = memo(function Markdown({ text, writing = false, numbers = "" }: MarkdownProps) {
   const parts = useMemo(() => blocks(writing ? remend(text, { linkMode: "text-only" }) : text), [text, writing]);
   return (
-    <div className="markdown" data-writing={writing}>
+    <div className="markdown text-[1rem]" data-writing={writing}>
       {parts.map((part, index) => (
         // Blocks are only ever added at the end, so their place names them.
         <MarkdownBlock key={index} text={part.text} numbers={numbers} />

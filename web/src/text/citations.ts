@@ -49,3 +49,9 @@ export function rehypeCitations(known: ReadonlySet<number>) {
   };
   return () => (tree: unknown) => walk(tree as Node);
 }
+
+/** The headings above a passage, without the document's own title, which is shown beside them anyway. */
+export function headingWithin(title: string, heading: string): string {
+  if (heading === title) return "";
+  return heading.startsWith(`${title} › `) ? heading.slice(title.length + 3) : heading;
+}

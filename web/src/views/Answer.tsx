@@ -8,6 +8,7 @@ import { Citations, Markdown, type CitationReader } from "../parts/Markdown";
 import { Notice } from "../parts/Notice";
 import { wordsFor, wordsForFailure, wordsForNotice } from "../rpc/errors";
 import type { LiveAnswer, Remarks } from "../state/conversation";
+import { headingWithin } from "../text/citations";
 import { Figures } from "./Figures";
 import { SourceCard } from "./SourceCard";
 
@@ -15,12 +16,14 @@ interface AnswerProps {
   message: Message;
   live: LiveAnswer | undefined;
   remarks: Remarks | undefined;
+  /** Whether an answer further up has told already that no model is configured. */
+  offlineTold: boolean;
   onAskAgain?: (() => void) | undefined;
   onReconnect: () => void;
   alternatives?: ReactNode;
 }
 
-export const Answer = memo(function Answer({ message, live, remarks, onAskAgain, onReconnect, alternatives }: AnswerProps) {
+export const Answer = memo(function Answer({ message, live, remarks, offlineTold, onAskAgain, onReconnect, alternatives }: AnswerProps) {
   const text = live?.text ?? message.text;
   const citations = live?.citations ?? message.citations;
   const writing = live !== undefined && !live.error;
@@ -35,11 +38,12 @@ export const Answer = memo(function Answer({ message, live, remarks, onAskAgain,
     }),
     [byNumber],
   );
+  const notices = remarks?.notices.filter(({ kind }) => !(offlineTold && kind === NoticeKind.OFFLINE_MODEL));
   const open = pressed && byNumber.get(pressed.number);
 
   return (
     <article className="group" aria-busy={writing} aria-label="Answer">
-      {remarks?.notices.map((notice) => (
+      {notices?.map((notice) => (
         <div key={`${notice.kind} ${notice.message}`} className="mb-3">
           <Notice kind={notice.kind === NoticeKind.OFFLINE_MODEL ? "info" : "warn"}>{wordsForNotice(notice)}</Notice>
         </div>
@@ -140,7 +144,7 @@ function Sources({ citations, onOpen }: { citations: readonly Citation[]; onOpen
               </span>
               <span className="min-w-0">
                 <span className="block truncate font-medium">{citation.documentTitle}</span>
-                {citation.heading && <span className="block truncate text-xs text-quiet">{citation.heading}</span>}
+                {place(citation) && <span className="block truncate text-xs text-quiet">{place(citation)}</span>}
               </span>
             </button>
           </li>
@@ -148,4 +152,8 @@ function Sources({ citations, onOpen }: { citations: readonly Citation[]; onOpen
       </ul>
     </section>
   );
+}
+
+function place({ documentTitle, heading }: Citation): string {
+  return headingWithin(documentTitle, heading);
 }

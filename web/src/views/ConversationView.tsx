@@ -4,6 +4,7 @@ import { useEffect, useMemo, useState } from "react";
 import { StickToBottom, useStickToBottomContext } from "use-stick-to-bottom";
 import { useStore } from "zustand";
 import { MessageState, Role, Route } from "@parley/protos/parley/chat/v1/message_pb";
+import { NoticeKind } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { Button, IconButton } from "../parts/buttons";
 import { Notice } from "../parts/Notice";
 import { isMissing, mayHelpToRepeat, wordsFor } from "../rpc/errors";
@@ -57,6 +58,10 @@ export function ConversationView({ conversation }: { conversation: Conversation 
   const parentIndex = outgoing ? steps.findIndex(({ message }) => message.messageId === outgoing.parentMessageId) : -1;
   const shown = outgoing && parentIndex >= 0 ? steps.slice(0, parentIndex + 1) : steps;
 
+  const firstOffline = shown.find(({ message }) =>
+    state.remarks[message.messageId]?.notices.some(({ kind }) => kind === NoticeKind.OFFLINE_MODEL),
+  )?.message;
+
   return (
     <StickToBottom className="relative flex min-h-0 flex-1 flex-col" resize="smooth" initial="instant">
       <StickToBottom.Content
@@ -99,6 +104,7 @@ export function ConversationView({ conversation }: { conversation: Conversation 
               message={message}
               live={state.live[message.messageId]}
               remarks={state.remarks[message.messageId]}
+              offlineTold={firstOffline !== undefined && firstOffline !== message}
               alternatives={alternatives}
               onAskAgain={canAskAgain ? () => conversation.askAgain(message, route) : undefined}
               onReconnect={() => conversation.reconnect(message.messageId)}

@@ -10,11 +10,13 @@ import { Sheet } from "../parts/Sheet";
 import { isMissing, wordsFor } from "../rpc/errors";
 import { parley } from "../rpc/parley";
 import { closeDocument } from "../state/reading";
-import { markPassage } from "../text/blocks";
+import { markPassage, type MarkedBlock } from "../text/blocks";
+import { headingWithin } from "../text/citations";
 import { utf16Index } from "../text/codePoints";
 
 export function DocumentPanel({ citation, opener }: { citation: Citation; opener: HTMLElement | undefined }) {
   const { document: found, error } = useDocument(citation.documentId);
+  const place = headingWithin(citation.documentTitle, citation.heading);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     heading.current?.focus();
@@ -39,7 +41,7 @@ export function DocumentPanel({ citation, opener }: { citation: Citation; opener
       <header className="flex min-h-14 items-center gap-2 border-b border-line py-2 pr-2 pl-5">
         <div className="min-w-0 flex-1">
           <h2 ref={heading} tabIndex={-1} className="truncate font-semibold outline-none">{found?.title ?? citation.documentTitle}</h2>
-          {citation.heading && <p className="truncate text-xs text-quiet">{citation.heading}</p>}
+          {place && <p className="truncate text-xs text-quiet">{place}</p>}
         </div>
         <IconButton label="Close document" onClick={closeDocument}>
           <X className="size-5" />
@@ -72,7 +74,6 @@ function DocumentText({ found, citation }: { found: Document; citation: Citation
     if (top !== undefined) scroller.current?.scrollTo({ top: top - 72 });
   }, [parts]);
 
-  const firstMarked = parts.findIndex(({ marked }) => marked);
   return (
     <div ref={scroller} className="relative min-h-0 flex-1 overflow-y-auto px-5 py-5" tabIndex={0} role="group" aria-label="Text of the document">
       {from === to && (
@@ -89,20 +90,33 @@ function DocumentText({ found, citation }: { found: Document; citation: Citation
         </div>
       ) : (
         <div className="markdown text-[0.94rem]">
-          {parts.map((part, index) => (
+          {runs(parts).map((run) => (
             <div
-              key={part.start}
-              ref={index === firstMarked ? passage : undefined}
-              data-passage={part.marked || undefined}
-              className={part.marked ? "-mx-3 rounded-md bg-mark px-3 py-1" : ""}
+              key={run[0]?.start}
+              ref={run[0]?.marked ? passage : undefined}
+              data-passage={run[0]?.marked || undefined}
+              className={`markdown ${run[0]?.marked ? "-mx-3 rounded-lg bg-mark px-3 py-2" : ""}`}
             >
-              <MarkdownBlock text={part.text} />
+              {run.map((part) => (
+                <MarkdownBlock key={part.start} text={part.text} />
+              ))}
             </div>
           ))}
         </div>
       )}
     </div>
   );
+}
+
+/** Neighbours that are all marked, or all not, together. */
+function runs(parts: readonly MarkedBlock[]): MarkedBlock[][] {
+  const together: MarkedBlock[][] = [];
+  for (const part of parts) {
+    const last = together.at(-1);
+    if (last?.[0]?.marked === part.marked) last.push(part);
+    else together.push([part]);
+  }
+  return together;
 }
 
 /** Where the passage stands in the document as it is now, in UTF-16 indices. An empty range when it is no longer there. */

@@ -58,11 +58,12 @@ function Trace({ traceId }: { traceId: string }) {
     <Hint text={copied ? "Copied" : `Copy trace ${traceId}`}>
       <button
         type="button"
-        aria-label={`Copy trace ${traceId}`}
         onClick={() => void copy(traceId)}
         className="inline-flex items-center gap-1 rounded-sm hover:text-ink"
       >
-        trace {traceId.slice(0, 8)}
+        <span>
+          <span className="sr-only">Copy </span>trace {traceId.slice(0, 8)}
+        </span>
         {copied ? <Check className="size-3 text-good" aria-hidden="true" /> : <Copy className="size-3" aria-hidden="true" />}
       </button>
     </Hint>

@@ -6,6 +6,7 @@ import type { Citation } from "@parley/protos/parley/chat/v1/message_pb";
 import { Button, IconButton } from "../parts/buttons";
 import { Markdown } from "../parts/Markdown";
 import { openDocument } from "../state/reading";
+import { headingWithin } from "../text/citations";
 import { useLayer } from "../parts/layer";
 
 interface SourceCardProps {
@@ -17,6 +18,7 @@ interface SourceCardProps {
 
 export function SourceCard({ citation, at, onClose }: SourceCardProps) {
   const layer = useLayer();
+  const place = headingWithin(citation.documentTitle, citation.heading);
   const anchor = useRef(at);
   anchor.current = at;
   const opening = useRef(false);
@@ -45,7 +47,7 @@ export function SourceCard({ citation, at, onClose }: SourceCardProps) {
             </span>
             <div className="min-w-0 flex-1">
               <div className="font-medium text-pretty">{citation.documentTitle}</div>
-              {citation.heading && <div className="text-xs text-pretty text-quiet">{citation.heading}</div>}
+              {place && <div className="text-xs text-pretty text-quiet">{place}</div>}
             </div>
             <Popover.Close asChild>
               <IconButton small label="Close">
@@ -53,7 +55,7 @@ export function SourceCard({ citation, at, onClose }: SourceCardProps) {
               </IconButton>
             </Popover.Close>
           </div>
-          <div className="min-h-0 flex-1 overflow-y-auto px-4 py-3 text-sm [&_.markdown]:text-sm" tabIndex={0} role="group" aria-label="Passage">
+          <div className="min-h-0 flex-1 overflow-y-auto px-4 py-3 [&_.markdown]:text-[0.875rem]" tabIndex={0} role="group" aria-label="Passage">
             <Markdown text={citation.text} />
           </div>
           <div className="border-t border-line p-2">

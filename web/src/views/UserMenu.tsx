@@ -24,13 +24,18 @@ export function UserMenu() {
       trigger={
         <button
           type="button"
-          aria-label={`Account of ${user.displayName}`}
           className="flex min-w-0 flex-1 items-center gap-2.5 rounded-lg p-1.5 text-left transition-colors hover:bg-hover data-[state=open]:bg-hover"
         >
-          <span className="grid size-7 shrink-0 place-items-center rounded-full bg-accent-soft text-xs font-semibold text-accent uppercase" aria-hidden="true">
-            {Array.from(user.displayName || user.email)[0]}
+          {/* The letter is drawn, not written: it is no part of what the button is called. */}
+          <span
+            data-letter={Array.from(user.displayName || user.email)[0]}
+            className="grid size-7 shrink-0 place-items-center rounded-full bg-accent-soft text-xs font-semibold text-accent uppercase before:content-[attr(data-letter)]"
+            aria-hidden="true"
+          />
+          <span className="truncate text-sm font-medium">
+            <span className="sr-only">Account of </span>
+            {user.displayName}
           </span>
-          <span className="truncate text-sm font-medium">{user.displayName}</span>
         </button>
       }
     >
