@@ -65,9 +65,23 @@ def test_what_something_is_is_answered_with_its_definition(passages: Passages) -
 
 def test_a_row_of_a_table_is_quoted_under_its_head(passages: Passages) -> None:
     answer = answered(passages, "Where does Ollama listen?")
-    assert "| variable | what it says |\n|---|---|\n| `OLLAMA_HOST` | where Ollama listens |" in answer
-    assert "OPENAI_API_KEY" not in answer
-    assert "[3]" in answer
+    assert answer == (
+        "*parley-inference*, “Settings” [3]:\n\n| variable | what it says |\n|---|---|\n| `OLLAMA_HOST` | where Ollama listens |"
+    )
+
+
+def test_rows_whose_head_is_in_another_passage_become_items() -> None:
+    passage = Passage(1, "T", "| `A_KEY` | opens the door |\n| `B_KEY` | closes the window |")
+    assert answered((passage,), "what closes the window?") == "- `B_KEY` · closes the window [1]"
+
+
+def test_links_and_references_of_a_document_do_not_pass_for_ours() -> None:
+    passage = Passage(
+        1, "T", "Turn the key of the engine [7], see [the manual](manual.md) or [the site](https://example.org)."
+    )
+    assert answered((passage,), "turn the key of the engine") == (
+        "Turn the key of the engine (7), see the manual or [the site](https://example.org) [1]."
+    )
 
 
 def test_an_abbreviation_ends_no_sentence(passages: Passages) -> None:

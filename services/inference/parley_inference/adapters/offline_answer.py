@@ -281,9 +281,17 @@ def _quoted(taken: Sequence[_Statement]) -> str:
         # Out of their list, the numbers of items tell nothing.
         return "\n".join(_marked(_ORDINAL.sub("- ", one.text), number) for one in taken)
     if block.kind is BlockKind.TABLE:
-        rows = [rows_of(block.text)[0], *(one.text for one in taken)]
-        return _cited(block, "\n".join(filter(None, rows)), leads=False)
+        head = rows_of(block.text)[0]
+        if not head:
+            # The head stands in a passage that was not found, and rows without one are no table.
+            return "\n".join(_marked(_row_as_item(one.text), number) for one in taken)
+        rows = "\n".join([head, *(one.text for one in taken)])
+        return f"{_place(block.passage, block.headings)} [{number}]:\n\n{rows}"
     return _cited(block, block.text, leads=False)
+
+
+def _row_as_item(row: str) -> str:
+    return "- " + " · ".join(cell.strip() for cell in row.strip().strip("|").split("|") if cell.strip())
 
 
 def _cited(block: Block, text: str, *, leads: bool) -> str:

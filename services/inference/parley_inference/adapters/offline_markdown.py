@@ -22,6 +22,8 @@ _ABBREVIATION = re.compile(
 MOST_CHARACTERS = 200_000
 """Of all passages together. Looking at more would take longer than anybody waits for an answer from quotes."""
 _LONGEST_ABBREVIATION = 8
+_INNER_LINK = re.compile(r"(?<!!)\[([^\[\]\n]{1,200})\]\((?!https?://)[^()\s]{1,300}\)")
+_OWN_REFERENCE = re.compile(r"\[(\d{1,3})\]")
 
 
 class BlockKind(Enum):
@@ -167,6 +169,9 @@ class _Reader:
 
     def _close(self, following: BlockKind = BlockKind.PARAGRAPH) -> None:
         text = "\n".join(self._lines).strip("\n").rstrip()
+        if self._kind is not BlockKind.CODE:
+            # Links within a document lead nowhere outside of it, and its own "[1]" would pass for a citation of ours.
+            text = _OWN_REFERENCE.sub(r"(\1)", _INNER_LINK.sub(r"\1", text))
         if text.strip() and not _is_rule(text):
             inner = tuple(title for _, title in self._within if title not in self._own)
             position = self._position + len(self._blocks)
