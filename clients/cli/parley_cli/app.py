@@ -1,5 +1,7 @@
 """The commands, their options and their help. What they do is imported when they run: `--help` waits for nothing."""
 
+# ruff: noqa: PLC0415 - what a command does is imported when it runs
+
 from __future__ import annotations
 
 import os
@@ -55,7 +57,7 @@ Session = Annotated[str, typer.Option("--session", metavar="ID", help="The sessi
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415
+        from importlib.metadata import version
 
         typer.echo(f"parley {version('parley-cli')}")
         raise typer.Exit
@@ -89,8 +91,8 @@ def up(
     ] = None,
 ) -> None:
     """Run Parley on this machine, until Ctrl-C."""
-    from parley_cli.commands.up import up as run_up  # noqa: PLC0415
-    from parley_cli.running import errors_in_words  # noqa: PLC0415
+    from parley_cli.commands.up import up as run_up
+    from parley_cli.running import errors_in_words
 
     # Options are names for variables: what runs reads its settings from one place.
     if port is not None:
@@ -107,9 +109,9 @@ def chat(
     session: Session = "", route: Route = None, model: Model = "", address: Address = None, token: Token = None
 ) -> None:
     """Talk in the terminal. Ctrl-C while an answer is written stops it."""
-    from parley_cli.commands import chat as command  # noqa: PLC0415
-    from parley_cli.place import find_place  # noqa: PLC0415
-    from parley_cli.running import errors_in_words  # noqa: PLC0415
+    from parley_cli.commands import chat as command
+    from parley_cli.place import find_place
+    from parley_cli.running import errors_in_words
 
     options = command.ChatOptions(session_id=session, route=route or "", model=model)
     with errors_in_words(address):
@@ -128,8 +130,8 @@ def ask(
     token: Token = None,
 ) -> None:
     """Ask one question. In a pipe the answer alone goes to standard output, as it comes. Ctrl-C stops the answer."""
-    from parley_cli.commands import ask as command  # noqa: PLC0415
-    from parley_cli.running import errors_in_words, run_with_parley  # noqa: PLC0415
+    from parley_cli.commands import ask as command
+    from parley_cli.running import errors_in_words, run_with_parley
 
     with errors_in_words(address):
         asked = command.Question(command.read_question(question), session, route or "", model)
@@ -146,8 +148,8 @@ def ingest(
     token: Token = None,
 ) -> None:
     """Make files searchable and citable. Files that are there already are left as they are."""
-    from parley_cli.commands import ingest as command  # noqa: PLC0415
-    from parley_cli.running import run_with_parley  # noqa: PLC0415
+    from parley_cli.commands import ingest as command
+    from parley_cli.running import run_with_parley
 
     run_with_parley(address, token, lambda client, _: command.ingest(client, paths, project=project))
 
@@ -162,8 +164,8 @@ def search(
     token: Token = None,
 ) -> None:
     """Find passages in documents. Exits with 1 when there are none."""
-    from parley_cli.commands import search as command  # noqa: PLC0415
-    from parley_cli.running import run_with_parley  # noqa: PLC0415
+    from parley_cli.commands import search as command
+    from parley_cli.running import run_with_parley
 
     run_with_parley(
         address, token, lambda client, _: command.search(client, words, limit=limit, project=project, as_json=as_json)
@@ -178,8 +180,8 @@ def sessions(
     token: Token = None,
 ) -> None:
     """List the last sessions."""
-    from parley_cli.commands import sessions as command  # noqa: PLC0415
-    from parley_cli.running import run_with_parley  # noqa: PLC0415
+    from parley_cli.commands import sessions as command
+    from parley_cli.running import run_with_parley
 
     run_with_parley(address, token, lambda client, _: command.sessions(client, limit=limit, as_json=as_json))
 
@@ -187,8 +189,8 @@ def sessions(
 @app.command()
 def status(as_json: Json = False, address: Address = None, token: Token = None) -> None:
     """Show what runs, and how it is. Exits with 1 when Parley cannot answer."""
-    from parley_cli.commands import status as command  # noqa: PLC0415
-    from parley_cli.running import run_with_parley  # noqa: PLC0415
+    from parley_cli.commands import status as command
+    from parley_cli.running import run_with_parley
 
     run_with_parley(address, token, lambda client, place: command.status(client, place.address, as_json=as_json))
 
@@ -196,7 +198,7 @@ def status(as_json: Json = False, address: Address = None, token: Token = None) 
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Look for what keeps Parley from running here, and say how to mend it. Exits with 1 when something does."""
-    from parley_cli.commands.doctor import doctor as run_doctor  # noqa: PLC0415
+    from parley_cli.commands.doctor import doctor as run_doctor
 
     raise typer.Exit(run_doctor(as_json=as_json))
 
@@ -217,8 +219,8 @@ def token_create(
     token: Token = None,
 ) -> None:
     """Make a token. It is printed, and nothing else on standard output; it is not shown again."""
-    from parley_cli.commands import token as command  # noqa: PLC0415
-    from parley_cli.running import run_with_parley  # noqa: PLC0415
+    from parley_cli.commands import token as command
+    from parley_cli.running import run_with_parley
 
     wanted = [scope for part in scopes.split(",") for scope in part.split()]
     run_with_parley(address, token, lambda client, _: command.create(client, name=name, scopes=wanted, days=days))
@@ -227,8 +229,8 @@ def token_create(
 @tokens.command("list")
 def token_list(as_json: Json = False, address: Address = None, token: Token = None) -> None:
     """List the tokens that were made, with what they may do and when they end."""
-    from parley_cli.commands import token as command  # noqa: PLC0415
-    from parley_cli.running import run_with_parley  # noqa: PLC0415
+    from parley_cli.commands import token as command
+    from parley_cli.running import run_with_parley
 
     run_with_parley(address, token, lambda client, _: command.list_all(client, as_json=as_json))
 
@@ -240,7 +242,7 @@ def token_revoke(
     token: Token = None,
 ) -> None:
     """Revoke a token. It is refused from then on."""
-    from parley_cli.commands import token as command  # noqa: PLC0415
-    from parley_cli.running import run_with_parley  # noqa: PLC0415
+    from parley_cli.commands import token as command
+    from parley_cli.running import run_with_parley
 
     run_with_parley(address, token, lambda client, _: command.revoke(client, access_token_id))

@@ -24,7 +24,7 @@ _ROUTES: dict[str, message_pb2.Route.ValueType] = {
     "standard": message_pb2.ROUTE_STANDARD,
     "enhanced": message_pb2.ROUTE_ENHANCED,
 }
-_ROUTE_NAMES = {number: name for name, number in _ROUTES.items()}
+_ROUTE_NAMES: dict[int, str] = {number: name for name, number in _ROUTES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ def event_from(event: turn_event_pb2.TurnEvent) -> TurnEvent | None:
 
 def route_name(number: int) -> str:
     """A route in words: `automatic`, `standard`, `enhanced`; empty when it is not set."""
-    return _ROUTE_NAMES.get(number, str(number) if number else "")  # type: ignore[call-overload, no-any-return]
+    return _ROUTE_NAMES.get(number, str(number) if number else "")
 
 
 def route_number(name: str) -> message_pb2.Route.ValueType:

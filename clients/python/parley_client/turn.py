@@ -14,9 +14,11 @@ import grpc
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, turn_event_pb2
 
+from parley_client.chat import Messages
 from parley_client.connection import cancelled_by_caller
 from parley_client.errors import (
     ClientClosedError,
+    FailedPreconditionError,
     ParleyError,
     StreamGapError,
     TurnFailedError,
@@ -45,6 +47,7 @@ STREAM_REPLY = Rpc(_CHAT, "StreamReply", pb.StreamReplyRequest, pb.StreamReplyRe
 RESUME_REPLY = Rpc(_CHAT, "ResumeReply", pb.ResumeReplyRequest, pb.ResumeReplyResponse)
 STOP_REPLY = Rpc(_CHAT, "StopReply", pb.StopReplyRequest, pb.StopReplyResponse)
 
+_LOG_EXPIRED = "ERROR_REASON_TURN_LOG_EXPIRED"
 # After the last event only the status is missing, which is on its way.
 _END_OF_CALL_SECONDS = 1.0
 
@@ -165,9 +168,17 @@ class Turn:
         raise StopAsyncIteration
 
     async def message(self) -> message_pb2.Message:
-        """Reads the turn to its end and returns the answer as stored, also a stopped one. Raises TurnFailedError when it failed."""
-        async for _ in self:
-            pass
+        """Reads the turn to its end and returns the answer as stored, also a stopped one. Raises TurnFailedError when it failed.
+
+        A reader that was away for so long that the events are no longer kept gets the answer from the session.
+        """
+        try:
+            async for _ in self:
+                pass
+        except FailedPreconditionError as error:
+            if error.reason != _LOG_EXPIRED or self._started is None:
+                raise
+            return await self._stored_message(self._started, error)
         # Without a last event, or with a failed one, the iteration has raised.
         last = cast("TurnCompleted | TurnStopped", self._last)
         return last.message
@@ -280,6 +291,14 @@ class Turn:
         elif isinstance(known, TurnCompleted | TurnFailed | TurnStopped):
             self._last = known
         return known
+
+    async def _stored_message(self, started: TurnStarted, expired: FailedPreconditionError) -> message_pb2.Message:
+        async for message in Messages(self._connection).list(started.session_id):
+            if message.message_id == started.message_id:
+                if message.state == message_pb2.MESSAGE_STATE_FAILED:
+                    raise TurnFailedError(message.failure, message, trace_id=self.trace_id)
+                return message
+        raise expired
 
     def _gap(self, received: str) -> StreamGapError:
         if self._call is not None:

@@ -14,6 +14,7 @@ from parley_client import (
     Backoff,
     CallCancelledError,
     ClientClosedError,
+    FailedPreconditionError,
     InternalError,
     InvalidArgumentError,
     NoticeGiven,
@@ -263,6 +264,30 @@ async def test_a_turn_that_exists_is_read_from_a_place_in_it(chat: ScriptedChat,
     turn = client.resume_reply(TURN_ID, after_sequence=3)
     assert [event.sequence async for event in turn] == [4, 5, 6]
     assert chat.requests("ResumeReply") == [pb.ResumeReplyRequest(turn_id=TURN_ID, after_sequence=3)]
+
+
+async def test_a_reader_that_comes_too_late_for_the_events_still_gets_the_answer(
+    chat: ScriptedChat, client: Parley
+) -> None:
+    expired = trailers(grpc.StatusCode.FAILED_PRECONDITION, "Gone.", reason="ERROR_REASON_TURN_LOG_EXPIRED")
+    gone = Abort(grpc.StatusCode.FAILED_PRECONDITION, "Gone.", expired)
+    events = turn_events("a", "b")
+    stored = [message_pb2.Message(message_id="msg_other"), events[-1].completed.message]
+    chat.answer("ListMessages", *[pb.ListMessagesResponse(messages=stored)] * 2)
+    chat.script([*events[:3], Abort(grpc.StatusCode.UNAVAILABLE)], [gone])
+    assert (await client.stream_reply("Hi").message()).text == "ab"
+    assert chat.requests("ListMessages")[0].session_id == SESSION_ID
+
+    stored[1].state = message_pb2.MESSAGE_STATE_FAILED
+    chat.answer("ListMessages", pb.ListMessagesResponse(messages=stored))
+    chat.answers["ListMessages"].popleft()
+    chat.script([*events[:3], Abort(grpc.StatusCode.UNAVAILABLE)], [gone])
+    with pytest.raises(TurnFailedError):
+        await client.stream_reply("Hi").message()
+
+    chat.script([gone])
+    with pytest.raises(FailedPreconditionError, match="Gone"):
+        await client.resume_reply(TURN_ID, after_sequence=3).message()
 
 
 async def read_until(turn: Turn, sequence: int) -> None:
