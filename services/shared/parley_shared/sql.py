@@ -6,9 +6,10 @@ It is not an object mapper and holds no table: each service writes its statement
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,7 @@ async def _migrating(url: str) -> AsyncGenerator[AsyncConnection]:
     is_sqlite = parsed.get_backend_name() == "sqlite"
     if is_sqlite:
         _make_folder(parsed)
+        _look_into(str(parsed.database))
         # Changing a table on SQLite drops and copies it, and dropping one deletes the rows that refer to it: the keys are not
         # enforced here, and checked at the end instead.
         engine = _sqlite(parsed, read_only=False, foreign_keys=False, busy_milliseconds=120_000)
@@ -280,6 +282,15 @@ def _make_folder(url: URL) -> None:
 
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
+
+
+def _look_into(file: str) -> None:
+    """Raises DatabaseUrlError when the file is no database. Blocks. aiosqlite would leave a thread behind that complains."""
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.Error as error:
+        raise DatabaseUrlError(f"the database cannot be opened: {error}") from error
 
 
 def _sqlite(

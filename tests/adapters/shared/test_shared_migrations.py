@@ -190,6 +190,15 @@ async def test_the_event_loop_goes_on_while_a_migration_runs(database_url: str, 
     assert ticks > 5
 
 
+async def test_a_file_that_is_no_database_is_told_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "notes.db"
+    file.write_text("not a database, but something that somebody wrote " * 100)
+    before = file.read_bytes()
+    with pytest.raises(DatabaseUrlError, match="not a database"):
+        await migrate(f"sqlite:///{file}", "nothing", new_metadata())
+    assert file.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "url",
     [

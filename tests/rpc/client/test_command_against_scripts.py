@@ -220,7 +220,7 @@ async def test_a_refused_message_does_not_end_the_conversation(chat: ScriptedCha
         shown.type("Hi\r")
         await shown.until(lambda seen: "Too large." in seen and seen.rstrip().endswith("›"))
         shown.type("hi\r")
-        await shown.until(lambda seen: "Better." in seen)
+        await shown.until(lambda seen: "Better." in seen and seen.rstrip().endswith("›"))
         shown.type("\x04")
         await shown.end()
     assert shown.process.returncode == 0
