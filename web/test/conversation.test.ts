@@ -19,6 +19,7 @@ class Chat {
   readonly stopped: string[] = [];
   messages: Message[] = [];
   refuse: ConnectError | undefined;
+  refuseResume: ConnectError | undefined;
   #events: TurnEvent[] = [];
   #changed: (() => void)[] = [];
   #cuts = 0;
@@ -37,6 +38,7 @@ class Chat {
             },
             resumeReply: ({ afterSequence }, context) => {
               this.resumed.push(afterSequence);
+              if (this.refuseResume) throw this.refuseResume;
               return this.#read(afterSequence, context.signal);
             },
             stopReply: ({ turnId }) => {
@@ -154,6 +156,20 @@ test("loading again follows a running answer once", async () => {
   await conversation.load();
   await until(conversation, ({ live }) => live["msg_2"]?.text === "Hello");
   expect(chat.resumed).toEqual([0]);
+});
+
+test("an answer whose events are gone is shown as it was stored, once it was", async () => {
+  const gone = (reason: string) => new ConnectError("gone", Code.FailedPrecondition, undefined, [{ desc: ErrorInfoSchema, value: { domain: "parley", reason } }]);
+  chat.messages = [question(), answer({ state: MessageState.STREAMING })];
+  chat.refuseResume = gone("ERROR_REASON_TURN_LOG_EXPIRED");
+  const conversation = new Conversation(chat.parley, "ses_1");
+  await conversation.load();
+  await until(conversation, ({ live, loading }) => live["msg_2"]?.error !== undefined && !loading);
+  expect(chat.resumed).toEqual([0]);
+  chat.messages = [question(), answer({ text: "Hello" })];
+  await conversation.load();
+  expect(conversation.state.live).toEqual({});
+  expect(conversation.steps().at(-1)?.message.text).toBe("Hello");
 });
 
 test("stopping asks the server, and what was written stays", async () => {

@@ -55,7 +55,7 @@ export async function* followTurn(open: OpenTurn, from: Cursor, options: FollowO
     try {
       for await (const event of open({ turnId, afterSequence: last }, connection.signal)) {
         connection.heard();
-        
+        if (event.sequence <= last) continue;
         // 0 is what a sender leaves there that never merges.
         const first = event.firstSequence === 0 ? event.sequence : event.firstSequence;
         if (first !== last + 1) throw cut(`Event ${first} came after event ${last}.`);

@@ -17,7 +17,10 @@ interface Call {
 /** A chat whose connections are scripted in order, whichever rpc opens them. */
 function scripted(...connections: Connection[]) {
   const calls: Call[] = [];
+  /** The signals of the connections, as the server has them: aborted when the client has hung up. */
+  const signals: AbortSignal[] = [];
   async function* play(signal: AbortSignal) {
+    signals.push(signal);
     for (const step of connections[calls.length - 1] ?? [new Error("The script is over.")]) {
       if (step instanceof Error) throw step;
       if (step === "silence") await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
@@ -35,7 +38,7 @@ function scripted(...connections: Connection[]) {
         return play(context.signal);
       },
     });
-  return { calls, parley: client(routes) };
+  return { calls, signals, parley: client(routes) };
 }
 
 beforeEach(() => void vi.useFakeTimers({ shouldAdvanceTime: true, advanceTimeDelta: 200 }));
@@ -148,7 +151,7 @@ test("losing and regaining the connection is told", async () => {
 });
 
 test("the caller's signal ends the iteration with its reason, and closes the connection", async () => {
-  const { parley } = scripted([started(), "silence"]);
+  const { parley, signals } = scripted([started(), "silence"]);
   const controller = new AbortController();
   const iteration = parley.streamReply({ message: "hi" }, { signal: controller.signal });
   expect((await iteration.next()).value?.sequence).toBe(1);
@@ -156,11 +159,13 @@ test("the caller's signal ends the iteration with its reason, and closes the con
   const reason = new Error("The reader left.");
   controller.abort(reason);
   await expect(next).rejects.toBe(reason);
+  await vi.waitFor(() => expect(signals[0]?.aborted).toBe(true));
 });
 
 test("leaving the loop closes the connection and does not open another", async () => {
-  const { parley, calls } = scripted([started(), delta(2, "a"), delta(3, "b"), "silence"]);
+  const { parley, calls, signals } = scripted([started(), delta(2, "a"), delta(3, "b"), "silence"]);
   for await (const event of parley.streamReply({ message: "hi" })) if (event.sequence === 2) break;
+  await vi.waitFor(() => expect(signals[0]?.aborted).toBe(true));
   // Longer than the first wait, after which a connection that counted as lost would be replaced.
   await new Promise((resolve) => setTimeout(resolve, 400));
   expect(calls).toHaveLength(1);

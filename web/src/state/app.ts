@@ -2,6 +2,7 @@
 import { createStore } from "zustand/vanilla";
 import { parley } from "../rpc/parley";
 import { Conversations } from "./conversations";
+import { closeDocument } from "./reading";
 import { Sessions } from "./sessions";
 import { Status } from "./status";
 
@@ -26,8 +27,13 @@ export function tell(text: string): void {
   toast.setState({ text, at: Date.now() });
 }
 
-/** Forgets what belongs to a user. */
-export function forgetUser(): void {
+// What belongs to a user goes with the user, whichever tab the sign-out happened in.
+let owner = parley.user?.userId;
+parley.tokens.watch(() => {
+  const user = parley.user?.userId;
+  if (user === owner) return;
+  owner = user;
   conversations.clear();
   sessions.clear();
-}
+  closeDocument();
+});

@@ -78,6 +78,8 @@ export class Conversation {
   readonly #parley: ParleyClient;
   readonly #listener: ConversationListener;
   readonly #following = new Map<string, AbortController>();
+  /** Answers whose events are no longer to be had: only the stored message can tell how they ended. */
+  readonly #gone = new Set<string>();
   #sending: AbortController | undefined;
 
   constructor(parley: ParleyClient, sessionId?: string, listener: ConversationListener = {}) {
@@ -197,9 +199,9 @@ export class Conversation {
   /** Follows an answer again after following it failed. */
   reconnect(messageId: string): void {
     const message = this.state.messages.find((candidate) => candidate.messageId === messageId);
+    this.#gone.delete(messageId);
     this.#set({ live: without(this.state.live, messageId) });
     if (message) this.#follow(message);
-    void this.load();
   }
 
   /** Ends every connection. The turns go on. */
@@ -246,7 +248,7 @@ export class Conversation {
     } catch (thrown) {
       if (controller.signal.aborted) return;
       const error = toParleyError(thrown);
-      if (answerId) this.#setLive(answerId, { error, reconnecting: false });
+      if (answerId) this.#lost(answerId, error);
       else this.#set({ outgoing: { ...outgoing, reconnecting: false, error } });
     } finally {
       if (answerId) this.#following.delete(answerId);
@@ -287,7 +289,8 @@ export class Conversation {
 
   #followRunning(): void {
     for (const message of this.state.messages) {
-      if (message.state === MessageState.STREAMING && !this.#following.has(message.messageId)) this.#follow(message);
+      const { messageId } = message;
+      if (message.state === MessageState.STREAMING && !this.#following.has(messageId) && !this.#gone.has(messageId)) this.#follow(message);
     }
   }
 
@@ -303,7 +306,7 @@ export class Conversation {
     });
     void this.#consume(events, () => messageId)
       .catch((thrown: unknown) => {
-        if (!controller.signal.aborted) this.#setLive(messageId, { error: toParleyError(thrown), reconnecting: false });
+        if (!controller.signal.aborted) this.#lost(messageId, toParleyError(thrown));
       })
       .finally(() => this.#following.delete(messageId));
   }
@@ -363,6 +366,13 @@ export class Conversation {
     this.#set({ live: { ...this.state.live, [messageId]: live }, remarks: without(this.state.remarks, messageId) });
   }
 
+  /** Following an answer was refused. Its end may be stored by now: then that is what is shown. */
+  #lost(messageId: string, error: ParleyError): void {
+    this.#gone.add(messageId);
+    this.#setLive(messageId, { error, reconnecting: false });
+    void this.load();
+  }
+
   /** Puts the stored answer in the place of the growing one. */
   #end(messageId: string, stored: Message | undefined): void {
     const live = this.state.live[messageId];
@@ -381,7 +391,10 @@ export class Conversation {
       const stale = update?.state === MessageState.STREAMING && message.state !== MessageState.STREAMING;
       return update && !stale ? update : message;
     });
-    this.#set({ messages: [...kept, ...fresh.values()] });
+    const messages = [...kept, ...fresh.values()];
+    // An answer that has ended has nothing more to follow.
+    const ended = messages.filter(({ messageId, state }) => state !== MessageState.STREAMING && this.state.live[messageId]?.error);
+    this.#set({ messages, ...(ended.length > 0 ? { live: ended.reduce((live, { messageId }) => without(live, messageId), this.state.live) } : {}) });
   }
 
   #update(messageId: string, change: (message: Message) => Message): void {

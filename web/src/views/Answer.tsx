@@ -1,6 +1,6 @@
 /** What Parley answered: the text as it grows, its sources, what the reader should know, and what it took. */
 import { ChevronRight, CircleStop, RotateCcw } from "lucide-react";
-import { memo, useMemo, useState, type ReactNode } from "react";
+import { useMemo, useState, type ReactNode } from "react";
 import { MessageState, type Citation, type Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { NoticeKind } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { Button, CopyButton, IconButton } from "../parts/buttons";
@@ -23,7 +23,7 @@ interface AnswerProps {
   alternatives?: ReactNode;
 }
 
-export const Answer = memo(function Answer({ message, live, remarks, offlineTold, onAskAgain, onReconnect, alternatives }: AnswerProps) {
+export function Answer({ message, live, remarks, offlineTold, onAskAgain, onReconnect, alternatives }: AnswerProps) {
   const text = live?.text ?? message.text;
   const citations = live?.citations ?? message.citations;
   const writing = live !== undefined && !live.error;
@@ -94,7 +94,7 @@ export const Answer = memo(function Answer({ message, live, remarks, offlineTold
       {open && pressed && <SourceCard citation={open} at={pressed.at} onClose={() => setPressed(undefined)} />}
     </article>
   );
-});
+}
 
 function TryAgain({ onClick }: { onClick: () => void }) {
   return (

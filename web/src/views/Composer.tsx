@@ -47,6 +47,7 @@ export function Composer({ draft, onType, onSend, route, onRoute, busy, stopping
         ref={field}
         rows={1}
         aria-label="Message"
+        dir="auto"
         placeholder="Ask Parley"
         value={draft}
         onChange={(event) => onType(event.target.value)}

@@ -1,16 +1,16 @@
 /** A conversation on the screen. */
 import { ArrowDown } from "lucide-react";
-import { useEffect, useMemo, useState } from "react";
+import { memo, useEffect, useMemo, useState } from "react";
 import { StickToBottom, useStickToBottomContext } from "use-stick-to-bottom";
 import { useStore } from "zustand";
-import { MessageState, Role, Route } from "@parley/protos/parley/chat/v1/message_pb";
+import { MessageState, Role, Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { NoticeKind } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { Button, IconButton } from "../parts/buttons";
 import { Notice } from "../parts/Notice";
 import { isMissing, mayHelpToRepeat, wordsFor } from "../rpc/errors";
 import { navigation, tell } from "../state/app";
-import type { Conversation, Outgoing } from "../state/conversation";
-import { branch } from "../text/branches";
+import type { Conversation, LiveAnswer, Outgoing, Remarks } from "../state/conversation";
+import { branch, type Step } from "../text/branches";
 import { Alternatives } from "./Alternatives";
 import { Answer } from "./Answer";
 import { Composer } from "./Composer";
@@ -27,7 +27,7 @@ export function ConversationView({ conversation }: { conversation: Conversation 
   const reconnecting = (sending && outgoing.reconnecting) || shownLive.some((messageId) => state.live[messageId]?.reconnecting);
   const isNew = state.sessionId === undefined && !outgoing;
 
-  const send = (text: string, parentMessageId?: string) => conversation.send(text, route, parentMessageId);
+  const send = (text: string) => conversation.send(text, route);
   const stop = () => {
     if (sending) return conversation.takeBack();
     for (const messageId of shownLive) conversation.stop(messageId).catch((error: unknown) => tell(wordsFor(error)));
@@ -80,37 +80,19 @@ export function ConversationView({ conversation }: { conversation: Conversation 
           </Button>
         )}
         {state.loading && steps.length === 0 && !outgoing && <Skeleton />}
-        {shown.map((step) => {
-          const { message } = step;
-          const alternatives = <Alternatives step={step} onChoose={(chosen) => conversation.choose(chosen)} />;
-          // The contract has no way to name "before the first message", so the first one has no alternatives.
-          const canBranch = message.parentMessageId !== "" && !sending;
-          if (message.role === Role.USER) {
-            return (
-              <Question
-                key={message.messageId}
-                message={message}
-                alternatives={alternatives}
-                onEdit={canBranch ? (text) => send(text.trim(), message.parentMessageId) : undefined}
-              />
-            );
-          }
-          const failed = message.state === MessageState.FAILED || message.state === MessageState.STOPPED;
-          const question = state.messages.find(({ messageId }) => messageId === message.parentMessageId);
-          const canAskAgain = !sending && question !== undefined && (failed || question.parentMessageId !== "");
-          return (
-            <Answer
-              key={message.messageId}
-              message={message}
-              live={state.live[message.messageId]}
-              remarks={state.remarks[message.messageId]}
-              offlineTold={firstOffline !== undefined && firstOffline !== message}
-              alternatives={alternatives}
-              onAskAgain={canAskAgain ? () => conversation.askAgain(message, route) : undefined}
-              onReconnect={() => conversation.reconnect(message.messageId)}
-            />
-          );
-        })}
+        {shown.map((step, index) => (
+          <StepView
+            key={step.message.messageId}
+            step={step}
+            question={shown[index - 1]?.message}
+            live={state.live[step.message.messageId]}
+            remarks={state.remarks[step.message.messageId]}
+            offlineTold={firstOffline !== undefined && firstOffline !== step.message}
+            sending={sending}
+            route={route}
+            conversation={conversation}
+          />
+        ))}
         {outgoing && <OnItsWay outgoing={outgoing} onAgain={() => conversation.sendAgain()} onBack={() => conversation.takeBack()} />}
       </StickToBottom.Content>
       <div className="relative mx-auto w-full max-w-3xl px-3 pb-[max(0.75rem,env(safe-area-inset-bottom))] sm:px-6 sm:pb-4">
@@ -125,6 +107,48 @@ export function ConversationView({ conversation }: { conversation: Conversation 
     </StickToBottom>
   );
 }
+
+interface StepViewProps {
+  step: Step<Message>;
+  /** The message before it. */
+  question: Message | undefined;
+  live: LiveAnswer | undefined;
+  remarks: Remarks | undefined;
+  offlineTold: boolean;
+  sending: boolean;
+  route: Route;
+  conversation: Conversation;
+}
+
+/** One message. Drawn anew only when something of its own changes: while an answer grows, the ones above it rest. */
+const StepView = memo(function StepView({ step, question, live, remarks, offlineTold, sending, route, conversation }: StepViewProps) {
+  const { message } = step;
+  const alternatives = <Alternatives step={step} onChoose={(chosen) => conversation.choose(chosen)} />;
+  if (message.role === Role.USER) {
+    // The contract has no way to name "before the first message", so the first one has no alternatives.
+    const canEdit = message.parentMessageId !== "" && !sending;
+    return (
+      <Question
+        message={message}
+        alternatives={alternatives}
+        onEdit={canEdit ? (text) => conversation.send(text.trim(), route, message.parentMessageId) : undefined}
+      />
+    );
+  }
+  const ended = message.state === MessageState.FAILED || message.state === MessageState.STOPPED;
+  const canAskAgain = !sending && question !== undefined && (ended || question.parentMessageId !== "");
+  return (
+    <Answer
+      message={message}
+      live={live}
+      remarks={remarks}
+      offlineTold={offlineTold}
+      alternatives={alternatives}
+      onAskAgain={canAskAgain ? () => conversation.askAgain(message, route) : undefined}
+      onReconnect={() => conversation.reconnect(message.messageId)}
+    />
+  );
+});
 
 function OnItsWay({ outgoing, onAgain, onBack }: { outgoing: Outgoing; onAgain: () => void; onBack: () => void }) {
   return (

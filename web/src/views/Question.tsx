@@ -49,7 +49,7 @@ export function Bubble({ children, faint }: { children: ReactNode; faint?: boole
       className={`max-w-[85%] rounded-2xl rounded-br-md bg-bubble px-4 py-2.5 leading-[1.6] wrap-anywhere whitespace-pre-wrap sm:max-w-[75%] ${faint ? "opacity-70" : ""}`}
     >
       <span className="sr-only">You said: </span>
-      {children}
+      <span dir="auto">{children}</span>
     </div>
   );
 }
@@ -68,6 +68,7 @@ function Editor({ text, onCancel, onSend }: { text: string; onCancel: () => void
       <textarea
         autoFocus
         aria-label="Edit message"
+        dir="auto"
         value={draft}
         maxLength={32_000}
         onChange={(event) => setDraft(event.target.value)}

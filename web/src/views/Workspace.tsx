@@ -6,7 +6,7 @@ import { useStore } from "zustand";
 import { IconButton } from "../parts/buttons";
 import { HintProvider } from "../parts/Hint";
 import { Sheet } from "../parts/Sheet";
-import { conversations, forgetUser, navigation, sessions } from "../state/app";
+import { conversations, navigation, sessions } from "../state/app";
 import { closeDocument, reading } from "../state/reading";
 import { ConversationView } from "./ConversationView";
 import { DocumentPanel } from "./DocumentPanel";
@@ -24,10 +24,7 @@ export function Workspace() {
   const [open, setOpen] = useSidebar();
   navigation.go = setLocation;
 
-  useEffect(() => {
-    void sessions.refresh();
-    return forgetUser;
-  }, []);
+  useEffect(() => void sessions.refresh(), []);
   useRefreshOnReturn(sessionId);
   useEffect(() => closeDocument, [conversation]);
 
