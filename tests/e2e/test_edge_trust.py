@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
+from collections.abc import Callable
 
 import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 from parley_edge import contract
 from parley_testing import grpc_web
-from parley_testing.mesh import Mesh
+from parley_testing.mesh import Mesh, SignedUp
 
 SESSIONS = "/api/v2/chat/sessions"
 EMPTY = Empty()
@@ -66,3 +68,19 @@ def test_no_secret_is_in_the_access_log(mesh: Mesh) -> None:
     logged = json.dumps(mesh.access_log())
     for secret in (user.token, user.refresh_token, user.password, "my-private-words"):
         assert secret not in logged
+
+
+def test_after_chat_has_a_new_key_its_tokens_pass_and_old_ones_do_not(start_mesh: Callable[..., Mesh]) -> None:
+    mesh = start_mesh({"PARLEY_EDGE_JWKS_SECONDS": "1"})
+    before = mesh.sign_up()
+    (mesh.home / "keys" / "signing.pem").unlink()
+    mesh.restart("chat")
+    after = mesh.sign_up()
+
+    def status_of(user: SignedUp) -> int:
+        return mesh.request("GET", "/api/v2/identity/me", headers={"authorization": user.authorization})[0]
+
+    deadline = time.monotonic() + 20
+    while status_of(after) != 200:
+        assert time.monotonic() < deadline, "the edge holds on to the old key"
+    assert status_of(before) == 401

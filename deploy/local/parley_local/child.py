@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 WRONG_SETTING = 2
 """The exit code with which a child says that starting it again will not help."""
@@ -41,12 +42,14 @@ class Child:
     """Gets its name and each line of its output."""
     died: Callable[[Child], None]
     """Called when it has died and is to be started again."""
-    restarted: Callable[[], None]
-    """Called after each start but the first."""
+    started: Callable[[], None]
+    """Called after each start."""
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     """The end of its output."""
     process: asyncio.subprocess.Process | None = None
     """The process that runs now."""
+    output: BinaryIO | None = None
+    """What it says."""
     deaths: int = 0
     """How often in a row it has died soon after its start."""
     _stopping: bool = False
@@ -76,7 +79,6 @@ class Child:
             if self._is_stopping():
                 return code
             await self._spawn()
-            self.restarted()
 
     def _is_stopping(self) -> bool:
         return self._stopping
@@ -92,15 +94,12 @@ class Child:
                 self.tell(self.name, f"did not end within {seconds:g} s and is killed")
                 self.kill()
                 await self.process.wait()
-        # What it has started itself.
-        self.kill()
 
     def kill(self) -> None:
         """Kills it, and what it has started itself, at once."""
         self._stopping = True
-        if self.process is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+        if self.pid is not None:
+            self._kill_group(self.pid)
 
     def signal(self, number: int) -> None:
         """Sends it a signal, when it runs."""
@@ -108,27 +107,47 @@ class Child:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
+    def _kill_group(self, group: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+
     async def _spawn(self) -> None:
-        self.process = await asyncio.create_subprocess_exec(
-            *self.command,
-            env=self.environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            # A group of its own: Ctrl-C in the terminal is ours to pass on.
-            start_new_session=True,
-            preexec_fn=_die_with(os.getpid()),
-        )
+        # A pipe of our own: with one of asyncio's, a child that has died is not noticed while what it has started holds the pipe open.
+        reading, writing = os.pipe()
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.command,
+                env=self.environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=writing,
+                stderr=writing,
+                # A group of its own: Ctrl-C in the terminal is ours to pass on.
+                start_new_session=True,
+                preexec_fn=_die_with(os.getpid()),
+            )
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        self.output = os.fdopen(reading, "rb", buffering=0)
+        self.started()
 
     async def _run_to_its_end(self) -> int:
-        if self.process is None or self.process.stdout is None:
+        if self.process is None or self.output is None:
             message = f"{self.name} has not been started"
             raise RuntimeError(message)
-        listening = asyncio.create_task(self._tell_lines(self.process.stdout))
+        output = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(output)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, self.output)
+        listening = asyncio.create_task(self._tell_lines(output))
         code = await self.process.wait()
-        # What it has started itself may hold its output open; its last words come at once.
+        # Its last words, unless what it has started itself goes on talking.
         await asyncio.wait({listening}, timeout=_LAST_WORDS_SECONDS)
         listening.cancel()
+        transport.close()
+        # What it has started itself must not stand in its successor's way.
+        self._kill_group(self.process.pid)
         return code
 
     async def _tell_lines(self, output: asyncio.StreamReader) -> None:

@@ -24,7 +24,6 @@ def taken(home: Path) -> Iterator[None]:
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (home / "logs").mkdir(mode=0o700, exist_ok=True)
         handle = os.open(home / "parley.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         message = f"PARLEY_HOME is {home}, which cannot be used: {error.strerror}."
@@ -61,6 +60,7 @@ def remove_ready(home: Path) -> None:
 def fresh_log(home: Path, name: str) -> Path:
     """The log file to append to; a large one of earlier runs is put aside first, in place of the one put aside before."""
     file = home / "logs" / name
+    file.parent.mkdir(mode=0o700, exist_ok=True)
     with suppress(FileNotFoundError):
         if file.stat().st_size > _LARGEST_LOG_BYTES:
             file.replace(file.with_suffix(".old.log"))

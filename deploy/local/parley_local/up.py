@@ -19,6 +19,7 @@ from parley_local import home
 from parley_local.banner import banner
 from parley_local.child import WRONG_SETTING, Child
 from parley_local.console import Console
+from parley_local.guard import Guard
 from parley_local.plan import SERVICES, Plan, edge_environment, service_command, service_environment
 from parley_local.readiness import NotReadyError, until_ready
 from parley_local.settings import LocalSettings
@@ -51,15 +52,18 @@ def up(settings: LocalSettings) -> int:
         configuration = settings.home / "edge" / "envoy.yaml"
         configuration.parent.mkdir(mode=0o700, exist_ok=True)
         configuration.write_text(render(edge_settings), encoding="utf-8")
-        return asyncio.run(_Run(settings, plan, configuration, page=edge_settings.page is not None).to_the_end())
+        with Guard() as guard:
+            this_run = _Run(settings, plan, configuration, guard, page=edge_settings.page is not None)
+            return asyncio.run(this_run.to_the_end())
 
 
 class _Run:
     """One run, from the first child's start to the last one's end."""
 
-    def __init__(self, settings: LocalSettings, plan: Plan, configuration: Path, *, page: bool) -> None:
+    def __init__(self, settings: LocalSettings, plan: Plan, configuration: Path, guard: Guard, *, page: bool) -> None:
         self._settings = settings
         self._plan = plan
+        self._guard = guard
         self._page = page
         self._console = Console()
         self._stop = asyncio.Event()
@@ -161,13 +165,14 @@ class _Run:
         self._stop.set()
 
     def _child(self, name: str, command: Sequence[str], environment: dict[str, str]) -> Child:
-        return Child(name, command, environment, self._console.line, self._died, self._restarted)
+        return Child(name, command, environment, self._console.line, self._died, self._started)
 
     def _died(self, child: Child) -> None:
         if not self._ready and child.deaths >= _MOST_DEATHS:
             self._hopeless.set()
 
-    def _restarted(self) -> None:
+    def _started(self) -> None:
+        self._guard.watch(child.pid for child in self._children if child.pid is not None)
         if self._ready and not self._stop.is_set():
             self._write_ready()
 
