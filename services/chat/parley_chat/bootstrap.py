@@ -38,7 +38,7 @@ from parley_chat.adapters.sql_conversations import SqlConversations
 from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
 from parley_chat.adapters.sql_schema import metadata
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
-from parley_chat.operations.answer import AnswerLimits, AnswerWriter
+from parley_chat.operations.answer_writer import AnswerLimits, AnswerWriter
 from parley_chat.operations.identity import Identity, IdentityRules
 from parley_chat.operations.local_user import ensure_local_user
 from parley_chat.operations.service_tokens import ServiceTokens
@@ -148,6 +148,7 @@ async def _open_conversations(
             history_messages=200,
             passages=settings.passages,
             search_seconds=settings.search_seconds,
+            inference_patience_seconds=settings.inference_patience_seconds,
         ),
     )
     limits = TurnLimits(

@@ -79,6 +79,10 @@ class ChatSettings:
     search_seconds: float
     """`PARLEY_CHAT_SEARCH_SECONDS`: after how long an answer is given without context. 0.05 to 60."""
 
+    inference_patience_seconds: float
+    """`PARLEY_CHAT_INFERENCE_PATIENCE_SECONDS`: how long an answer tries inference again without progress before it fails.
+    0 to 3600."""
+
     @classmethod
     def read(cls, environment: Environment) -> ChatSettings:
         """Reads the settings. Raises SettingsError, naming the variable, for the first that is out of its bounds."""
@@ -108,5 +112,8 @@ class ChatSettings:
             history_tokens=environment.integer("PARLEY_CHAT_HISTORY_TOKENS", 6000, least=0, most=1_000_000),
             passages=environment.integer("PARLEY_CHAT_PASSAGES", 6, least=1, most=20),
             search_seconds=environment.number("PARLEY_CHAT_SEARCH_SECONDS", 3.0, least=0.05, most=60.0),
+            inference_patience_seconds=environment.number(
+                "PARLEY_CHAT_INFERENCE_PATIENCE_SECONDS", 20.0, least=0.0, most=3600.0
+            ),
             max_turn_seconds=environment.integer("PARLEY_CHAT_MAX_TURN_SECONDS", 15 * _MINUTE, least=1, most=_DAY),
         )

@@ -15,6 +15,7 @@ from parley_shared.serving import Registration, Server, build_server
 from parley_shared.settings import SettingsError
 from parley_shared.tokens import TokenVerifier
 
+from parley_inference.adapters.continued_language_model import ContinuedLanguageModel
 from parley_inference.adapters.offline_model import OFFLINE, OfflineModel
 from parley_inference.adapters.traced_embedding_model import TracedEmbeddingModel
 from parley_inference.adapters.traced_language_model import TracedLanguageModel
@@ -128,7 +129,7 @@ def _openai_compatible(
     embedding_model = OpenAICompatibleEmbeddingModel(connection, settings.first_token_timeout_seconds)
     return Provider(
         name,
-        TracedLanguageModel(language_model, name),
+        TracedLanguageModel(ContinuedLanguageModel(language_model), name),
         TracedEmbeddingModel(embedding_model, name),
         models=models,
         # A server whose models nobody has named (a laptop's Ollama, a vLLM with one model) offers what it has.

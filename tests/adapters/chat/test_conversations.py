@@ -16,6 +16,7 @@ from parley_chat.domain.conversation import (
     Failure,
     Message,
     MessageState,
+    OnFailure,
     Role,
     Route,
     Session,
@@ -73,6 +74,9 @@ def new_turn(user_id: str, text: str = "Hello", *, session_id: str = "", parent:
         title=f"About {text}",
         time=NOW,
         trace_id="ab" * 16,
+        wished_route=Route.AUTOMATIC,
+        model="strong",
+        on_failure=OnFailure.RESTART,
     )
 
 
@@ -98,6 +102,8 @@ async def test_a_turn_begins_with_a_session_a_question_and_an_empty_answer(
     assert (answer.parent_message_id, answer.trace_id) == (question.message_id, "ab" * 16)
     assert [turn.turn_id for turn in await conversations.running_turns()] == [new.turn_id]
     assert await conversations.get_turn(alice, new.turn_id) == begun.turn
+    assert (begun.turn.wished_route, begun.turn.model) == (Route.AUTOMATIC, "strong")
+    assert begun.turn.on_failure is OnFailure.RESTART
 
 
 async def test_an_outcome_is_stored_whole_and_only_once(conversations: SqlConversations, alice: str) -> None:

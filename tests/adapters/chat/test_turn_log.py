@@ -23,6 +23,7 @@ from parley_chat.domain.turn import (
     TurnCompleted,
     TurnEventBody,
     TurnFailed,
+    TurnRestarted,
     TurnStarted,
     TurnStopped,
 )
@@ -56,6 +57,7 @@ EVERY_KIND: list[TurnEventBody] = [
     TextDelta("Hello\nworld 🦜"),
     ReasoningDelta("hm"),
     Notice(NoticeKind.WITHOUT_CONTEXT, "words"),
+    TurnRestarted(),
     TurnCompleted(MESSAGE),
     TurnFailed(Failure(13, "ERROR_REASON_INTERNAL", "words", False), MESSAGE),
     TurnStopped(MESSAGE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import pytest
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, turn_event_pb2
 from parley.inference.v1 import generation_pb2
-from parley.system.v1.system_service_pb2 import SERVING_STATE_SERVING, GetHealthRequest
 from parley_shared.status import status_error_from
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
@@ -351,7 +351,7 @@ async def test_send_message_gives_the_whole_answer(
 async def test_when_inference_fails_the_stream_ends_with_a_typed_failure_and_its_status(
     running: RunningChat, inference: ScriptedInference, alice: Person, way: str
 ) -> None:
-    reader = stream(running, alice)
+    reader = stream(running, alice, on_failure=message_pb2.ON_FAILURE_FAIL)
     call = await inference.next_call()
     call.say("Half")
     await reader.until("delta")
@@ -371,29 +371,85 @@ async def test_when_inference_fails_the_stream_ends_with_a_typed_failure_and_its
     assert failed.message.state == message_pb2.MESSAGE_STATE_FAILED
 
 
-async def test_when_inference_is_down_the_message_is_kept_and_the_failure_says_what_to_do(
+async def test_an_answer_goes_on_from_where_it_was_when_inference_comes_back(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    reader = stream(running, alice)
+    call = await inference.next_call()
+    assert call.request.answer_so_far == ""
+    call.say("Half ")
+    await reader.until("delta")
+    await inference.stop()
+    await inference.start()
+    call = await inference.next_call()
+    assert call.request.answer_so_far == "Half "
+    call.say("and half.")
+    call.use(10, 3)
+    call.finish()
+    await reader.to_end()
+    reader.assert_whole_from(0)
+    assert reader.text() == "Half and half."
+    message = reader.events[-1].completed.message
+    assert message.text == "Half and half."
+    assert message.usage.estimated, "the attempt that broke off is on the account too"
+    assert message.usage.output_tokens == 3 + 2
+    notices = [event.notice.kind for event in reader.events if event.HasField("notice")]
+    assert notices == [turn_event_pb2.NOTICE_KIND_WITHOUT_CONTEXT, turn_event_pb2.NOTICE_KIND_TRYING_AGAIN]
+
+
+async def test_an_answer_begins_anew_when_that_is_asked_for(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    reader = stream(running, alice, on_failure=message_pb2.ON_FAILURE_RESTART)
+    call = await inference.next_call()
+    call.say("Half ")
+    await reader.until("delta")
+    await inference.stop()
+    await inference.start()
+    call = await inference.next_call()
+    assert call.request.answer_so_far == ""
+    call.say("Whole.")
+    call.finish()
+    await reader.to_end()
+    reader.assert_whole_from(0)
+    assert [kind for kind in reader.kinds() if kind in {"delta", "restarted"}] == ["delta", "restarted", "delta"]
+    assert reader.events[-1].completed.message.text == "Whole."
+
+
+async def test_when_inference_stays_down_the_message_is_kept_and_the_failure_says_what_to_do(
+    tmp_path: Path, inference: ScriptedInference
+) -> None:
+    await inference.stop()
+    async with running_chat(
+        tmp_path, inference=inference.address, PARLEY_CHAT_INFERENCE_PATIENCE_SECONDS="0.5"
+    ) as running:
+        alice = await running.sign_up()
+        reader = stream(running, alice)
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await reader.to_end()
+        assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert reason_of(failure.value) == "ERROR_REASON_SERVICE_UNAVAILABLE"
+        assert turn_event_pb2.NOTICE_KIND_TRYING_AGAIN in [event.notice.kind for event in reader.events]
+        session_id = reader.events[0].started.session_id
+        listed = await running.chat.ListMessages(pb.ListMessagesRequest(session_id=session_id), metadata=alice.metadata)
+        assert [message.text for message in listed.messages] == ["", "How do I add a provider?"]
+        assert listed.messages[0].failure.reason == "ERROR_REASON_SERVICE_UNAVAILABLE"
+        assert listed.messages[0].usage.input_tokens == 0, "nobody read anything"
+
+
+async def test_a_stop_also_ends_the_waiting_for_inference(
     running: RunningChat, inference: ScriptedInference, alice: Person
 ) -> None:
     await inference.stop()
     reader = stream(running, alice)
-    with pytest.raises(grpc.aio.AioRpcError) as failure:
-        await reader.to_end()
-    assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert reason_of(failure.value) == "ERROR_REASON_SERVICE_UNAVAILABLE"
-    listed = await running.chat.ListMessages(
-        pb.ListMessagesRequest(session_id=reader.events[0].started.session_id), metadata=alice.metadata
+    while (await reader.until("notice")).notice.kind != turn_event_pb2.NOTICE_KIND_TRYING_AGAIN:
+        pass
+    receipt = await running.chat.StopReply(
+        pb.StopReplyRequest(turn_id=reader.events[0].turn_id), metadata=alice.metadata
     )
-    assert [message.text for message in listed.messages] == ["", "How do I add a provider?"]
-    assert listed.messages[0].failure.reason == "ERROR_REASON_SERVICE_UNAVAILABLE"
-
-    await inference.start()
-    async with asyncio.timeout(10):
-        while (await running.system.GetHealth(GetHealthRequest())).state != SERVING_STATE_SERVING:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)  # Seen from outside, as a user would.
-    second = stream(running, alice, session_id=reader.events[0].started.session_id, message="Again?")
-    (await inference.next_call()).finish()
-    await second.to_end()
-    assert second.kinds()[-1] == "completed"
+    assert receipt.stopped
+    await reader.to_end()
+    assert reader.kinds()[-1] == "stopped"
 
 
 async def test_an_alternative_answer_follows_the_same_message(
@@ -480,15 +536,13 @@ async def test_the_deadline_of_a_call_does_not_end_its_turn(
     assert again.kinds()[-1] == "completed"
 
 
-async def test_what_a_process_left_running_is_recovered_by_the_next_with_every_delivered_event(
-    tmp_path: Path, inference: ScriptedInference
-) -> None:
-    # The home of a process that died is copied while it runs: that is what the next process finds.
-    import shutil
-
+async def copy_of_a_home_in_mid_stream(
+    tmp_path: Path, inference: ScriptedInference, **fields: Any
+) -> tuple[Path, Person, Reader]:
+    """What a process leaves behind when it dies in the middle of an answer: its home is copied while it runs."""
     async with running_chat(tmp_path / "before", inference=inference.address) as running:
         alice = await running.sign_up()
-        reader = stream(running, alice)
+        reader = stream(running, alice, **fields)
         call = await inference.next_call()
         call.say("Every delivered ")
         call.say("word.")
@@ -496,8 +550,45 @@ async def test_what_a_process_left_running_is_recovered_by_the_next_with_every_d
             await reader.next()
         await asyncio.to_thread(shutil.copytree, tmp_path / "before", tmp_path / "after")
         call.finish()
-    async with running_chat(tmp_path / "after", inference=inference.address) as running:
-        resumed = resume(running, alice, reader.events[0].turn_id)
+        await reader.to_end()
+    del reader.events[-1]
+    return tmp_path / "after", alice, reader
+
+
+async def test_what_a_process_left_running_goes_on_in_the_next_from_what_was_delivered(
+    tmp_path: Path, inference: ScriptedInference
+) -> None:
+    home, alice, before = await copy_of_a_home_in_mid_stream(tmp_path, inference)
+    async with running_chat(home, inference=inference.address) as running:
+        call = await inference.next_call()
+        assert call.request.answer_so_far == "Every delivered word."
+        assert call.request.messages[-1].text == "How do I add a provider?"
+        resumed = resume(running, alice, before.events[0].turn_id, before.events[-1].sequence)
+        call.say(" And more.")
+        call.finish()
+        await resumed.to_end()
+        resumed.assert_whole_from(before.events[-1].sequence)
+        assert [event.notice.kind for event in resumed.events if event.HasField("notice")] == [
+            turn_event_pb2.NOTICE_KIND_CONTINUED
+        ]
+        assert before.text() + resumed.text() == "Every delivered word. And more."
+        assert resumed.events[-1].completed.message.text == "Every delivered word. And more."
+        replayed = resume(running, alice, before.events[0].turn_id)
+        await replayed.to_end()
+        replayed.assert_whole_from(0)
+        assert replayed.text() == "Every delivered word. And more."
+        assert replayed.kinds().count("started") == 1
+        assert replayed.kinds().count("route_chosen") == 1
+
+
+async def test_what_a_process_left_running_fails_when_that_is_asked_for(
+    tmp_path: Path, inference: ScriptedInference
+) -> None:
+    home, alice, before = await copy_of_a_home_in_mid_stream(
+        tmp_path, inference, on_failure=message_pb2.ON_FAILURE_FAIL
+    )
+    async with running_chat(home, inference=inference.address) as running:
+        resumed = resume(running, alice, before.events[0].turn_id)
         with pytest.raises(grpc.aio.AioRpcError) as failure:
             await resumed.to_end()
         assert failure.value.code() is grpc.StatusCode.ABORTED
@@ -505,16 +596,74 @@ async def test_what_a_process_left_running_is_recovered_by_the_next_with_every_d
         assert resumed.text() == "Every delivered word."
         assert resumed.events[-1].failed.failure.reason == "ERROR_REASON_TURN_INTERRUPTED"
         assert resumed.events[-1].failed.message.text == "Every delivered word."
-        following = resume(running, alice, reader.events[0].turn_id, resumed.events[-2].sequence)
+    assert inference.calls == 1
+
+
+async def test_what_a_process_left_running_begins_anew_when_that_is_asked_for(
+    tmp_path: Path, inference: ScriptedInference
+) -> None:
+    home, alice, before = await copy_of_a_home_in_mid_stream(
+        tmp_path, inference, on_failure=message_pb2.ON_FAILURE_RESTART
+    )
+    async with running_chat(home, inference=inference.address) as running:
+        call = await inference.next_call()
+        assert call.request.answer_so_far == ""
+        call.say("Anew.")
+        call.finish()
+        resumed = resume(running, alice, before.events[0].turn_id, before.events[-1].sequence)
+        await resumed.to_end()
+        resumed.assert_whole_from(before.events[-1].sequence)
+        assert [kind for kind in resumed.kinds() if kind != "notice"] == ["restarted", "delta", "completed"]
+        assert resumed.events[-1].completed.message.text == "Anew."
+
+
+async def test_an_answer_that_keeps_killing_its_process_is_given_up(
+    tmp_path: Path, inference: ScriptedInference
+) -> None:
+    home, alice, before = await copy_of_a_home_in_mid_stream(tmp_path, inference)
+    for number in range(5):
+        following = tmp_path / f"life {number}"
+        async with running_chat(home, inference=inference.address):
+            call = await inference.next_call()
+            await asyncio.to_thread(shutil.copytree, home, following)
+            call.finish()
+        home = following
+    async with running_chat(home, inference=inference.address) as running:
+        resumed = resume(running, alice, before.events[0].turn_id)
         with pytest.raises(grpc.aio.AioRpcError):
-            await following.to_end()
-        assert following.kinds() == ["failed"]
+            await resumed.to_end()
+        assert resumed.events[-1].failed.failure.reason == "ERROR_REASON_TURN_INTERRUPTED"
+        assert resumed.events[-1].failed.message.text == "Every delivered word."
 
 
-async def test_a_process_that_is_told_to_end_interrupts_what_does_not_end_and_tells_its_readers(
+async def test_a_process_that_is_told_to_end_leaves_its_answers_to_the_next(
+    tmp_path: Path, inference: ScriptedInference
+) -> None:
+    async with running_chat(tmp_path, inference=inference.address) as running:
+        alice = await running.sign_up()
+        reader = stream(running, alice)
+        call = await inference.next_call()
+        call.say("Half ")
+        await reader.until("delta")
+        await running.app.drain()
+        with pytest.raises(grpc.aio.AioRpcError) as cut:
+            await reader.to_end()
+        assert cut.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert reader.kinds()[-1] == "delta"
+    async with running_chat(tmp_path, inference=inference.address) as running:
+        call = await inference.next_call()
+        call.say("and half.")
+        call.finish()
+        resumed = resume(running, alice, reader.events[0].turn_id, reader.events[-1].sequence)
+        await resumed.to_end()
+        resumed.assert_whole_from(reader.events[-1].sequence)
+        assert resumed.events[-1].completed.message.text == "Half and half."
+
+
+async def test_a_process_that_is_told_to_end_fails_the_answers_that_may_not_go_on(
     running: RunningChat, inference: ScriptedInference, alice: Person
 ) -> None:
-    reader = stream(running, alice)
+    reader = stream(running, alice, on_failure=message_pb2.ON_FAILURE_FAIL)
     call = await inference.next_call()
     call.say("Half")
     await reader.until("delta")

@@ -60,6 +60,8 @@ class Reply:
     """0 is full speed: everything is written as fast as the socket takes it."""
     first_token_seconds: float = 0.0
     """How long to wait before the first delta, after the headers."""
+    end_seconds: float = 0.0
+    """How long to wait between the last event and the end of the body."""
     headers_seconds: float = 0.0
     """How long to wait before the response's headers."""
     break_off_after: int | None = None
@@ -285,6 +287,7 @@ class FakeOpenAI:
             return False
         if reply.stall_after is not None:
             await asyncio.Event().wait()
+        await asyncio.sleep(reply.end_seconds)
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
@@ -314,10 +317,29 @@ def vector_of(text: str, dimensions: int) -> list[float]:
     return [digest[position % len(digest)] / 256 for position in range(dimensions)]
 
 
+def _interrupted(request: Mapping[str, Any]) -> str:
+    """The answer that the request asks to go on with: the assistant's message before the last."""
+    messages = request.get("messages") or []
+    last = messages[-2] if len(messages) > 1 else {}
+    return str(last.get("content") or "") if last.get("role") == "assistant" else ""
+
+
+def _pieces_after(text: str, pieces: Sequence[str]) -> Sequence[str]:
+    """What follows the text, when the pieces begin with it and do not end with it: as a model goes on that was interrupted."""
+    end = 0
+    for number, piece in enumerate(pieces[:-1] if text else (), start=1):
+        if not text.startswith(piece, end):
+            break
+        end += len(piece)
+        if end == len(text):
+            return pieces[number:]
+    return pieces
+
+
 def _events(request: Mapping[str, Any], reply: Reply) -> list[dict[str, Any]]:
     """The deltas, one event each."""
     deltas: list[dict[str, Any]] = [{reply.reasoning_field: piece} for piece in reply.reasoning]
-    deltas += [{"content": piece} for piece in reply.pieces]
+    deltas += [{"content": piece} for piece in _pieces_after(_interrupted(request), reply.pieces)]
     for index, call in enumerate(reply.tool_calls):
         head = {
             "index": index,

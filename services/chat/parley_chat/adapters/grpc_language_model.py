@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Callable
 import grpc
 from parley.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
 from parley_shared.channels import bearer
-from parley_shared.status import StatusError, status_error_from
+from parley_shared.status import status_error_from
 
 from parley_chat.domain.conversation import Failure, Role
-from parley_chat.domain.errors import GenerationError
+from parley_chat.domain.errors import GenerationError, InferenceUnreachableError
 from parley_chat.ports.language_model import (
     GeneratedReasoning,
     GeneratedText,
@@ -48,7 +48,7 @@ class GrpcLanguageModel:
                 if event := _unpack(response):
                     yield event
         except grpc.aio.AioRpcError as error:
-            raise GenerationError(_failure(error)) from error
+            raise _generation_error(error) from error
         finally:
             call.cancel()
 
@@ -66,6 +66,7 @@ def _pack(request: GenerationRequest) -> inference_service_pb2.StreamGenerateReq
             )
             for passage in request.passages
         ],
+        answer_so_far=request.answer_so_far,
     )
 
 
@@ -86,11 +87,12 @@ def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> Generatio
             return None
 
 
-def _failure(error: grpc.aio.AioRpcError) -> Failure:
-    status: StatusError = status_error_from(error)
+def _generation_error(error: grpc.aio.AioRpcError) -> GenerationError:
+    status = status_error_from(error)
     if status.reason in {"", "ERROR_REASON_UNSPECIFIED", "ERROR_REASON_SERVICE_UNAVAILABLE"}:
         # Not inference's own words: it could not be reached, or its connection broke.
-        return Failure(
-            grpc.StatusCode.UNAVAILABLE.value[0], "ERROR_REASON_SERVICE_UNAVAILABLE", UNREACHABLE, retryable=True
-        )
-    return Failure(status.code.value[0], status.reason, status.message, retryable=status.code in _RETRYABLE)
+        code = grpc.StatusCode.UNAVAILABLE.value[0]
+        return InferenceUnreachableError(Failure(code, "ERROR_REASON_SERVICE_UNAVAILABLE", UNREACHABLE, retryable=True))
+    return GenerationError(
+        Failure(status.code.value[0], status.reason, status.message, retryable=status.code in _RETRYABLE)
+    )

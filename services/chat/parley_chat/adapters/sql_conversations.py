@@ -18,6 +18,7 @@ from parley_chat.domain.conversation import (
     Failure,
     Message,
     MessageState,
+    OnFailure,
     Role,
     Route,
     Session,
@@ -305,8 +306,20 @@ async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
         new.message_id,
         TurnState.RUNNING,
         new.time,
+        new.wished_route,
+        new.model,
+        new.on_failure,
     )
-    await connection.execute(insert(turns).values(**{**asdict(turn), "state": turn.state.value}))
+    await connection.execute(
+        insert(turns).values(
+            **{
+                **asdict(turn),
+                "state": turn.state.value,
+                "wished_route": turn.wished_route.value,
+                "on_failure": turn.on_failure.value,
+            }
+        )
+    )
     return BegunTurn(turn, parent, created=True)
 
 
@@ -387,4 +400,7 @@ def _to_turn(row: Row[Any]) -> Turn:
         row.message_id,
         TurnState(row.state),
         row.create_time,
+        Route(row.wished_route),
+        row.model,
+        OnFailure(row.on_failure),
     )

@@ -111,6 +111,10 @@ turns = Table(
     Column("state", Text, nullable=False),  # running, completed, failed, stopped
     Column("create_time", UtcDateTime, nullable=False),
     Column("end_time", UtcDateTime, nullable=True),  # NULL while it runs.
+    # What the request asked for, for whoever goes on with the turn when its process died.
+    Column("wished_route", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("on_failure", Text, nullable=False),
     UniqueConstraint("user_id", "client_message_id"),
 )
 Index("ix_turns_session", turns.c.session_id, turns.c.create_time, turns.c.turn_id)

@@ -19,6 +19,7 @@ from parley_chat.domain.turn import (
     TurnEvent,
     TurnEventBody,
     TurnFailed,
+    TurnRestarted,
     TurnStarted,
     TurnStopped,
 )
@@ -30,6 +31,7 @@ _KINDS: dict[type[TurnEventBody], str] = {
     TextDelta: "delta",
     ReasoningDelta: "reasoning_delta",
     Notice: "notice",
+    TurnRestarted: "restarted",
     TurnCompleted: "completed",
     TurnFailed: "failed",
     TurnStopped: "stopped",
@@ -73,6 +75,8 @@ def _decode_body(kind: str, fields: dict[str, Any]) -> TurnEventBody:
             return RouteChosen(Route(fields["route"]), fields["reason"], fields["model"])
         case "sources_found":
             return SourcesFound(decode_citations(fields["citations"]))
+        case "restarted":
+            return TurnRestarted()
         case "notice":
             return Notice(NoticeKind(fields["kind"]), fields["message"])
         case "completed":

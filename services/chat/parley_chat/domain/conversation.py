@@ -32,6 +32,14 @@ class Route(StrEnum):
     ENHANCED = "enhanced"
 
 
+class OnFailure(StrEnum):
+    """What becomes of an answer whose writing is interrupted."""
+
+    CONTINUE = "continue"
+    RESTART = "restart"
+    FAIL = "fail"
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A conversation of one user."""

@@ -71,5 +71,9 @@ class GenerationError(ChatError):
         self.failure = failure
 
 
+class InferenceUnreachableError(GenerationError):
+    """Inference could not be reached, or its process ended: nothing is known of the model, and another try may find it."""
+
+
 class KnowledgeUnavailableError(ChatError):
     """The knowledge base did not answer."""

@@ -37,9 +37,14 @@ class History:
     """True when older messages were left out."""
 
 
+def tokens_of_characters(characters: int) -> int:
+    """Estimates the tokens of so many characters, upwards."""
+    return -(-characters // CHARACTERS_PER_TOKEN)
+
+
 def estimate_tokens(text: str) -> int:
     """Estimates the tokens of a text, at least 1 for a text that is not empty."""
-    return -(-len(text) // CHARACTERS_PER_TOKEN)
+    return tokens_of_characters(len(text))
 
 
 def fit_history(newest_first: Iterable[Message], *, budget_tokens: int) -> History:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
-from parley_chat.domain.conversation import Citation, Failure, Message, Route
+from parley_chat.domain.conversation import Citation, Failure, Message, OnFailure, Route
 
 
 class TurnState(StrEnum):
@@ -28,6 +28,8 @@ class NoticeKind(StrEnum):
     LENGTH_LIMIT = "length_limit"
     CONTENT_FILTER = "content_filter"
     HISTORY_TRIMMED = "history_trimmed"
+    CONTINUED = "continued"
+    TRYING_AGAIN = "trying_again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,11 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnRestarted:
+    """The answer begins anew; its text until now no longer counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted:
     """The answer is whole."""
 
@@ -102,7 +109,9 @@ class TurnStopped:
 
 
 TurnOutcome = TurnCompleted | TurnFailed | TurnStopped
-TurnEventBody = TurnStarted | RouteChosen | SourcesFound | TextDelta | ReasoningDelta | Notice | TurnOutcome
+TurnEventBody = (
+    TurnStarted | RouteChosen | SourcesFound | TextDelta | ReasoningDelta | Notice | TurnRestarted | TurnOutcome
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,10 @@ class Turn:
     message_id: str
     state: TurnState
     create_time: datetime
+    wished_route: Route
+    model: str
+    """The model that the request names; empty for the route's."""
+    on_failure: OnFailure
 
 
 def merge_deltas(events: Iterable[TurnEvent]) -> list[TurnEvent]:
@@ -164,8 +177,14 @@ def merge_deltas(events: Iterable[TurnEvent]) -> list[TurnEvent]:
 
 
 def text_of(events: Iterable[TurnEvent]) -> str:
-    """Joins the text that the events added to the answer."""
-    return "".join(event.body.text for event in events if isinstance(event.body, TextDelta))
+    """Joins the text that the events added to the answer since it began, or began anew."""
+    parts: list[str] = []
+    for event in events:
+        if isinstance(event.body, TextDelta):
+            parts.append(event.body.text)
+        elif isinstance(event.body, TurnRestarted):
+            parts.clear()
+    return "".join(parts)
 
 
 def request_digest(fields: Sequence[str]) -> str:

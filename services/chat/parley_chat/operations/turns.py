@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,6 +17,7 @@ from parley_chat.domain.conversation import (
     Failure,
     Message,
     MessageState,
+    OnFailure,
     Route,
     new_message_id,
     new_session_id,
@@ -31,10 +33,9 @@ from parley_chat.domain.errors import (
     TurnLogExpiredError,
     TurnStoppedError,
 )
-from parley_chat.domain.prompt import cited
 from parley_chat.domain.turn import (
-    RouteChosen,
-    SourcesFound,
+    Notice,
+    NoticeKind,
     Turn,
     TurnCompleted,
     TurnEvent,
@@ -44,9 +45,9 @@ from parley_chat.domain.turn import (
     TurnStopped,
     merge_deltas,
     request_digest,
-    text_of,
 )
-from parley_chat.operations.answer import Answer, AnswerWriter
+from parley_chat.operations.answer import Answer
+from parley_chat.operations.answer_writer import AnswerWriter
 from parley_chat.ports.conversations import Conversations, NewTurn
 from parley_chat.ports.tracing import Tracing
 from parley_chat.ports.turn_log import TurnLog, TurnLogMissingError
@@ -69,6 +70,9 @@ TOO_LONG = Failure(
     retryable=True,
 )
 
+MOST_TAKEOVERS = 5
+"""After which an answer is given up: it may be what kills its processes."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReplyRequest:
@@ -82,6 +86,7 @@ class ReplyRequest:
     route: Route
     model: str
     parent_message_id: str
+    on_failure: OnFailure
 
     def digest(self) -> str:
         """Tells a repeat of this request from another one under the same client_message_id."""
@@ -104,9 +109,11 @@ class TurnLimits:
 class _RunningTurn:
     answer: Answer
     work: asyncio.Task[None]
-    ended: asyncio.Future[TurnOutcome]
+    ended: asyncio.Future[TurnOutcome | None]
+    """The outcome; None when the turn is left to the next process."""
     watchers: int = 0
     stop_requested: bool = False
+    left_to_next: bool = False
     supervisor: asyncio.Task[None] | None = field(default=None)
 
 
@@ -185,6 +192,9 @@ class Turns:
             title=title_of(request.message),
             time=self._now(),
             trace_id=trace_id,
+            wished_route=request.route,
+            model=request.model,
+            on_failure=request.on_failure,
         )
         # The log is there before the turn can be found, so that nobody finds a turn without a log.
         log = await self._log.open_writer(turn_id)
@@ -198,15 +208,12 @@ class Turns:
                 await self._log.delete(turn_id)
         if not created:
             return begun.turn
-        answer = Answer(
-            turn=begun.turn,
-            message=request.message,
-            wished_route=request.route,
-            model=request.model,
-            parent_message_id=begun.parent_message_id,
-            trace_id=trace_id,
-            log=log,
-        )
+        self._run(Answer(begun.turn, request.message, begun.parent_message_id, trace_id, log))
+        return begun.turn
+
+    def _run(self, answer: Answer) -> None:
+        """Starts to write an answer, as a task of its own that belongs to no call."""
+        turn_id = answer.turn.turn_id
         context = self._tracing.detached_context()
         running = _RunningTurn(
             answer=answer,
@@ -215,14 +222,14 @@ class Turns:
         )
         self._running[turn_id] = running
         running.supervisor = asyncio.create_task(self._supervise(running), name=f"turn {turn_id}", context=context)
-        return begun.turn
 
     async def watch(
         self, turn: Turn, *, after_sequence: int = 0, stop_when_unwatched: bool = False
     ) -> AsyncGenerator[TurnEvent, None]:
         """Replays a turn after a place and follows it to its end. Deltas that piled up are merged.
 
-        Raises TurnLogExpiredError. With `stop_when_unwatched`, the turn is stopped when this watcher goes before the end and was the last.
+        Raises TurnLogExpiredError, and DrainingError when this process leaves the rest of the turn to the next one.
+        With `stop_when_unwatched`, the turn is stopped when this watcher goes before the end and was the last.
         """
         running = self._running.get(turn.turn_id)
         try:
@@ -252,9 +259,10 @@ class Turns:
         events = await self._log.read(turn.turn_id)
         if events and events[-1].is_last:
             return None
-        message = await self._conversations.get_message(turn.message_id)
-        body = _outcome_of(message)
-        return TurnEvent(end_sequence + 1, end_sequence + 1, body) if body else None
+        body = _outcome_of(await self._conversations.get_message(turn.message_id))
+        if body is None:
+            raise DrainingError
+        return TurnEvent(end_sequence + 1, end_sequence + 1, body)
 
     async def find(self, user_id: str, turn_id: str) -> Turn:
         """Gets a turn of the user, or raises NotFoundError."""
@@ -276,7 +284,7 @@ class Turns:
             case TurnFailed(failure):
                 raise TurnFailedError(turn.turn_id, failure)
             case _:
-                raise TurnFailedError(turn.turn_id, INTERRUPTED)
+                raise DrainingError
 
     async def stop(self, user_id: str, turn_id: str) -> tuple[Message, bool]:
         """Stops a turn and waits for its end; True when it was this that ended it. Raises NotFoundError."""
@@ -287,6 +295,8 @@ class Turns:
         first = not running.stop_requested
         self._request_stop(running)
         outcome = await asyncio.shield(running.ended)
+        if outcome is None:
+            raise DrainingError
         return outcome.message, first and isinstance(outcome, TurnStopped)
 
     async def stop_session(self, user_id: str, session_id: str) -> None:
@@ -312,12 +322,17 @@ class Turns:
 
     async def _supervise(self, running: _RunningTurn) -> None:
         """Waits for the answer, whatever becomes of it, and ends the turn. Is itself never cancelled."""
-        await asyncio.wait({running.work}, timeout=self._limits.seconds)
+        answer = running.answer
+        left = self._limits.seconds - (time.monotonic() - answer.started)
+        await asyncio.wait({running.work}, timeout=max(0.0, left))
         timed_out = not running.work.done()
         if timed_out:
             running.work.cancel()
             await asyncio.wait({running.work})
-        answer = running.answer
+        if running.left_to_next and running.work.cancelled() and not running.stop_requested:
+            self._end(running, None)
+            await answer.log.close()
+            return
         failure = TOO_LONG if timed_out else self._failure_of(running)
         if running.stop_requested and running.work.cancelled():
             state, message = TurnState.STOPPED, answer.as_message(MessageState.STOPPED)
@@ -338,9 +353,12 @@ class Turns:
             outcome = TurnFailed(INTERNAL, replace(message, state=MessageState.FAILED, failure=INTERNAL))
             await self._tell_failure(running, outcome)
         finally:
-            self._running.pop(answer.turn.turn_id, None)
-            running.ended.set_result(outcome)
+            self._end(running, outcome)
             await answer.log.close()
+
+    def _end(self, running: _RunningTurn, outcome: TurnOutcome | None) -> None:
+        self._running.pop(running.answer.turn.turn_id, None)
+        running.ended.set_result(outcome)
 
     async def _tell_failure(self, running: _RunningTurn, outcome: TurnFailed) -> None:
         try:
@@ -360,31 +378,37 @@ class Turns:
         return INTERNAL
 
     async def recover(self) -> int:
-        """Ends the turns that a process before this one left running, with what their logs hold. Returns how many."""
+        """Goes on with the turns that a process before this one left running, from what their logs hold. Returns how many there were."""
         turns = await self._conversations.running_turns()
         for turn in turns:
-            events = await self._log.read(turn.turn_id)
-            if events and isinstance(events[-1].body, TurnOutcome):
-                message = events[-1].body.message
-            else:
-                message = await self._interrupted_message(turn, events)
-            await self._conversations.finish_turn(turn.turn_id, TurnState(message.state.value), message)
-            logger.warning("recovered a turn", extra={"turn_id": turn.turn_id, "state": message.state.value})
+            await self._recover(turn)
         return len(turns)
 
-    async def _interrupted_message(self, turn: Turn, events: list[TurnEvent]) -> Message:
-        text = text_of(events)
-        sources = next((event.body.citations for event in events if isinstance(event.body, SourcesFound)), ())
-        route = next((event.body.route for event in events if isinstance(event.body, RouteChosen)), None)
+    async def _recover(self, turn: Turn) -> None:
+        events = await self._log.read(turn.turn_id)
         stored = await self._conversations.get_message(turn.message_id)
-        return replace(
-            stored,
-            state=MessageState.FAILED,
-            text=text,
-            citations=cited(text, sources),
-            route=route,
-            failure=INTERRUPTED,
-        )
+        question = await self._conversations.get_message(turn.user_message_id)
+        log = await self._log.open_writer(turn.turn_id)
+        answer = Answer.restored(turn, question, stored.trace_id, log, events, self._now())
+        takeovers = sum(isinstance(event.body, Notice) and event.body.kind is NoticeKind.CONTINUED for event in events)
+        gone_on = turn.on_failure is not OnFailure.FAIL and takeovers < MOST_TAKEOVERS
+        logger.warning("recovering a turn", extra={"turn_id": turn.turn_id, "goes_on": gone_on})
+        if events and isinstance(events[-1].body, TurnOutcome):
+            # It had ended and only the database does not know: a process can die between the two.
+            message = events[-1].body.message
+            await self._conversations.finish_turn(turn.turn_id, TurnState(message.state.value), message)
+            await log.close()
+        elif gone_on:
+            await log.append([Notice(NoticeKind.CONTINUED, "The service was restarted; the answer goes on.")])
+            answer.end_attempt()
+            if answer.parts and turn.on_failure is OnFailure.RESTART:
+                await answer.begin_anew()
+            self._run(answer)
+        else:
+            message = answer.as_message(MessageState.FAILED, INTERRUPTED)
+            await self._conversations.finish_turn(turn.turn_id, TurnState.FAILED, message)
+            await log.append([TurnFailed(INTERRUPTED, message)])
+            await log.close()
 
     async def expire_logs(self) -> None:
         """Forgets the events of turns that ended long enough ago."""
@@ -393,12 +417,13 @@ class Turns:
             logger.debug("expired turn logs", extra={"count": len(expired)})
 
     async def drain(self, seconds: float) -> None:
-        """Begins no more turns, gives the running ones some time to end, and then interrupts them."""
+        """Begins no more turns, gives the running ones some time to end, and leaves the rest to the next process."""
         self._draining = True
         supervisors = [running.supervisor for running in self._running.values() if running.supervisor]
         if supervisors:
             await asyncio.wait(supervisors, timeout=seconds)
         for running in list(self._running.values()):
+            running.left_to_next = running.answer.turn.on_failure is not OnFailure.FAIL
             running.work.cancel()
         if supervisors:
             await asyncio.wait(supervisors)

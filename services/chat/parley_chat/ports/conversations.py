@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from parley_chat.domain.conversation import Message, Session, SessionMatch
+from parley_chat.domain.conversation import Message, OnFailure, Route, Session, SessionMatch
 from parley_chat.domain.turn import Turn, TurnState
 
 
@@ -39,6 +39,9 @@ class NewTurn:
     """The title of a session that has none yet."""
     time: datetime
     trace_id: str
+    wished_route: Route
+    model: str
+    on_failure: OnFailure
 
 
 @dataclass(frozen=True, slots=True)

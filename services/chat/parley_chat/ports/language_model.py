@@ -22,6 +22,8 @@ class GenerationRequest:
     passages: tuple[Citation, ...]
     model: str
     """The name or alias; empty for the default."""
+    answer_so_far: str = ""
+    """What was written before the writing was interrupted; only what follows is generated."""
 
 
 class GenerationEnd(StrEnum):

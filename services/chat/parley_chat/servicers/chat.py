@@ -24,6 +24,7 @@ from parley_chat.servicers.messages import (
     pack_notice,
     pack_session,
     pack_usage,
+    wished_on_failure,
     wished_route,
 )
 
@@ -188,6 +189,7 @@ def _reply_request(request: chat_service_pb2.SendMessageRequest | chat_service_p
         route=Route(wished_route(request.route)),
         model=request.model,
         parent_message_id=request.parent_message_id,
+        on_failure=wished_on_failure(request.on_failure),
     )
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from parley.chat.v1 import message_pb2, session_pb2, turn_event_pb2
 
-from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Role, Route, Session, Usage
+from parley_chat.domain.conversation import (
+    Citation,
+    Failure,
+    Message,
+    MessageState,
+    OnFailure,
+    Role,
+    Route,
+    Session,
+    Usage,
+)
 from parley_chat.domain.turn import (
     Notice,
     NoticeKind,
@@ -15,6 +25,7 @@ from parley_chat.domain.turn import (
     TurnCompleted,
     TurnEvent,
     TurnFailed,
+    TurnRestarted,
     TurnStarted,
     TurnStopped,
 )
@@ -44,7 +55,22 @@ _NOTICES = {
     NoticeKind.LENGTH_LIMIT: turn_event_pb2.NOTICE_KIND_LENGTH_LIMIT,
     NoticeKind.CONTENT_FILTER: turn_event_pb2.NOTICE_KIND_CONTENT_FILTER,
     NoticeKind.HISTORY_TRIMMED: turn_event_pb2.NOTICE_KIND_HISTORY_TRIMMED,
+    NoticeKind.CONTINUED: turn_event_pb2.NOTICE_KIND_CONTINUED,
+    NoticeKind.TRYING_AGAIN: turn_event_pb2.NOTICE_KIND_TRYING_AGAIN,
 }
+
+
+_ON_FAILURE = {
+    message_pb2.ON_FAILURE_UNSPECIFIED: OnFailure.CONTINUE,
+    message_pb2.ON_FAILURE_CONTINUE: OnFailure.CONTINUE,
+    message_pb2.ON_FAILURE_RESTART: OnFailure.RESTART,
+    message_pb2.ON_FAILURE_FAIL: OnFailure.FAIL,
+}
+
+
+def wished_on_failure(value: message_pb2.OnFailure.ValueType) -> OnFailure:
+    """Unpacks the policy of a request that was checked."""
+    return _ON_FAILURE[value]
 
 
 def wished_route(value: message_pb2.Route.ValueType) -> Route:
@@ -147,6 +173,8 @@ def pack_event(turn_id: str, event: TurnEvent) -> turn_event_pb2.TurnEvent:
             packed.sources_found.citations.extend(pack_citation(citation) for citation in citations)
         case Notice() as notice:
             packed.notice.CopyFrom(pack_notice(notice))
+        case TurnRestarted():
+            packed.restarted.SetInParent()
         case TurnCompleted(message):
             packed.completed.message.CopyFrom(pack_message(message))
         case TurnFailed(failure, message):

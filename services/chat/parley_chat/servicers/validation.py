@@ -209,6 +209,7 @@ def check_reply(request: chat_service_pb2.SendMessageRequest | chat_service_pb2.
             "client_message_id", request.client_message_id, _CLIENT_MESSAGE_ID, "must be 1 to 64 of A-Z a-z 0-9 _ -"
         )
     violations.choice("route", request.route, message_pb2.Route.values())
+    violations.choice("on_failure", request.on_failure, message_pb2.OnFailure.values())
     violations.text("model", request.model, most=MODEL_MOST)
     if request.parent_message_id:
         violations.identifier("parent_message_id", request.parent_message_id, MESSAGE_PREFIX)

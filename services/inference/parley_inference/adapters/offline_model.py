@@ -55,7 +55,7 @@ class OfflineModel:
         yield GenerationStarted(OFFLINE, OFFLINE, offline=True)
         # In a thread: reading many passages takes longer than an event loop may stand still.
         reply = await asyncio.to_thread(_reply_to, request)
-        text, reason = _limited(reply.text, request)
+        text, reason = _limited(_rest(reply.text, request.answer_so_far), request)
         loop = asyncio.get_running_loop()
         started = loop.time()
         for number, piece in enumerate(_pieces(text)):
@@ -86,6 +86,13 @@ def _reply_to(request: GenerationRequest) -> _Reply:
     earlier = questions[-2] if len(questions) > 1 else ""
     answer = small_talk(last.text) or answer_from(request.passages, last.text, earlier) or NOTHING_FOUND
     return _Reply(_noted(answer, is_first))
+
+
+def _rest(text: str, so_far: str) -> str:
+    """What follows the text so far. The same request gives the same text; if it does not, the whole follows."""
+    if not so_far or text.startswith(so_far):
+        return text[len(so_far) :]
+    return f"\n\n{text}"
 
 
 def _noted(answer: str, is_first: bool) -> str:

@@ -81,6 +81,8 @@ class GenerationRequest:
     passages: tuple[Passage, ...] = ()
     tools: tuple[Tool, ...] = ()
     sampling: Sampling = Sampling()
+    answer_so_far: str = ""
+    """What was written of the answer before it was interrupted: only what follows it is generated."""
 
 
 def characters_of(request: GenerationRequest) -> int:
@@ -91,4 +93,4 @@ def characters_of(request: GenerationRequest) -> int:
     )
     passages = sum(len(passage.title) + len(passage.heading) + len(passage.text) for passage in request.passages)
     tools = sum(len(tool.name) + len(tool.description) + len(str(tool.parameters_schema)) for tool in request.tools)
-    return messages + passages + tools
+    return messages + passages + tools + len(request.answer_so_far)

@@ -74,6 +74,7 @@ def unpack_request(
             Tool(tool.name, tool.description, _unpack_schema(tool.parameters_schema)) for tool in request.tools
         ),
         sampling=_unpack_sampling(request.sampling),
+        answer_so_far=request.answer_so_far,
     )
 
 

@@ -44,6 +44,7 @@ def check_generate(
         _passage(violations, f"passages[{index}]", passage, index + 1)
     violations.count("tools", request.tools, most=TOOLS_MOST)
     _tools(violations, list(request.tools[:TOOLS_MOST]))
+    violations.text("answer_so_far", request.answer_so_far, most=MESSAGE_TEXT_MOST)
     if request.HasField("sampling"):
         _sampling(violations, request.sampling)
     violations.check()

@@ -21,9 +21,8 @@ def to_status_error(error: Exception) -> StatusError | None:
         case DocumentSharedError():
             return StatusError(
                 grpc.StatusCode.PERMISSION_DENIED,
-                "ERROR_REASON_SCOPE_MISSING",
+                "ERROR_REASON_DOCUMENT_SHARED",
                 "This document is shared with everybody and cannot be changed.",
-                metadata={"scope": "documents:shared"},
             )
         case DocumentExistsError():
             words = "You have another document with this title and text."

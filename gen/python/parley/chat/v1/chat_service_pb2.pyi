@@ -425,6 +425,7 @@ class SendMessageRequest(_message.Message):
     ROUTE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     PARENT_MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    ON_FAILURE_FIELD_NUMBER: _builtins.int
     message: _builtins.str
     """What the user says. Required; 1 to 32,000 characters, not only white space."""
     session_id: _builtins.str
@@ -439,6 +440,8 @@ class SendMessageRequest(_message.Message):
     """The model or alias that should answer. 0 to 200 characters; when empty, the route's model."""
     parent_message_id: _builtins.str
     """The message that this one follows; a message that has answers already gets an alternative. When empty, the newest of the session."""
+    on_failure: _message_pb2.OnFailure.ValueType
+    """What becomes of an answer whose writing is interrupted. CONTINUE when unspecified."""
     def __init__(
         self,
         *,
@@ -448,10 +451,11 @@ class SendMessageRequest(_message.Message):
         route: _message_pb2.Route.ValueType = ...,
         model: _builtins.str = ...,
         parent_message_id: _builtins.str = ...,
+        on_failure: _message_pb2.OnFailure.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_message_id", b"client_message_id", "message", b"message", "model", b"model", "parent_message_id", b"parent_message_id", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_message_id", b"client_message_id", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -542,6 +546,7 @@ class StreamReplyRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     PARENT_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     DETACH_FIELD_NUMBER: _builtins.int
+    ON_FAILURE_FIELD_NUMBER: _builtins.int
     message: _builtins.str
     """What the user says. Required; 1 to 32,000 characters, not only white space."""
     session_id: _builtins.str
@@ -560,6 +565,8 @@ class StreamReplyRequest(_message.Message):
     """Whether the turn goes on when the call is cut. True when absent. When false, cutting the call stops the turn, unless another
     reader watches it.
     """
+    on_failure: _message_pb2.OnFailure.ValueType
+    """What becomes of an answer whose writing is interrupted. CONTINUE when unspecified."""
     def __init__(
         self,
         *,
@@ -570,10 +577,11 @@ class StreamReplyRequest(_message.Message):
         model: _builtins.str = ...,
         parent_message_id: _builtins.str = ...,
         detach: _builtins.bool | None = ...,
+        on_failure: _message_pb2.OnFailure.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "detach", b"detach"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "client_message_id", b"client_message_id", "detach", b"detach", "message", b"message", "model", b"model", "parent_message_id", b"parent_message_id", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "client_message_id", b"client_message_id", "detach", b"detach", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detach: _TypeAlias = _typing.Literal["detach"]  # noqa: Y015
     _WhichOneofArgType__detach: _TypeAlias = _typing.Literal["_detach", b"_detach"]  # noqa: Y015

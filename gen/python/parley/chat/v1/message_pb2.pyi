@@ -104,6 +104,34 @@ ROUTE_ENHANCED: Route.ValueType  # 3
 """Search in the knowledge base, and the strong model."""
 Global___Route: _TypeAlias = Route  # noqa: Y015
 
+class _OnFailure:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OnFailureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OnFailure.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ON_FAILURE_UNSPECIFIED: _OnFailure.ValueType  # 0
+    """The default of the place where it stands: CONTINUE in a request."""
+    ON_FAILURE_CONTINUE: _OnFailure.ValueType  # 1
+    """The answer goes on from the text that there is."""
+    ON_FAILURE_RESTART: _OnFailure.ValueType  # 2
+    """The answer begins anew; a `restarted` event tells readers to drop the text that there is."""
+    ON_FAILURE_FAIL: _OnFailure.ValueType  # 3
+    """The answer fails and keeps the text that there is."""
+
+class OnFailure(_OnFailure, metaclass=_OnFailureEnumTypeWrapper):
+    """What becomes of an answer whose writing is interrupted: its process died or was restarted, or inference was."""
+
+ON_FAILURE_UNSPECIFIED: OnFailure.ValueType  # 0
+"""The default of the place where it stands: CONTINUE in a request."""
+ON_FAILURE_CONTINUE: OnFailure.ValueType  # 1
+"""The answer goes on from the text that there is."""
+ON_FAILURE_RESTART: OnFailure.ValueType  # 2
+"""The answer begins anew; a `restarted` event tells readers to drop the text that there is."""
+ON_FAILURE_FAIL: OnFailure.ValueType  # 3
+"""The answer fails and keeps the text that there is."""
+Global___OnFailure: _TypeAlias = OnFailure  # noqa: Y015
+
 @_typing.final
 class Message(_message.Message):
     """One message of a session. Never changes once its state is not STREAMING."""

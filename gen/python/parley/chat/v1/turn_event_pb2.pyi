@@ -38,6 +38,10 @@ class _NoticeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NoticeKind
     """The provider's filter ended the answer early."""
     NOTICE_KIND_HISTORY_TRIMMED: _NoticeKind.ValueType  # 5
     """Older messages of the session were left out: all did not fit into the model's context window."""
+    NOTICE_KIND_CONTINUED: _NoticeKind.ValueType  # 6
+    """The process that wrote the answer ended, and another goes on with it."""
+    NOTICE_KIND_TRYING_AGAIN: _NoticeKind.ValueType  # 7
+    """Inference does not answer; it is tried again."""
 
 class NoticeKind(_NoticeKind, metaclass=_NoticeKindEnumTypeWrapper):
     """What a notice is about."""
@@ -54,6 +58,10 @@ NOTICE_KIND_CONTENT_FILTER: NoticeKind.ValueType  # 4
 """The provider's filter ended the answer early."""
 NOTICE_KIND_HISTORY_TRIMMED: NoticeKind.ValueType  # 5
 """Older messages of the session were left out: all did not fit into the model's context window."""
+NOTICE_KIND_CONTINUED: NoticeKind.ValueType  # 6
+"""The process that wrote the answer ended, and another goes on with it."""
+NOTICE_KIND_TRYING_AGAIN: NoticeKind.ValueType  # 7
+"""Inference does not answer; it is tried again."""
 Global___NoticeKind: _TypeAlias = NoticeKind  # noqa: Y015
 
 @_typing.final
@@ -79,6 +87,7 @@ class TurnEvent(_message.Message):
     COMPLETED_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
     STOPPED_FIELD_NUMBER: _builtins.int
+    RESTARTED_FIELD_NUMBER: _builtins.int
     turn_id: _builtins.str
     """The turn that it belongs to: `trn_` and 32 hexadecimal digits. Never the session's id."""
     sequence: _builtins.int
@@ -125,6 +134,10 @@ class TurnEvent(_message.Message):
     def stopped(self) -> Global___TurnStopped:
         """The turn was stopped by its user. Last."""
 
+    @_builtins.property
+    def restarted(self) -> Global___TurnRestarted:
+        """The answer begins anew: the text and the reasoning until now no longer count."""
+
     def __init__(
         self,
         *,
@@ -140,12 +153,13 @@ class TurnEvent(_message.Message):
         completed: Global___TurnCompleted | None = ...,
         failed: Global___TurnFailed | None = ...,
         stopped: Global___TurnStopped | None = ...,
+        restarted: Global___TurnRestarted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "notice", b"notice", "reasoning_delta", b"reasoning_delta", "route_chosen", b"route_chosen", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "notice", b"notice", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "first_sequence", b"first_sequence", "notice", b"notice", "reasoning_delta", b"reasoning_delta", "route_chosen", b"route_chosen", "sequence", b"sequence", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "turn_id", b"turn_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "first_sequence", b"first_sequence", "notice", b"notice", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sequence", b"sequence", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "turn_id", b"turn_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "route_chosen", "sources_found", "delta", "reasoning_delta", "notice", "completed", "failed", "stopped"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "route_chosen", "sources_found", "delta", "reasoning_delta", "notice", "completed", "failed", "stopped", "restarted"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -286,6 +300,23 @@ class ReasoningDelta(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReasoningDelta: _TypeAlias = ReasoningDelta  # noqa: Y015
+
+@_typing.final
+class TurnRestarted(_message.Message):
+    """Tells that the answer begins anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TurnRestarted: _TypeAlias = TurnRestarted  # noqa: Y015
 
 @_typing.final
 class Notice(_message.Message):

@@ -165,6 +165,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Example: `{"reason": "ERROR_REASON_SIGN_UP_CLOSED", "domain": "parley", "metadata": {}}`
     """
+    ERROR_REASON_DOCUMENT_SHARED: _ErrorReason.ValueType  # 28
+    """The document is shared: everybody can read it and nobody can change it. PERMISSION_DENIED.
+
+    Example: `{"reason": "ERROR_REASON_DOCUMENT_SHARED", "domain": "parley", "metadata": {}}`
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The values of `google.rpc.ErrorInfo.reason` when `google.rpc.ErrorInfo.domain` is `parley`.
@@ -316,5 +321,10 @@ ERROR_REASON_SIGN_UP_CLOSED: ErrorReason.ValueType  # 27
 """The operator lets nobody make an account. PERMISSION_DENIED.
 
 Example: `{"reason": "ERROR_REASON_SIGN_UP_CLOSED", "domain": "parley", "metadata": {}}`
+"""
+ERROR_REASON_DOCUMENT_SHARED: ErrorReason.ValueType  # 28
+"""The document is shared: everybody can read it and nobody can change it. PERMISSION_DENIED.
+
+Example: `{"reason": "ERROR_REASON_DOCUMENT_SHARED", "domain": "parley", "metadata": {}}`
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -26,7 +26,7 @@ from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__
 from parley.inference.v1 import generation_pb2 as parley_dot_inference_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+parley/inference/v1/inference_service.proto\x12\x13parley.inference.v1\x1a\x1dparley/access/v1/access.proto\x1a$parley/inference/v1/generation.proto\"\x93\x02\n\x15StreamGenerateRequest\x12>\n\x08messages\x18\x01 \x03(\x0b\x32\".parley.inference.v1.PromptMessageR\x08messages\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x38\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.parley.inference.v1.PassageR\x08passages\x12/\n\x05tools\x18\x04 \x03(\x0b\x32\x19.parley.inference.v1.ToolR\x05tools\x12\x39\n\x08sampling\x18\x05 \x01(\x0b\x32\x1d.parley.inference.v1.SamplingR\x08sampling\"\xef\x02\n\x16StreamGenerateResponse\x12\x42\n\x07started\x18\x01 \x01(\x0b\x32&.parley.inference.v1.GenerationStartedH\x00R\x07started\x12\x1f\n\ntext_delta\x18\x02 \x01(\tH\x00R\ttextDelta\x12)\n\x0freasoning_delta\x18\x03 \x01(\tH\x00R\x0ereasoningDelta\x12<\n\ttool_call\x18\x04 \x01(\x0b\x32\x1d.parley.inference.v1.ToolCallH\x00R\x08toolCall\x12\x37\n\x05usage\x18\x05 \x01(\x0b\x32\x1f.parley.inference.v1.TokenUsageH\x00R\x05usage\x12\x45\n\x08\x66inished\x18\x06 \x01(\x0b\x32\'.parley.inference.v1.GenerationFinishedH\x00R\x08\x66inishedB\x07\n\x05\x65vent\"_\n\x11GenerationStarted\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12\x18\n\x07offline\x18\x03 \x01(\x08R\x07offline\"O\n\x12GenerationFinished\x12\x39\n\x06reason\x18\x01 \x01(\x0e\x32!.parley.inference.v1.FinishReasonR\x06reason\"\x8d\x02\n\x0fGenerateRequest\x12>\n\x08messages\x18\x01 \x03(\x0b\x32\".parley.inference.v1.PromptMessageR\x08messages\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x38\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.parley.inference.v1.PassageR\x08passages\x12/\n\x05tools\x18\x04 \x03(\x0b\x32\x19.parley.inference.v1.ToolR\x05tools\x12\x39\n\x08sampling\x18\x05 \x01(\x0b\x32\x1d.parley.inference.v1.SamplingR\x08sampling\"\xb3\x02\n\x10GenerateResponse\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x1c\n\treasoning\x18\x02 \x01(\tR\treasoning\x12<\n\ntool_calls\x18\x03 \x03(\x0b\x32\x1d.parley.inference.v1.ToolCallR\ttoolCalls\x12\x46\n\rfinish_reason\x18\x04 \x01(\x0e\x32!.parley.inference.v1.FinishReasonR\x0c\x66inishReason\x12\x35\n\x05usage\x18\x05 \x01(\x0b\x32\x1f.parley.inference.v1.TokenUsageR\x05usage\x12\x14\n\x05model\x18\x06 \x01(\tR\x05model\x12\x1a\n\x08provider\x18\x07 \x01(\tR\x08provider2\x89\x02\n\x10InferenceService\x12\x83\x01\n\x0eStreamGenerate\x12*.parley.inference.v1.StreamGenerateRequest\x1a+.parley.inference.v1.StreamGenerateResponse\"\x16\xaa\xe3\x18\x12\x12\x10inference:invoke0\x01\x12o\n\x08Generate\x12$.parley.inference.v1.GenerateRequest\x1a%.parley.inference.v1.GenerateResponse\"\x16\xaa\xe3\x18\x12\x12\x10inference:invokeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+parley/inference/v1/inference_service.proto\x12\x13parley.inference.v1\x1a\x1dparley/access/v1/access.proto\x1a$parley/inference/v1/generation.proto\"\xb7\x02\n\x15StreamGenerateRequest\x12>\n\x08messages\x18\x01 \x03(\x0b\x32\".parley.inference.v1.PromptMessageR\x08messages\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x38\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.parley.inference.v1.PassageR\x08passages\x12/\n\x05tools\x18\x04 \x03(\x0b\x32\x19.parley.inference.v1.ToolR\x05tools\x12\x39\n\x08sampling\x18\x05 \x01(\x0b\x32\x1d.parley.inference.v1.SamplingR\x08sampling\x12\"\n\ranswer_so_far\x18\x06 \x01(\tR\x0b\x61nswerSoFar\"\xef\x02\n\x16StreamGenerateResponse\x12\x42\n\x07started\x18\x01 \x01(\x0b\x32&.parley.inference.v1.GenerationStartedH\x00R\x07started\x12\x1f\n\ntext_delta\x18\x02 \x01(\tH\x00R\ttextDelta\x12)\n\x0freasoning_delta\x18\x03 \x01(\tH\x00R\x0ereasoningDelta\x12<\n\ttool_call\x18\x04 \x01(\x0b\x32\x1d.parley.inference.v1.ToolCallH\x00R\x08toolCall\x12\x37\n\x05usage\x18\x05 \x01(\x0b\x32\x1f.parley.inference.v1.TokenUsageH\x00R\x05usage\x12\x45\n\x08\x66inished\x18\x06 \x01(\x0b\x32\'.parley.inference.v1.GenerationFinishedH\x00R\x08\x66inishedB\x07\n\x05\x65vent\"_\n\x11GenerationStarted\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12\x18\n\x07offline\x18\x03 \x01(\x08R\x07offline\"O\n\x12GenerationFinished\x12\x39\n\x06reason\x18\x01 \x01(\x0e\x32!.parley.inference.v1.FinishReasonR\x06reason\"\xb1\x02\n\x0fGenerateRequest\x12>\n\x08messages\x18\x01 \x03(\x0b\x32\".parley.inference.v1.PromptMessageR\x08messages\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12\x38\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.parley.inference.v1.PassageR\x08passages\x12/\n\x05tools\x18\x04 \x03(\x0b\x32\x19.parley.inference.v1.ToolR\x05tools\x12\x39\n\x08sampling\x18\x05 \x01(\x0b\x32\x1d.parley.inference.v1.SamplingR\x08sampling\x12\"\n\ranswer_so_far\x18\x06 \x01(\tR\x0b\x61nswerSoFar\"\xb3\x02\n\x10GenerateResponse\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x1c\n\treasoning\x18\x02 \x01(\tR\treasoning\x12<\n\ntool_calls\x18\x03 \x03(\x0b\x32\x1d.parley.inference.v1.ToolCallR\ttoolCalls\x12\x46\n\rfinish_reason\x18\x04 \x01(\x0e\x32!.parley.inference.v1.FinishReasonR\x0c\x66inishReason\x12\x35\n\x05usage\x18\x05 \x01(\x0b\x32\x1f.parley.inference.v1.TokenUsageR\x05usage\x12\x14\n\x05model\x18\x06 \x01(\tR\x05model\x12\x1a\n\x08provider\x18\x07 \x01(\tR\x08provider2\x89\x02\n\x10InferenceService\x12\x83\x01\n\x0eStreamGenerate\x12*.parley.inference.v1.StreamGenerateRequest\x1a+.parley.inference.v1.StreamGenerateResponse\"\x16\xaa\xe3\x18\x12\x12\x10inference:invoke0\x01\x12o\n\x08Generate\x12$.parley.inference.v1.GenerateRequest\x1a%.parley.inference.v1.GenerateResponse\"\x16\xaa\xe3\x18\x12\x12\x10inference:invokeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,17 +38,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INFERENCESERVICE'].methods_by_name['Generate']._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['Generate']._serialized_options = b'\252\343\030\022\022\020inference:invoke'
   _globals['_STREAMGENERATEREQUEST']._serialized_start=138
-  _globals['_STREAMGENERATEREQUEST']._serialized_end=413
-  _globals['_STREAMGENERATERESPONSE']._serialized_start=416
-  _globals['_STREAMGENERATERESPONSE']._serialized_end=783
-  _globals['_GENERATIONSTARTED']._serialized_start=785
-  _globals['_GENERATIONSTARTED']._serialized_end=880
-  _globals['_GENERATIONFINISHED']._serialized_start=882
-  _globals['_GENERATIONFINISHED']._serialized_end=961
-  _globals['_GENERATEREQUEST']._serialized_start=964
-  _globals['_GENERATEREQUEST']._serialized_end=1233
-  _globals['_GENERATERESPONSE']._serialized_start=1236
-  _globals['_GENERATERESPONSE']._serialized_end=1543
-  _globals['_INFERENCESERVICE']._serialized_start=1546
-  _globals['_INFERENCESERVICE']._serialized_end=1811
+  _globals['_STREAMGENERATEREQUEST']._serialized_end=449
+  _globals['_STREAMGENERATERESPONSE']._serialized_start=452
+  _globals['_STREAMGENERATERESPONSE']._serialized_end=819
+  _globals['_GENERATIONSTARTED']._serialized_start=821
+  _globals['_GENERATIONSTARTED']._serialized_end=916
+  _globals['_GENERATIONFINISHED']._serialized_start=918
+  _globals['_GENERATIONFINISHED']._serialized_end=997
+  _globals['_GENERATEREQUEST']._serialized_start=1000
+  _globals['_GENERATEREQUEST']._serialized_end=1305
+  _globals['_GENERATERESPONSE']._serialized_start=1308
+  _globals['_GENERATERESPONSE']._serialized_end=1615
+  _globals['_INFERENCESERVICE']._serialized_start=1618
+  _globals['_INFERENCESERVICE']._serialized_end=1883
 # @@protoc_insertion_point(module_scope)

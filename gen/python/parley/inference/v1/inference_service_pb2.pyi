@@ -30,8 +30,13 @@ class StreamGenerateRequest(_message.Message):
     PASSAGES_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    ANSWER_SO_FAR_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model or alias. 0 to 200 characters; the default model when empty. NOT_FOUND when it is not configured."""
+    answer_so_far: _builtins.str
+    """The beginning of the answer, which a model wrote before it was interrupted. 0 to 1,000,000 characters. When not empty, the answer
+    goes on from its end, and only what follows is sent. What the model repeats of its end is cut off.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_generation_pb2.PromptMessage]:
         """The prompt, oldest first. 1 to 1,000 messages, the last from USER or TOOL."""
@@ -56,10 +61,11 @@ class StreamGenerateRequest(_message.Message):
         passages: _abc.Iterable[_generation_pb2.Passage] | None = ...,
         tools: _abc.Iterable[_generation_pb2.Tool] | None = ...,
         sampling: _generation_pb2.Sampling | None = ...,
+        answer_so_far: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "model", b"model", "passages", b"passages", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_so_far", b"answer_so_far", "messages", b"messages", "model", b"model", "passages", b"passages", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -180,8 +186,13 @@ class GenerateRequest(_message.Message):
     PASSAGES_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    ANSWER_SO_FAR_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model or alias. 0 to 200 characters; the default model when empty. NOT_FOUND when it is not configured."""
+    answer_so_far: _builtins.str
+    """The beginning of the answer, which a model wrote before it was interrupted. 0 to 1,000,000 characters. When not empty, the answer
+    goes on from its end, and only what follows is sent. What the model repeats of its end is cut off.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_generation_pb2.PromptMessage]:
         """The prompt, oldest first. 1 to 1,000 messages, the last from USER or TOOL."""
@@ -206,10 +217,11 @@ class GenerateRequest(_message.Message):
         passages: _abc.Iterable[_generation_pb2.Passage] | None = ...,
         tools: _abc.Iterable[_generation_pb2.Tool] | None = ...,
         sampling: _generation_pb2.Sampling | None = ...,
+        answer_so_far: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "model", b"model", "passages", b"passages", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_so_far", b"answer_so_far", "messages", b"messages", "model", b"model", "passages", b"passages", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -91,7 +91,8 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateDocument(self, request, context):
-        """Changes a document and indexes it anew. PERMISSION_DENIED for a shared one.
+        """Changes a document and indexes it anew. PERMISSION_DENIED for a shared one. INVALID_ARGUMENT when the user has the same text with the
+        same title already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

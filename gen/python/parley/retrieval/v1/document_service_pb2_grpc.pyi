@@ -44,7 +44,9 @@ class DocumentServiceStub:
     GetDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentRequest, _document_service_pb2.GetDocumentResponse]
     """Gets one document with its text."""
     UpdateDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.UpdateDocumentRequest, _document_service_pb2.UpdateDocumentResponse]
-    """Changes a document and indexes it anew. PERMISSION_DENIED for a shared one."""
+    """Changes a document and indexes it anew. PERMISSION_DENIED for a shared one. INVALID_ARGUMENT when the user has the same text with the
+    same title already.
+    """
     DeleteDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]
     """Deletes a document and all its chunks, at once and for good. PERMISSION_DENIED for a shared one."""
 
@@ -64,7 +66,9 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     GetDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentRequest, _document_service_pb2.GetDocumentResponse]  # type: ignore[assignment]
     """Gets one document with its text."""
     UpdateDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.UpdateDocumentRequest, _document_service_pb2.UpdateDocumentResponse]  # type: ignore[assignment]
-    """Changes a document and indexes it anew. PERMISSION_DENIED for a shared one."""
+    """Changes a document and indexes it anew. PERMISSION_DENIED for a shared one. INVALID_ARGUMENT when the user has the same text with the
+    same title already.
+    """
     DeleteDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]  # type: ignore[assignment]
     """Deletes a document and all its chunks, at once and for good. PERMISSION_DENIED for a shared one."""
 
@@ -105,7 +109,9 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.UpdateDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.UpdateDocumentResponse, _abc.Awaitable[_document_service_pb2.UpdateDocumentResponse]]:
-        """Changes a document and indexes it anew. PERMISSION_DENIED for a shared one."""
+        """Changes a document and indexes it anew. PERMISSION_DENIED for a shared one. INVALID_ARGUMENT when the user has the same text with the
+        same title already.
+        """
 
     @_abc_1.abstractmethod
     def DeleteDocument(

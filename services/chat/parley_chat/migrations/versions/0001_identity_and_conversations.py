@@ -115,6 +115,9 @@ def upgrade() -> None:
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("create_time", UtcDateTime, nullable=False),
         sa.Column("end_time", UtcDateTime, nullable=True),
+        sa.Column("wished_route", sa.Text, nullable=False),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("on_failure", sa.Text, nullable=False),
         sa.ForeignKeyConstraint(
             ["session_id"], ["sessions.session_id"], name="fk_turns_session_id_sessions", ondelete="CASCADE"
         ),

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/chat/v1/turn_event.proto.
  */
 export const file_parley_chat_v1_turn_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch9wYXJsZXkvY2hhdC92MS90dXJuX2V2ZW50LnByb3RvEg5wYXJsZXkuY2hhdC52MSKOBAoJVHVybkV2ZW50Eg8KB3R1cm5faWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAUSFgoOZmlyc3Rfc2VxdWVuY2UYAyABKAUSLgoHc3RhcnRlZBgEIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdGFydGVkSAASMwoMcm91dGVfY2hvc2VuGAUgASgLMhsucGFybGV5LmNoYXQudjEuUm91dGVDaG9zZW5IABI1Cg1zb3VyY2VzX2ZvdW5kGAYgASgLMhwucGFybGV5LmNoYXQudjEuU291cmNlc0ZvdW5kSAASKgoFZGVsdGEYByABKAsyGS5wYXJsZXkuY2hhdC52MS5UZXh0RGVsdGFIABI5Cg9yZWFzb25pbmdfZGVsdGEYCCABKAsyHi5wYXJsZXkuY2hhdC52MS5SZWFzb25pbmdEZWx0YUgAEigKBm5vdGljZRgJIAEoCzIWLnBhcmxleS5jaGF0LnYxLk5vdGljZUgAEjIKCWNvbXBsZXRlZBgKIAEoCzIdLnBhcmxleS5jaGF0LnYxLlR1cm5Db21wbGV0ZWRIABIsCgZmYWlsZWQYCyABKAsyGi5wYXJsZXkuY2hhdC52MS5UdXJuRmFpbGVkSAASLgoHc3RvcHBlZBgMIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdG9wcGVkSABCBwoFZXZlbnQiewoLVHVyblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg91c2VyX21lc3NhZ2VfaWQYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIZChFjbGllbnRfbWVzc2FnZV9pZBgEIAEoCRIQCgh0cmFjZV9pZBgFIAEoCSJSCgtSb3V0ZUNob3NlbhIkCgVyb3V0ZRgBIAEoDjIVLnBhcmxleS5jaGF0LnYxLlJvdXRlEg4KBnJlYXNvbhgCIAEoCRINCgVtb2RlbBgDIAEoCSI7CgxTb3VyY2VzRm91bmQSKwoJY2l0YXRpb25zGAEgAygLMhgucGFybGV5LmNoYXQudjEuQ2l0YXRpb24iGQoJVGV4dERlbHRhEgwKBHRleHQYASABKAkiHgoOUmVhc29uaW5nRGVsdGESDAoEdGV4dBgBIAEoCSJDCgZOb3RpY2USKAoEa2luZBgBIAEoDjIaLnBhcmxleS5jaGF0LnYxLk5vdGljZUtpbmQSDwoHbWVzc2FnZRgCIAEoCSI5Cg1UdXJuQ29tcGxldGVkEigKB21lc3NhZ2UYASABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlImAKClR1cm5GYWlsZWQSKAoHZmFpbHVyZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLkZhaWx1cmUSKAoHbWVzc2FnZRgCIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2UiNwoLVHVyblN0b3BwZWQSKAoHbWVzc2FnZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2UqyAEKCk5vdGljZUtpbmQSGwoXTk9USUNFX0tJTkRfVU5TUEVDSUZJRUQQABIfChtOT1RJQ0VfS0lORF9XSVRIT1VUX0NPTlRFWFQQARIdChlOT1RJQ0VfS0lORF9PRkZMSU5FX01PREVMEAISHAoYTk9USUNFX0tJTkRfTEVOR1RIX0xJTUlUEAMSHgoaTk9USUNFX0tJTkRfQ09OVEVOVF9GSUxURVIQBBIfChtOT1RJQ0VfS0lORF9ISVNUT1JZX1RSSU1NRUQQBWIGcHJvdG8z", [file_parley_chat_v1_message]);
+  fileDesc("Ch9wYXJsZXkvY2hhdC92MS90dXJuX2V2ZW50LnByb3RvEg5wYXJsZXkuY2hhdC52MSLCBAoJVHVybkV2ZW50Eg8KB3R1cm5faWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAUSFgoOZmlyc3Rfc2VxdWVuY2UYAyABKAUSLgoHc3RhcnRlZBgEIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdGFydGVkSAASMwoMcm91dGVfY2hvc2VuGAUgASgLMhsucGFybGV5LmNoYXQudjEuUm91dGVDaG9zZW5IABI1Cg1zb3VyY2VzX2ZvdW5kGAYgASgLMhwucGFybGV5LmNoYXQudjEuU291cmNlc0ZvdW5kSAASKgoFZGVsdGEYByABKAsyGS5wYXJsZXkuY2hhdC52MS5UZXh0RGVsdGFIABI5Cg9yZWFzb25pbmdfZGVsdGEYCCABKAsyHi5wYXJsZXkuY2hhdC52MS5SZWFzb25pbmdEZWx0YUgAEigKBm5vdGljZRgJIAEoCzIWLnBhcmxleS5jaGF0LnYxLk5vdGljZUgAEjIKCWNvbXBsZXRlZBgKIAEoCzIdLnBhcmxleS5jaGF0LnYxLlR1cm5Db21wbGV0ZWRIABIsCgZmYWlsZWQYCyABKAsyGi5wYXJsZXkuY2hhdC52MS5UdXJuRmFpbGVkSAASLgoHc3RvcHBlZBgMIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdG9wcGVkSAASMgoJcmVzdGFydGVkGA0gASgLMh0ucGFybGV5LmNoYXQudjEuVHVyblJlc3RhcnRlZEgAQgcKBWV2ZW50InsKC1R1cm5TdGFydGVkEhIKCnNlc3Npb25faWQYASABKAkSFwoPdXNlcl9tZXNzYWdlX2lkGAIgASgJEhIKCm1lc3NhZ2VfaWQYAyABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYBCABKAkSEAoIdHJhY2VfaWQYBSABKAkiUgoLUm91dGVDaG9zZW4SJAoFcm91dGUYASABKA4yFS5wYXJsZXkuY2hhdC52MS5Sb3V0ZRIOCgZyZWFzb24YAiABKAkSDQoFbW9kZWwYAyABKAkiOwoMU291cmNlc0ZvdW5kEisKCWNpdGF0aW9ucxgBIAMoCzIYLnBhcmxleS5jaGF0LnYxLkNpdGF0aW9uIhkKCVRleHREZWx0YRIMCgR0ZXh0GAEgASgJIh4KDlJlYXNvbmluZ0RlbHRhEgwKBHRleHQYASABKAkiDwoNVHVyblJlc3RhcnRlZCJDCgZOb3RpY2USKAoEa2luZBgBIAEoDjIaLnBhcmxleS5jaGF0LnYxLk5vdGljZUtpbmQSDwoHbWVzc2FnZRgCIAEoCSI5Cg1UdXJuQ29tcGxldGVkEigKB21lc3NhZ2UYASABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlImAKClR1cm5GYWlsZWQSKAoHZmFpbHVyZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLkZhaWx1cmUSKAoHbWVzc2FnZRgCIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2UiNwoLVHVyblN0b3BwZWQSKAoHbWVzc2FnZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2UqgQIKCk5vdGljZUtpbmQSGwoXTk9USUNFX0tJTkRfVU5TUEVDSUZJRUQQABIfChtOT1RJQ0VfS0lORF9XSVRIT1VUX0NPTlRFWFQQARIdChlOT1RJQ0VfS0lORF9PRkZMSU5FX01PREVMEAISHAoYTk9USUNFX0tJTkRfTEVOR1RIX0xJTUlUEAMSHgoaTk9USUNFX0tJTkRfQ09OVEVOVF9GSUxURVIQBBIfChtOT1RJQ0VfS0lORF9ISVNUT1JZX1RSSU1NRUQQBRIZChVOT1RJQ0VfS0lORF9DT05USU5VRUQQBhIcChhOT1RJQ0VfS0lORF9UUllJTkdfQUdBSU4QB2IGcHJvdG8z", [file_parley_chat_v1_message]);
 
 /**
  * One thing that happened in a turn. The events of a turn are the same for everybody who watches it, whenever and through
@@ -124,6 +124,14 @@ export type TurnEvent = Message<"parley.chat.v1.TurnEvent"> & {
      */
     value: TurnStopped;
     case: "stopped";
+  } | {
+    /**
+     * The answer begins anew: the text and the reasoning until now no longer count.
+     *
+     * @generated from field: parley.chat.v1.TurnRestarted restarted = 13;
+     */
+    value: TurnRestarted;
+    case: "restarted";
   } | { case: undefined; value?: undefined };
 };
 
@@ -282,6 +290,21 @@ export const ReasoningDeltaSchema: GenMessage<ReasoningDelta> = /*@__PURE__*/
   messageDesc(file_parley_chat_v1_turn_event, 5);
 
 /**
+ * Tells that the answer begins anew.
+ *
+ * @generated from message parley.chat.v1.TurnRestarted
+ */
+export type TurnRestarted = Message<"parley.chat.v1.TurnRestarted"> & {
+};
+
+/**
+ * Describes the message parley.chat.v1.TurnRestarted.
+ * Use `create(TurnRestartedSchema)` to create a new message.
+ */
+export const TurnRestartedSchema: GenMessage<TurnRestarted> = /*@__PURE__*/
+  messageDesc(file_parley_chat_v1_turn_event, 6);
+
+/**
  * Something that the reader should know.
  *
  * @generated from message parley.chat.v1.Notice
@@ -307,7 +330,7 @@ export type Notice = Message<"parley.chat.v1.Notice"> & {
  * Use `create(NoticeSchema)` to create a new message.
  */
 export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 6);
+  messageDesc(file_parley_chat_v1_turn_event, 7);
 
 /**
  * The whole answer.
@@ -328,7 +351,7 @@ export type TurnCompleted = Message<"parley.chat.v1.TurnCompleted"> & {
  * Use `create(TurnCompletedSchema)` to create a new message.
  */
 export const TurnCompletedSchema: GenMessage<TurnCompleted> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 7);
+  messageDesc(file_parley_chat_v1_turn_event, 8);
 
 /**
  * Why the turn failed.
@@ -356,7 +379,7 @@ export type TurnFailed = Message<"parley.chat.v1.TurnFailed"> & {
  * Use `create(TurnFailedSchema)` to create a new message.
  */
 export const TurnFailedSchema: GenMessage<TurnFailed> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 8);
+  messageDesc(file_parley_chat_v1_turn_event, 9);
 
 /**
  * The receipt of a stop.
@@ -377,7 +400,7 @@ export type TurnStopped = Message<"parley.chat.v1.TurnStopped"> & {
  * Use `create(TurnStoppedSchema)` to create a new message.
  */
 export const TurnStoppedSchema: GenMessage<TurnStopped> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 9);
+  messageDesc(file_parley_chat_v1_turn_event, 10);
 
 /**
  * What a notice is about.
@@ -426,6 +449,20 @@ export enum NoticeKind {
    * @generated from enum value: NOTICE_KIND_HISTORY_TRIMMED = 5;
    */
   HISTORY_TRIMMED = 5,
+
+  /**
+   * The process that wrote the answer ended, and another goes on with it.
+   *
+   * @generated from enum value: NOTICE_KIND_CONTINUED = 6;
+   */
+  CONTINUED = 6,
+
+  /**
+   * Inference does not answer; it is tried again.
+   *
+   * @generated from enum value: NOTICE_KIND_TRYING_AGAIN = 7;
+   */
+  TRYING_AGAIN = 7,
 }
 
 /**

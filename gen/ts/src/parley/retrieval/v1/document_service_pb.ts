@@ -359,7 +359,8 @@ export const DocumentService: GenService<{
     output: typeof GetDocumentResponseSchema;
   },
   /**
-   * Changes a document and indexes it anew. PERMISSION_DENIED for a shared one.
+   * Changes a document and indexes it anew. PERMISSION_DENIED for a shared one. INVALID_ARGUMENT when the user has the same text with the
+   * same title already.
    *
    * @generated from rpc parley.retrieval.v1.DocumentService.UpdateDocument
    */

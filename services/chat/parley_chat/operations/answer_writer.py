@@ -1,0 +1,224 @@
+"""The steps that write one answer: route, search, prompt, generation, and again when it is interrupted.
+
+What becomes of the answer is turns.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from parley_chat.domain.conversation import Citation, Failure, OnFailure, Role, Route
+from parley_chat.domain.errors import GenerationError, InferenceUnreachableError, KnowledgeUnavailableError
+from parley_chat.domain.prompt import INSTRUCTIONS, PromptLine, estimate_tokens, fit_history
+from parley_chat.domain.routing import choose_route
+from parley_chat.domain.turn import (
+    NoticeKind,
+    ReasoningDelta,
+    RouteChosen,
+    SourcesFound,
+    TextDelta,
+    TurnStarted,
+)
+from parley_chat.operations.answer import Answer
+from parley_chat.ports.conversations import Conversations
+from parley_chat.ports.knowledge import Knowledge
+from parley_chat.ports.language_model import (
+    GeneratedReasoning,
+    GeneratedText,
+    GenerationEnd,
+    GenerationEvent,
+    GenerationFinished,
+    GenerationRequest,
+    GenerationStarted,
+    LanguageModel,
+    TokensUsed,
+)
+from parley_chat.ports.tracing import Stage, Tracing
+
+ROUTE_MODEL = {Route.STANDARD: "fast", Route.ENHANCED: "strong"}
+"""The alias that inference knows for each route."""
+
+END_NOTICES = {
+    GenerationEnd.LENGTH: (NoticeKind.LENGTH_LIMIT, "The answer reached the model's output limit and ends early."),
+    GenerationEnd.CONTENT_FILTER: (NoticeKind.CONTENT_FILTER, "The provider's content filter ended the answer early."),
+}
+BROKE_OFF = Failure(
+    14, "ERROR_REASON_PROVIDER_UNAVAILABLE", "The model broke off before its answer was whole.", retryable=True
+)
+FIRST_DELAY_SECONDS = 0.1
+LONGEST_DELAY_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLimits:
+    """How much goes into a prompt, and how long the other services are waited for."""
+
+    history_tokens: int
+    """The budget for earlier messages, estimated tokens."""
+    history_messages: int
+    """How many earlier messages are read at most."""
+    passages: int
+    """How many passages the model is given at most."""
+    search_seconds: float
+    """After which the answer is given without context."""
+    inference_patience_seconds: float
+    """How long inference is tried again without progress before the answer fails."""
+
+
+class AnswerWriter:
+    """Writes answers. Holds nothing of any one of them."""
+
+    def __init__(
+        self,
+        conversations: Conversations,
+        knowledge: Knowledge,
+        model: LanguageModel,
+        tracing: Tracing,
+        limits: AnswerLimits,
+    ) -> None:
+        self._conversations = conversations
+        self._knowledge = knowledge
+        self._model = model
+        self._tracing = tracing
+        self._limits = limits
+
+    async def write(self, answer: Answer) -> None:
+        """Takes an answer from where it is to its last text.
+
+        Raises GenerationError. Cancelling it closes the provider's connection.
+        """
+        with self._tracing.stage("chat.turn", {"parley.turn.id": answer.turn.turn_id}) as stage:
+            request = await self._prepare(answer)
+            stage.record({"parley.turn.route": str(answer.route), "parley.turn.sources": len(answer.sources)})
+            await self._generate_patiently(answer, request)
+
+    async def _prepare(self, answer: Answer) -> GenerationRequest:
+        """Takes the steps before the generation, as far as the log does not show them done."""
+        turn = answer.turn
+        model = await self._choose_route(answer)
+        if answer.parts or answer.sources:
+            history = await self._history(answer)
+        else:
+            history, answer.sources = await asyncio.gather(self._history(answer), self._sources(answer))
+            if answer.sources:
+                await answer.log.append([SourcesFound(answer.sources)])
+        request = GenerationRequest(
+            user_id=turn.user_id,
+            instructions=INSTRUCTIONS,
+            lines=(*history, PromptLine(Role.USER, answer.message)),
+            passages=answer.sources,
+            model=model,
+        )
+        lines, passages = request.lines, request.passages
+        texts = (INSTRUCTIONS, *(line.text for line in lines), *(passage.text for passage in passages))
+        answer.prompt_tokens = sum(map(estimate_tokens, texts))
+        return request
+
+    async def _choose_route(self, answer: Answer) -> str:
+        """Chooses the route, once a turn, and gives the model to ask."""
+        turn = answer.turn
+        if answer.route is None:
+            decision = choose_route(answer.message, turn.wished_route)
+            answer.route = decision.route
+            started = TurnStarted(
+                turn.session_id, turn.user_message_id, turn.message_id, turn.client_message_id, answer.trace_id
+            )
+            model = turn.model or ROUTE_MODEL[decision.route]
+            await answer.log.append([started, RouteChosen(decision.route, decision.reason, model)])
+        return turn.model or ROUTE_MODEL[answer.route]
+
+    async def _history(self, answer: Answer) -> tuple[PromptLine, ...]:
+        earlier = await self._conversations.ancestors(
+            answer.turn.session_id, answer.parent_message_id, self._limits.history_messages
+        )
+        history = fit_history(earlier, budget_tokens=self._limits.history_tokens)
+        if history.trimmed:
+            await answer.notice(
+                NoticeKind.HISTORY_TRIMMED, "Older messages of this session were left out: not all fit."
+            )
+        return history.lines
+
+    async def _sources(self, answer: Answer) -> tuple[Citation, ...]:
+        if answer.route is not Route.ENHANCED:
+            return ()
+        with self._tracing.stage("chat.turn.search") as stage:
+            try:
+                async with asyncio.timeout(self._limits.search_seconds):
+                    found = await self._knowledge.search(answer.turn.user_id, answer.message, self._limits.passages)
+            except (KnowledgeUnavailableError, TimeoutError):
+                words = "The documents cannot be searched right now; this answer is given without them."
+                await answer.notice(NoticeKind.WITHOUT_CONTEXT, words)
+                return ()
+            stage.record({"parley.search.passages": len(found)})
+            return found
+
+    async def _generate_patiently(self, answer: Answer, request: GenerationRequest) -> None:
+        """Generates, and again from where the answer is while inference cannot be reached, as the request's policy says."""
+        delay, give_up_at, written = FIRST_DELAY_SECONDS, 0.0, len(answer.parts)
+        while True:
+            try:
+                await self._generate(answer, replace(request, answer_so_far=answer.text))
+            except InferenceUnreachableError:
+                if answer.turn.on_failure is OnFailure.FAIL:
+                    raise
+                now = time.monotonic()
+                if not give_up_at or len(answer.parts) != written:
+                    delay, give_up_at, written = (
+                        FIRST_DELAY_SECONDS,
+                        now + self._limits.inference_patience_seconds,
+                        len(answer.parts),
+                    )
+                if now + delay >= give_up_at:
+                    raise
+            else:
+                return
+            answer.end_attempt()
+            await answer.notice(NoticeKind.TRYING_AGAIN, "The model service is temporarily unable; trying again.")
+            if answer.parts and answer.turn.on_failure is OnFailure.RESTART:
+                await answer.begin_anew()
+                written = 0
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries; guards no secret
+            delay = min(2 * delay, LONGEST_DELAY_SECONDS)
+
+    async def _generate(self, answer: Answer, request: GenerationRequest) -> None:
+        with self._tracing.stage("chat.turn.generate", {"gen_ai.request.model": request.model}) as stage:
+            finished = False
+            async with aclosing(self._model.generate(request)) as events:
+                async for event in events:
+                    finished = await self._take(answer, event, stage) or finished
+            if not finished:
+                raise GenerationError(BROKE_OFF)
+
+    async def _take(self, answer: Answer, event: GenerationEvent, stage: Stage) -> bool:
+        """Keeps one event of the model; True for the one that ends the generation."""
+        match event:
+            case GeneratedText(text):
+                answer.add(text)
+                await answer.log.append([TextDelta(text)])
+            case GeneratedReasoning(text):
+                await answer.log.append([ReasoningDelta(text)])
+            case TokensUsed():
+                answer.use(event)
+            case GenerationStarted(model, offline):
+                answer.model, answer.generating = model, True
+                stage.record({"gen_ai.response.model": model})
+                if offline:
+                    words = "No model is configured: Parley's built-in offline model answers."
+                    await answer.notice(NoticeKind.OFFLINE_MODEL, words)
+            case GenerationFinished(end):
+                if end in END_NOTICES:
+                    await answer.notice(*END_NOTICES[end])
+                usage = answer.usage()
+                stage.record(
+                    {
+                        "gen_ai.usage.input_tokens": usage.input_tokens,
+                        "gen_ai.usage.output_tokens": usage.output_tokens,
+                        "parley.time_to_first_token_ms": usage.time_to_first_token_ms,
+                    }
+                )
+                return True
+        return False
