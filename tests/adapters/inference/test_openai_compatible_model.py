@@ -81,7 +81,8 @@ async def test_a_server_that_needs_no_key_gets_none(upstream: FakeOpenAI, connec
 
 async def test_a_finished_answer_leaves_its_connection_for_the_next(upstream: FakeOpenAI, connect: Connect) -> None:
     model = connect()
-    for _ in range(5):
+    for seconds in (0, 0, 0.02, 0.02):
+        upstream.enqueue(Reply(end_seconds=seconds))
         _, error = await events_of(model)
         assert error is None
     assert upstream.connections_opened == 1
@@ -151,9 +152,20 @@ async def test_no_first_token_in_time_is_a_stall(upstream: FakeOpenAI, connect: 
     await upstream.wait_for(lambda: upstream.connections_open == 0, "the connections to close")
 
 
+async def test_a_body_that_does_not_end_after_its_last_event_holds_nothing_up(
+    upstream: FakeOpenAI, connect: Connect
+) -> None:
+    upstream.reply = Reply(end_seconds=20)
+    async with asyncio.timeout(10):
+        events, error = await events_of(connect())
+    assert error is None
+    assert events[-1] == GenerationFinished(FinishReason.STOP)
+
+
 async def test_silence_between_tokens_is_a_stall_and_what_came_is_kept(upstream: FakeOpenAI, connect: Connect) -> None:
     upstream.reply = Reply(stall_after=3)
-    events, error = await events_of(connect(Patience(first_token=20, idle=0.15, total=60)))
+    async with asyncio.timeout(10):
+        events, error = await events_of(connect(Patience(first_token=60, idle=0.15, total=60)))
     assert text_of(events) == "word1 word2 word3 "
     assert isinstance(error, ProviderStalledError)
     assert error.seconds == 0.15
@@ -266,7 +278,9 @@ async def test_usage_that_came_before_an_error_is_told(upstream: FakeOpenAI, con
 async def test_a_refusal_becomes_the_error_that_it_means(
     upstream: FakeOpenAI, connect: Connect, status: int, kind: type[Exception]
 ) -> None:
-    upstream.reply = Reply(status=status, error={"message": "because"}, headers={"location": "http://127.0.0.1:1/"})
+    # A redirect would take the key somewhere else.
+    elsewhere = {"location": f"{upstream.base_url}/models"}
+    upstream.reply = Reply(status=status, error={"message": "because"}, headers=elsewhere)
     events, error = await events_of(connect())
     assert events == []
     assert type(error) is kind
@@ -289,13 +303,14 @@ async def test_a_rate_limit_says_when_to_come_back(upstream: FakeOpenAI, connect
 
 
 async def test_what_a_provider_says_is_bounded_and_holds_no_key(upstream: FakeOpenAI, connect: Connect) -> None:
-    words = f"Key {KEY} and sk-proj-abc***xyz and Bearer abcdef\nare wrong: " + "x" * 100_000
+    key = "of-no-known-form"
+    words = f"Key {key} and sk-proj-abc***xyz and Bearer abcdef\nare wrong: " + "x" * 100_000
     for error in ({"message": words}, {"detail": [words]}):
         upstream.enqueue(Reply(status=400, error=error))
-        _, raised = await events_of(connect())
+        _, raised = await events_of(connect(key=key))
         assert isinstance(raised, ProviderRejectedError)
         assert len(raised.detail) <= 300
-        for secret in (KEY, "sk-proj", "abcdef", "\n"):
+        for secret in (key, "sk-proj", "abcdef", "\n"):
             assert secret not in raised.detail
 
 

@@ -20,7 +20,8 @@ def message(role: Any, text: str = "x", **fields: Any) -> generation_pb2.PromptM
 
 
 def passage(number: int = 1, **fields: Any) -> generation_pb2.Passage:
-    return generation_pb2.Passage(**({"number": number, "text": "x"} | fields))
+    values: dict[str, Any] = {"number": number, "text": "x"} | fields
+    return generation_pb2.Passage(**values)
 
 
 def schema(values: dict[str, Any]) -> Struct:

@@ -9,8 +9,9 @@ from parley_inference.domain import errors
 from parley_inference.servicers import status
 
 
-def concrete() -> set[type[Exception]]:
-    found = {one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, errors.InferenceError)}
+def concrete() -> set[type[errors.InferenceError]]:
+    classes = [one for _, one in inspect.getmembers(errors, inspect.isclass)]
+    found = {one for one in classes if issubclass(one, errors.InferenceError)}
     return found - {errors.InferenceError, errors.ProviderError}
 
 
