@@ -47,7 +47,7 @@ async def test_ctrl_c_stops_the_turn_down_to_the_provider_and_the_edges_death_is
         process = await start(home, "ask", "Count again, please.")
         assert process.stdout is not None
         begun = await asyncio.wait_for(process.stdout.readuntil(b"word10 "), SECONDS)
-        await asyncio.to_thread(mesh.restart, "edge")
+        await asyncio.to_thread(mesh.restart, "edge", seconds=60)
         ended = await end(process)
         assert ended.code == 0, ended.err
         assert begun.decode() + ended.out == "".join(WORDS) + "\n", "no word is missing, and none is there twice"
