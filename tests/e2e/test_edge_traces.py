@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import grpc
 import pytest
 from parley.system.v1 import system_service_pb2, system_service_pb2_grpc
 from parley_testing.mesh import Mesh
+from parley_testing.otlp_sink import OtlpSink, SeenSpan
 
 
 @pytest.mark.parametrize(
@@ -47,3 +50,57 @@ async def test_the_service_is_in_the_same_trace(mesh: Mesh) -> None:
     assert received["x-trace-id"] == trace_id
     # chat logs each call with the trace it is in.
     assert any(trace_id in line for line in mesh.logs().splitlines() if line.startswith("chat"))
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[OtlpSink]:
+    sink = OtlpSink()
+    await sink.start()
+    yield sink
+    await sink.stop()
+
+
+async def test_a_turn_is_one_trace_from_the_door_to_the_model(sink: OtlpSink, start_mesh: Callable[..., Mesh]) -> None:
+    mesh = await asyncio.to_thread(start_mesh, {"PARLEY_OTLP_ENDPOINT": sink.endpoint})
+    user = await asyncio.to_thread(mesh.sign_up)
+    trace_id, browser = secrets.token_hex(16), secrets.token_hex(8)
+    headers = {"authorization": user.authorization, "traceparent": f"00-{trace_id}-{browser}-01"}
+    body = {"message": "How do I add a provider?"}
+    status, _ = await asyncio.to_thread(mesh.request, "POST", "/api/v2/chat/send", body, headers=headers)
+    assert status == 200
+
+    def of_trace(spans: Sequence[SeenSpan]) -> list[SeenSpan]:
+        return [span for span in spans if span.trace_id == trace_id]
+
+    services = {"parley-edge", "parley-chat", "parley-inference", "parley-retrieval"}
+
+    def is_whole(spans: Sequence[SeenSpan]) -> bool:
+        # The span of the door ends last.
+        mine = of_trace(spans)
+        return services <= {span.service for span in mine} and browser in {span.parent_span_id for span in mine}
+
+    spans = of_trace(await sink.wait_for(is_whole))
+    # Each process's first span hangs on one of the process that called it, and all of them on the browser's.
+    by_id = {span.span_id: span for span in spans}
+    entered = {(by_id[span.parent_span_id].service, span.service) for span in spans if span.parent_span_id in by_id}
+    assert {pair for pair in entered if pair[0] != pair[1]} == {
+        ("parley-edge", "parley-chat"),
+        ("parley-chat", "parley-inference"),
+        ("parley-chat", "parley-retrieval"),
+    }
+    assert [span.service for span in spans if span.parent_span_id == browser] == ["parley-edge"]
+
+
+async def test_a_share_of_the_traces_that_begin_here_is_recorded_and_all_that_were_begun(
+    sink: OtlpSink, start_mesh: Callable[..., Mesh]
+) -> None:
+    mesh = await asyncio.to_thread(
+        start_mesh, {"PARLEY_OTLP_ENDPOINT": sink.endpoint, "PARLEY_TRACE_SAMPLE_RATIO": "0"}
+    )
+    _, received, _ = await asyncio.to_thread(mesh.exchange, "GET", "/health")
+    trace_id = secrets.token_hex(16)
+    headers = {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"}
+    await asyncio.to_thread(mesh.exchange, "GET", "/health", headers=headers)
+    spans = await sink.wait_for(lambda spans: {"parley-edge", "parley-chat"} <= {span.service for span in spans})
+    assert {span.trace_id for span in spans} == {trace_id}
+    assert received["x-trace-id"] != trace_id

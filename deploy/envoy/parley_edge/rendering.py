@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -57,7 +59,6 @@ def render(settings: EdgeSettings) -> str:
 
 
 def _values(settings: EdgeSettings) -> dict[str, Any]:
-    collector = _collector(settings.otlp_endpoint)
     return {
         "host": settings.host,
         "port": settings.port,
@@ -87,9 +88,8 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "max_stream_seconds": settings.max_stream_seconds,
         "trusted_hops": settings.trusted_hops,
         "trace_parts_per_million": round(settings.trace_sample_ratio * 1_000_000),
-        "collector_host": collector.host if collector else None,
-        "collector_port": collector.port if collector else None,
-        "collector_discovery": _discovery(collector) if collector else "STATIC",
+        **_collector(settings.otlp_endpoint),
+        "version": version("parley-edge"),
         **_service("chat", settings.chat),
         **_service("inference", settings.inference),
         **_service("retrieval", settings.retrieval),
@@ -110,17 +110,39 @@ def _discovery(address: Address) -> str:
     return "STATIC" if address.is_ip else "STRICT_DNS"
 
 
-def _collector(endpoint: str) -> Address | None:
+def _collector(endpoint: str) -> dict[str, Any]:
+    """Where spans go; all None when they go nowhere."""
     if not endpoint:
-        return None
+        return {
+            "collector_host": None,
+            "collector_port": None,
+            "collector_discovery": "STATIC",
+            "collector_authorities": None,
+        }
     variable = "PARLEY_OTLP_ENDPOINT"
     parts = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
-    if parts.scheme != "http":
-        raise SettingsError(
-            variable, f"{variable} must be http://host:port, since the edge sends in cleartext; it is {endpoint!r}"
-        )
+    if parts.scheme not in {"http", "https"}:
+        raise SettingsError(variable, f"{variable} must be http://host:port or https://host:port; it is {endpoint!r}")
     has_port = ":" in parts.netloc.rpartition("]")[2]
-    return Address.parse(variable, parts.netloc if has_port else f"{parts.netloc}:4317")
+    address = Address.parse(variable, parts.netloc if has_port else f"{parts.netloc}:4317")
+    return {
+        "collector_host": address.host,
+        "collector_port": address.port,
+        "collector_discovery": _discovery(address),
+        "collector_authorities": _authorities(variable) if parts.scheme == "https" else None,
+    }
+
+
+def _authorities(variable: str) -> str:
+    """The system's certificate authorities, which Envoy does not look for by itself."""
+    paths = ssl.get_default_verify_paths()
+    for file in (paths.cafile, paths.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt"):
+        if file and Path(file).is_file():
+            return file
+    raise SettingsError(
+        variable,
+        f"{variable} is https, and this system has no file of certificate authorities; SSL_CERT_FILE names one.",
+    )
 
 
 def _local_replies() -> list[dict[str, Any]]:
@@ -169,9 +191,3 @@ def _error(code: int, reason: str, words: str) -> dict[str, Any]:
         "json_format": {"code": code, "message": words, "details": [info]},
         "content_type": "application/json",
     }
-
-
-def page_of(checkout: Path) -> Path | None:
-    """The built page of a checkout, when it has been built."""
-    page = checkout / "web" / "dist"
-    return page if (page / "index.html").is_file() else None

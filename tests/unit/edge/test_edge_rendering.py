@@ -58,6 +58,7 @@ WAYS: Mapping[str, Mapping[str, str]] = {
     "compose": compose_environment(),
     "kubernetes": kubernetes_environment(),
     "everything set": EVERYTHING_SET,
+    "collector over TLS": {"PARLEY_OTLP_ENDPOINT": "https://collector.example.com"},
 }
 
 
@@ -178,7 +179,7 @@ def test_a_header_that_names_the_user_is_taken_off_before_anything_else() -> Non
         ("PARLEY_EDGE_ALLOWED_ORIGINS", "*"),
         ("PARLEY_EDGE_ALLOWED_ORIGINS", "https://app.example.com/path"),
         ("PARLEY_EDGE_MAX_REQUEST_BYTES", "1"),
-        ("PARLEY_OTLP_ENDPOINT", "https://collector:4317"),
+        ("PARLEY_OTLP_ENDPOINT", "grpc://collector:4317"),
         ("PARLEY_OTLP_ENDPOINT", "http://collector:port"),
     ],
 )
