@@ -5,7 +5,7 @@ Never a span, an event or a metric per message or token: that costs a tenth of t
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Generator, Mapping, Sequence
@@ -19,8 +19,6 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-_logger = logging.getLogger(__name__)
 
 _MOST_TRACES = 512
 _MOST_SPANS_OF_A_TRACE = 256
@@ -137,8 +135,8 @@ def span(name: str, attributes: Attributes | None = None, *, kind: SpanKind = Sp
     closed as a generator, is no failure.
     """
     opened = start_span(name, attributes, kind=kind)
-    entered = trace.set_span_in_context(opened)
-    token = otel_context.attach(entered)
+    entered_in = _running_task()
+    token = otel_context.attach(trace.set_span_in_context(opened))
     try:
         yield opened
     except Exception as error:
@@ -146,10 +144,17 @@ def span(name: str, attributes: Attributes | None = None, *, kind: SpanKind = Sp
         opened.set_status(Status(StatusCode.ERROR))
         raise
     finally:
-        # A generator that nobody closed is closed by the event loop, in another context, where there is nothing to leave.
-        if otel_context.get_current() is entered:
+        # A generator that nobody closed is closed by the event loop, in another task and context, where there is nothing to leave.
+        if _running_task() is entered_in:
             otel_context.detach(token)
         opened.end()
+
+
+def _running_task() -> object:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no event loop runs here
+        return None
 
 
 def start_span(

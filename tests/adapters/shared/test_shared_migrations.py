@@ -151,7 +151,8 @@ async def test_two_packages_may_share_a_database(
 async def test_replicas_may_migrate_together(
     database: Database, database_url: str, new_package: NewPackage, tmp_path: Path
 ) -> None:
-    package = new_package(FIRST, SECOND)
+    # Slow, so that they do meet.
+    package = new_package(FIRST.replace("def upgrade():", "def upgrade():\n    __import__('time').sleep(2)"), SECOND)
     program = (
         "import asyncio, sys\nfrom parley_shared.sql import migrate, new_metadata\n"
         f"sys.path.insert(0, {str(tmp_path)!r})\n"

@@ -142,7 +142,7 @@ async def test_a_unary_call_may_take_longer_than_a_stream_may_be_silent(impatien
     assert (await impatient.stub.Generate(Request(), metadata=impatient.token())).text == "late"
 
 
-@pytest.mark.parametrize("end", ["cancelled by the caller", "idle", "deadline", "broken"])
+@pytest.mark.parametrize("end", ["cancelled by the caller", "idle", "deadline", "broken", "not read"])
 async def test_a_generator_is_closed_in_the_context_that_it_ran_in(impatient: Toy, end: str) -> None:
     """A ContextVar's token can only be used in the context that it was made in: what `span()` and many libraries do at their end."""
     result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -153,6 +153,8 @@ async def test_a_generator_is_closed_in_the_context_that_it_ran_in(impatient: To
             yield message("one")
             if end == "broken":
                 raise RuntimeError
+            while end == "not read":  # ends while it waits for its reader, and not for itself
+                yield message("x" * 1_000_000)
             await asyncio.Event().wait()
         finally:
             try:

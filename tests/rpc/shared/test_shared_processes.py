@@ -34,6 +34,8 @@ async def main():
     server = build_server(settings, [registration], verifier=verifier, to_status_error=lambda error: None)
     await server.start()
     print(server.port, flush=True)
+    if "slow" in sys.argv:
+        await asyncio.sleep(1)
     if "fail" in sys.argv:
         raise RuntimeError("something broke")
     await until_terminated()
@@ -96,9 +98,9 @@ for _ in call: pass
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_the_process_ends_well(start: Start, number: int) -> None:
-    process = start(PARLEY_LOG_FORMAT="pretty")
+    process = start("slow", PARLEY_LOG_FORMAT="pretty")
     port = port_of(process)
-    process.send_signal(number)
+    process.send_signal(number)  # before the program waits for it: no signal is too early for who knows the port
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 0
     assert f"inference listens on 127.0.0.1:{port}" in errors
