@@ -18,6 +18,7 @@ from parley_client import (
     TurnCompleted,
     TurnFailed,
     TurnFailedError,
+    TurnRestarted,
     TurnStopped,
     route_name,
 )
@@ -183,6 +184,8 @@ async def _read(turn: Turn, view: View) -> None:
                     view.text(text)
                 case NoticeGiven(message=words):
                     view.notice(words)
+                case TurnRestarted():
+                    view.notice("The answer begins anew; what stands above no longer counts.")
                 case RouteChosen():
                     pass
     except TurnFailedError:

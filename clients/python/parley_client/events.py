@@ -100,6 +100,11 @@ class NoticeGiven(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TurnRestarted(Event):
+    """The answer begins anew: its text and its reasoning until now no longer count."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted(Event):
     """The answer is whole. Last."""
 
@@ -132,6 +137,7 @@ TurnEvent: TypeAlias = (
     | TextDelta
     | ReasoningDelta
     | NoticeGiven
+    | TurnRestarted
     | TurnCompleted
     | TurnFailed
     | TurnStopped
@@ -165,6 +171,8 @@ def event_from(event: turn_event_pb2.TurnEvent) -> TurnEvent | None:
             return SourcesFound(turn_id, sequence, tuple(event.sources_found.citations))
         case "notice":
             return NoticeGiven(turn_id, sequence, _notice_kind(event.notice.kind), event.notice.message)
+        case "restarted":
+            return TurnRestarted(turn_id, sequence)
         case "completed":
             return TurnCompleted(turn_id, sequence, event.completed.message)
         case "failed":

@@ -32,6 +32,7 @@ from parley_client.events import (
     TurnCompleted,
     TurnEvent,
     TurnFailed,
+    TurnRestarted,
     TurnStarted,
     TurnStopped,
     event_from,
@@ -286,6 +287,8 @@ class Turn:
         known = event_from(event)
         if isinstance(known, TextDelta):
             self._text.append(known.text)
+        elif isinstance(known, TurnRestarted):
+            self._text.clear()
         elif isinstance(known, TurnStarted):
             self._started = known
         elif isinstance(known, TurnCompleted | TurnFailed | TurnStopped):

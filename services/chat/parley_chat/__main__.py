@@ -19,7 +19,9 @@ async def serve() -> None:
     settings = ChatSettings.read(Environment())
     service = settings.service
     set_up_logs(service.service, service.log_level, service.log_format)
-    set_up_telemetry(service.service, service.otlp_endpoint, version("parley-chat"))
+    set_up_telemetry(
+        service.service, service.otlp_endpoint, version("parley-chat"), sample_ratio=service.trace_sample_ratio
+    )
     try:
         async with open_chat(settings) as app:
             await app.server.start()

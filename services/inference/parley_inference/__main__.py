@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from parley_shared.logs import set_up_logs
 from parley_shared.serving import run, until_terminated
-from parley_shared.settings import Environment, describe
+from parley_shared.settings import Environment
 from parley_shared.telemetry import set_up_telemetry
 
 from parley_inference.bootstrap import open_inference
@@ -30,10 +30,6 @@ async def serve() -> None:
     )
     async with open_inference(settings) as app:
         await app.server.start()
-        for line in describe(settings):
-            # The server has told its own settings already.
-            if not line.startswith("service."):
-                _logger.info("%s", line)
         if not settings.has_provider:
             _logger.warning("no provider is configured: the built-in offline model answers")
         await until_terminated()

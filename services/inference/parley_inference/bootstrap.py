@@ -73,7 +73,9 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
         ]
         service = settings.service
         verifier = TokenVerifier(service.jwks_file, service.token_issuer, service.token_audience)
-        server = build_server(service, registrations, verifier=verifier, to_status_error=to_status_error)
+        server = build_server(
+            service, registrations, verifier=verifier, to_status_error=to_status_error, shown=(settings,)
+        )
         yield InferenceApp(settings, server, models)
 
 

@@ -122,7 +122,11 @@ class GrpcWebDoor(Door):
         }
         url = f"http://{self.address}/parley.chat.v1.ChatService/{method}"
         body = struct.pack(">BI", 0, len(message)) + message
-        async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=headers) as response:
+        async with (
+            _reaching(),
+            aiohttp.ClientSession() as session,
+            session.post(url, data=body, headers=headers) as response,
+        ):
             _raise_status(response.headers)
             yield response
 
@@ -175,6 +179,7 @@ class RestDoor(Door):
     async def _call(self, method: str, path: str, body: Any = None) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         headers = {"authorization": f"Bearer {self.token}"}
         async with (
+            _reaching(),
             aiohttp.ClientSession() as session,
             session.request(method, f"http://{self.address}{path}", json=body, headers=headers) as response,
         ):
@@ -223,6 +228,15 @@ class RestDoor(Door):
 
 
 DOORS: dict[str, type[Door]] = {"gRPC": GrpcDoor, "gRPC-web": GrpcWebDoor, "REST": RestDoor}
+
+
+@asynccontextmanager
+async def _reaching() -> AsyncGenerator[None, None]:
+    """Turns a door that nobody answers at into what the other doors say then."""
+    try:
+        yield
+    except aiohttp.ClientConnectionError as error:
+        raise RefusedError(14, "nobody answers") from error
 
 
 def _raise_status(headers: Mapping[str, str]) -> None:

@@ -329,6 +329,11 @@ export class Conversation {
           reasoning += event.event.value.text;
           soon(draw);
           break;
+        case "restarted":
+          text = "";
+          reasoning = "";
+          soon(draw);
+          break;
         case "sourcesFound":
           this.#setLive(messageId, { citations: event.event.value.citations });
           break;
