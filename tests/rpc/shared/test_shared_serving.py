@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,6 +47,13 @@ async def test_a_service_that_is_not_here_can_be_watched(toy: Toy) -> None:
     call.cancel()
     assert isinstance(first, Health)
     assert first.status == Health.SERVICE_UNKNOWN
+
+
+async def test_a_watcher_is_told_the_release_of_the_service(toy: Toy) -> None:
+    call = toy.health.Watch(health_pb2.HealthCheckRequest())
+    metadata = dict(await call.initial_metadata())
+    call.cancel()
+    assert metadata["x-parley-version"] == version("parley-inference")
 
 
 async def test_a_watcher_is_not_taken_for_an_idle_stream(tmp_path: Path) -> None:
