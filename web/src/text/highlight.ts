@@ -11,8 +11,14 @@ export function readyHighlighter(): Highlighter | undefined {
   return highlighter;
 }
 
-/** Loads the highlighter with the languages that answers mostly hold. */
-export function loadHighlighter(): Promise<Highlighter> {
-  loading ??= import("./languages").then(({ highlighter: loaded }) => (highlighter = loaded));
-  return loading;
+/** Loads the highlighter with the languages that answers mostly hold. Undefined when it cannot be had: the code stays in one colour. */
+export async function loadHighlighter(): Promise<Highlighter | undefined> {
+  try {
+    loading ??= import("./languages").then((languages) => languages.highlighter);
+    return (highlighter = await loading);
+  } catch {
+    // No network, or a newer page in the place of this one. The next block of code tries again.
+    loading = undefined;
+    return undefined;
+  }
 }

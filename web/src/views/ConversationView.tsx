@@ -25,6 +25,7 @@ export function ConversationView({ conversation }: { conversation: Conversation 
   const outgoing = state.outgoing;
   const sending = outgoing !== undefined && !outgoing.error;
   const reconnecting = (sending && outgoing.reconnecting) || shownLive.some((messageId) => state.live[messageId]?.reconnecting);
+  const lost = useLasting(reconnecting, 700);
   const isNew = state.sessionId === undefined && !outgoing;
 
   const send = (text: string) => conversation.send(text, route);
@@ -97,8 +98,8 @@ export function ConversationView({ conversation }: { conversation: Conversation 
       </StickToBottom.Content>
       <div className="relative mx-auto w-full max-w-3xl px-3 pb-[max(0.75rem,env(safe-area-inset-bottom))] sm:px-6 sm:pb-4">
         <ToTheEnd />
-        {reconnecting && (
-          <div className="mb-2 animate-rise">
+        {lost && (
+          <div className="absolute inset-x-3 bottom-full mb-2 animate-rise rounded-xl shadow-float sm:inset-x-6">
             <Notice kind="lost">Connection lost, reconnecting…</Notice>
           </div>
         )}
@@ -221,6 +222,17 @@ function Skeleton() {
       </div>
     </div>
   );
+}
+
+/** True once the value has been true for some time: what is over in a blink need not be told. */
+function useLasting(value: boolean, milliseconds: number): boolean {
+  const [lasting, setLasting] = useState(false);
+  useEffect(() => {
+    if (!value) return setLasting(false);
+    const timer = setTimeout(() => setLasting(true), milliseconds);
+    return () => clearTimeout(timer);
+  }, [value, milliseconds]);
+  return value && lasting;
 }
 
 const ROUTE_KEY = "parley.route";
