@@ -23,6 +23,8 @@ class Rule:
     """Callers without a token are admitted."""
     scope: str
     """The scope that the caller's token must carry; "" when none is named."""
+    reads: bool = False
+    """Whether the contract says that it changes nothing."""
 
 
 @cache
@@ -35,5 +37,9 @@ def access_rules() -> Mapping[str, Rule]:
         for service in file.service:
             for method in service.method:
                 rule = method.options.Extensions[access_pb2.rule]
-                rules[f"/{file.package}.{service.name}/{method.name}"] = Rule(rule.anonymous, rule.scope)
+                rules[f"/{file.package}.{service.name}/{method.name}"] = Rule(
+                    rule.anonymous,
+                    rule.scope,
+                    reads=method.options.idempotency_level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
+                )
     return MappingProxyType(rules)

@@ -8,7 +8,7 @@ from parley_shared.access import Rule, access_rules
 def test_the_rules_are_read_from_the_contract() -> None:
     rules = access_rules()
     assert rules["/parley.inference.v1.InferenceService/Generate"] == Rule(anonymous=False, scope="inference:invoke")
-    assert rules["/parley.system.v1.SystemService/GetHealth"] == Rule(anonymous=True, scope="")
+    assert rules["/parley.system.v1.SystemService/GetHealth"] == Rule(anonymous=True, scope="", reads=True)
 
 
 def test_every_rpc_of_the_contract_says_who_may_call_it() -> None:

@@ -18,7 +18,9 @@ _SERIOUS = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.St
 
 def logged(method: Method, behaviour: Behaviour) -> Behaviour:
     """Logs each call when it ends. The trace id is on every line of a call: the formatter adds it."""
-    usual = logging.DEBUG if method.is_infrastructure else logging.INFO
+    # Reads that need no token are what probes and the edge ask every few seconds.
+    is_probe = method.is_infrastructure or (method.rule is not None and method.rule.anonymous and method.rule.reads)
+    usual = logging.DEBUG if is_probe else logging.INFO
 
     async def serve(request: Any, call: Call) -> Any:
         started = time.perf_counter()
