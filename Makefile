@@ -167,5 +167,5 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 lock: $(VENV)/.uv ## Resolve every dependency anew and write the hashed requirement files.
 	$(COMPILE) --output-file requirements/uv.txt requirements/uv.in
 	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt $(addsuffix /pyproject.toml,$(PACKAGES))
-	for service in chat inference retrieval; do $(COMPILE) --all-extras --output-file services/$$service/requirements.txt services/$$service/pyproject.toml; done
+	for part in services/chat services/inference services/retrieval deploy/envoy; do $(COMPILE) --all-extras --output-file $$part/requirements.txt $$part/pyproject.toml; done
 	npm install --package-lock-only --no-fund --no-audit

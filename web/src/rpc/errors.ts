@@ -32,6 +32,7 @@ const BY_REASON: Partial<Record<ErrorReason, string>> = {
   [ErrorReason.DEADLINE_EXCEEDED]: "This took too long. Try again.",
   [ErrorReason.INTERNAL]: "Something went wrong inside Parley. Try again; if it stays, give the trace to whoever runs it.",
   [ErrorReason.TURN_STOPPED]: "This answer was stopped.",
+  [ErrorReason.DOCUMENT_SHARED]: "This document belongs to everybody, so nobody can change it.",
   [ErrorReason.SIGN_UP_CLOSED]: "New accounts are not open here. Ask whoever runs this Parley for one.",
 };
 
