@@ -85,8 +85,7 @@ async def test_a_conversation_in_a_terminal_is_listed_and_can_be_gone_on_with(me
     assert ("Good morning to Quillmouth", session_id) in [(each["title"], each["session_id"]) for each in listed]
     async with terminal(home, "chat", "--session", session_id) as shown:
         await shown.until(lambda seen: "› Good morning to Quillmouth" in seen and seen.rstrip().endswith("›"))
-        shown.type("\x03")
-        assert await shown.end() == 0
+        assert await shown.leave() == 0
 
 
 async def test_commands_sign_in_once_and_keep_the_token_for_their_user_alone(mesh: Mesh) -> None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from parley.chat.v1 import message_pb2
     from rich.console import Console
 
+_ANEW = "The answer begins anew; what was written until now no longer counts."
+
 STOPPED = 130
 """The exit code of a command that Ctrl-C ended."""
 
@@ -47,6 +49,10 @@ class View(Protocol):
 
     def notice(self, words: str) -> None:
         """Something that the reader should know."""
+        ...
+
+    def begin_anew(self) -> None:
+        """The text until now no longer counts."""
         ...
 
     async def end(self, message: message_pb2.Message | None, *, stopped: bool) -> None:
@@ -68,6 +74,11 @@ class TerminalView:
     def notice(self, words: str) -> None:
         """Prints the notice above the answer."""
         self._stream.say(Text(f"! {printable(words)}", style="yellow"))
+
+    def begin_anew(self) -> None:
+        """Takes away what is still being drawn. What has scrolled away cannot be taken back."""
+        self._stream.drop()
+        self.notice(_ANEW)
 
     async def end(self, message: message_pb2.Message | None, *, stopped: bool) -> None:
         """Prints sources, receipt and figures."""
@@ -101,6 +112,13 @@ class PlainView:
         """Tells the notice beside the answer."""
         print(f"! {printable(words)}", file=sys.stderr)
 
+    def begin_anew(self) -> None:
+        """Begins a new line; what was written is out of the house. `--json` prints the final answer alone."""
+        if not self._ends_with_newline:
+            print(flush=True)
+        self._ends_with_newline = True
+        self.notice(_ANEW)
+
     async def end(self, message: message_pb2.Message | None, *, stopped: bool) -> None:
         """Ends the last line; tells sources and receipt beside the answer."""
         if not self._ends_with_newline:
@@ -120,6 +138,9 @@ class SilentView:
         """Nothing."""
 
     def notice(self, words: str) -> None:
+        """Nothing."""
+
+    def begin_anew(self) -> None:
         """Nothing."""
 
     async def end(self, message: message_pb2.Message | None, *, stopped: bool) -> None:
@@ -185,7 +206,7 @@ async def _read(turn: Turn, view: View) -> None:
                 case NoticeGiven(message=words):
                     view.notice(words)
                 case TurnRestarted():
-                    view.notice("The answer begins anew; what stands above no longer counts.")
+                    view.begin_anew()
                 case RouteChosen():
                     pass
     except TurnFailedError:

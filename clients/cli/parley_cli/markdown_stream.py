@@ -59,6 +59,11 @@ class MarkdownStream:
         self._rest += text
         self._changed = True
 
+    def drop(self) -> None:
+        """Takes back what is not yet printed for good."""
+        self._rest = ""
+        self._changed = True
+
     def say(self, renderable: RenderableType) -> None:
         """Prints something above what is being drawn."""
         self._live.console.print(renderable)

@@ -34,6 +34,7 @@ from parley_client.errors import (
 )
 from parley_client.events import (
     NoticeGiven,
+    OnFailureName,
     ReasoningDelta,
     RouteChosen,
     RouteName,
@@ -69,6 +70,7 @@ __all__ = [
     "InvalidArgumentError",
     "NotFoundError",
     "NoticeGiven",
+    "OnFailureName",
     "OutOfRangeError",
     "Parley",
     "ParleyError",

@@ -14,7 +14,7 @@ from parley_client.backoff import STREAMS, UNARY_CALLS, Backoff
 from parley_client.chat import SEND_MESSAGE, Messages, Sessions
 from parley_client.connection import Connection
 from parley_client.documents import Documents, Search
-from parley_client.events import RouteName, route_number
+from parley_client.events import OnFailureName, RouteName, on_failure_number, route_number
 from parley_client.identity import Identity
 from parley_client.system import System
 from parley_client.tokens import FixedToken, TokenProvider
@@ -109,6 +109,7 @@ class Parley:
         route: RouteName | None = None,
         model: str = "",
         parent_message_id: str = "",
+        on_failure: OnFailureName | None = None,
         detach: bool | None = None,
     ) -> Turn:
         """Sends a message and streams the events of the turn that answers it. Nothing is sent before the Turn is read.
@@ -119,6 +120,8 @@ class Parley:
         route: `automatic` (the default), `standard` or `enhanced`.
         model: the model or alias that should answer; the route's by default.
         parent_message_id: the message that this one follows; the newest of the session by default.
+        on_failure: what becomes of the answer when the process that writes it dies: `continue` (the default) from its text, `restart`,
+            or `fail`. After a `TurnRestarted` event the text until then no longer counts.
         detach: False stops the turn when the last of its readers goes away. By default it goes on.
         """
         request = pb.StreamReplyRequest(
@@ -128,6 +131,7 @@ class Parley:
             route=route_number(route or ""),
             model=model,
             parent_message_id=parent_message_id,
+            on_failure=on_failure_number(on_failure or ""),
         )
         if detach is not None:
             request.detach = detach
@@ -146,6 +150,7 @@ class Parley:
         route: RouteName | None = None,
         model: str = "",
         parent_message_id: str = "",
+        on_failure: OnFailureName | None = None,
         timeout_seconds: float = _WHOLE_ANSWER_SECONDS,
     ) -> pb.SendMessageResponse:
         """Sends a message and returns the whole answer. The arguments are those of `stream_reply`.
@@ -160,6 +165,7 @@ class Parley:
             route=route_number(route or ""),
             model=model,
             parent_message_id=parent_message_id,
+            on_failure=on_failure_number(on_failure or ""),
         )
         return await self._connection.call(SEND_MESSAGE, request, timeout_seconds=timeout_seconds, cut_only=True)
 

@@ -19,6 +19,14 @@ from parley.chat.v1 import message_pb2, turn_event_pb2
 RouteName: TypeAlias = Literal["automatic", "standard", "enhanced"]
 """Which way a message is answered: `automatic` lets Parley choose between the other two."""
 
+OnFailureName: TypeAlias = Literal["continue", "restart", "fail"]
+"""What becomes of an answer whose writing is interrupted: it goes on from its text, begins anew, or fails."""
+
+_ON_FAILURE: dict[str, message_pb2.OnFailure.ValueType] = {
+    "continue": message_pb2.ON_FAILURE_CONTINUE,
+    "restart": message_pb2.ON_FAILURE_RESTART,
+    "fail": message_pb2.ON_FAILURE_FAIL,
+}
 _ROUTES: dict[str, message_pb2.Route.ValueType] = {
     "automatic": message_pb2.ROUTE_AUTOMATIC,
     "standard": message_pb2.ROUTE_STANDARD,
@@ -195,6 +203,15 @@ def route_number(name: str) -> message_pb2.Route.ValueType:
     if name not in _ROUTES:
         raise ValueError(f"there is no route {name!r}: choose one of {', '.join(_ROUTES)}")
     return _ROUTES[name]
+
+
+def on_failure_number(name: str) -> message_pb2.OnFailure.ValueType:
+    """The contract's value of a policy in words; empty is unspecified. ValueError for another word."""
+    if not name:
+        return message_pb2.ON_FAILURE_UNSPECIFIED
+    if name not in _ON_FAILURE:
+        raise ValueError(f"there is no policy {name!r}: choose one of {', '.join(_ON_FAILURE)}")
+    return _ON_FAILURE[name]
 
 
 def _notice_kind(number: int) -> str:

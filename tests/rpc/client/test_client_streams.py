@@ -26,6 +26,7 @@ from parley_client import (
     TurnCompleted,
     TurnFailed,
     TurnFailedError,
+    TurnRestarted,
     TurnStarted,
     TurnStopped,
     UnavailableError,
@@ -174,6 +175,17 @@ async def test_a_kind_of_notice_that_is_not_known_keeps_its_words(chat: Scripted
     chat.script(events)
     notices = [event async for event in client.stream_reply("Hi") if isinstance(event, NoticeGiven)]
     assert [(notice.kind, notice.message) for notice in notices] == [("99", "Mind the step.")]
+
+
+async def test_an_answer_that_begins_anew_drops_the_text_until_then(chat: ScriptedChat, client: Parley) -> None:
+    events = turn_events("wrong", "", "right")
+    events[3].restarted.SetInParent()
+    chat.script(events)
+    turn = client.stream_reply("Hi", on_failure="restart")
+    kinds = [type(event) async for event in turn]
+    assert kinds[2:5] == [TextDelta, TurnRestarted, TextDelta]
+    assert turn.text == "right"
+    assert chat.requests("StreamReply")[0].on_failure == message_pb2.ON_FAILURE_RESTART
 
 
 async def test_a_failed_turn_gives_its_event_and_then_raises(chat: ScriptedChat, client: Parley) -> None:

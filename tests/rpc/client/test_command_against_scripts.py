@@ -183,8 +183,7 @@ async def test_ctrl_c_in_a_conversation_stops_the_answer_and_at_the_prompt_leave
         await shown.until(lambda seen: "Stopped. 14 characters" in seen and seen.rstrip().endswith("›"))
         assert chat.stopped.is_set()
         assert "^C" not in shown.seen
-        shown.type("\x03")
-        await shown.end()
+        await shown.leave()
     assert shown.process.returncode == 0
 
 

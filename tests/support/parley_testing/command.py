@@ -9,7 +9,7 @@ import pty
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 SECONDS = 30
@@ -109,6 +109,18 @@ class Terminal:
         except TimeoutError:
             raise AssertionError(f"it never came; seen until then: {self.seen!r}") from None
         return self.seen
+
+    async def leave(self) -> int:
+        """Ctrl-C at the prompt, until it has ended. Returns its exit code.
+
+        More than once: a signal between the drawing of the prompt and the waiting for a key is not noticed before the next one.
+        """
+        async with asyncio.timeout(SECONDS):
+            while self.process.returncode is None:
+                self.type("\x03")
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.process.wait(), 1.0)
+        return self.process.returncode
 
     async def end(self) -> int:
         """Its exit code, when it has ended."""

@@ -84,6 +84,16 @@ async def test_an_answer_longer_than_the_terminal_is_printed_once() -> None:
     assert [line.strip() for line in lines] == [*(f"Paragraph number {number}." for number in range(100)), "• last"]
 
 
+async def test_an_answer_that_begins_anew_is_printed_without_what_was_not_yet_printed() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=False, width=60, markup=False, highlight=False)
+    async with MarkdownStream(console) as stream:
+        stream.feed("Half an ans")
+        stream.drop()
+        stream.feed("Whole.")
+    assert out.getvalue().split() == ["Whole."]
+
+
 def test_control_characters_are_not_printed() -> None:
     assert printable("a\x1b[31mb\x07\tc\r\nd\x9be\x7f") == "a[31mb\tc\nde"
 
