@@ -67,6 +67,16 @@ async def test_later_answers_do_not_repeat_it() -> None:
     assert text == "Turn the key to start the engine [1]."
 
 
+async def test_a_question_that_stands_by_itself_is_not_misled_by_the_one_before() -> None:
+    text, _, _ = await reply(
+        user("What survives a thunderstorm at sea?"),
+        PromptMessage(Role.ASSISTANT, "Much."),
+        user("How is it started?"),
+        passages=(PASSAGE,),
+    )
+    assert text == "Turn the key to start the engine [1]."
+
+
 async def test_it_says_plainly_when_it_found_nothing() -> None:
     for passages in ((), (PASSAGE,)):
         text, _, _ = await reply(user("Who won the match yesterday?"), passages=passages)

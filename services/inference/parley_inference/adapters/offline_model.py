@@ -84,7 +84,13 @@ def _reply_to(request: GenerationRequest) -> _Reply:
         )
     questions = [message.text for message in request.messages if message.role is Role.USER]
     earlier = questions[-2] if len(questions) > 1 else ""
-    answer = small_talk(last.text) or answer_from(request.passages, last.text, earlier) or NOTHING_FOUND
+    # By itself first: the question before it says what a follow-up is about, and misleads where the subject is a new one.
+    answer = (
+        small_talk(last.text)
+        or answer_from(request.passages, last.text, "")
+        or answer_from(request.passages, last.text, earlier)
+        or NOTHING_FOUND
+    )
     return _Reply(_noted(answer, is_first))
 
 
