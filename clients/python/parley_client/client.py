@@ -108,7 +108,7 @@ class Parley:
         client_message_id: str = "",
         route: RouteName | None = None,
         model: str = "",
-        parent_message_id: str = "",
+        parent_message_id: str | None = None,
         on_failure: OnFailureName | None = None,
         detach: bool | None = None,
     ) -> Turn:
@@ -119,7 +119,7 @@ class Parley:
             keep it where the message is kept, and a program that died can send again. A new name is made by default.
         route: `automatic` (the default), `standard` or `enhanced`.
         model: the model or alias that should answer; the route's by default.
-        parent_message_id: the message that this one follows; the newest of the session by default.
+        parent_message_id: the message that this one follows; the newest of the session by default, and none when it is empty.
         on_failure: what becomes of the answer when the process that writes it dies: `continue` (the default) from its text, `restart`,
             or `fail`. After a `TurnRestarted` event the text until then no longer counts.
         detach: False stops the turn when the last of its readers goes away. By default it goes on.
@@ -149,7 +149,7 @@ class Parley:
         client_message_id: str = "",
         route: RouteName | None = None,
         model: str = "",
-        parent_message_id: str = "",
+        parent_message_id: str | None = None,
         on_failure: OnFailureName | None = None,
         timeout_seconds: float = _WHOLE_ANSWER_SECONDS,
     ) -> pb.SendMessageResponse:

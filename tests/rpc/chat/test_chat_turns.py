@@ -475,6 +475,22 @@ async def test_an_alternative_answer_follows_the_same_message(
     assert [message.text for message in alternatives] == ["Second, edited", "Second"]
 
 
+async def test_the_first_message_of_a_session_gets_an_alternative_too(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    first = stream(running, alice, message="First")
+    (await inference.next_call()).finish()
+    session_id = (await first.to_end())[0].started.session_id
+    edited = stream(running, alice, message="First, edited", session_id=session_id, parent_message_id="")
+    call = await inference.next_call()
+    assert [message.text for message in call.request.messages[1:]] == ["First, edited"]
+    call.finish()
+    await edited.to_end()
+    listed = await running.chat.ListMessages(pb.ListMessagesRequest(session_id=session_id), metadata=alice.metadata)
+    roots = [message.text for message in listed.messages if message.parent_message_id == ""]
+    assert roots == ["First, edited", "First"]
+
+
 async def test_a_user_has_a_bounded_number_of_running_turns_and_repeats_are_not_counted(
     tmp_path: Path, inference: ScriptedInference
 ) -> None:

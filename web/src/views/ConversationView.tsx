@@ -3,7 +3,7 @@ import { ArrowDown } from "lucide-react";
 import { memo, useEffect, useMemo, useState } from "react";
 import { StickToBottom, useStickToBottomContext } from "use-stick-to-bottom";
 import { useStore } from "zustand";
-import { MessageState, Role, Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
+import { Role, Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { NoticeKind } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { Button, IconButton } from "../parts/buttons";
 import { Notice } from "../parts/Notice";
@@ -126,18 +126,15 @@ const StepView = memo(function StepView({ step, question, live, remarks, offline
   const { message } = step;
   const alternatives = <Alternatives step={step} onChoose={(chosen) => conversation.choose(chosen)} />;
   if (message.role === Role.USER) {
-    // The contract has no way to name "before the first message", so the first one has no alternatives.
-    const canEdit = message.parentMessageId !== "" && !sending;
     return (
       <Question
         message={message}
         alternatives={alternatives}
-        onEdit={canEdit ? (text) => conversation.send(text.trim(), route, message.parentMessageId) : undefined}
+        onEdit={!sending ? (text) => conversation.send(text.trim(), route, message.parentMessageId) : undefined}
       />
     );
   }
-  const ended = message.state === MessageState.FAILED || message.state === MessageState.STOPPED;
-  const canAskAgain = !sending && question !== undefined && (ended || question.parentMessageId !== "");
+  const canAskAgain = !sending && question !== undefined;
   return (
     <Answer
       message={message}

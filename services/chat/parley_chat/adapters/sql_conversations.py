@@ -323,9 +323,9 @@ async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
     return BegunTurn(turn, parent, created=True)
 
 
-async def _parent(connection: AsyncConnection, session_id: str, wished: str, tip: str | None) -> str:
+async def _parent(connection: AsyncConnection, session_id: str, wished: str | None, tip: str | None) -> str:
     if not wished:
-        return tip or ""
+        return (tip or "") if wished is None else ""
     query = select(messages.c.message_id).where(messages.c.message_id == wished, messages.c.session_id == session_id)
     if (await connection.execute(query)).first() is None:
         raise NotFoundError("message")

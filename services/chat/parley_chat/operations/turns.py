@@ -85,12 +85,14 @@ class ReplyRequest:
     """Empty to have one chosen."""
     route: Route
     model: str
-    parent_message_id: str
+    parent_message_id: str | None
+    """None for the session's newest; empty for none."""
     on_failure: OnFailure
 
     def digest(self) -> str:
         """Tells a repeat of this request from another one under the same client_message_id."""
-        return request_digest((self.message, self.session_id, self.route, self.model, self.parent_message_id))
+        parent = "newest" if self.parent_message_id is None else self.parent_message_id
+        return request_digest((self.message, self.session_id, self.route, self.model, parent))
 
 
 @dataclass(frozen=True, slots=True)

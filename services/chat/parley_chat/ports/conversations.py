@@ -28,8 +28,8 @@ class NewTurn:
     session_id: str
     """Empty to make a new session, named `new_session_id`."""
     new_session_id: str
-    parent_message_id: str
-    """Empty for the session's tip."""
+    parent_message_id: str | None
+    """None for the session's tip; empty for none."""
     client_message_id: str
     request_digest: str
     user_message_id: str

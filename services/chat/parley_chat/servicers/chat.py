@@ -188,7 +188,7 @@ def _reply_request(request: chat_service_pb2.SendMessageRequest | chat_service_p
         client_message_id=request.client_message_id,
         route=Route(wished_route(request.route)),
         model=request.model,
-        parent_message_id=request.parent_message_id,
+        parent_message_id=request.parent_message_id if request.HasField("parent_message_id") else None,
         on_failure=wished_on_failure(request.on_failure),
     )
 

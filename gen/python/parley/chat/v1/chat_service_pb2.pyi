@@ -439,7 +439,9 @@ class SendMessageRequest(_message.Message):
     model: _builtins.str
     """The model or alias that should answer. 0 to 200 characters; when empty, the route's model."""
     parent_message_id: _builtins.str
-    """The message that this one follows; a message that has answers already gets an alternative. When empty, the newest of the session."""
+    """The message that this one follows; a message that has answers already gets an alternative. When absent, the newest of the session; when
+    present and empty, none: the message becomes the session's first, or an alternative to it.
+    """
     on_failure: _message_pb2.OnFailure.ValueType
     """What becomes of an answer whose writing is interrupted. CONTINUE when unspecified."""
     def __init__(
@@ -450,14 +452,16 @@ class SendMessageRequest(_message.Message):
         client_message_id: _builtins.str = ...,
         route: _message_pb2.Route.ValueType = ...,
         model: _builtins.str = ...,
-        parent_message_id: _builtins.str = ...,
+        parent_message_id: _builtins.str | None = ...,
         on_failure: _message_pb2.OnFailure.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id", "parent_message_id", b"parent_message_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_message_id", b"client_message_id", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__parent_message_id: _TypeAlias = _typing.Literal["parent_message_id"]  # noqa: Y015
+    _WhichOneofArgType__parent_message_id: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_message_id) -> _WhichOneofReturnType__parent_message_id | None: ...
 
 Global___SendMessageRequest: _TypeAlias = SendMessageRequest  # noqa: Y015
 
@@ -560,7 +564,9 @@ class StreamReplyRequest(_message.Message):
     model: _builtins.str
     """The model or alias that should answer. 0 to 200 characters; when empty, the route's model."""
     parent_message_id: _builtins.str
-    """The message that this one follows; a message that has answers already gets an alternative. When empty, the newest of the session."""
+    """The message that this one follows; a message that has answers already gets an alternative. When absent, the newest of the session; when
+    present and empty, none: the message becomes the session's first, or an alternative to it.
+    """
     detach: _builtins.bool
     """Whether the turn goes on when the call is cut. True when absent. When false, cutting the call stops the turn, unless another
     reader watches it.
@@ -575,17 +581,22 @@ class StreamReplyRequest(_message.Message):
         client_message_id: _builtins.str = ...,
         route: _message_pb2.Route.ValueType = ...,
         model: _builtins.str = ...,
-        parent_message_id: _builtins.str = ...,
+        parent_message_id: _builtins.str | None = ...,
         detach: _builtins.bool | None = ...,
         on_failure: _message_pb2.OnFailure.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "detach", b"detach"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "_parent_message_id", b"_parent_message_id", "detach", b"detach", "parent_message_id", b"parent_message_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "client_message_id", b"client_message_id", "detach", b"detach", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "detach", b"detach", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detach: _TypeAlias = _typing.Literal["detach"]  # noqa: Y015
     _WhichOneofArgType__detach: _TypeAlias = _typing.Literal["_detach", b"_detach"]  # noqa: Y015
+    _WhichOneofReturnType__parent_message_id: _TypeAlias = _typing.Literal["parent_message_id"]  # noqa: Y015
+    _WhichOneofArgType__parent_message_id: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__detach) -> _WhichOneofReturnType__detach | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_message_id) -> _WhichOneofReturnType__parent_message_id | None: ...
 
 Global___StreamReplyRequest: _TypeAlias = StreamReplyRequest  # noqa: Y015
 
