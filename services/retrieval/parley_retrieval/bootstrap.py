@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from parley.retrieval.v1 import document_service_pb2_grpc, search_service_pb2_grpc
+from parley_shared.channels import open_channel
 from parley_shared.serving import Registration, Server, build_server
 from parley_shared.settings import SettingsError
 from parley_shared.sql import Database, migrate
@@ -19,6 +20,7 @@ from parley_shared.tokens import TokenVerifier
 
 from parley_retrieval.adapters.edge_vector_index import EdgeVectorIndex
 from parley_retrieval.adapters.folder_corpus import FolderCorpus
+from parley_retrieval.adapters.grpc_token_revocation import GrpcTokenRevocation
 from parley_retrieval.adapters.murmur_term_hash import MurmurTermHash
 from parley_retrieval.adapters.otel_tracing import OtelTracing
 from parley_retrieval.adapters.semantic_text_splitter import SemanticTextSplitter
@@ -90,7 +92,15 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
         flushing = asyncio.create_task(_flush(indexing, settings.flush_seconds), name="flushing of the index")
         closing.push_async_callback(_cancel, flushing)
 
+        chat = open_channel(settings.chat_address)
+        closing.push_async_callback(chat.close)
         service = settings.service
+        verifier = TokenVerifier(
+            service.jwks_file,
+            service.token_issuer,
+            service.token_audience,
+            is_revoked=GrpcTokenRevocation(chat).is_revoked,
+        )
         server = build_server(
             service,
             [
@@ -105,7 +115,7 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
                     "parley.retrieval.v1.SearchService",
                 ),
             ],
-            verifier=TokenVerifier(service.jwks_file, service.token_issuer, service.token_audience),
+            verifier=verifier,
             to_status_error=to_status_error,
             shown=(settings,),
         )

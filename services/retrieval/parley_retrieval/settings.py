@@ -35,6 +35,9 @@ class RetrievalSettings:
     """`PARLEY_RETRIEVAL_SAMPLE_CORPUS`: files and folders of Markdown that become the shared documents, joined with the
     system's path separator (`:`). Empty by default: no shared documents."""
 
+    chat_address: str
+    """`PARLEY_CHAT_ADDRESS`: host and port of the chat service, which knows the personal access tokens that were revoked."""
+
     language: str
     """`PARLEY_RETRIEVAL_LANGUAGE`: the language whose word forms are brought together: its English name in small letters,
     of those that the Snowball stemmers know. Another one makes the index anew at the next start."""
@@ -55,6 +58,7 @@ class RetrievalSettings:
             database_url=environment.text("PARLEY_RETRIEVAL_DATABASE_URL", default_database_url(service.home, SERVICE)),
             index_folder=environment.path("PARLEY_RETRIEVAL_INDEX_FOLDER", service.home / "retrieval" / "index"),
             sample_corpus=_existing_paths(environment, "PARLEY_RETRIEVAL_SAMPLE_CORPUS"),
+            chat_address=environment.text("PARLEY_CHAT_ADDRESS", "127.0.0.1:50051"),
             language=environment.text("PARLEY_RETRIEVAL_LANGUAGE", "english"),
             documents_per_user=environment.integer(
                 "PARLEY_RETRIEVAL_DOCUMENTS_PER_USER", 10_000, least=1, most=1_000_000

@@ -165,6 +165,10 @@ class Identity:
         """The user's personal access tokens, newest first, at most `limit`, beginning after the one given."""
         return await self._personal_tokens.page(user_id, limit=limit, after=after)
 
+    async def is_good_personal_token(self, access_token_id: str) -> bool:
+        """Whether the token was made here and is not revoked."""
+        return await self._personal_tokens.is_good(access_token_id)
+
     async def revoke_personal_token(self, user_id: str, access_token_id: str) -> PersonalToken:
         """Revokes a token, once and for all. Raises PersonalTokenNotFoundError when the user has none such."""
         token = await self._personal_tokens.revoke(user_id, access_token_id, self._now())

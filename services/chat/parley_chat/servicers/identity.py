@@ -83,6 +83,10 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         token = await self._identity.revoke_personal_token(current_principal().user_id, request.access_token_id)
         return pb.RevokeAccessTokenResponse(access_token=_access_token(token))
 
+    async def CheckAccessToken(self, request: pb.CheckAccessTokenRequest, context: Any) -> pb.CheckAccessTokenResponse:
+        validation.check_check_access_token(request)
+        return pb.CheckAccessTokenResponse(good=await self._identity.is_good_personal_token(request.access_token_id))
+
     async def GetJsonWebKeySet(self, request: pb.GetJsonWebKeySetRequest, context: Any) -> pb.GetJsonWebKeySetResponse:
         return self._key_set
 

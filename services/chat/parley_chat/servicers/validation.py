@@ -102,6 +102,12 @@ def check_revoke_access_token(request: pb.RevokeAccessTokenRequest) -> None:
     violations.check()
 
 
+def check_check_access_token(request: pb.CheckAccessTokenRequest) -> None:
+    violations = Violations()
+    violations.identifier("access_token_id", request.access_token_id, PERSONAL_TOKEN_PREFIX)
+    violations.check()
+
+
 def _email(violations: Violations, email: str) -> None:
     violations.text("email", email, least=EMAIL_LEAST, most=EMAIL_MOST)
 

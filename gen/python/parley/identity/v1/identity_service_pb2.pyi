@@ -431,6 +431,50 @@ class RevokeAccessTokenResponse(_message.Message):
 Global___RevokeAccessTokenResponse: _TypeAlias = RevokeAccessTokenResponse  # noqa: Y015
 
 @_typing.final
+class CheckAccessTokenRequest(_message.Message):
+    """Asks whether a personal access token is good."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_TOKEN_ID_FIELD_NUMBER: _builtins.int
+    access_token_id: _builtins.str
+    """The token's id: the claim `jti` of the token. Required."""
+    def __init__(
+        self,
+        *,
+        access_token_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token_id", b"access_token_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckAccessTokenRequest: _TypeAlias = CheckAccessTokenRequest  # noqa: Y015
+
+@_typing.final
+class CheckAccessTokenResponse(_message.Message):
+    """Answers CheckAccessToken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GOOD_FIELD_NUMBER: _builtins.int
+    good: _builtins.bool
+    """True when the token was made here and is not revoked. Its expiry is in the token and not looked at."""
+    def __init__(
+        self,
+        *,
+        good: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["good", b"good"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckAccessTokenResponse: _TypeAlias = CheckAccessTokenResponse  # noqa: Y015
+
+@_typing.final
 class GetJsonWebKeySetRequest(_message.Message):
     """Asks for the public keys."""
 

@@ -75,6 +75,11 @@ class IdentityServiceStub:
                 request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.RevokeAccessTokenRequest.SerializeToString,
                 response_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.RevokeAccessTokenResponse.FromString,
                 _registered_method=True)
+        self.CheckAccessToken = channel.unary_unary(
+                '/parley.identity.v1.IdentityService/CheckAccessToken',
+                request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.CheckAccessTokenRequest.SerializeToString,
+                response_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.CheckAccessTokenResponse.FromString,
+                _registered_method=True)
         self.GetJsonWebKeySet = channel.unary_unary(
                 '/parley.identity.v1.IdentityService/GetJsonWebKeySet',
                 request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.GetJsonWebKeySetRequest.SerializeToString,
@@ -145,6 +150,14 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckAccessToken(self, request, context):
+        """Tells whether a personal access token still is good, for services that verify tokens themselves: a signature cannot tell that a token
+        was revoked. Needs no token: who knows the id of a token learns nothing else of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetJsonWebKeySet(self, request, context):
         """Gets the public keys that verify Parley's tokens, as a JSON Web Key Set (RFC 7517 section 5).
         """
@@ -194,6 +207,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.RevokeAccessToken,
                     request_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.RevokeAccessTokenRequest.FromString,
                     response_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.RevokeAccessTokenResponse.SerializeToString,
+            ),
+            'CheckAccessToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckAccessToken,
+                    request_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.CheckAccessTokenRequest.FromString,
+                    response_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.CheckAccessTokenResponse.SerializeToString,
             ),
             'GetJsonWebKeySet': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJsonWebKeySet,
@@ -418,6 +436,33 @@ class IdentityService:
             '/parley.identity.v1.IdentityService/RevokeAccessToken',
             parley_dot_identity_dot_v1_dot_identity__service__pb2.RevokeAccessTokenRequest.SerializeToString,
             parley_dot_identity_dot_v1_dot_identity__service__pb2.RevokeAccessTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckAccessToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.identity.v1.IdentityService/CheckAccessToken',
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.CheckAccessTokenRequest.SerializeToString,
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.CheckAccessTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

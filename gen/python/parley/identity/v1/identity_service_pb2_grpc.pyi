@@ -55,6 +55,10 @@ class IdentityServiceStub:
     """Lists the user's personal access tokens, newest first, revoked and expired ones included."""
     RevokeAccessToken: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.RevokeAccessTokenRequest, _identity_service_pb2.RevokeAccessTokenResponse]
     """Revokes a personal access token. Succeeds also when it was revoked before. NOT_FOUND when the user has no such token."""
+    CheckAccessToken: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.CheckAccessTokenRequest, _identity_service_pb2.CheckAccessTokenResponse]
+    """Tells whether a personal access token still is good, for services that verify tokens themselves: a signature cannot tell that a token
+    was revoked. Needs no token: who knows the id of a token learns nothing else of it.
+    """
     GetJsonWebKeySet: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.GetJsonWebKeySetRequest, _identity_service_pb2.GetJsonWebKeySetResponse]
     """Gets the public keys that verify Parley's tokens, as a JSON Web Key Set (RFC 7517 section 5)."""
 
@@ -85,6 +89,10 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """Lists the user's personal access tokens, newest first, revoked and expired ones included."""
     RevokeAccessToken: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.RevokeAccessTokenRequest, _identity_service_pb2.RevokeAccessTokenResponse]  # type: ignore[assignment]
     """Revokes a personal access token. Succeeds also when it was revoked before. NOT_FOUND when the user has no such token."""
+    CheckAccessToken: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.CheckAccessTokenRequest, _identity_service_pb2.CheckAccessTokenResponse]  # type: ignore[assignment]
+    """Tells whether a personal access token still is good, for services that verify tokens themselves: a signature cannot tell that a token
+    was revoked. Needs no token: who knows the id of a token learns nothing else of it.
+    """
     GetJsonWebKeySet: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.GetJsonWebKeySetRequest, _identity_service_pb2.GetJsonWebKeySetResponse]  # type: ignore[assignment]
     """Gets the public keys that verify Parley's tokens, as a JSON Web Key Set (RFC 7517 section 5)."""
 
@@ -160,6 +168,16 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_service_pb2.RevokeAccessTokenResponse, _abc.Awaitable[_identity_service_pb2.RevokeAccessTokenResponse]]:
         """Revokes a personal access token. Succeeds also when it was revoked before. NOT_FOUND when the user has no such token."""
+
+    @_abc_1.abstractmethod
+    def CheckAccessToken(
+        self,
+        request: _identity_service_pb2.CheckAccessTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_service_pb2.CheckAccessTokenResponse, _abc.Awaitable[_identity_service_pb2.CheckAccessTokenResponse]]:
+        """Tells whether a personal access token still is good, for services that verify tokens themselves: a signature cannot tell that a token
+        was revoked. Needs no token: who knows the id of a token learns nothing else of it.
+        """
 
     @_abc_1.abstractmethod
     def GetJsonWebKeySet(
