@@ -236,6 +236,24 @@ async def test_a_write_that_fails_leaves_the_log_as_it_was(tmp_path: Path) -> No
     assert await read_to_end(log, TURN) == [(1, TextDelta("kept")), (2, TextDelta("next"))]
 
 
+async def test_a_writer_that_comes_late_writes_into_no_other_file(tmp_path: Path) -> None:
+    log = FileTurnLog(tmp_path / "turns")
+    closed, deleted = await log.open_writer(TURN), await log.open_writer(OTHER_TURN)
+    await closed.close()
+    await log.delete(OTHER_TURN)
+    # The system gives the numbers of closed files to the next that are opened.
+    others = [tmp_path / "one", tmp_path / "two"]
+    descriptors = [os.open(path, os.O_RDWR | os.O_CREAT) for path in others]
+    try:
+        for writer in (closed, deleted):
+            with pytest.raises(OSError, match="closed"):
+                await writer.append([TextDelta("late")])
+        assert [path.read_bytes() for path in others] == [b"", b""]
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
 async def test_files_are_for_their_owner_only_and_are_lines_of_json(tmp_path: Path) -> None:
     log = FileTurnLog(tmp_path / "turns")
     writer = await log.open_writer(TURN)

@@ -11,6 +11,7 @@ turn is bounded: the newest events, up to `_TAIL_BYTES`, are shared by all reade
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import time
@@ -67,6 +68,9 @@ class _OpenLog:
             self.checkpoint_offsets.append(self.size)
 
     def append(self, bodies: Sequence[TurnEventBody]) -> None:
+        if self.closed:
+            # Its number may be another file's by now.
+            raise OSError(errno.EBADF, "the log of the turn is closed")
         sequence = self.last_sequence
         events: list[tuple[TurnEvent, int]] = []
         data = bytearray()
