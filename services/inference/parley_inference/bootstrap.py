@@ -16,6 +16,7 @@ from parley_shared.settings import SettingsError
 from parley_shared.tokens import TokenVerifier
 
 from parley_inference.adapters.continued_language_model import ContinuedLanguageModel
+from parley_inference.adapters.guarded_language_model import GuardedLanguageModel
 from parley_inference.adapters.offline_model import OFFLINE, OfflineModel
 from parley_inference.adapters.traced_embedding_model import TracedEmbeddingModel
 from parley_inference.adapters.traced_language_model import TracedLanguageModel
@@ -131,7 +132,10 @@ def _openai_compatible(
     embedding_model = OpenAICompatibleEmbeddingModel(connection, settings.first_token_timeout_seconds)
     return Provider(
         name,
-        TracedLanguageModel(ContinuedLanguageModel(language_model), name),
+        # The guard is outermost, so that every attempt has a span of its own.
+        GuardedLanguageModel(
+            TracedLanguageModel(ContinuedLanguageModel(language_model), name), name, clock=time.monotonic
+        ),
         TracedEmbeddingModel(embedding_model, name),
         models=models,
         # A server whose models nobody has named (a laptop's Ollama, a vLLM with one model) offers what it has.

@@ -37,14 +37,16 @@ async def test_a_generation_is_one_span_with_its_figures_and_none_of_its_words(
     assert upstream.requests[0].headers["traceparent"].split("-")[1:3] == [trace_id, f"{chat.context.span_id:016x}"]
 
 
-async def test_a_failed_generation_is_a_failed_span(online: Any, upstream: FakeOpenAI, ask: Any) -> None:
+async def test_every_try_of_a_failed_generation_is_a_failed_span(online: Any, upstream: FakeOpenAI, ask: Any) -> None:
     upstream.reply = Reply(status=500)
     with span("test"):
         trace_id = current_trace_id()
         await online.stream(ask())
-    (chat,) = named(trace_id, "chat fake-model")
-    assert not chat.status.is_ok
-    assert chat.attributes["error.type"] == "ProviderUnavailableError"
+    tries = named(trace_id, "chat fake-model")
+    assert len(tries) == 3
+    for chat in tries:
+        assert not chat.status.is_ok
+        assert chat.attributes["error.type"] == "ProviderUnavailableError"
 
 
 async def test_embedding_is_one_span(online: Any) -> None:

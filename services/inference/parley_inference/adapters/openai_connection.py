@@ -39,6 +39,8 @@ _KEEP_SECONDS = 60.0
 _READ_ERROR_SECONDS = 5.0
 _KEY = re.compile(r"\b(?:sk|pk|rk|key|gsk|xai)[-_][\w*.\-]{6,}|(?i:bearer)\s+\S+")
 _PLACEHOLDER_KEY = "none"
+_PASSING = {404, 408, 409, 425}
+"""Refusals that are about the moment or the server, and not about the request."""
 
 TRANSPORT_ERRORS = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, aiohttp.ClientError, OSError)
 """What the transport raises. aiohttp's own come through where its wrapper has no name for them."""
@@ -140,12 +142,12 @@ class OpenAIConnection:
                 return ProviderRateLimitedError(
                     self.provider, f"HTTP 429: {detail}", retry_after_seconds=_retry_after(response)
                 )
-            case 404 | 408 | 409 | 425:
-                return ProviderUnavailableError(self.provider, f"HTTP {status}: {detail}")
-            case _ if 400 <= status < 500:
+            case _ if 400 <= status < 500 and status not in _PASSING:
                 return ProviderRejectedError(self.provider, detail)
             case _:
-                return ProviderUnavailableError(self.provider, f"HTTP {status}: {detail}")
+                return ProviderUnavailableError(
+                    self.provider, f"HTTP {status}: {detail}", retry_after_seconds=_retry_after(response)
+                )
 
     async def _words_of(self, response: httpx2.Response) -> str:
         """What a refusal says: the error's message where it is JSON, else the beginning of its text."""

@@ -61,6 +61,11 @@ class ProviderError(InferenceError):
 class ProviderUnavailableError(ProviderError):
     """It could not be reached, failed, or broke off."""
 
+    def __init__(self, provider: str, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(provider, detail)
+        self.retry_after_seconds = retry_after_seconds
+        """What the provider asked for, or how long it is left alone; None when nobody said."""
+
 
 class ProviderStalledError(ProviderError):
     """It sent nothing for longer than it may."""

@@ -60,12 +60,13 @@ def _generation_too_long(error: errors.GenerationTooLongError) -> StatusError:
 
 
 def _unavailable(error: errors.ProviderUnavailableError) -> StatusError:
+    asked = error.retry_after_seconds
     return StatusError(
         StatusCode.UNAVAILABLE,
         "ERROR_REASON_PROVIDER_UNAVAILABLE",
         f"The model provider {error.provider} cannot be reached, failed, or broke off. Try again in a moment.",
         metadata={"provider": error.provider},
-        retry_after_seconds=_RETRY_SECONDS,
+        retry_after_seconds=_RETRY_SECONDS if asked is None else asked,
     )
 
 
