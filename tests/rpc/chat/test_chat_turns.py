@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ import pytest
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, turn_event_pb2
 from parley.inference.v1 import generation_pb2
+from parley_chat.adapters.sql_conversations import SqlConversations
+from parley_chat.domain.conversation import OnFailure, Route
+from parley_chat.operations.sessions import Sessions
+from parley_chat.operations.turns import ReplyRequest
 from parley_shared.status import status_error_from
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
@@ -759,4 +764,28 @@ async def test_deleting_a_session_stops_what_runs_in_it_and_leaves_nothing(
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await resume(running, alice, turn_id).to_end()
     assert refusal.value.code() is grpc.StatusCode.NOT_FOUND
+    assert list(running.app.settings.turn_log_folder.iterdir()) == []
+
+
+class MessageComesIn(SqlConversations):
+    """Conversations to which a message is sent when a session has been stopped and is not yet deleted."""
+
+    def __init__(self, running: RunningChat) -> None:
+        super().__init__(running.app.database)
+        self._turns = running.app.turns
+
+    async def delete_session(self, user_id: str, session_id: str) -> list[str]:
+        await self._turns.begin(
+            ReplyRequest(user_id, "Wait!", session_id, "", Route.STANDARD, "", None, OnFailure.CONTINUE)
+        )
+        return await super().delete_session(user_id, session_id)
+
+
+async def test_a_message_that_comes_in_while_its_session_is_deleted_is_not_answered(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    created = await running.chat.CreateSession(pb.CreateSessionRequest(), metadata=alice.metadata)
+    sessions = Sessions(MessageComesIn(running), running.app.turns, lambda: datetime.now(UTC))
+    await sessions.delete(alice.user_id, created.session.session_id)
+    assert running.app.turns.running_count == 0
     assert list(running.app.settings.turn_log_folder.iterdir()) == []

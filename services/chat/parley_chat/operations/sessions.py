@@ -54,6 +54,8 @@ class Sessions:
         await self._conversations.get_session(user_id, session_id)
         await self._turns.stop_session(user_id, session_id)
         turn_ids = await self._conversations.delete_session(user_id, session_id)
+        # A message may have come in between; from here on none can.
+        await self._turns.stop_session(user_id, session_id)
         await self._turns.forget(turn_ids)
 
     async def messages_page(

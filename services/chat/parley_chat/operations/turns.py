@@ -302,7 +302,10 @@ class Turns:
         return outcome.message, first and isinstance(outcome, TurnStopped)
 
     async def stop_session(self, user_id: str, session_id: str) -> None:
-        """Stops what runs in a session and waits for it."""
+        """Stops what runs in a session, or is about to, and waits for it."""
+        beginning = [task for (owner_id, _), task in self._beginning.items() if owner_id == user_id]
+        if beginning:
+            await asyncio.wait(beginning)
         mine = [
             running
             for running in self._running.values()
