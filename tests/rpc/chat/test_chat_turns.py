@@ -602,6 +602,24 @@ async def test_what_a_process_left_running_goes_on_in_the_next_from_what_was_del
         assert replayed.kinds().count("route_chosen") == 1
 
 
+@pytest.mark.parametrize(("on_failure", "kinds"), [("CONTINUE", ["notice", "route_chosen"]), ("FAIL", ["failed"])])
+async def test_a_turn_whose_process_died_before_its_first_event_begins_with_started_all_the_same(
+    tmp_path: Path, inference: ScriptedInference, on_failure: str, kinds: list[str]
+) -> None:
+    policy = message_pb2.OnFailure.Value(f"ON_FAILURE_{on_failure}")
+    home, alice, before = await copy_of_a_home_in_mid_stream(tmp_path, inference, on_failure=policy)
+    for path in home.rglob("trn_*.jsonl"):
+        path.write_bytes(b"")
+    async with running_chat(home, inference=inference.address) as running:
+        resumed = resume(running, alice, before.events[0].turn_id)
+        while len(resumed.events) < 1 + len(kinds):
+            await resumed.next()
+        assert resumed.kinds() == ["started", *kinds]
+        assert resumed.events[0].started == before.events[0].started
+        resumed.assert_whole_from(0)
+        resumed.call.cancel()
+
+
 async def test_what_a_process_left_running_fails_when_that_is_asked_for(
     tmp_path: Path, inference: ScriptedInference
 ) -> None:

@@ -17,6 +17,7 @@ from parley_chat.domain.turn import (
     Turn,
     TurnEvent,
     TurnRestarted,
+    TurnStarted,
     text_of,
 )
 from parley_chat.ports.language_model import TokensUsed
@@ -104,6 +105,15 @@ class Answer:
         self._tokens = None
         self._attempt_characters = 0
         self.generating = False
+
+    def opening(self) -> tuple[TurnStarted, ...]:
+        """What has to be logged before anything else: `started`, unless it is there already."""
+        if self.log.last_sequence:
+            return ()
+        turn = self.turn
+        return (
+            TurnStarted(turn.session_id, turn.user_message_id, turn.message_id, turn.client_message_id, self.trace_id),
+        )
 
     async def begin_anew(self) -> None:
         """Drops the text, and tells the readers."""

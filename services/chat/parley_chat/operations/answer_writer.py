@@ -21,7 +21,6 @@ from parley_chat.domain.turn import (
     RouteChosen,
     SourcesFound,
     TextDelta,
-    TurnStarted,
 )
 from parley_chat.operations.answer import Answer
 from parley_chat.ports.conversations import Conversations
@@ -124,11 +123,8 @@ class AnswerWriter:
         if answer.route is None:
             decision = choose_route(answer.message, turn.wished_route)
             answer.route = decision.route
-            started = TurnStarted(
-                turn.session_id, turn.user_message_id, turn.message_id, turn.client_message_id, answer.trace_id
-            )
             model = turn.model or ROUTE_MODEL[decision.route]
-            await answer.log.append([started, RouteChosen(decision.route, decision.reason, model)])
+            await answer.log.append([*answer.opening(), RouteChosen(decision.route, decision.reason, model)])
         return turn.model or ROUTE_MODEL[answer.route]
 
     async def _history(self, answer: Answer) -> tuple[PromptLine, ...]:

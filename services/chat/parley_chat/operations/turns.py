@@ -351,7 +351,7 @@ class Turns:
         try:
             stored = await self._conversations.finish_turn(answer.turn.turn_id, state, message)
             if stored:
-                await answer.log.append([outcome])
+                await answer.log.append([*answer.opening(), outcome])
         except Exception:
             # The turn stays running in the database and is recovered at the next start; its readers are told now.
             logger.exception("the outcome of a turn could not be kept", extra={"turn_id": answer.turn.turn_id})
@@ -367,7 +367,7 @@ class Turns:
 
     async def _tell_failure(self, running: _RunningTurn, outcome: TurnFailed) -> None:
         try:
-            await running.answer.log.append([outcome])
+            await running.answer.log.append([*running.answer.opening(), outcome])
         except OSError:
             logger.exception("the log of a turn could not be written", extra={"turn_id": running.answer.turn.turn_id})
 
@@ -404,7 +404,8 @@ class Turns:
             await self._conversations.finish_turn(turn.turn_id, TurnState(message.state.value), message)
             await log.close()
         elif gone_on:
-            await log.append([Notice(NoticeKind.CONTINUED, "The service was restarted; the answer goes on.")])
+            words = "The service was restarted; the answer goes on."
+            await log.append([*answer.opening(), Notice(NoticeKind.CONTINUED, words)])
             answer.end_attempt()
             if answer.parts and turn.on_failure is OnFailure.RESTART:
                 await answer.begin_anew()
@@ -412,7 +413,7 @@ class Turns:
         else:
             message = answer.as_message(MessageState.FAILED, INTERRUPTED)
             await self._conversations.finish_turn(turn.turn_id, TurnState.FAILED, message)
-            await log.append([TurnFailed(INTERRUPTED, message)])
+            await log.append([*answer.opening(), TurnFailed(INTERRUPTED, message)])
             await log.close()
 
     async def expire_logs(self) -> None:
