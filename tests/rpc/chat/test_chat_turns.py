@@ -713,6 +713,28 @@ async def test_a_process_that_is_told_to_end_fails_the_answers_that_may_not_go_o
     assert reader.events[-1].failed.failure.reason == "ERROR_REASON_TURN_INTERRUPTED"
 
 
+async def test_an_answer_that_is_stored_counts_although_its_log_could_not_be_ended(
+    running: RunningChat, inference: ScriptedInference, alice: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    turns = running.app.turns
+    request = ReplyRequest(alice.user_id, "Wait!", "", "", Route.STANDARD, "", None, OnFailure.CONTINUE)
+    turn = await turns.begin(request)
+    waiting = asyncio.create_task(turns.answer_of(turn))
+    call = await inference.next_call()
+    call.say("Whole.")
+    await resume(running, alice, turn.turn_id).until("delta")
+    await turns.forget([turn.turn_id])  # from now on nothing can be logged
+    call.finish()
+    async with asyncio.timeout(5):
+        answer = await waiting
+    assert answer.text == "Whole."
+    assert "the log of a turn could not be written" in caplog.messages
+    listed = await running.chat.ListMessages(
+        pb.ListMessagesRequest(session_id=turn.session_id), metadata=alice.metadata
+    )
+    assert listed.messages[0].state == message_pb2.MESSAGE_STATE_COMPLETED
+
+
 async def test_expired_events_are_told_from_an_unknown_turn(
     running: RunningChat, inference: ScriptedInference, alice: Person
 ) -> None:

@@ -349,27 +349,32 @@ class Turns:
             state, message = TurnState.COMPLETED, answer.as_message(MessageState.COMPLETED)
             outcome = TurnCompleted(message)
         try:
-            stored = await self._conversations.finish_turn(answer.turn.turn_id, state, message)
-            if stored:
-                await answer.log.append([*answer.opening(), outcome])
-        except Exception:
-            # The turn stays running in the database and is recovered at the next start; its readers are told now.
-            logger.exception("the outcome of a turn could not be kept", extra={"turn_id": answer.turn.turn_id})
-            outcome = TurnFailed(INTERNAL, replace(message, state=MessageState.FAILED, failure=INTERNAL))
-            await self._tell_failure(running, outcome)
+            outcome = await self._keep(answer, state, outcome)
         finally:
             self._end(running, outcome)
             await answer.log.close()
 
+    async def _keep(self, answer: Answer, state: TurnState, outcome: TurnOutcome) -> TurnOutcome:
+        """Keeps how a turn ended, in the conversations and then in the log. Gives what its readers are told."""
+        told = {"turn_id": answer.turn.turn_id}
+        try:
+            stored = await self._conversations.finish_turn(answer.turn.turn_id, state, outcome.message)
+        except Exception:
+            # The turn stays running in the database and is recovered at the next start; its readers are told now.
+            logger.exception("the outcome of a turn could not be kept", extra=told)
+            outcome = TurnFailed(INTERNAL, replace(outcome.message, state=MessageState.FAILED, failure=INTERNAL))
+            stored = True
+        if stored:
+            try:
+                await answer.log.append([*answer.opening(), outcome])
+            except OSError:
+                # What is stored counts: readers whose log has no end look there.
+                logger.exception("the log of a turn could not be written", extra=told)
+        return outcome
+
     def _end(self, running: _RunningTurn, outcome: TurnOutcome | None) -> None:
         self._running.pop(running.answer.turn.turn_id, None)
         running.ended.set_result(outcome)
-
-    async def _tell_failure(self, running: _RunningTurn, outcome: TurnFailed) -> None:
-        try:
-            await running.answer.log.append([*running.answer.opening(), outcome])
-        except OSError:
-            logger.exception("the log of a turn could not be written", extra={"turn_id": running.answer.turn.turn_id})
 
     def _failure_of(self, running: _RunningTurn) -> Failure | None:
         if running.work.cancelled():
