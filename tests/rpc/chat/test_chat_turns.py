@@ -16,6 +16,7 @@ from parley.chat.v1 import message_pb2, turn_event_pb2
 from parley.inference.v1 import generation_pb2
 from parley_chat.adapters.sql_conversations import SqlConversations
 from parley_chat.domain.conversation import OnFailure, Route
+from parley_chat.domain.errors import TurnStoppedError
 from parley_chat.operations.sessions import Sessions
 from parley_chat.operations.turns import ReplyRequest
 from parley_shared.status import status_error_from
@@ -310,6 +311,25 @@ async def test_cutting_the_call_stops_a_turn_that_is_not_detached(
     resumed = resume(running, alice, turn_id)
     await resumed.to_end()
     assert resumed.kinds()[-1] == "stopped"
+
+
+async def test_cutting_the_call_stops_a_turn_that_is_not_detached_also_while_it_begins(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    turns = running.app.turns
+    request = ReplyRequest(alice.user_id, "Wait!", "", "mine", Route.STANDARD, "", None, OnFailure.CONTINUE)
+    async with running.app.database.write():  # holds the turn up in the middle of its beginning
+        cut = asyncio.create_task(turns.begin(request, stop_when_cut=True))
+        for _ in range(3):  # the call, its turn's task, and once more
+            await asyncio.sleep(0)
+        assert list(running.app.settings.turn_log_folder.iterdir()), "the turn does not begin yet"
+        cut.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cut
+    turn = await turns.begin(request)
+    with pytest.raises(TurnStoppedError):
+        async with asyncio.timeout(5):
+            await turns.answer_of(turn)
 
 
 async def test_cutting_the_call_leaves_a_turn_that_another_reader_watches(

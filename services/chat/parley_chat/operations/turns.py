@@ -146,11 +146,12 @@ class Turns:
         """How many turns run in this process."""
         return len(self._running)
 
-    async def begin(self, request: ReplyRequest) -> Turn:
+    async def begin(self, request: ReplyRequest, *, stop_when_cut: bool = False) -> Turn:
         """Begins the turn that answers a message, or finds the one that already does.
 
         Raises NotFoundError, ClientMessageIdReusedError, TooManyTurnsError and DrainingError, and has then changed
-        nothing. A turn is begun whole or not at all, also when the caller goes away meanwhile.
+        nothing. A turn is begun whole or not at all, also when the caller goes away meanwhile; with `stop_when_cut`, such
+        a turn is stopped unless somebody else watches it.
         """
         key = (request.user_id, request.client_message_id or new_turn_id())
         beginning = self._beginning.get(key)
@@ -165,7 +166,19 @@ class Turns:
                 return _same_request(turn, request)
             beginning = self._beginning[key] = asyncio.create_task(self._begin(request), name="begin turn")
             beginning.add_done_callback(lambda _: self._beginning.pop(key))
-        return _same_request(await asyncio.shield(beginning), request)
+        try:
+            return _same_request(await asyncio.shield(beginning), request)
+        except asyncio.CancelledError:
+            if stop_when_cut:
+                beginning.add_done_callback(self._stop_unwatched)
+            raise
+
+    def _stop_unwatched(self, beginning: asyncio.Task[Turn]) -> None:
+        if beginning.cancelled() or beginning.exception():
+            return
+        running = self._running.get(beginning.result().turn_id)
+        if running and not running.watchers:
+            self._request_stop(running)
 
     def _admit(self, user_id: str) -> None:
         if self._draining:

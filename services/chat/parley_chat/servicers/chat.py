@@ -153,8 +153,8 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
     ) -> AsyncIterator[chat_service_pb2.StreamReplyResponse]:
         """Answers event by event."""
         validation.check_reply(request)
-        turn = await self._turns.begin(_reply_request(request))
         detach = request.detach if request.HasField("detach") else True
+        turn = await self._turns.begin(_reply_request(request), stop_when_cut=not detach)
         async with aclosing(self._turns.watch(turn, stop_when_unwatched=not detach)) as events:
             async for event in events:
                 yield chat_service_pb2.StreamReplyResponse(event=pack_event(turn.turn_id, event))
