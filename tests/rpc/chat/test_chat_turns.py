@@ -15,10 +15,11 @@ from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, turn_event_pb2
 from parley.inference.v1 import generation_pb2
 from parley_chat.adapters.sql_conversations import SqlConversations
-from parley_chat.domain.conversation import OnFailure, Route
+from parley_chat.domain.conversation import OnFailure, Route, new_message_id, new_turn_id
 from parley_chat.domain.errors import TurnStoppedError
 from parley_chat.operations.sessions import Sessions
 from parley_chat.operations.turns import ReplyRequest
+from parley_chat.ports.conversations import NewTurn
 from parley_shared.status import status_error_from
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
@@ -475,6 +476,45 @@ async def test_a_stop_also_ends_the_waiting_for_inference(
     assert receipt.stopped
     await reader.to_end()
     assert reader.kinds()[-1] == "stopped"
+
+
+async def test_a_conversation_with_more_messages_than_are_read_says_that_older_ones_were_left_out(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    session = (await running.chat.CreateSession(pb.CreateSessionRequest(), metadata=alice.metadata)).session
+    conversations = SqlConversations(running.app.database)
+
+    async def notices_after(turns: int) -> list[int]:
+        for _ in range(turns):
+            await conversations.begin_turn(new_turn(alice.user_id, session.session_id))
+        reader = stream(running, alice, session_id=session.session_id, route=message_pb2.ROUTE_STANDARD)
+        (await inference.next_call()).finish()
+        return [event.notice.kind for event in await reader.to_end() if event.HasField("notice")]
+
+    assert await notices_after(100) == []
+    assert await notices_after(0) == [turn_event_pb2.NOTICE_KIND_HISTORY_TRIMMED]
+
+
+def new_turn(user_id: str, session_id: str) -> NewTurn:
+    turn_id = new_turn_id()
+    return NewTurn(
+        turn_id=turn_id,
+        user_id=user_id,
+        session_id=session_id,
+        new_session_id="",
+        parent_message_id=None,
+        client_message_id=turn_id,
+        request_digest="",
+        user_message_id=new_message_id(),
+        message_id=new_message_id(),
+        text="Hello",
+        title="",
+        time=datetime.now(UTC),
+        trace_id="",
+        wished_route=Route.STANDARD,
+        model="",
+        on_failure=OnFailure.CONTINUE,
+    )
 
 
 async def test_an_alternative_answer_follows_the_same_message(

@@ -128,11 +128,10 @@ class AnswerWriter:
         return turn.model or ROUTE_MODEL[answer.route]
 
     async def _history(self, answer: Answer) -> tuple[PromptLine, ...]:
-        earlier = await self._conversations.ancestors(
-            answer.turn.session_id, answer.parent_message_id, self._limits.history_messages
-        )
+        most = self._limits.history_messages
+        earlier = await self._conversations.ancestors(answer.turn.session_id, answer.parent_message_id, most)
         history = fit_history(earlier, budget_tokens=self._limits.history_tokens)
-        if history.trimmed:
+        if history.trimmed or (len(earlier) == most and earlier[-1].parent_message_id):
             await answer.notice(
                 NoticeKind.HISTORY_TRIMMED, "Older messages of this session were left out: not all fit."
             )
