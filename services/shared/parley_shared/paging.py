@@ -41,9 +41,9 @@ def decode_page_token(list_name: str, token: str) -> list[str | int] | None:
             raise ValueError("of another list")
         cursor = json.loads(body)
     except (ValueError, binascii.Error, RecursionError) as error:
-        raise _invalid() from error
+        raise invalid_page_token() from error
     if not isinstance(cursor, list) or not all(isinstance(part, str | int) for part in cursor):
-        raise _invalid()
+        raise invalid_page_token()
     return cursor
 
 
@@ -51,7 +51,8 @@ def _checksum(list_name: str, body: bytes) -> bytes:
     return hashlib.blake2s(list_name.encode() + b"\0" + body, digest_size=_CHECKSUM_BYTES).digest()
 
 
-def _invalid() -> StatusError:
+def invalid_page_token() -> StatusError:
+    """What a page token is answered with that is damaged, of another list, or holds what no row of the list has."""
     return StatusError(
         grpc.StatusCode.INVALID_ARGUMENT,
         "ERROR_REASON_INVALID_PAGE_TOKEN",

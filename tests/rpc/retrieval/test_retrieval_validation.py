@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from typing import Any
 
 import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+from parley_shared.paging import encode_page_token
 from parley_shared.status import status_error_from
 
 ID = f"doc_{'0' * 32}"
@@ -80,6 +82,16 @@ async def test_a_page_token_belongs_to_its_list(caller: Any) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await caller.page(page_token=token, **fields)
         assert status_error_from(caught.value).reason == "ERROR_REASON_INVALID_PAGE_TOKEN"
+
+
+@pytest.mark.parametrize("cursor", [[], [1], [1, 2], ["1", ID], [-1, ID], [10**30, ID], [1, "a\0"], [1, ID, 1]])
+async def test_a_page_token_that_somebody_made_is_refused(caller: Any, cursor: list[str | int]) -> None:
+    await caller.create("text")
+    listed = f"documents/{sha256(b'').hexdigest()[:16]}/0"
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await caller.page(page_token=encode_page_token(listed, cursor))
+    assert status_error_from(caught.value).reason == "ERROR_REASON_INVALID_PAGE_TOKEN"
+    await caller.page(page_token=encode_page_token(listed, [1, ID]))
 
 
 @pytest.mark.parametrize(

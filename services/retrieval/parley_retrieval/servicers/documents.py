@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from parley.retrieval.v1 import document_service_pb2, document_service_pb2_grpc
-from parley_shared.paging import decode_page_token, encode_page_token
+from parley_shared.paging import decode_page_token, encode_page_token, invalid_page_token
 from parley_shared.tokens import current_principal
 
 from parley_retrieval.domain.documents import sha256
@@ -19,6 +20,8 @@ from parley_retrieval.servicers.validation import check_create, check_document_i
 _PAGE_SIZE = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MICROSECONDS_MOST = 1 << 56  # The year 4253, which a datetime still holds.
+_ID = re.compile(r"doc_[0-9a-f]{32}")
 
 
 class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
@@ -91,5 +94,11 @@ def _values(cursor: DocumentCursor) -> list[str | int]:
 def _cursor(values: list[str | int] | None) -> DocumentCursor | None:
     if values is None:
         return None
-    microseconds, document_id = values
-    return DocumentCursor(_EPOCH + int(microseconds) * _MICROSECOND, str(document_id))
+    # A page token is not signed: what it holds is as foreign as any other field.
+    match values:
+        case [int(microseconds), str(document_id)] if 0 <= microseconds < _MICROSECONDS_MOST and _ID.fullmatch(
+            document_id
+        ):
+            return DocumentCursor(_EPOCH + microseconds * _MICROSECOND, document_id)
+        case _:
+            raise invalid_page_token()
