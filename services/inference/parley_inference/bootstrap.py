@@ -33,6 +33,7 @@ from parley_inference.settings import InferenceSettings
 
 OPENAI = "openai"
 OLLAMA = "ollama"
+ALIASES = ("fast", "strong")
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 OPENAI_DEFAULT_MODEL = "gpt-5-mini"
 """What a key alone gives: OpenAI lists a hundred models, so nobody can be asked for "the first"."""
@@ -58,7 +59,7 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
         registrations = [
             Registration(
                 inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
-                InferenceServicer(Generations(models)),
+                InferenceServicer(Generations(models, settings.fallback_models)),
                 "parley.inference.v1.InferenceService",
             ),
             Registration(
@@ -169,4 +170,11 @@ def _named_models(settings: InferenceSettings, endpoints: dict[str, tuple[str, s
         and not any(model.capabilities == CHAT for model in named[OPENAI])
     ):
         named[OPENAI].insert(0, Model(OPENAI_DEFAULT_MODEL, OPENAI, CHAT, context_window_of(OPENAI_DEFAULT_MODEL)))
+    for text in settings.fallback_models:
+        provider, name = ModelReference(text).parts(endpoints)
+        model = Model(name, provider or first, CHAT, context_window_of(name))
+        others = named[model.provider]
+        # Last, because the first of a provider is its default; and a server whose own list counts has it there.
+        if text not in ALIASES and model not in others and any(other.capabilities == CHAT for other in others):
+            others.append(model)
     return named

@@ -46,6 +46,10 @@ class InferenceSettings:
     more_models: tuple[str, ...]
     """`PARLEY_INFERENCE_MODELS`: further models that a request may name, separated by commas. At most 100."""
 
+    fallback_models: tuple[str, ...]
+    """`PARLEY_INFERENCE_FALLBACK_MODELS`: the models or aliases that go on, in their order, when the one that was asked fails; separated
+    by commas. At most 100."""
+
     embedding_model: str
     """`PARLEY_INFERENCE_EMBEDDING_MODEL`: the default embedding model, also called `embed`. Empty: nothing is embedded."""
 
@@ -81,6 +85,7 @@ class InferenceSettings:
             fast_model=_name(environment, "PARLEY_INFERENCE_FAST_MODEL"),
             strong_model=_name(environment, "PARLEY_INFERENCE_STRONG_MODEL"),
             more_models=_names(environment, "PARLEY_INFERENCE_MODELS"),
+            fallback_models=_names(environment, "PARLEY_INFERENCE_FALLBACK_MODELS"),
             embedding_model=_name(environment, "PARLEY_INFERENCE_EMBEDDING_MODEL"),
             connect_timeout_seconds=environment.number(
                 "PARLEY_INFERENCE_CONNECT_TIMEOUT_SECONDS", 5, least=0.05, most=300
@@ -107,6 +112,7 @@ class InferenceSettings:
             "PARLEY_INFERENCE_FAST_MODEL": self.fast_model,
             "PARLEY_INFERENCE_STRONG_MODEL": self.strong_model,
             "PARLEY_INFERENCE_MODELS": ", ".join(self.more_models),
+            "PARLEY_INFERENCE_FALLBACK_MODELS": ", ".join(self.fallback_models),
             "PARLEY_INFERENCE_EMBEDDING_MODEL": self.embedding_model,
         }
         for variable, value in named.items():

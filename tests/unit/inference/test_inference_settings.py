@@ -68,6 +68,7 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_repeated() -> None:
         "PARLEY_INFERENCE_FAST_MODEL",
         "PARLEY_INFERENCE_STRONG_MODEL",
         "PARLEY_INFERENCE_MODELS",
+        "PARLEY_INFERENCE_FALLBACK_MODELS",
         "PARLEY_INFERENCE_EMBEDDING_MODEL",
     ],
 )

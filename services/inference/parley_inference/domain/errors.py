@@ -90,3 +90,8 @@ class ProviderCredentialsError(ProviderError):
 
 class ProviderRejectedError(ProviderError):
     """It refused the request as it stands. `detail` may be told to the caller: it says what to change."""
+
+
+def is_passing(error: InferenceError) -> bool:
+    """Whether the provider failed and not the request: another model may do better."""
+    return isinstance(error, ProviderUnavailableError | ProviderStalledError | ProviderRateLimitedError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from parley_inference.domain.errors import ProviderError
 from parley_inference.domain.prompt import ToolCall
 
 CHARACTERS_PER_TOKEN = 4
@@ -55,6 +56,28 @@ class TokenUsage:
     reasoning_tokens: int = 0
     estimated: bool = False
 
+    def __add__(self, other: TokenUsage) -> TokenUsage:
+        """What both took together."""
+        return TokenUsage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            estimated=self.estimated or other.estimated,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSwitched:
+    """A model failed, and another goes on from the text until now. No adapter yields it."""
+
+    from_model: str
+    from_provider: str
+    to_model: str
+    to_provider: str
+    failure: ProviderError
+    """Why the first failed."""
+
 
 @dataclass(frozen=True, slots=True)
 class GenerationFinished:
@@ -63,7 +86,9 @@ class GenerationFinished:
     reason: FinishReason
 
 
-GenerationEvent = GenerationStarted | TextDelta | ReasoningDelta | ToolCall | TokenUsage | GenerationFinished
+GenerationEvent = (
+    GenerationStarted | TextDelta | ReasoningDelta | ToolCall | TokenUsage | ProviderSwitched | GenerationFinished
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +101,7 @@ class Generation:
     finish_reason: FinishReason
     usage: TokenUsage
     model: str
+    """The one that finished."""
     provider: str
 
 

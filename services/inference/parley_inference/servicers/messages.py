@@ -13,6 +13,7 @@ from parley_inference.domain.generation import (
     GenerationEvent,
     GenerationFinished,
     GenerationStarted,
+    ProviderSwitched,
     ReasoningDelta,
     TextDelta,
     TokenUsage,
@@ -28,6 +29,7 @@ from parley_inference.domain.prompt import (
     ToolCall,
 )
 from parley_inference.operations.models import ListedModel
+from parley_inference.servicers.status import reason_of
 
 _ROLES = {
     generation_pb2.PROMPT_ROLE_SYSTEM: Role.SYSTEM,
@@ -130,6 +132,16 @@ def pack_event(event: GenerationEvent) -> Response:
             return Response(
                 started=inference_service_pb2.GenerationStarted(
                     model=event.model, provider=event.provider, offline=event.offline
+                )
+            )
+        case ProviderSwitched():
+            return Response(
+                provider_switched=inference_service_pb2.ProviderSwitched(
+                    from_model=event.from_model,
+                    from_provider=event.from_provider,
+                    to_model=event.to_model,
+                    to_provider=event.to_provider,
+                    reason=reason_of(event.failure),
                 )
             )
         case GenerationFinished():

@@ -31,6 +31,11 @@ def to_status_error(error: Exception) -> StatusError | None:
     return row(error)
 
 
+def reason_of(error: errors.InferenceError) -> str:
+    """The name of the ErrorReason that one of inference's own errors has."""
+    return _ROWS[type(error)](error).reason
+
+
 def _model_not_found(error: errors.ModelNotFoundError) -> StatusError:
     if error.provider and not error.model:
         words = f"The provider {error.provider} has no model that writes. Give it one, or name one in PARLEY_INFERENCE_MODEL."

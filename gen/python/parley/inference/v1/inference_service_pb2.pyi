@@ -83,6 +83,7 @@ class StreamGenerateResponse(_message.Message):
     TOOL_CALL_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     FINISHED_FIELD_NUMBER: _builtins.int
+    PROVIDER_SWITCHED_FIELD_NUMBER: _builtins.int
     text_delta: _builtins.str
     """Text to append to the answer. Not empty."""
     reasoning_delta: _builtins.str
@@ -97,11 +98,17 @@ class StreamGenerateResponse(_message.Message):
 
     @_builtins.property
     def usage(self) -> _generation_pb2.TokenUsage:
-        """Tokens used so far. Replaces the one before. At least once, before the end."""
+        """Tokens used so far, by all models that wrote. Replaces the one before. At least once, before the end."""
 
     @_builtins.property
     def finished(self) -> Global___GenerationFinished:
         """The generation ended. Last."""
+
+    @_builtins.property
+    def provider_switched(self) -> Global___ProviderSwitched:
+        """The model failed, and the next in the operator's chain goes on from the text that was sent until now. Comes when the next has taken
+        the request: behind `started` when the model that was asked never took it.
+        """
 
     def __init__(
         self,
@@ -112,12 +119,13 @@ class StreamGenerateResponse(_message.Message):
         tool_call: _generation_pb2.ToolCall | None = ...,
         usage: _generation_pb2.TokenUsage | None = ...,
         finished: Global___GenerationFinished | None = ...,
+        provider_switched: Global___ProviderSwitched | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "finished", b"finished", "reasoning_delta", b"reasoning_delta", "started", b"started", "text_delta", b"text_delta", "tool_call", b"tool_call", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "finished", b"finished", "provider_switched", b"provider_switched", "reasoning_delta", b"reasoning_delta", "started", b"started", "text_delta", b"text_delta", "tool_call", b"tool_call", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "finished", b"finished", "reasoning_delta", b"reasoning_delta", "started", b"started", "text_delta", b"text_delta", "tool_call", b"tool_call", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "finished", b"finished", "provider_switched", b"provider_switched", "reasoning_delta", b"reasoning_delta", "started", b"started", "text_delta", b"text_delta", "tool_call", b"tool_call", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "text_delta", "reasoning_delta", "tool_call", "usage", "finished"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "text_delta", "reasoning_delta", "tool_call", "usage", "finished", "provider_switched"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -152,6 +160,44 @@ class GenerationStarted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerationStarted: _TypeAlias = GenerationStarted  # noqa: Y015
+
+@_typing.final
+class ProviderSwitched(_message.Message):
+    """Tells that another model goes on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_MODEL_FIELD_NUMBER: _builtins.int
+    FROM_PROVIDER_FIELD_NUMBER: _builtins.int
+    TO_MODEL_FIELD_NUMBER: _builtins.int
+    TO_PROVIDER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    from_model: _builtins.str
+    """The model that failed, as its provider names it; as the request names it when its provider could not even be asked for its models."""
+    from_provider: _builtins.str
+    """The configured name of its provider."""
+    to_model: _builtins.str
+    """The model that goes on, as its provider names it."""
+    to_provider: _builtins.str
+    """The configured name of its provider. May be the same."""
+    reason: _builtins.str
+    """Why the first failed: the name of the `parley.errors.v1.ErrorReason`, for example `ERROR_REASON_PROVIDER_STALLED`."""
+    def __init__(
+        self,
+        *,
+        from_model: _builtins.str = ...,
+        from_provider: _builtins.str = ...,
+        to_model: _builtins.str = ...,
+        to_provider: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_model", b"from_model", "from_provider", b"from_provider", "reason", b"reason", "to_model", b"to_model", "to_provider", b"to_provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderSwitched: _TypeAlias = ProviderSwitched  # noqa: Y015
 
 @_typing.final
 class GenerationFinished(_message.Message):
@@ -247,16 +293,16 @@ class GenerateResponse(_message.Message):
     finish_reason: _generation_pb2.FinishReason.ValueType
     """Why it ended."""
     model: _builtins.str
-    """The model, as its provider names it."""
+    """The model that finished, as its provider names it."""
     provider: _builtins.str
-    """The provider's configured name."""
+    """The configured name of its provider."""
     @_builtins.property
     def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_generation_pb2.ToolCall]:
         """The tools that the model called, in its order."""
 
     @_builtins.property
     def usage(self) -> _generation_pb2.TokenUsage:
-        """What it used."""
+        """What it used, all models together that wrote it."""
 
     def __init__(
         self,

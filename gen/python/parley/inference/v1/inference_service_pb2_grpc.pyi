@@ -39,6 +39,9 @@ class InferenceServiceStub:
     The first event is `started`, the last is `finished`; an error ends the stream with its status and no `finished`, after a
     `usage` event when anything was used. Text that piles up while a message is on its way is merged into the next. Cancelling the call closes
     the connection to the provider.
+
+    When a model fails before or in the middle of its answer and the operator has named others to fall back to, the next goes on from the
+    text that was sent, and `provider_switched` says so. Not once a tool was called: then the error ends the stream.
     """
     Generate: _grpc.UnaryUnaryMultiCallable[_inference_service_pb2.GenerateRequest, _inference_service_pb2.GenerateResponse]
     """Generates text and returns it whole."""
@@ -54,6 +57,9 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     The first event is `started`, the last is `finished`; an error ends the stream with its status and no `finished`, after a
     `usage` event when anything was used. Text that piles up while a message is on its way is merged into the next. Cancelling the call closes
     the connection to the provider.
+
+    When a model fails before or in the middle of its answer and the operator has named others to fall back to, the next goes on from the
+    text that was sent, and `provider_switched` says so. Not once a tool was called: then the error ends the stream.
     """
     Generate: _aio.UnaryUnaryMultiCallable[_inference_service_pb2.GenerateRequest, _inference_service_pb2.GenerateResponse]  # type: ignore[assignment]
     """Generates text and returns it whole."""
@@ -72,6 +78,9 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         The first event is `started`, the last is `finished`; an error ends the stream with its status and no `finished`, after a
         `usage` event when anything was used. Text that piles up while a message is on its way is merged into the next. Cancelling the call closes
         the connection to the provider.
+
+        When a model fails before or in the middle of its answer and the operator has named others to fall back to, the next goes on from the
+        text that was sent, and `provider_switched` says so. Not once a tool was called: then the error ends the stream.
         """
 
     @_abc_1.abstractmethod

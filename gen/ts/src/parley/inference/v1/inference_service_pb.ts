@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/inference/v1/inference_service.proto.
  */
 export const file_parley_inference_v1_inference_service: GenFile = /*@__PURE__*/
-  fileDesc("CitwYXJsZXkvaW5mZXJlbmNlL3YxL2luZmVyZW5jZV9zZXJ2aWNlLnByb3RvEhNwYXJsZXkuaW5mZXJlbmNlLnYxIv4BChVTdHJlYW1HZW5lcmF0ZVJlcXVlc3QSNAoIbWVzc2FnZXMYASADKAsyIi5wYXJsZXkuaW5mZXJlbmNlLnYxLlByb21wdE1lc3NhZ2USDQoFbW9kZWwYAiABKAkSLgoIcGFzc2FnZXMYAyADKAsyHC5wYXJsZXkuaW5mZXJlbmNlLnYxLlBhc3NhZ2USKAoFdG9vbHMYBCADKAsyGS5wYXJsZXkuaW5mZXJlbmNlLnYxLlRvb2wSLwoIc2FtcGxpbmcYBSABKAsyHS5wYXJsZXkuaW5mZXJlbmNlLnYxLlNhbXBsaW5nEhUKDWFuc3dlcl9zb19mYXIYBiABKAkisAIKFlN0cmVhbUdlbmVyYXRlUmVzcG9uc2USOQoHc3RhcnRlZBgBIAEoCzImLnBhcmxleS5pbmZlcmVuY2UudjEuR2VuZXJhdGlvblN0YXJ0ZWRIABIUCgp0ZXh0X2RlbHRhGAIgASgJSAASGQoPcmVhc29uaW5nX2RlbHRhGAMgASgJSAASMgoJdG9vbF9jYWxsGAQgASgLMh0ucGFybGV5LmluZmVyZW5jZS52MS5Ub29sQ2FsbEgAEjAKBXVzYWdlGAUgASgLMh8ucGFybGV5LmluZmVyZW5jZS52MS5Ub2tlblVzYWdlSAASOwoIZmluaXNoZWQYBiABKAsyJy5wYXJsZXkuaW5mZXJlbmNlLnYxLkdlbmVyYXRpb25GaW5pc2hlZEgAQgcKBWV2ZW50IkUKEUdlbmVyYXRpb25TdGFydGVkEg0KBW1vZGVsGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg8KB29mZmxpbmUYAyABKAgiRwoSR2VuZXJhdGlvbkZpbmlzaGVkEjEKBnJlYXNvbhgBIAEoDjIhLnBhcmxleS5pbmZlcmVuY2UudjEuRmluaXNoUmVhc29uIvgBCg9HZW5lcmF0ZVJlcXVlc3QSNAoIbWVzc2FnZXMYASADKAsyIi5wYXJsZXkuaW5mZXJlbmNlLnYxLlByb21wdE1lc3NhZ2USDQoFbW9kZWwYAiABKAkSLgoIcGFzc2FnZXMYAyADKAsyHC5wYXJsZXkuaW5mZXJlbmNlLnYxLlBhc3NhZ2USKAoFdG9vbHMYBCADKAsyGS5wYXJsZXkuaW5mZXJlbmNlLnYxLlRvb2wSLwoIc2FtcGxpbmcYBSABKAsyHS5wYXJsZXkuaW5mZXJlbmNlLnYxLlNhbXBsaW5nEhUKDWFuc3dlcl9zb19mYXIYBiABKAki8QEKEEdlbmVyYXRlUmVzcG9uc2USDAoEdGV4dBgBIAEoCRIRCglyZWFzb25pbmcYAiABKAkSMQoKdG9vbF9jYWxscxgDIAMoCzIdLnBhcmxleS5pbmZlcmVuY2UudjEuVG9vbENhbGwSOAoNZmluaXNoX3JlYXNvbhgEIAEoDjIhLnBhcmxleS5pbmZlcmVuY2UudjEuRmluaXNoUmVhc29uEi4KBXVzYWdlGAUgASgLMh8ucGFybGV5LmluZmVyZW5jZS52MS5Ub2tlblVzYWdlEg0KBW1vZGVsGAYgASgJEhAKCHByb3ZpZGVyGAcgASgJMtgBChBJbmZlcmVuY2VTZXJ2aWNlEmsKDlN0cmVhbUdlbmVyYXRlEioucGFybGV5LmluZmVyZW5jZS52MS5TdHJlYW1HZW5lcmF0ZVJlcXVlc3QaKy5wYXJsZXkuaW5mZXJlbmNlLnYxLlN0cmVhbUdlbmVyYXRlUmVzcG9uc2UwARJXCghHZW5lcmF0ZRIkLnBhcmxleS5pbmZlcmVuY2UudjEuR2VuZXJhdGVSZXF1ZXN0GiUucGFybGV5LmluZmVyZW5jZS52MS5HZW5lcmF0ZVJlc3BvbnNlYgZwcm90bzM", [file_parley_inference_v1_generation]);
+  fileDesc("CitwYXJsZXkvaW5mZXJlbmNlL3YxL2luZmVyZW5jZV9zZXJ2aWNlLnByb3RvEhNwYXJsZXkuaW5mZXJlbmNlLnYxIv4BChVTdHJlYW1HZW5lcmF0ZVJlcXVlc3QSNAoIbWVzc2FnZXMYASADKAsyIi5wYXJsZXkuaW5mZXJlbmNlLnYxLlByb21wdE1lc3NhZ2USDQoFbW9kZWwYAiABKAkSLgoIcGFzc2FnZXMYAyADKAsyHC5wYXJsZXkuaW5mZXJlbmNlLnYxLlBhc3NhZ2USKAoFdG9vbHMYBCADKAsyGS5wYXJsZXkuaW5mZXJlbmNlLnYxLlRvb2wSLwoIc2FtcGxpbmcYBSABKAsyHS5wYXJsZXkuaW5mZXJlbmNlLnYxLlNhbXBsaW5nEhUKDWFuc3dlcl9zb19mYXIYBiABKAki9AIKFlN0cmVhbUdlbmVyYXRlUmVzcG9uc2USOQoHc3RhcnRlZBgBIAEoCzImLnBhcmxleS5pbmZlcmVuY2UudjEuR2VuZXJhdGlvblN0YXJ0ZWRIABIUCgp0ZXh0X2RlbHRhGAIgASgJSAASGQoPcmVhc29uaW5nX2RlbHRhGAMgASgJSAASMgoJdG9vbF9jYWxsGAQgASgLMh0ucGFybGV5LmluZmVyZW5jZS52MS5Ub29sQ2FsbEgAEjAKBXVzYWdlGAUgASgLMh8ucGFybGV5LmluZmVyZW5jZS52MS5Ub2tlblVzYWdlSAASOwoIZmluaXNoZWQYBiABKAsyJy5wYXJsZXkuaW5mZXJlbmNlLnYxLkdlbmVyYXRpb25GaW5pc2hlZEgAEkIKEXByb3ZpZGVyX3N3aXRjaGVkGAcgASgLMiUucGFybGV5LmluZmVyZW5jZS52MS5Qcm92aWRlclN3aXRjaGVkSABCBwoFZXZlbnQiRQoRR2VuZXJhdGlvblN0YXJ0ZWQSDQoFbW9kZWwYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSDwoHb2ZmbGluZRgDIAEoCCJ0ChBQcm92aWRlclN3aXRjaGVkEhIKCmZyb21fbW9kZWwYASABKAkSFQoNZnJvbV9wcm92aWRlchgCIAEoCRIQCgh0b19tb2RlbBgDIAEoCRITCgt0b19wcm92aWRlchgEIAEoCRIOCgZyZWFzb24YBSABKAkiRwoSR2VuZXJhdGlvbkZpbmlzaGVkEjEKBnJlYXNvbhgBIAEoDjIhLnBhcmxleS5pbmZlcmVuY2UudjEuRmluaXNoUmVhc29uIvgBCg9HZW5lcmF0ZVJlcXVlc3QSNAoIbWVzc2FnZXMYASADKAsyIi5wYXJsZXkuaW5mZXJlbmNlLnYxLlByb21wdE1lc3NhZ2USDQoFbW9kZWwYAiABKAkSLgoIcGFzc2FnZXMYAyADKAsyHC5wYXJsZXkuaW5mZXJlbmNlLnYxLlBhc3NhZ2USKAoFdG9vbHMYBCADKAsyGS5wYXJsZXkuaW5mZXJlbmNlLnYxLlRvb2wSLwoIc2FtcGxpbmcYBSABKAsyHS5wYXJsZXkuaW5mZXJlbmNlLnYxLlNhbXBsaW5nEhUKDWFuc3dlcl9zb19mYXIYBiABKAki8QEKEEdlbmVyYXRlUmVzcG9uc2USDAoEdGV4dBgBIAEoCRIRCglyZWFzb25pbmcYAiABKAkSMQoKdG9vbF9jYWxscxgDIAMoCzIdLnBhcmxleS5pbmZlcmVuY2UudjEuVG9vbENhbGwSOAoNZmluaXNoX3JlYXNvbhgEIAEoDjIhLnBhcmxleS5pbmZlcmVuY2UudjEuRmluaXNoUmVhc29uEi4KBXVzYWdlGAUgASgLMh8ucGFybGV5LmluZmVyZW5jZS52MS5Ub2tlblVzYWdlEg0KBW1vZGVsGAYgASgJEhAKCHByb3ZpZGVyGAcgASgJMtgBChBJbmZlcmVuY2VTZXJ2aWNlEmsKDlN0cmVhbUdlbmVyYXRlEioucGFybGV5LmluZmVyZW5jZS52MS5TdHJlYW1HZW5lcmF0ZVJlcXVlc3QaKy5wYXJsZXkuaW5mZXJlbmNlLnYxLlN0cmVhbUdlbmVyYXRlUmVzcG9uc2UwARJXCghHZW5lcmF0ZRIkLnBhcmxleS5pbmZlcmVuY2UudjEuR2VuZXJhdGVSZXF1ZXN0GiUucGFybGV5LmluZmVyZW5jZS52MS5HZW5lcmF0ZVJlc3BvbnNlYgZwcm90bzM", [file_parley_inference_v1_generation]);
 
 /**
  * Asks for text, streamed.
@@ -118,7 +118,7 @@ export type StreamGenerateResponse = Message<"parley.inference.v1.StreamGenerate
     case: "toolCall";
   } | {
     /**
-     * Tokens used so far. Replaces the one before. At least once, before the end.
+     * Tokens used so far, by all models that wrote. Replaces the one before. At least once, before the end.
      *
      * @generated from field: parley.inference.v1.TokenUsage usage = 5;
      */
@@ -132,6 +132,15 @@ export type StreamGenerateResponse = Message<"parley.inference.v1.StreamGenerate
      */
     value: GenerationFinished;
     case: "finished";
+  } | {
+    /**
+     * The model failed, and the next in the operator's chain goes on from the text that was sent until now. Comes when the next has taken
+     * the request: behind `started` when the model that was asked never took it.
+     *
+     * @generated from field: parley.inference.v1.ProviderSwitched provider_switched = 7;
+     */
+    value: ProviderSwitched;
+    case: "providerSwitched";
   } | { case: undefined; value?: undefined };
 };
 
@@ -178,6 +187,55 @@ export const GenerationStartedSchema: GenMessage<GenerationStarted> = /*@__PURE_
   messageDesc(file_parley_inference_v1_inference_service, 2);
 
 /**
+ * Tells that another model goes on.
+ *
+ * @generated from message parley.inference.v1.ProviderSwitched
+ */
+export type ProviderSwitched = Message<"parley.inference.v1.ProviderSwitched"> & {
+  /**
+   * The model that failed, as its provider names it; as the request names it when its provider could not even be asked for its models.
+   *
+   * @generated from field: string from_model = 1;
+   */
+  fromModel: string;
+
+  /**
+   * The configured name of its provider.
+   *
+   * @generated from field: string from_provider = 2;
+   */
+  fromProvider: string;
+
+  /**
+   * The model that goes on, as its provider names it.
+   *
+   * @generated from field: string to_model = 3;
+   */
+  toModel: string;
+
+  /**
+   * The configured name of its provider. May be the same.
+   *
+   * @generated from field: string to_provider = 4;
+   */
+  toProvider: string;
+
+  /**
+   * Why the first failed: the name of the `parley.errors.v1.ErrorReason`, for example `ERROR_REASON_PROVIDER_STALLED`.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message parley.inference.v1.ProviderSwitched.
+ * Use `create(ProviderSwitchedSchema)` to create a new message.
+ */
+export const ProviderSwitchedSchema: GenMessage<ProviderSwitched> = /*@__PURE__*/
+  messageDesc(file_parley_inference_v1_inference_service, 3);
+
+/**
  * Tells how it ended.
  *
  * @generated from message parley.inference.v1.GenerationFinished
@@ -196,7 +254,7 @@ export type GenerationFinished = Message<"parley.inference.v1.GenerationFinished
  * Use `create(GenerationFinishedSchema)` to create a new message.
  */
 export const GenerationFinishedSchema: GenMessage<GenerationFinished> = /*@__PURE__*/
-  messageDesc(file_parley_inference_v1_inference_service, 3);
+  messageDesc(file_parley_inference_v1_inference_service, 4);
 
 /**
  * Asks for text, whole. Its fields mean the same as in StreamGenerateRequest.
@@ -253,7 +311,7 @@ export type GenerateRequest = Message<"parley.inference.v1.GenerateRequest"> & {
  * Use `create(GenerateRequestSchema)` to create a new message.
  */
 export const GenerateRequestSchema: GenMessage<GenerateRequest> = /*@__PURE__*/
-  messageDesc(file_parley_inference_v1_inference_service, 4);
+  messageDesc(file_parley_inference_v1_inference_service, 5);
 
 /**
  * Answers Generate.
@@ -290,21 +348,21 @@ export type GenerateResponse = Message<"parley.inference.v1.GenerateResponse"> &
   finishReason: FinishReason;
 
   /**
-   * What it used.
+   * What it used, all models together that wrote it.
    *
    * @generated from field: parley.inference.v1.TokenUsage usage = 5;
    */
   usage?: TokenUsage | undefined;
 
   /**
-   * The model, as its provider names it.
+   * The model that finished, as its provider names it.
    *
    * @generated from field: string model = 6;
    */
   model: string;
 
   /**
-   * The provider's configured name.
+   * The configured name of its provider.
    *
    * @generated from field: string provider = 7;
    */
@@ -316,7 +374,7 @@ export type GenerateResponse = Message<"parley.inference.v1.GenerateResponse"> &
  * Use `create(GenerateResponseSchema)` to create a new message.
  */
 export const GenerateResponseSchema: GenMessage<GenerateResponse> = /*@__PURE__*/
-  messageDesc(file_parley_inference_v1_inference_service, 5);
+  messageDesc(file_parley_inference_v1_inference_service, 6);
 
 /**
  * Generates text. Keeps nothing between calls. For services: a user's messages go through `parley.chat.v1.ChatService`.
@@ -330,6 +388,9 @@ export const InferenceService: GenService<{
    * The first event is `started`, the last is `finished`; an error ends the stream with its status and no `finished`, after a
    * `usage` event when anything was used. Text that piles up while a message is on its way is merged into the next. Cancelling the call closes
    * the connection to the provider.
+   *
+   * When a model fails before or in the middle of its answer and the operator has named others to fall back to, the next goes on from the
+   * text that was sent, and `provider_switched` says so. Not once a tool was called: then the error ends the stream.
    *
    * @generated from rpc parley.inference.v1.InferenceService.StreamGenerate
    */
