@@ -141,6 +141,19 @@ async def test_a_turn_streams_its_events_in_order_and_ends_with_the_stored_answe
     assert listed.messages[1].text == "How do I add a provider?"
 
 
+async def test_an_answer_never_holds_the_one_character_that_not_every_database_keeps(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    reader = stream(running, alice)
+    call = await inference.next_call()
+    call.think("a\0")
+    call.say("b\0c")
+    call.finish()
+    await reader.to_end()
+    assert [event.reasoning_delta.text for event in reader.events if event.HasField("reasoning_delta")] == ["a\ufffd"]
+    assert reader.text() == reader.events[-1].completed.message.text == "b\ufffdc"
+
+
 async def test_without_retrieval_the_answer_comes_without_context_and_says_so(
     running: RunningChat, inference: ScriptedInference, alice: Person
 ) -> None:
@@ -395,6 +408,33 @@ async def test_when_inference_fails_the_stream_ends_with_a_typed_failure_and_its
     assert "secret" not in failed.failure.message
     assert failed.message.text == "Half"
     assert failed.message.state == message_pb2.MESSAGE_STATE_FAILED
+
+
+async def test_another_model_that_goes_on_is_told_with_its_place_and_is_the_answers_model(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    reader = stream(running, alice)
+    call = await inference.next_call()
+    call.say("Half ")
+    await reader.until("delta")
+    call.use(10, 2)
+    call.switch("scripted-2")
+    call.say("and half.")
+    call.use(30, 5)
+    call.finish()
+    await reader.to_end()
+    kinds = reader.kinds()
+    place = kinds.index("provider_switched")
+    assert kinds[place - 1 : place + 2] == ["delta", "provider_switched", "delta"]
+    switched = reader.events[place].provider_switched
+    assert (switched.from_model, switched.to_model) == ("scripted-1", "scripted-2")
+    assert switched.reason == "ERROR_REASON_PROVIDER_STALLED"
+    assert switched.at_sequence == reader.events[place - 1].sequence
+    assert switched.message == "scripted-1 has fallen silent; scripted-2 goes on."
+    message = reader.events[-1].completed.message
+    assert message.text == "Half and half."
+    assert message.model == "scripted-2"
+    assert (message.usage.input_tokens, message.usage.output_tokens, message.usage.estimated) == (30, 5, False)
 
 
 async def test_an_answer_goes_on_from_where_it_was_when_inference_comes_back(

@@ -73,18 +73,23 @@ def _pack(request: GenerationRequest) -> inference_service_pb2.StreamGenerateReq
 def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> GenerationEvent | None:
     match response.WhichOneof("event"):
         case "text_delta":
-            return GeneratedText(response.text_delta)
+            return GeneratedText(_storable(response.text_delta))
         case "reasoning_delta":
-            return GeneratedReasoning(response.reasoning_delta)
+            return GeneratedReasoning(_storable(response.reasoning_delta))
         case "usage":
             usage = response.usage
             return TokensUsed(usage.input_tokens, usage.output_tokens, usage.estimated)
         case "started":
-            return GenerationStarted(response.started.model, response.started.offline)
+            return GenerationStarted(_storable(response.started.model), response.started.offline)
         case "finished":
             return GenerationFinished(_ENDS.get(response.finished.reason, GenerationEnd.STOP))
         case _:
             return None
+
+
+def _storable(text: str) -> str:
+    """Replaces U+0000, which PostgreSQL takes in no text: an answer with one could be told and not kept."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
 
 
 def _generation_error(error: grpc.aio.AioRpcError) -> GenerationError:

@@ -170,6 +170,7 @@ def check_search_sessions(request: chat_service_pb2.SearchSessionsRequest, list_
     """Gives the session that the page comes after."""
     violations = Violations()
     violations.text("query", request.query, least=1, most=QUERY_MOST, not_blank=True)
+    _storable(violations, "query", request.query)
     _page(violations, request.page_size, request.page_token, most=PAGE_SIZE_MOST)
     violations.check()
     return _session_cursor(list_name, request.page_token)
@@ -208,6 +209,7 @@ def check_list_messages(request: chat_service_pb2.ListMessagesRequest, list_name
 def check_reply(request: chat_service_pb2.SendMessageRequest | chat_service_pb2.StreamReplyRequest) -> None:
     violations = Violations()
     violations.text("message", request.message, least=1, most=MESSAGE_MOST, not_blank=True)
+    _storable(violations, "message", request.message)
     if request.session_id:
         violations.identifier("session_id", request.session_id, SESSION_PREFIX)
     if request.client_message_id:
@@ -217,6 +219,7 @@ def check_reply(request: chat_service_pb2.SendMessageRequest | chat_service_pb2.
     violations.choice("route", request.route, message_pb2.Route.values())
     violations.choice("on_failure", request.on_failure, message_pb2.OnFailure.values())
     violations.text("model", request.model, most=MODEL_MOST)
+    _storable(violations, "model", request.model)
     if request.parent_message_id:
         violations.identifier("parent_message_id", request.parent_message_id, MESSAGE_PREFIX)
         if not request.session_id:
@@ -257,6 +260,12 @@ def _page(violations: Violations, page_size: int, page_token: str, *, most: int)
 def _title(violations: Violations, title: str) -> None:
     violations.text("title", title, most=TITLE_MOST)
     _printable(violations, "title", title)
+
+
+def _storable(violations: Violations, field: str, value: str) -> None:
+    if "\0" in value:
+        # PostgreSQL takes no such text, and no text needs it.
+        violations.add(field, "must not hold the character U+0000")
 
 
 def _damaged_page_token() -> StatusError:
