@@ -202,9 +202,17 @@ class Mesh:
         """kill -9, and waits until its successor answers through the edge."""
         self.wait_until_back(service, self.kill(service), seconds=seconds)
 
-    def wait_until_back(self, service: str, old_pid: int, *, seconds: float = 30) -> None:
-        """Waits until another process has taken the place of the old one, and takes calls."""
-        self._wait(lambda: self.pids[service] != old_pid and self._takes_calls(service), f"{service} was back", seconds)
+    def wait_until_back(self, service: str, old_pid: int, *, seconds: float = 60) -> None:
+        """Waits until another process has taken the place of the old one, and the edge has found that it takes calls."""
+        self._wait(
+            lambda: self.pids[service] != old_pid and self._listens(service), f"{service} listened again", seconds
+        )
+        if service == "edge":
+            self._wait(lambda: self.request("GET", "/healthz")[0] == 200, "the edge was healthy", seconds)
+            return
+        # What Envoy knew before may be about the old process, in either direction: only a check that came after counts.
+        before = self._health_checks_passed(service)
+        self._wait(lambda: self._health_checks_passed(service) > before, f"the edge found {service} healthy", seconds)
 
     def logs(self) -> str:
         """Everything that parley up and its children have said so far."""
@@ -237,23 +245,20 @@ class Mesh:
             self.process.wait()
             raise
 
-    def _takes_calls(self, service: str) -> bool:
+    def _listens(self, service: str) -> bool:
+        host, _, port = self.address(service).rpartition(":")
         try:
-            if service == "edge":
-                return self.request("GET", "/healthz")[0] == 200
-            # Envoy may not have noticed yet that it was gone.
-            host, _, port = self.address(service).rpartition(":")
             socket.create_connection((host, int(port)), timeout=5).close()
-            return f"{service}::{self.address(service)}::health_flags::healthy" in self._clusters()
-        except (OSError, http.client.HTTPException):
+        except OSError:
             return False
+        return True
 
-    def _clusters(self) -> list[str]:
-        """Envoy's view of the services, whose health it asks for by the names of their gRPC services."""
+    def _health_checks_passed(self, service: str) -> int:
+        """How many of Envoy's health checks of a service have passed so far."""
         connection = http.client.HTTPConnection(self.address("edge_admin"), timeout=5)
         try:
-            connection.request("GET", "/clusters")
-            return connection.getresponse().read().decode().splitlines()
+            connection.request("GET", f"/stats?filter=^cluster\\.{service}\\.health_check\\.success$")
+            return int(connection.getresponse().read().decode().rpartition(":")[2])
         finally:
             connection.close()
 
