@@ -6,6 +6,7 @@ import { ChatService, type StreamReplyRequest } from "@parley/protos/parley/chat
 import { MessageSchema, MessageState, Role, Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { NoticeKind, TurnEventSchema, type TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { beforeEach, expect, test, vi } from "vitest";
+import { wordsForNotice } from "../src/rpc/errors";
 import { Conversation, type ConversationState } from "../src/state/conversation";
 
 type Init = NonNullable<Parameters<typeof create<typeof TurnEventSchema>>[1]>["event"];
@@ -123,6 +124,16 @@ test("a question stands there at once, and its answer grows until it is stored",
   await until(conversation, ({ live }) => live["msg_2"] === undefined);
   expect(conversation.steps().at(-1)?.message).toMatchObject({ text: "Hello", state: MessageState.COMPLETED });
   expect(conversation.state.remarks["msg_2"]?.notices).toHaveLength(1);
+});
+
+test("another model that goes on is among the notices, in words, and is the answer's model", async () => {
+  const conversation = new Conversation(chat.parley);
+  conversation.send("hi", Route.AUTOMATIC);
+  const message = "The model large is unavailable; small goes on.";
+  chat.push(STARTED, delta("Hel"), { case: "providerSwitched", value: { fromModel: "large", toModel: "small", message } }, delta("lo"));
+  await until(conversation, ({ live }) => live["msg_2"]?.text === "Hello");
+  expect(conversation.state.remarks["msg_2"]?.notices.map(wordsForNotice)).toEqual([message]);
+  expect(conversation.steps().at(-1)?.message.model).toBe("small");
 });
 
 test("a cut in the middle shows as reconnecting, and the text goes on without a repeat", async () => {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from parley_client import (
     NoticeGiven,
     ParleyError,
+    ProviderSwitched,
     RouteChosen,
     TextDelta,
     Turn,
@@ -203,7 +204,7 @@ async def _read(turn: Turn, view: View) -> None:
             match event:
                 case TextDelta(text=text):
                     view.text(text)
-                case NoticeGiven(message=words):
+                case NoticeGiven(message=words) | ProviderSwitched(message=words):
                     view.notice(words)
                 case TurnRestarted():
                     view.begin_anew()

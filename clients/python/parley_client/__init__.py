@@ -35,6 +35,7 @@ from parley_client.errors import (
 from parley_client.events import (
     NoticeGiven,
     OnFailureName,
+    ProviderSwitched,
     ReasoningDelta,
     RouteChosen,
     RouteName,
@@ -76,6 +77,7 @@ __all__ = [
     "ParleyError",
     "PasswordTokens",
     "PermissionDeniedError",
+    "ProviderSwitched",
     "ReasoningDelta",
     "ResourceExhaustedError",
     "RouteChosen",

@@ -113,6 +113,22 @@ class TurnRestarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderSwitched(Event):
+    """A model failed, and another goes on from the text until now."""
+
+    from_model: str
+    """Empty when its provider could not even be asked which it is."""
+    to_model: str
+    """The model that goes on."""
+    reason: str
+    """Why the first failed: the name of the `parley.errors.v1.ErrorReason`."""
+    at_sequence: int
+    """The place of the event after which the other goes on."""
+    message: str
+    """The same in words for a person, in English."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted(Event):
     """The answer is whole. Last."""
 
@@ -146,6 +162,7 @@ TurnEvent: TypeAlias = (
     | ReasoningDelta
     | NoticeGiven
     | TurnRestarted
+    | ProviderSwitched
     | TurnCompleted
     | TurnFailed
     | TurnStopped
@@ -181,6 +198,17 @@ def event_from(event: turn_event_pb2.TurnEvent) -> TurnEvent | None:
             return NoticeGiven(turn_id, sequence, _notice_kind(event.notice.kind), event.notice.message)
         case "restarted":
             return TurnRestarted(turn_id, sequence)
+        case "provider_switched":
+            switched = event.provider_switched
+            return ProviderSwitched(
+                turn_id,
+                sequence,
+                from_model=switched.from_model,
+                to_model=switched.to_model,
+                reason=switched.reason,
+                at_sequence=switched.at_sequence,
+                message=switched.message,
+            )
         case "completed":
             return TurnCompleted(turn_id, sequence, event.completed.message)
         case "failed":

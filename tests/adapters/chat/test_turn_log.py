@@ -16,6 +16,7 @@ from parley_chat.domain.conversation import Citation, Failure, Message, MessageS
 from parley_chat.domain.turn import (
     Notice,
     NoticeKind,
+    ProviderSwitched,
     ReasoningDelta,
     RouteChosen,
     SourcesFound,
@@ -58,6 +59,7 @@ EVERY_KIND: list[TurnEventBody] = [
     ReasoningDelta("hm"),
     Notice(NoticeKind.WITHOUT_CONTEXT, "words"),
     TurnRestarted(),
+    ProviderSwitched("a", "b", "ERROR_REASON_PROVIDER_STALLED", 7, "The model a has fallen silent; b goes on."),
     TurnCompleted(MESSAGE),
     TurnFailed(Failure(13, "ERROR_REASON_INTERNAL", "words", False), MESSAGE),
     TurnStopped(MESSAGE),

@@ -15,12 +15,12 @@ from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, turn_event_pb2
 from parley.inference.v1 import generation_pb2
 from parley_chat.adapters.sql_conversations import SqlConversations
-from parley_chat.domain.conversation import OnFailure, Route, new_message_id, new_turn_id
+from parley_chat.domain.conversation import OnFailure, Route
 from parley_chat.domain.errors import TurnStoppedError
 from parley_chat.operations.sessions import Sessions
 from parley_chat.operations.turns import ReplyRequest
-from parley_chat.ports.conversations import NewTurn
 from parley_shared.status import status_error_from
+from parley_testing.new_turns import new_turn
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
 
@@ -430,7 +430,7 @@ async def test_another_model_that_goes_on_is_told_with_its_place_and_is_the_answ
     assert (switched.from_model, switched.to_model) == ("scripted-1", "scripted-2")
     assert switched.reason == "ERROR_REASON_PROVIDER_STALLED"
     assert switched.at_sequence == reader.events[place - 1].sequence
-    assert switched.message == "scripted-1 has fallen silent; scripted-2 goes on."
+    assert switched.message == "The model scripted-1 has fallen silent; scripted-2 goes on."
     message = reader.events[-1].completed.message
     assert message.text == "Half and half."
     assert message.model == "scripted-2"
@@ -533,28 +533,6 @@ async def test_a_conversation_with_more_messages_than_are_read_says_that_older_o
 
     assert await notices_after(100) == []
     assert await notices_after(0) == [turn_event_pb2.NOTICE_KIND_HISTORY_TRIMMED]
-
-
-def new_turn(user_id: str, session_id: str) -> NewTurn:
-    turn_id = new_turn_id()
-    return NewTurn(
-        turn_id=turn_id,
-        user_id=user_id,
-        session_id=session_id,
-        new_session_id="",
-        parent_message_id=None,
-        client_message_id=turn_id,
-        request_digest="",
-        user_message_id=new_message_id(),
-        message_id=new_message_id(),
-        text="Hello",
-        title="",
-        time=datetime.now(UTC),
-        trace_id="",
-        wished_route=Route.STANDARD,
-        model="",
-        on_failure=OnFailure.CONTINUE,
-    )
 
 
 async def test_an_alternative_answer_follows_the_same_message(

@@ -19,6 +19,7 @@ from parley_client import (
     InvalidArgumentError,
     NoticeGiven,
     Parley,
+    ProviderSwitched,
     ResourceExhaustedError,
     StreamGapError,
     TextDelta,
@@ -186,6 +187,20 @@ async def test_an_answer_that_begins_anew_drops_the_text_until_then(chat: Script
     assert kinds[2:5] == [TextDelta, TurnRestarted, TextDelta]
     assert turn.text == "right"
     assert chat.requests("StreamReply")[0].on_failure == message_pb2.ON_FAILURE_RESTART
+
+
+async def test_another_model_that_goes_on_is_an_event_and_keeps_the_text(chat: ScriptedChat, client: Parley) -> None:
+    events = turn_events("Half ", "", "and half.")
+    events[3].provider_switched.from_model = "a"
+    events[3].provider_switched.to_model = "b"
+    events[3].provider_switched.at_sequence = 3
+    events[3].provider_switched.message = "a is unavailable; b goes on."
+    chat.script(events)
+    turn = client.stream_reply("Hi")
+    (switched,) = [event async for event in turn if isinstance(event, ProviderSwitched)]
+    assert (switched.from_model, switched.to_model, switched.at_sequence) == ("a", "b", 3)
+    assert switched.message == "a is unavailable; b goes on."
+    assert turn.text == "Half and half."
 
 
 async def test_a_failed_turn_gives_its_event_and_then_raises(chat: ScriptedChat, client: Parley) -> None:

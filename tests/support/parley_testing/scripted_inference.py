@@ -45,6 +45,13 @@ class ScriptedCall:
         usage = generation_pb2.TokenUsage(input_tokens=input_tokens, output_tokens=output_tokens)
         self._steps.put_nowait(inference_service_pb2.StreamGenerateResponse(usage=usage))
 
+    def switch(self, to_model: str, reason: str = "ERROR_REASON_PROVIDER_STALLED") -> None:
+        """Lets another model go on."""
+        switched = inference_service_pb2.ProviderSwitched(
+            from_model="scripted-1", from_provider="scripted", to_model=to_model, to_provider="other", reason=reason
+        )
+        self._steps.put_nowait(inference_service_pb2.StreamGenerateResponse(provider_switched=switched))
+
     def finish(self, reason: generation_pb2.FinishReason.ValueType = generation_pb2.FINISH_REASON_STOP) -> None:
         """Ends the answer."""
         finished = inference_service_pb2.GenerationFinished(reason=reason)

@@ -7,7 +7,7 @@
 import { create } from "@bufbuild/protobuf";
 import { newClientMessageId, toParleyError, type ParleyClient, type ParleyError } from "@parley/client";
 import { MessageSchema, MessageState, Role, Route, type Citation, type Message } from "@parley/protos/parley/chat/v1/message_pb";
-import type { Notice, TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
+import { NoticeSchema, type Notice, type TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { createStore, type StoreApi } from "zustand/vanilla";
 import { branch, type Step } from "../text/branches";
@@ -346,6 +346,12 @@ export class Conversation {
         case "notice": {
           const notice = event.event.value;
           this.#remark(messageId, (remarks) => ({ ...remarks, notices: [...remarks.notices, notice] }));
+          break;
+        }
+        case "providerSwitched": {
+          const { toModel, message: words } = event.event.value;
+          this.#update(messageId, (message) => ({ ...message, model: toModel }));
+          this.#remark(messageId, (remarks) => ({ ...remarks, notices: [...remarks.notices, create(NoticeSchema, { message: words })] }));
           break;
         }
         case "completed":

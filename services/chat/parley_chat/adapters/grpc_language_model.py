@@ -19,6 +19,7 @@ from parley_chat.ports.language_model import (
     GenerationFinished,
     GenerationRequest,
     GenerationStarted,
+    GenerationSwitched,
     TokensUsed,
 )
 
@@ -81,6 +82,9 @@ def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> Generatio
             return TokensUsed(usage.input_tokens, usage.output_tokens, usage.estimated)
         case "started":
             return GenerationStarted(_storable(response.started.model), response.started.offline)
+        case "provider_switched":
+            switched = response.provider_switched
+            return GenerationSwitched(_storable(switched.from_model), _storable(switched.to_model), switched.reason)
         case "finished":
             return GenerationFinished(_ENDS.get(response.finished.reason, GenerationEnd.STOP))
         case _:

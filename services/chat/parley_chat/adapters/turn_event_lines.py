@@ -11,6 +11,7 @@ from parley_chat.domain.conversation import Citation, Failure, Message, MessageS
 from parley_chat.domain.turn import (
     Notice,
     NoticeKind,
+    ProviderSwitched,
     ReasoningDelta,
     RouteChosen,
     SourcesFound,
@@ -32,6 +33,7 @@ _KINDS: dict[type[TurnEventBody], str] = {
     ReasoningDelta: "reasoning_delta",
     Notice: "notice",
     TurnRestarted: "restarted",
+    ProviderSwitched: "provider_switched",
     TurnCompleted: "completed",
     TurnFailed: "failed",
     TurnStopped: "stopped",
@@ -77,6 +79,8 @@ def _decode_body(kind: str, fields: dict[str, Any]) -> TurnEventBody:
             return SourcesFound(decode_citations(fields["citations"]))
         case "restarted":
             return TurnRestarted()
+        case "provider_switched":
+            return ProviderSwitched(**fields)
         case "notice":
             return Notice(NoticeKind(fields["kind"]), fields["message"])
         case "completed":

@@ -87,6 +87,20 @@ class TurnRestarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderSwitched:
+    """A model failed, and another goes on from the text until now."""
+
+    from_model: str
+    """Empty when its provider could not even be asked which it is."""
+    to_model: str
+    reason: str
+    """The name of the reason in the contract of errors."""
+    at_sequence: int
+    """The place of the event before."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted:
     """The answer is whole."""
 
@@ -110,7 +124,15 @@ class TurnStopped:
 
 TurnOutcome = TurnCompleted | TurnFailed | TurnStopped
 TurnEventBody = (
-    TurnStarted | RouteChosen | SourcesFound | TextDelta | ReasoningDelta | Notice | TurnRestarted | TurnOutcome
+    TurnStarted
+    | RouteChosen
+    | SourcesFound
+    | TextDelta
+    | ReasoningDelta
+    | Notice
+    | TurnRestarted
+    | ProviderSwitched
+    | TurnOutcome
 )
 
 

@@ -17,6 +17,7 @@ from parley_chat.domain.prompt import INSTRUCTIONS, PromptLine, estimate_tokens,
 from parley_chat.domain.routing import choose_route
 from parley_chat.domain.turn import (
     NoticeKind,
+    ProviderSwitched,
     ReasoningDelta,
     RouteChosen,
     SourcesFound,
@@ -33,6 +34,7 @@ from parley_chat.ports.language_model import (
     GenerationFinished,
     GenerationRequest,
     GenerationStarted,
+    GenerationSwitched,
     LanguageModel,
     TokensUsed,
 )
@@ -44,6 +46,10 @@ ROUTE_MODEL = {Route.STANDARD: "fast", Route.ENHANCED: "strong"}
 END_NOTICES = {
     GenerationEnd.LENGTH: (NoticeKind.LENGTH_LIMIT, "The answer reached the model's output limit and ends early."),
     GenerationEnd.CONTENT_FILTER: (NoticeKind.CONTENT_FILTER, "The provider's content filter ended the answer early."),
+}
+SWITCH_WORDS = {
+    "ERROR_REASON_PROVIDER_STALLED": "has fallen silent",
+    "ERROR_REASON_PROVIDER_RATE_LIMITED": "takes no more requests right now",
 }
 BROKE_OFF = Failure(
     14, "ERROR_REASON_PROVIDER_UNAVAILABLE", "The model broke off before its answer was whole.", retryable=True
@@ -204,6 +210,13 @@ class AnswerWriter:
                 if offline:
                     words = "No model is configured: Parley's built-in offline model answers."
                     await answer.notice(NoticeKind.OFFLINE_MODEL, words)
+            case GenerationSwitched(from_model, to_model, reason):
+                answer.model = to_model
+                stage.record({"gen_ai.response.model": to_model, "parley.switch.reason": reason})
+                failed = f"The model {from_model}" if from_model else "The model"
+                words = f"{failed} {SWITCH_WORDS.get(reason, 'is unavailable')}; {to_model} goes on."
+                at = answer.log.last_sequence
+                await answer.log.append([ProviderSwitched(from_model, to_model, reason, at, words)])
             case GenerationFinished(end):
                 if end in END_NOTICES:
                     await answer.notice(*END_NOTICES[end])

@@ -66,13 +66,26 @@ class TokensUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class GenerationSwitched:
+    """A model failed, and another goes on from the text until now."""
+
+    from_model: str
+    """Empty when its provider could not even be asked which it is."""
+    to_model: str
+    reason: str
+    """The name of the reason in the contract of errors."""
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationFinished:
     """The model is done."""
 
     end: GenerationEnd
 
 
-GenerationEvent = GenerationStarted | GeneratedText | GeneratedReasoning | TokensUsed | GenerationFinished
+GenerationEvent = (
+    GenerationStarted | GeneratedText | GeneratedReasoning | TokensUsed | GenerationSwitched | GenerationFinished
+)
 
 
 class LanguageModel(Protocol):

@@ -18,6 +18,7 @@ from parley_chat.domain.conversation import (
 from parley_chat.domain.turn import (
     Notice,
     NoticeKind,
+    ProviderSwitched,
     ReasoningDelta,
     RouteChosen,
     SourcesFound,
@@ -175,6 +176,12 @@ def pack_event(turn_id: str, event: TurnEvent) -> turn_event_pb2.TurnEvent:
             packed.notice.CopyFrom(pack_notice(notice))
         case TurnRestarted():
             packed.restarted.SetInParent()
+        case ProviderSwitched() as switched:
+            packed.provider_switched.from_model = switched.from_model
+            packed.provider_switched.to_model = switched.to_model
+            packed.provider_switched.reason = switched.reason
+            packed.provider_switched.at_sequence = switched.at_sequence
+            packed.provider_switched.message = switched.message
         case TurnCompleted(message):
             packed.completed.message.CopyFrom(pack_message(message))
         case TurnFailed(failure, message):

@@ -88,6 +88,7 @@ class TurnEvent(_message.Message):
     FAILED_FIELD_NUMBER: _builtins.int
     STOPPED_FIELD_NUMBER: _builtins.int
     RESTARTED_FIELD_NUMBER: _builtins.int
+    PROVIDER_SWITCHED_FIELD_NUMBER: _builtins.int
     turn_id: _builtins.str
     """The turn that it belongs to: `trn_` and 32 hexadecimal digits. Never the session's id."""
     sequence: _builtins.int
@@ -138,6 +139,10 @@ class TurnEvent(_message.Message):
     def restarted(self) -> Global___TurnRestarted:
         """The answer begins anew: the text and the reasoning until now no longer count."""
 
+    @_builtins.property
+    def provider_switched(self) -> Global___ProviderSwitched:
+        """A model failed, and another goes on from the text until now."""
+
     def __init__(
         self,
         *,
@@ -154,12 +159,13 @@ class TurnEvent(_message.Message):
         failed: Global___TurnFailed | None = ...,
         stopped: Global___TurnStopped | None = ...,
         restarted: Global___TurnRestarted | None = ...,
+        provider_switched: Global___ProviderSwitched | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "notice", b"notice", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "notice", b"notice", "provider_switched", b"provider_switched", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "first_sequence", b"first_sequence", "notice", b"notice", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sequence", b"sequence", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "turn_id", b"turn_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "first_sequence", b"first_sequence", "notice", b"notice", "provider_switched", b"provider_switched", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sequence", b"sequence", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "turn_id", b"turn_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "route_chosen", "sources_found", "delta", "reasoning_delta", "notice", "completed", "failed", "stopped", "restarted"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "route_chosen", "sources_found", "delta", "reasoning_delta", "notice", "completed", "failed", "stopped", "restarted", "provider_switched"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -317,6 +323,44 @@ class TurnRestarted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TurnRestarted: _TypeAlias = TurnRestarted  # noqa: Y015
+
+@_typing.final
+class ProviderSwitched(_message.Message):
+    """Tells that another model goes on with the answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_MODEL_FIELD_NUMBER: _builtins.int
+    TO_MODEL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    AT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    from_model: _builtins.str
+    """The model that failed, as its provider names it. Empty when its provider could not even be asked which it is."""
+    to_model: _builtins.str
+    """The model that goes on."""
+    reason: _builtins.str
+    """Why the first failed: the name of the `parley.errors.v1.ErrorReason`, for example `ERROR_REASON_PROVIDER_STALLED`."""
+    at_sequence: _builtins.int
+    """The place of the event after which the other goes on: the one before this event. Stays the same when deltas are merged."""
+    message: _builtins.str
+    """The same in words for a person, in English."""
+    def __init__(
+        self,
+        *,
+        from_model: _builtins.str = ...,
+        to_model: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        at_sequence: _builtins.int = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_sequence", b"at_sequence", "from_model", b"from_model", "message", b"message", "reason", b"reason", "to_model", b"to_model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderSwitched: _TypeAlias = ProviderSwitched  # noqa: Y015
 
 @_typing.final
 class Notice(_message.Message):

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/chat/v1/turn_event.proto.
  */
 export const file_parley_chat_v1_turn_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch9wYXJsZXkvY2hhdC92MS90dXJuX2V2ZW50LnByb3RvEg5wYXJsZXkuY2hhdC52MSLCBAoJVHVybkV2ZW50Eg8KB3R1cm5faWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAUSFgoOZmlyc3Rfc2VxdWVuY2UYAyABKAUSLgoHc3RhcnRlZBgEIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdGFydGVkSAASMwoMcm91dGVfY2hvc2VuGAUgASgLMhsucGFybGV5LmNoYXQudjEuUm91dGVDaG9zZW5IABI1Cg1zb3VyY2VzX2ZvdW5kGAYgASgLMhwucGFybGV5LmNoYXQudjEuU291cmNlc0ZvdW5kSAASKgoFZGVsdGEYByABKAsyGS5wYXJsZXkuY2hhdC52MS5UZXh0RGVsdGFIABI5Cg9yZWFzb25pbmdfZGVsdGEYCCABKAsyHi5wYXJsZXkuY2hhdC52MS5SZWFzb25pbmdEZWx0YUgAEigKBm5vdGljZRgJIAEoCzIWLnBhcmxleS5jaGF0LnYxLk5vdGljZUgAEjIKCWNvbXBsZXRlZBgKIAEoCzIdLnBhcmxleS5jaGF0LnYxLlR1cm5Db21wbGV0ZWRIABIsCgZmYWlsZWQYCyABKAsyGi5wYXJsZXkuY2hhdC52MS5UdXJuRmFpbGVkSAASLgoHc3RvcHBlZBgMIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdG9wcGVkSAASMgoJcmVzdGFydGVkGA0gASgLMh0ucGFybGV5LmNoYXQudjEuVHVyblJlc3RhcnRlZEgAQgcKBWV2ZW50InsKC1R1cm5TdGFydGVkEhIKCnNlc3Npb25faWQYASABKAkSFwoPdXNlcl9tZXNzYWdlX2lkGAIgASgJEhIKCm1lc3NhZ2VfaWQYAyABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYBCABKAkSEAoIdHJhY2VfaWQYBSABKAkiUgoLUm91dGVDaG9zZW4SJAoFcm91dGUYASABKA4yFS5wYXJsZXkuY2hhdC52MS5Sb3V0ZRIOCgZyZWFzb24YAiABKAkSDQoFbW9kZWwYAyABKAkiOwoMU291cmNlc0ZvdW5kEisKCWNpdGF0aW9ucxgBIAMoCzIYLnBhcmxleS5jaGF0LnYxLkNpdGF0aW9uIhkKCVRleHREZWx0YRIMCgR0ZXh0GAEgASgJIh4KDlJlYXNvbmluZ0RlbHRhEgwKBHRleHQYASABKAkiDwoNVHVyblJlc3RhcnRlZCJDCgZOb3RpY2USKAoEa2luZBgBIAEoDjIaLnBhcmxleS5jaGF0LnYxLk5vdGljZUtpbmQSDwoHbWVzc2FnZRgCIAEoCSI5Cg1UdXJuQ29tcGxldGVkEigKB21lc3NhZ2UYASABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlImAKClR1cm5GYWlsZWQSKAoHZmFpbHVyZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLkZhaWx1cmUSKAoHbWVzc2FnZRgCIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2UiNwoLVHVyblN0b3BwZWQSKAoHbWVzc2FnZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2UqgQIKCk5vdGljZUtpbmQSGwoXTk9USUNFX0tJTkRfVU5TUEVDSUZJRUQQABIfChtOT1RJQ0VfS0lORF9XSVRIT1VUX0NPTlRFWFQQARIdChlOT1RJQ0VfS0lORF9PRkZMSU5FX01PREVMEAISHAoYTk9USUNFX0tJTkRfTEVOR1RIX0xJTUlUEAMSHgoaTk9USUNFX0tJTkRfQ09OVEVOVF9GSUxURVIQBBIfChtOT1RJQ0VfS0lORF9ISVNUT1JZX1RSSU1NRUQQBRIZChVOT1RJQ0VfS0lORF9DT05USU5VRUQQBhIcChhOT1RJQ0VfS0lORF9UUllJTkdfQUdBSU4QB2IGcHJvdG8z", [file_parley_chat_v1_message]);
+  fileDesc("Ch9wYXJsZXkvY2hhdC92MS90dXJuX2V2ZW50LnByb3RvEg5wYXJsZXkuY2hhdC52MSKBBQoJVHVybkV2ZW50Eg8KB3R1cm5faWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAUSFgoOZmlyc3Rfc2VxdWVuY2UYAyABKAUSLgoHc3RhcnRlZBgEIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdGFydGVkSAASMwoMcm91dGVfY2hvc2VuGAUgASgLMhsucGFybGV5LmNoYXQudjEuUm91dGVDaG9zZW5IABI1Cg1zb3VyY2VzX2ZvdW5kGAYgASgLMhwucGFybGV5LmNoYXQudjEuU291cmNlc0ZvdW5kSAASKgoFZGVsdGEYByABKAsyGS5wYXJsZXkuY2hhdC52MS5UZXh0RGVsdGFIABI5Cg9yZWFzb25pbmdfZGVsdGEYCCABKAsyHi5wYXJsZXkuY2hhdC52MS5SZWFzb25pbmdEZWx0YUgAEigKBm5vdGljZRgJIAEoCzIWLnBhcmxleS5jaGF0LnYxLk5vdGljZUgAEjIKCWNvbXBsZXRlZBgKIAEoCzIdLnBhcmxleS5jaGF0LnYxLlR1cm5Db21wbGV0ZWRIABIsCgZmYWlsZWQYCyABKAsyGi5wYXJsZXkuY2hhdC52MS5UdXJuRmFpbGVkSAASLgoHc3RvcHBlZBgMIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdG9wcGVkSAASMgoJcmVzdGFydGVkGA0gASgLMh0ucGFybGV5LmNoYXQudjEuVHVyblJlc3RhcnRlZEgAEj0KEXByb3ZpZGVyX3N3aXRjaGVkGA4gASgLMiAucGFybGV5LmNoYXQudjEuUHJvdmlkZXJTd2l0Y2hlZEgAQgcKBWV2ZW50InsKC1R1cm5TdGFydGVkEhIKCnNlc3Npb25faWQYASABKAkSFwoPdXNlcl9tZXNzYWdlX2lkGAIgASgJEhIKCm1lc3NhZ2VfaWQYAyABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYBCABKAkSEAoIdHJhY2VfaWQYBSABKAkiUgoLUm91dGVDaG9zZW4SJAoFcm91dGUYASABKA4yFS5wYXJsZXkuY2hhdC52MS5Sb3V0ZRIOCgZyZWFzb24YAiABKAkSDQoFbW9kZWwYAyABKAkiOwoMU291cmNlc0ZvdW5kEisKCWNpdGF0aW9ucxgBIAMoCzIYLnBhcmxleS5jaGF0LnYxLkNpdGF0aW9uIhkKCVRleHREZWx0YRIMCgR0ZXh0GAEgASgJIh4KDlJlYXNvbmluZ0RlbHRhEgwKBHRleHQYASABKAkiDwoNVHVyblJlc3RhcnRlZCJuChBQcm92aWRlclN3aXRjaGVkEhIKCmZyb21fbW9kZWwYASABKAkSEAoIdG9fbW9kZWwYAiABKAkSDgoGcmVhc29uGAMgASgJEhMKC2F0X3NlcXVlbmNlGAQgASgFEg8KB21lc3NhZ2UYBSABKAkiQwoGTm90aWNlEigKBGtpbmQYASABKA4yGi5wYXJsZXkuY2hhdC52MS5Ob3RpY2VLaW5kEg8KB21lc3NhZ2UYAiABKAkiOQoNVHVybkNvbXBsZXRlZBIoCgdtZXNzYWdlGAEgASgLMhcucGFybGV5LmNoYXQudjEuTWVzc2FnZSJgCgpUdXJuRmFpbGVkEigKB2ZhaWx1cmUYASABKAsyFy5wYXJsZXkuY2hhdC52MS5GYWlsdXJlEigKB21lc3NhZ2UYAiABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlIjcKC1R1cm5TdG9wcGVkEigKB21lc3NhZ2UYASABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlKoECCgpOb3RpY2VLaW5kEhsKF05PVElDRV9LSU5EX1VOU1BFQ0lGSUVEEAASHwobTk9USUNFX0tJTkRfV0lUSE9VVF9DT05URVhUEAESHQoZTk9USUNFX0tJTkRfT0ZGTElORV9NT0RFTBACEhwKGE5PVElDRV9LSU5EX0xFTkdUSF9MSU1JVBADEh4KGk5PVElDRV9LSU5EX0NPTlRFTlRfRklMVEVSEAQSHwobTk9USUNFX0tJTkRfSElTVE9SWV9UUklNTUVEEAUSGQoVTk9USUNFX0tJTkRfQ09OVElOVUVEEAYSHAoYTk9USUNFX0tJTkRfVFJZSU5HX0FHQUlOEAdiBnByb3RvMw", [file_parley_chat_v1_message]);
 
 /**
  * One thing that happened in a turn. The events of a turn are the same for everybody who watches it, whenever and through
@@ -132,6 +132,14 @@ export type TurnEvent = Message<"parley.chat.v1.TurnEvent"> & {
      */
     value: TurnRestarted;
     case: "restarted";
+  } | {
+    /**
+     * A model failed, and another goes on from the text until now.
+     *
+     * @generated from field: parley.chat.v1.ProviderSwitched provider_switched = 14;
+     */
+    value: ProviderSwitched;
+    case: "providerSwitched";
   } | { case: undefined; value?: undefined };
 };
 
@@ -305,6 +313,55 @@ export const TurnRestartedSchema: GenMessage<TurnRestarted> = /*@__PURE__*/
   messageDesc(file_parley_chat_v1_turn_event, 6);
 
 /**
+ * Tells that another model goes on with the answer.
+ *
+ * @generated from message parley.chat.v1.ProviderSwitched
+ */
+export type ProviderSwitched = Message<"parley.chat.v1.ProviderSwitched"> & {
+  /**
+   * The model that failed, as its provider names it. Empty when its provider could not even be asked which it is.
+   *
+   * @generated from field: string from_model = 1;
+   */
+  fromModel: string;
+
+  /**
+   * The model that goes on.
+   *
+   * @generated from field: string to_model = 2;
+   */
+  toModel: string;
+
+  /**
+   * Why the first failed: the name of the `parley.errors.v1.ErrorReason`, for example `ERROR_REASON_PROVIDER_STALLED`.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * The place of the event after which the other goes on: the one before this event. Stays the same when deltas are merged.
+   *
+   * @generated from field: int32 at_sequence = 4;
+   */
+  atSequence: number;
+
+  /**
+   * The same in words for a person, in English.
+   *
+   * @generated from field: string message = 5;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message parley.chat.v1.ProviderSwitched.
+ * Use `create(ProviderSwitchedSchema)` to create a new message.
+ */
+export const ProviderSwitchedSchema: GenMessage<ProviderSwitched> = /*@__PURE__*/
+  messageDesc(file_parley_chat_v1_turn_event, 7);
+
+/**
  * Something that the reader should know.
  *
  * @generated from message parley.chat.v1.Notice
@@ -330,7 +387,7 @@ export type Notice = Message<"parley.chat.v1.Notice"> & {
  * Use `create(NoticeSchema)` to create a new message.
  */
 export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 7);
+  messageDesc(file_parley_chat_v1_turn_event, 8);
 
 /**
  * The whole answer.
@@ -351,7 +408,7 @@ export type TurnCompleted = Message<"parley.chat.v1.TurnCompleted"> & {
  * Use `create(TurnCompletedSchema)` to create a new message.
  */
 export const TurnCompletedSchema: GenMessage<TurnCompleted> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 8);
+  messageDesc(file_parley_chat_v1_turn_event, 9);
 
 /**
  * Why the turn failed.
@@ -379,7 +436,7 @@ export type TurnFailed = Message<"parley.chat.v1.TurnFailed"> & {
  * Use `create(TurnFailedSchema)` to create a new message.
  */
 export const TurnFailedSchema: GenMessage<TurnFailed> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 9);
+  messageDesc(file_parley_chat_v1_turn_event, 10);
 
 /**
  * The receipt of a stop.
@@ -400,7 +457,7 @@ export type TurnStopped = Message<"parley.chat.v1.TurnStopped"> & {
  * Use `create(TurnStoppedSchema)` to create a new message.
  */
 export const TurnStoppedSchema: GenMessage<TurnStopped> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 10);
+  messageDesc(file_parley_chat_v1_turn_event, 11);
 
 /**
  * What a notice is about.
