@@ -10,7 +10,9 @@ import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from parley.chat.v1 import chat_service_pb2 as pb
+from parley_chat.adapters.sql_conversations import SqlConversations
 from parley_shared.status import status_error_from
+from parley_testing.new_turns import new_turn
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
 
@@ -182,6 +184,26 @@ async def test_messages_are_listed_page_by_page_newest_first(
         if not token:
             break
     assert texts == [text for number in (3, 2, 1, 0) for text in (f"Answer to Question {number}", f"Question {number}")]
+
+
+async def test_a_page_of_long_messages_is_shorter_and_none_is_left_out(running: RunningChat, alice: Person) -> None:
+    session = (await running.chat.CreateSession(pb.CreateSessionRequest(), metadata=alice.metadata)).session
+    conversations = SqlConversations(running.app.database)
+    for number in range(60):
+        turn = new_turn(alice.user_id, session.session_id, f"{number} " + "語" * 31_000)
+        await conversations.begin_turn(turn)
+    told: list[str] = []
+    token = ""
+    while True:
+        page = await running.chat.ListMessages(
+            pb.ListMessagesRequest(session_id=session.session_id, page_size=200, page_token=token),
+            metadata=alice.metadata,
+        )
+        told += [message.text.split(" ")[0] for message in page.messages if message.text]
+        token = page.next_page_token
+        if not token:
+            break
+    assert told == [str(number) for number in reversed(range(60))]
 
 
 LONG = "x" * 40_000

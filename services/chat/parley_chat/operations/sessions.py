@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import accumulate
 
 from parley_chat.domain.conversation import Message, Session, SessionMatch, new_session_id
 from parley_chat.operations.turns import Turns
 from parley_chat.ports.conversations import Conversations, PageCursor
+
+PAGE_BYTES = 2 * 1024 * 1024
+"""Half of what a response may hold unless it is set otherwise."""
 
 
 class Sessions:
@@ -61,10 +65,20 @@ class Sessions:
     async def messages_page(
         self, user_id: str, session_id: str, page_size: int, before: int | None
     ) -> tuple[list[Message], int | None]:
-        """Lists a page of messages, newest first, and the position before which the next one goes on."""
+        """Lists a page of messages, newest first, and the position before which the next one goes on.
+
+        A page of long messages ends early, after at least one of them, so that every page can be sent.
+        """
         found = await self._conversations.list_messages(user_id, session_id, page_size + 1, before)
-        page = found[:page_size]
-        return [message for _, message in page], page[-1][0] if len(found) > page_size else None
+        sizes = accumulate(_size(message) for _, message in found[:page_size])
+        page = found[: max(1, sum(size <= PAGE_BYTES for size in sizes))]
+        return [message for _, message in page], page[-1][0] if len(found) > len(page) else None
+
+
+def _size(message: Message) -> int:
+    """Bounds the bytes of a message from above, roughly: what is not text is small."""
+    texts = (message.text, *(citation.text for citation in message.citations))
+    return sum(len(text.encode(errors="replace")) + 1000 for text in texts)
 
 
 def _cursor(session: Session) -> PageCursor:
