@@ -40,10 +40,10 @@ def test_a_trace_that_has_begun_goes_on(mesh: Mesh, flags: str) -> None:
 
 async def test_the_service_is_in_the_same_trace(mesh: Mesh) -> None:
     trace_id = secrets.token_hex(16)
-    metadata = (("traceparent", f"00-{trace_id}-{secrets.token_hex(8)}-01"),)
+    metadata = (*mesh.sign_up().metadata, ("traceparent", f"00-{trace_id}-{secrets.token_hex(8)}-01"))
     async with grpc.aio.insecure_channel(mesh.grpc_address) as channel:
-        call = system_service_pb2_grpc.SystemServiceStub(channel).GetHealth(
-            system_service_pb2.GetHealthRequest(), metadata=metadata
+        call = system_service_pb2_grpc.SystemServiceStub(channel).GetStatus(
+            system_service_pb2.GetStatusRequest(), metadata=metadata
         )
         await call
         received = dict(await call.initial_metadata())
