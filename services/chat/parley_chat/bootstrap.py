@@ -158,8 +158,8 @@ async def _open_conversations(
         log_retention_seconds=settings.turn_log_retention_seconds,
     )
     turns = Turns(conversations, FileTurnLog(settings.turn_log_folder), writer, tracing, limits, _now)
-    await turns.recover()
     closing.push_async_callback(turns.drain, 0)
+    await turns.recover()
     expiry = asyncio.create_task(_expire_logs(turns, settings.turn_log_retention_seconds), name="expiry of turn logs")
     closing.callback(expiry.cancel)
 

@@ -826,6 +826,21 @@ async def test_expired_events_are_told_from_an_unknown_turn(
     assert reason_of(failure.value) == "ERROR_REASON_TURN_LOG_EXPIRED"
 
 
+async def test_a_repeated_send_has_its_answer_also_when_the_events_are_gone(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    reader = stream(running, alice, client_message_id="mine")
+    call = await inference.next_call()
+    call.say("Kept.")
+    call.finish()
+    turn_id = (await reader.to_end())[0].turn_id
+    await running.app.turns.forget([turn_id])
+    request = pb.SendMessageRequest(message="How do I add a provider?", client_message_id="mine")
+    response = await running.chat.SendMessage(request, metadata=alice.metadata)
+    assert (response.text, response.turn_id) == ("Kept.", turn_id)
+    assert inference.calls == 1
+
+
 async def test_another_users_session_turn_and_messages_do_not_exist(
     running: RunningChat, inference: ScriptedInference, alice: Person, bob: Person
 ) -> None:

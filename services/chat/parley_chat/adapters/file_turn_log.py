@@ -4,7 +4,8 @@ What survives: a line is written with one `write`, so the operating system holds
 loses none. Files are not synced: a loss of power may cost the last seconds of a running turn, never its outcome, which is in
 the database. A line that was cut (a full disk, a loss of power) is dropped when its file is opened to write.
 
-Appending is a copy into the page cache, microseconds, and happens on the event loop; opening and reading happen in threads. Memory for a
+Appending and opening take microseconds in the page cache and happen on the event loop; reading behind the tail happens
+in threads. Memory for a
 turn is bounded: the newest events, up to `_TAIL_BYTES`, are shared by all readers that keep up, and one who falls behind reads the file.
 """
 
@@ -268,7 +269,11 @@ class FileTurnLog:
     def _expire(self, before: float, busy: frozenset[str]) -> list[str]:
         expired = []
         for path in self._folder.glob("trn_*.jsonl"):
-            if path.stem not in busy and path.stat().st_mtime < before:
+            try:
+                is_old = path.stat().st_mtime < before
+            except FileNotFoundError:
+                continue  # Deleted with its session meanwhile.
+            if is_old and path.stem not in busy:
                 path.unlink(missing_ok=True)
                 expired.append(path.stem)
         return expired

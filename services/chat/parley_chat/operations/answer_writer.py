@@ -108,7 +108,10 @@ class AnswerWriter:
         if answer.parts or answer.sources:
             history = await self._history(answer)
         else:
-            history, answer.sources = await asyncio.gather(self._history(answer), self._sources(answer))
+            async with asyncio.TaskGroup() as steps:
+                reading = steps.create_task(self._history(answer))
+                searching = steps.create_task(self._sources(answer))
+            history, answer.sources = reading.result(), searching.result()
             if answer.sources:
                 await answer.log.append([SourcesFound(answer.sources)])
         request = GenerationRequest(

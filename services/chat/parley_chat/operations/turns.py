@@ -70,6 +70,9 @@ TOO_LONG = Failure(
     retryable=True,
 )
 
+FINISH_PAUSES_SECONDS = (0.1, 0.4, 1.6)
+"""Between the tries to store an outcome."""
+
 MOST_TAKEOVERS = 5
 """After which an answer is given up: it may be what kills its processes."""
 
@@ -371,7 +374,7 @@ class Turns:
         """Keeps how a turn ended, in the conversations and then in the log. Gives what its readers are told."""
         told = {"turn_id": answer.turn.turn_id}
         try:
-            stored = await self._conversations.finish_turn(answer.turn.turn_id, state, outcome.message)
+            stored = await self._finish(answer.turn.turn_id, state, outcome.message)
         except Exception:
             # The turn stays running in the database and is recovered at the next start; its readers are told now.
             logger.exception("the outcome of a turn could not be kept", extra=told)
@@ -384,6 +387,16 @@ class Turns:
                 # What is stored counts: readers whose log has no end look there.
                 logger.exception("the log of a turn could not be written", extra=told)
         return outcome
+
+    async def _finish(self, turn_id: str, state: TurnState, message: Message) -> bool:
+        """Stores an outcome, and tries again when the database is busy or away for a moment."""
+        for pause in FINISH_PAUSES_SECONDS:
+            try:
+                return await self._conversations.finish_turn(turn_id, state, message)
+            except Exception:
+                logger.warning("the outcome of a turn is stored later", exc_info=True, extra={"turn_id": turn_id})
+                await asyncio.sleep(pause)
+        return await self._conversations.finish_turn(turn_id, state, message)
 
     def _end(self, running: _RunningTurn, outcome: TurnOutcome | None) -> None:
         self._running.pop(running.answer.turn.turn_id, None)
@@ -404,7 +417,11 @@ class Turns:
         """Goes on with the turns that a process before this one left running, from what their logs hold. Returns how many there were."""
         turns = await self._conversations.running_turns()
         for turn in turns:
-            await self._recover(turn)
+            try:
+                await self._recover(turn)
+            except OSError:
+                # Its log cannot be read or written now: one turn must not keep the service from all others.
+                logger.exception("a turn could not be recovered", extra={"turn_id": turn.turn_id})
         return len(turns)
 
     async def _recover(self, turn: Turn) -> None:

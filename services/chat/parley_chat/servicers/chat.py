@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import grpc
 from parley.chat.v1 import chat_service_pb2, chat_service_pb2_grpc
@@ -11,7 +11,7 @@ from parley_shared.paging import encode_page_token
 from parley_shared.tokens import current_principal
 
 from parley_chat.domain.conversation import Route
-from parley_chat.domain.errors import TurnFailedError
+from parley_chat.domain.errors import TurnFailedError, TurnLogExpiredError
 from parley_chat.domain.turn import Notice, RouteChosen, Turn, TurnEvent, TurnFailed
 from parley_chat.operations.sessions import Sessions
 from parley_chat.operations.turns import ReplyRequest, Turns
@@ -125,13 +125,15 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         turn = await self._turns.begin(_reply_request(request))
         notices: list[Notice] = []
         route_reason = ""
-        async with aclosing(self._turns.watch(turn)) as events:
-            async for event in events:
-                match event.body:
-                    case RouteChosen():
-                        route_reason = event.body.reason
-                    case Notice():
-                        notices.append(event.body)
+        # A repeat of a send whose events are gone still has its answer.
+        with suppress(TurnLogExpiredError):
+            async with aclosing(self._turns.watch(turn)) as events:
+                async for event in events:
+                    match event.body:
+                        case RouteChosen():
+                            route_reason = event.body.reason
+                        case Notice():
+                            notices.append(event.body)
         message = await self._turns.answer_of(turn)
         return chat_service_pb2.SendMessageResponse(
             session_id=turn.session_id,

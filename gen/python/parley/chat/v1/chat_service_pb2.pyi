@@ -367,7 +367,7 @@ class ListMessagesRequest(_message.Message):
     session_id: _builtins.str
     """The session. Required."""
     page_size: _builtins.int
-    """How many to return at most. 0 to 200; 100 when 0."""
+    """How many to return at most. 0 to 200; 100 when 0. A page of long messages ends earlier."""
     page_token: _builtins.str
     """Where to go on: `next_page_token` of the page before. Empty for the first page. At most 512 characters."""
     def __init__(
@@ -427,7 +427,7 @@ class SendMessageRequest(_message.Message):
     PARENT_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     ON_FAILURE_FIELD_NUMBER: _builtins.int
     message: _builtins.str
-    """What the user says. Required; 1 to 32,000 characters, not only white space."""
+    """What the user says. Required; 1 to 32,000 characters, not only white space, without U+0000."""
     session_id: _builtins.str
     """The session. When empty, a new one is made, and `session_id` of the answer names it."""
     client_message_id: _builtins.str
@@ -494,7 +494,7 @@ class SendMessageResponse(_message.Message):
     route: _message_pb2.Route.ValueType
     """The route taken: STANDARD or ENHANCED."""
     route_reason: _builtins.str
-    """Why that route was taken."""
+    """Why that route was taken. Empty when the turn's events are no longer kept."""
     model: _builtins.str
     """The model that answered."""
     trace_id: _builtins.str
@@ -511,7 +511,7 @@ class SendMessageResponse(_message.Message):
 
     @_builtins.property
     def notices(self) -> _containers.RepeatedCompositeFieldContainer[_turn_event_pb2.Notice]:
-        """What the reader should know, in the order in which it came up. Mostly none."""
+        """What the reader should know, in the order in which it came up. Mostly none; none when the turn's events are no longer kept."""
 
     def __init__(
         self,

@@ -367,7 +367,7 @@ export type ListMessagesRequest = Message<"parley.chat.v1.ListMessagesRequest"> 
   sessionId: string;
 
   /**
-   * How many to return at most. 0 to 200; 100 when 0.
+   * How many to return at most. 0 to 200; 100 when 0. A page of long messages ends earlier.
    *
    * @generated from field: int32 page_size = 2;
    */
@@ -423,7 +423,7 @@ export const ListMessagesResponseSchema: GenMessage<ListMessagesResponse> = /*@_
  */
 export type SendMessageRequest = Message<"parley.chat.v1.SendMessageRequest"> & {
   /**
-   * What the user says. Required; 1 to 32,000 characters, not only white space.
+   * What the user says. Required; 1 to 32,000 characters, not only white space, without U+0000.
    *
    * @generated from field: string message = 1;
    */
@@ -537,7 +537,7 @@ export type SendMessageResponse = Message<"parley.chat.v1.SendMessageResponse"> 
   route: Route;
 
   /**
-   * Why that route was taken.
+   * Why that route was taken. Empty when the turn's events are no longer kept.
    *
    * @generated from field: string route_reason = 8;
    */
@@ -551,7 +551,7 @@ export type SendMessageResponse = Message<"parley.chat.v1.SendMessageResponse"> 
   model: string;
 
   /**
-   * What the reader should know, in the order in which it came up. Mostly none.
+   * What the reader should know, in the order in which it came up. Mostly none; none when the turn's events are no longer kept.
    *
    * @generated from field: repeated parley.chat.v1.Notice notices = 10;
    */
