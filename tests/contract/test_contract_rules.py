@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 from parley_testing.contract import Rpc, fields, rpcs
 
-READING_VERBS = ("Get", "List", "Search", "Resume", "Embed", "Watch", "Count")
+READING_VERBS = ("Get", "List", "Search", "Resume", "Embed", "Watch", "Count", "Check")
 """An rpc that begins so changes nothing. Clients and the edge may send it again."""
 
 ANONYMOUS = {
@@ -17,6 +17,7 @@ ANONYMOUS = {
     "parley.identity.v1.IdentityService/RefreshTokens",
     "parley.identity.v1.IdentityService/SignOut",
     "parley.identity.v1.IdentityService/GetJsonWebKeySet",
+    "parley.identity.v1.IdentityService/CheckAccessToken",
     "parley.system.v1.SystemService/GetHealth",
 }
 """Who needs no token. A new one has to be written down here, too."""
@@ -38,6 +39,9 @@ REST = {
 
 FOR_SERVICES_ONLY = "parley.inference.v1"
 """Has no REST form: a user's calls go through chat."""
+
+BETWEEN_SERVICES = {"parley.identity.v1.IdentityService/CheckAccessToken"}
+"""Rpcs of other packages that only services have a use for."""
 
 every_rpc = pytest.mark.parametrize("rpc", [pytest.param(rpc, id=rpc.full_name) for rpc in rpcs()])
 
@@ -72,7 +76,8 @@ def test_every_field_tells_more_than_its_name() -> None:
 
 @every_rpc
 def test_a_public_rpc_has_a_rest_form_and_an_internal_one_has_none(rpc: Rpc) -> None:
-    assert (rpc.rest is None) == (rpc.package == FOR_SERVICES_ONLY)
+    internal = rpc.package == FOR_SERVICES_ONLY or rpc.full_name in BETWEEN_SERVICES
+    assert (rpc.rest is None) == internal
 
 
 @pytest.mark.parametrize(("path", "rpc"), REST.items())

@@ -58,7 +58,9 @@ def session_of(user_id: str, title: str = "", at: datetime = NOW) -> Session:
     return Session(new_session_id(), user_id, title, at, at, "", "")
 
 
-def new_turn(user_id: str, text: str = "Hello", *, session_id: str = "", parent: str | None = None, name: str = "") -> NewTurn:
+def new_turn(
+    user_id: str, text: str = "Hello", *, session_id: str = "", parent: str | None = None, name: str = ""
+) -> NewTurn:
     turn_id = new_turn_id()
     return NewTurn(
         turn_id=turn_id,
