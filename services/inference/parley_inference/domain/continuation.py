@@ -4,6 +4,8 @@ from __future__ import annotations
 
 LEAST_OVERLAP = 10
 """Characters. What is shorter may be the same by chance, and losing it would lose text."""
+LEAST_TELLING = 6
+"""Letters and digits in it: rules of tables, dashes and indentation follow one another in a whole answer, too."""
 MOST_OVERLAP = 2_000
 """Characters from the end in which a repetition may begin; besides, the model may begin from the very start."""
 
@@ -33,7 +35,8 @@ class OverlapTrimmer:
         for start in self._starts:
             rest = len(self._before) - start
             if rest <= len(self._waiting):
-                if self._waiting.startswith(self._before[start:]):
+                repeated = self._before[start:]
+                if self._waiting.startswith(repeated) and sum(map(str.isalnum, repeated)) >= LEAST_TELLING:
                     self._overlap = max(self._overlap, rest)
             elif self._before.startswith(self._waiting, start):
                 going_on.append(start)
