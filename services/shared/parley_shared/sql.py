@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, closing
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.types import TypeDecorator
 
 _BUSY_MILLISECONDS = 10_000
+_SWITCH_SECONDS = 30.0
 _READERS = 4
 _POSTGRES_CONNECTIONS = 10
 
@@ -290,7 +292,24 @@ def _look_into(file: str) -> None:
         with closing(sqlite3.connect(file)) as connection:
             connection.execute("PRAGMA schema_version")
     except sqlite3.Error as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            return  # It is one, and somebody works in it: the migrations wait for that.
         raise DatabaseUrlError(f"the database cannot be opened: {error}") from error
+
+
+def _use_write_ahead_log(cursor: Any) -> None:
+    """Switches to WAL, which the file remembers. SQLite does not wait for others here, whatever the busy timeout is."""
+    deadline = time.monotonic() + _SWITCH_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            # Only while another process makes the same new file: a service's loop is not running anything else yet.
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _sqlite(
@@ -304,7 +323,7 @@ def _sqlite(
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {busy_milliseconds}")
-        cursor.execute("PRAGMA journal_mode = WAL")
+        _use_write_ahead_log(cursor)
         # With WAL a crash of the process loses nothing that was committed. A loss of power can lose the last moments and damages
         # nothing; the same holds for the turn log, so the 0.25 ms that FULL adds to each transaction would buy no promise.
         cursor.execute("PRAGMA synchronous = NORMAL")
