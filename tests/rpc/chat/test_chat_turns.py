@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from parley.inference.v1 import generation_pb2
 from parley_chat.adapters.sql_conversations import SqlConversations
 from parley_chat.domain.conversation import OnFailure, Route
 from parley_chat.domain.errors import TurnStoppedError
+from parley_chat.operations import turns as turns_module
 from parley_chat.operations.sessions import Sessions
 from parley_chat.operations.turns import ReplyRequest
 from parley_shared.status import status_error_from
@@ -811,6 +813,37 @@ async def test_an_answer_that_is_stored_counts_although_its_log_could_not_be_end
         pb.ListMessagesRequest(session_id=turn.session_id), metadata=alice.metadata
     )
     assert listed.messages[0].state == message_pb2.MESSAGE_STATE_COMPLETED
+
+
+async def test_an_outcome_that_cannot_be_stored_is_told_and_stored_when_the_database_takes_it(
+    running: RunningChat, inference: ScriptedInference, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_module, "FINISH_PAUSES_SECONDS", (0.01,))
+    monkeypatch.setattr(turns_module, "STORE_LATER_SECONDS", 0.05)
+    finish, full = SqlConversations.finish_turn, True
+
+    async def finish_when_there_is_room(self: SqlConversations, *arguments: Any) -> bool:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return await finish(self, *arguments)
+
+    monkeypatch.setattr(SqlConversations, "finish_turn", finish_when_there_is_room)
+    reader = stream(running, alice)
+    call = await inference.next_call()
+    call.say("Half")
+    call.finish()
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await reader.to_end()
+    assert failure.value.code() is grpc.StatusCode.INTERNAL
+    assert reader.events[-1].failed.message.text == "Half"
+    request = pb.ListMessagesRequest(session_id=reader.events[0].started.session_id)
+    listed = await running.chat.ListMessages(request, metadata=alice.metadata)
+    assert listed.messages[0].state == message_pb2.MESSAGE_STATE_STREAMING
+    full = False
+    async with asyncio.timeout(10):
+        while listed.messages[0].state != message_pb2.MESSAGE_STATE_FAILED:
+            listed = await running.chat.ListMessages(request, metadata=alice.metadata)
+    assert listed.messages[0].text == "Half"
 
 
 async def test_expired_events_are_told_from_an_unknown_turn(

@@ -38,9 +38,12 @@ def read_question(words: str) -> str:
     text = words
     if words == "-":
         try:
-            text = sys.stdin.read()
+            # Of the bytes: how Python would read them depends on the locale.
+            text = sys.stdin.buffer.read().decode("utf-8")
         except UnicodeDecodeError as error:
             raise CommandError(f"Standard input is not UTF-8 text: {error.reason} at byte {error.start}.") from error
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise CommandError("The question is not UTF-8 text.", exit_code=2)
     if not text.strip():
         raise CommandError("There is nothing to ask: the question is empty.", exit_code=2)
     return text

@@ -43,10 +43,11 @@ async def sessions(client: Parley, *, limit: int, as_json: bool) -> int:
 def session_table(found: list[session_pb2.Session]) -> Table:
     """The sessions as a table: number, title, when, and the name that `--session` takes."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("#", justify="right", style="dim")
-    table.add_column("title", overflow="fold")
+    table.add_column("#", justify="right", style="dim", no_wrap=True)
+    table.add_column("title", overflow="fold", min_width=16)
     table.add_column("last used", style="dim", no_wrap=True)
-    table.add_column("session", style="cyan", no_wrap=True)
+    # In a narrow terminal the name is what gives way: the number serves as well.
+    table.add_column("session", style="cyan", overflow="ellipsis", no_wrap=True)
     for number, session in enumerate(found, start=1):
         title = printable(session.title) or "(no title)"
         if session.running_turn_id:

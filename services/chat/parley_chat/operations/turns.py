@@ -73,6 +73,9 @@ TOO_LONG = Failure(
 FINISH_PAUSES_SECONDS = (0.1, 0.4, 1.6)
 """Between the tries to store an outcome."""
 
+STORE_LATER_SECONDS = 5.0
+"""Between the tries to store an outcome that could not be stored."""
+
 MOST_TAKEOVERS = 5
 """After which an answer is given up: it may be what kills its processes."""
 
@@ -142,6 +145,7 @@ class Turns:
         self._now = now
         self._running: dict[str, _RunningTurn] = {}
         self._beginning: dict[tuple[str, str], asyncio.Task[Turn]] = {}
+        self._storing: set[asyncio.Task[None]] = set()
         self._draining = False
 
     @property
@@ -279,7 +283,8 @@ class Turns:
             return None
         body = _outcome_of(await self._conversations.get_message(turn.message_id))
         if body is None:
-            raise DrainingError
+            # Left to the next process; or its outcome could be kept neither in the log nor, so far, in the database.
+            raise DrainingError if self._draining else TurnFailedError(turn.turn_id, INTERNAL)
         return TurnEvent(end_sequence + 1, end_sequence + 1, body)
 
     async def find(self, user_id: str, turn_id: str) -> Turn:
@@ -376,10 +381,13 @@ class Turns:
         try:
             stored = await self._finish(answer.turn.turn_id, state, outcome.message)
         except Exception:
-            # The turn stays running in the database and is recovered at the next start; its readers are told now.
+            # Its readers are told now; the database is told when it takes it, by this process or by the next one's recovery.
             logger.exception("the outcome of a turn could not be kept", extra=told)
             outcome = TurnFailed(INTERNAL, replace(outcome.message, state=MessageState.FAILED, failure=INTERNAL))
             stored = True
+            storing = asyncio.create_task(self._store_later(answer.turn.turn_id, outcome.message))
+            self._storing.add(storing)
+            storing.add_done_callback(self._storing.discard)
         if stored:
             try:
                 await answer.log.append([*answer.opening(), outcome])
@@ -397,6 +405,17 @@ class Turns:
                 logger.warning("the outcome of a turn is stored later", exc_info=True, extra={"turn_id": turn_id})
                 await asyncio.sleep(pause)
         return await self._conversations.finish_turn(turn_id, state, message)
+
+    async def _store_later(self, turn_id: str, message: Message) -> None:
+        """Stores a failure as soon as the database takes it, so that no session shows an answer on its way that is not."""
+        while True:
+            await asyncio.sleep(STORE_LATER_SECONDS)
+            try:
+                await self._conversations.finish_turn(turn_id, TurnState.FAILED, message)
+            except Exception:
+                logger.warning("the outcome of a turn is stored later", exc_info=True, extra={"turn_id": turn_id})
+            else:
+                return
 
     def _end(self, running: _RunningTurn, outcome: TurnOutcome | None) -> None:
         self._running.pop(running.answer.turn.turn_id, None)
@@ -468,6 +487,8 @@ class Turns:
             running.work.cancel()
         if supervisors:
             await asyncio.wait(supervisors)
+        for storing in self._storing:
+            storing.cancel()
 
 
 def _same_request(turn: Turn, request: ReplyRequest) -> Turn:
