@@ -20,8 +20,10 @@ COMMAND = (sys.executable, "-m", "parley_cli")
 
 # Ctrl-C on a terminal is for the process that owns it.
 _OWNING_THE_TERMINAL = """
-import fcntl, termios
+import fcntl, signal, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+# As a shell starts a command in the foreground, also where the tests themselves run in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from parley_cli.__main__ import main
 main()
 """
