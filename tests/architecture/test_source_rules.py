@@ -174,10 +174,10 @@ def test_generated_code_says_that_it_is_generated() -> None:
     "text",
     [
         "index = https://" + "pypi" + ".org/simple",
-        '"resolved": "https://' + "registry" + '.npmjs.org/x"',
+        '"resolved": "https:' + "//registry" + ".npm" + 'js.org/x"',
         "data in /" + "work/main/x",
         "/" + "home/somebody/parley",
-        "file:///" + "Users/somebody",
+        "file:" + "///" + "Users/somebody",
     ],
 )
 def test_a_text_that_names_a_machine_is_found(text: str) -> None:
