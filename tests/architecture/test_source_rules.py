@@ -174,7 +174,7 @@ def test_generated_code_says_that_it_is_generated() -> None:
     "text",
     [
         "index = https://" + "pypi" + ".org/simple",
-        '"resolved": "https:' + "//registry" + ".npm" + 'js.org/x"',
+        '"resolved"' + ': "https:' + "//registry" + ".npm" + 'js.org/x"',
         "data in /" + "work/main/x",
         "/" + "home/somebody/parley",
         "file:" + "///" + "Users/somebody",
