@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
@@ -38,7 +39,9 @@ def call(
     connection = http.client.HTTPConnection(address, timeout=seconds)
     try:
         given = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1", **(headers or {})}
-        connection.request("POST", path, struct.pack(">BI", 0, len(payload)) + payload, given)
+        # A refusal may come, and the connection be closed, while the body is still being sent: like a browser, read it nevertheless.
+        with suppress(ConnectionResetError, BrokenPipeError):
+            connection.request("POST", path, struct.pack(">BI", 0, len(payload)) + payload, given)
         response = connection.getresponse()
         body = response.read()
     finally:

@@ -27,6 +27,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -186,7 +187,9 @@ class Mesh:
         try:
             body = None if message is None else message if isinstance(message, bytes) else json.dumps(message).encode()
             given = {} if body is None else {"content-type": "application/json"}
-            connection.request(method, path, body, given | dict(headers or {}))
+            # A refusal may come while the body is still being sent, and the connection be closed behind it.
+            with suppress(ConnectionResetError, BrokenPipeError):
+                connection.request(method, path, body, given | dict(headers or {}))
             response = connection.getresponse()
             return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
         finally:
