@@ -26,7 +26,7 @@ from parley_shared.tokens import Principal, TokenVerifier
 from parley_chat.adapters.argon2_password_hasher import Argon2PasswordHasher
 from parley_chat.adapters.es256_token_signer import Es256TokenSigner
 from parley_chat.adapters.file_signing_key import SigningKey, load_or_make_signing_key
-from parley_chat.adapters.file_turn_log import FileTurnLog
+from parley_chat.adapters.file_turn_log import FileTurnLog, TurnLogFolderTakenError
 from parley_chat.adapters.grpc_knowledge import GrpcKnowledge
 from parley_chat.adapters.grpc_language_model import GrpcLanguageModel
 from parley_chat.adapters.grpc_service_health import GrpcServiceHealth
@@ -157,7 +157,9 @@ async def _open_conversations(
         seconds=settings.max_turn_seconds,
         log_retention_seconds=settings.turn_log_retention_seconds,
     )
-    turns = Turns(conversations, FileTurnLog(settings.turn_log_folder), writer, tracing, limits, _now)
+    log = _open_turn_log(settings)
+    closing.callback(log.close)
+    turns = Turns(conversations, log, writer, tracing, limits, _now)
     closing.push_async_callback(turns.drain, 0)
     await turns.recover()
     expiry = asyncio.create_task(_expire_logs(turns, settings.turn_log_retention_seconds), name="expiry of turn logs")
@@ -182,6 +184,17 @@ async def _open_conversations(
             "parley.system.v1.SystemService",
         ),
     ]
+
+
+def _open_turn_log(settings: ChatSettings) -> FileTurnLog:
+    try:
+        return FileTurnLog(settings.turn_log_folder)
+    except TurnLogFolderTakenError:
+        words = (
+            f"PARLEY_CHAT_TURN_LOG_FOLDER: another chat process keeps its turns in {settings.turn_log_folder}. "
+            "Several replicas share their turns through PARLEY_CHAT_REDIS_URL."
+        )
+        raise SettingsError("PARLEY_CHAT_TURN_LOG_FOLDER", words) from None
 
 
 async def _expire_logs(turns: Turns, retention_seconds: float) -> None:

@@ -44,6 +44,10 @@ class ChatSettings:
     """`PARLEY_CHAT_TURN_LOG_FOLDER`: where the events of turns are kept while they can be resumed, by default
     `<home>/chat/turns`."""
 
+    redis_url: str = field(repr=False)  # It may hold a password.
+    """`PARLEY_CHAT_REDIS_URL`: `redis://host:port/database` or `rediss://…`: where several replicas keep the events of turns together. Empty,
+    the default: one process keeps them in its folder."""
+
     access_token_seconds: int
     """`PARLEY_CHAT_ACCESS_TOKEN_SECONDS`: how long an access token from a sign-in lives. 60 seconds to 1 day."""
 
@@ -94,6 +98,7 @@ class ChatSettings:
             inference_address=environment.text("PARLEY_INFERENCE_ADDRESS", "127.0.0.1:50052"),
             retrieval_address=environment.text("PARLEY_RETRIEVAL_ADDRESS", "127.0.0.1:50053"),
             turn_log_folder=environment.path("PARLEY_CHAT_TURN_LOG_FOLDER", service.home / "chat" / "turns"),
+            redis_url=environment.text("PARLEY_CHAT_REDIS_URL", ""),
             access_token_seconds=environment.integer(
                 "PARLEY_CHAT_ACCESS_TOKEN_SECONDS", 15 * _MINUTE, least=_MINUTE, most=_DAY
             ),

@@ -81,7 +81,7 @@ async def read_to_end(log: TurnLog, turn_id: str, after: int = 0) -> list[tuple[
 
 
 async def test_every_kind_of_event_comes_back_as_it_was_written(log: TurnLog) -> None:
-    writer = await log.open_writer(TURN)
+    writer = await log.begin(TURN)
     for body in EVERY_KIND:
         await writer.append([body])
     await writer.close()
@@ -92,7 +92,7 @@ async def test_every_kind_of_event_comes_back_as_it_was_written(log: TurnLog) ->
 
 
 async def test_a_reader_may_start_at_every_place_and_misses_and_repeats_nothing(log: TurnLog) -> None:
-    writer = await log.open_writer(TURN)
+    writer = await log.begin(TURN)
     await writer.append([TextDelta(str(number)) for number in range(1, 701)])
     for after in (0, 1, 255, 256, 257, 699, 700):
         reader = await log.open_reader(TURN, after)
@@ -108,7 +108,7 @@ async def test_a_reader_may_start_at_every_place_and_misses_and_repeats_nothing(
 
 
 async def test_readers_that_follow_get_every_event_of_a_writer_however_fast_it_is(log: TurnLog) -> None:
-    writer = await log.open_writer(TURN)
+    writer = await log.begin(TURN)
     readers = [asyncio.create_task(read_to_end(log, TURN)) for _ in range(3)]
     for number in range(1, 3001):
         await writer.append([TextDelta("x" * (number % 97))])
@@ -120,7 +120,7 @@ async def test_readers_that_follow_get_every_event_of_a_writer_however_fast_it_i
 
 
 async def test_a_reader_that_falls_far_behind_reads_on_where_it_was(log: TurnLog) -> None:
-    writer = await log.open_writer(TURN)
+    writer = await log.begin(TURN)
     await writer.append([TextDelta("first")])
     reader = await log.open_reader(TURN, 0)
     got = [event.sequence for event in await reader.next()]
@@ -135,7 +135,7 @@ async def test_a_reader_that_falls_far_behind_reads_on_where_it_was(log: TurnLog
 
 
 async def test_a_waiting_reader_gets_its_end_when_the_writer_closes(log: TurnLog) -> None:
-    writer = await log.open_writer(TURN)
+    writer = await log.begin(TURN)
     reader = await log.open_reader(TURN, 0)
     waiting = asyncio.create_task(reader.next())
     await asyncio.sleep(0)
@@ -148,7 +148,7 @@ async def test_a_waiting_reader_gets_its_end_when_the_writer_closes(log: TurnLog
 
 async def test_turns_do_not_see_each_other(log: TurnLog) -> None:
     for turn_id, text in ((TURN, "mine"), (OTHER_TURN, "yours")):
-        writer = await log.open_writer(turn_id)
+        writer = await log.begin(turn_id)
         await writer.append([TextDelta(text)])
         await writer.close()
     assert await read_to_end(log, TURN) == [(1, TextDelta("mine"))]
@@ -162,7 +162,7 @@ async def test_a_turn_without_a_log_is_missing(log: TurnLog) -> None:
 
 
 async def test_a_deleted_log_is_missing_and_ends_its_readers(log: TurnLog) -> None:
-    writer = await log.open_writer(TURN)
+    writer = await log.begin(TURN)
     reader = await log.open_reader(TURN, 0)
     waiting = asyncio.create_task(reader.next())
     await asyncio.sleep(0)
@@ -175,10 +175,10 @@ async def test_a_deleted_log_is_missing_and_ends_its_readers(log: TurnLog) -> No
 
 
 async def test_a_writer_goes_on_behind_the_last_event(log: TurnLog) -> None:
-    writer = await log.open_writer(TURN)
+    writer = await log.begin(TURN)
     await writer.append([TextDelta("one"), TextDelta("two")])
     await writer.close()
-    writer = await log.open_writer(TURN)
+    writer = await log.take_over(TURN, 2)
     assert writer.last_sequence == 2
     await writer.append([TextDelta("three")])
     await writer.close()
@@ -186,8 +186,8 @@ async def test_a_writer_goes_on_behind_the_last_event(log: TurnLog) -> None:
 
 
 async def test_only_logs_that_nobody_writes_expire(log: TurnLog) -> None:
-    busy = await log.open_writer(TURN)
-    ended = await log.open_writer(OTHER_TURN)
+    busy = await log.begin(TURN)
+    ended = await log.begin(OTHER_TURN)
     await busy.append([TextDelta("a")])
     await ended.append([TextDelta("b")])
     await ended.close()
@@ -202,14 +202,14 @@ async def test_only_logs_that_nobody_writes_expire(log: TurnLog) -> None:
 
 async def test_a_line_that_was_cut_is_not_read_and_is_dropped_by_the_next_writer(tmp_path: Path) -> None:
     log = FileTurnLog(tmp_path)
-    writer = await log.open_writer(TURN)
+    writer = await log.begin(TURN)
     await writer.append([TextDelta("whole"), TextDelta("cut")])
     await writer.close()
     path = tmp_path / f"{TURN}.jsonl"
     os.truncate(path, path.stat().st_size - 3)
 
     assert await read_to_end(log, TURN) == [(1, TextDelta("whole"))]
-    writer = await log.open_writer(TURN)
+    writer = await log.take_over(TURN, 2)
     assert writer.last_sequence == 1
     await writer.append([TextDelta("again")])
     await writer.close()
@@ -218,7 +218,7 @@ async def test_a_line_that_was_cut_is_not_read_and_is_dropped_by_the_next_writer
 
 async def test_a_write_that_fails_leaves_the_log_as_it_was(tmp_path: Path) -> None:
     log = FileTurnLog(tmp_path)
-    writer = await log.open_writer(TURN)
+    writer = await log.begin(TURN)
     await writer.append([TextDelta("kept")])
     # A limit of this process on the size of files stands in for a disk that is full.
     import resource
@@ -240,7 +240,7 @@ async def test_a_write_that_fails_leaves_the_log_as_it_was(tmp_path: Path) -> No
 
 async def test_a_writer_that_comes_late_writes_into_no_other_file(tmp_path: Path) -> None:
     log = FileTurnLog(tmp_path / "turns")
-    closed, deleted = await log.open_writer(TURN), await log.open_writer(OTHER_TURN)
+    closed, deleted = await log.begin(TURN), await log.begin(OTHER_TURN)
     await closed.close()
     await log.delete(OTHER_TURN)
     # The system gives the numbers of closed files to the next that are opened.
@@ -258,7 +258,7 @@ async def test_a_writer_that_comes_late_writes_into_no_other_file(tmp_path: Path
 
 async def test_files_are_for_their_owner_only_and_are_lines_of_json(tmp_path: Path) -> None:
     log = FileTurnLog(tmp_path / "turns")
-    writer = await log.open_writer(TURN)
+    writer = await log.begin(TURN)
     await writer.append([TextDelta("hello")])
     await writer.close()
     path = tmp_path / "turns" / f"{TURN}.jsonl"
@@ -281,7 +281,7 @@ from parley_chat.adapters.file_turn_log import FileTurnLog
 from parley_chat.domain.turn import TextDelta
 
 async def main():
-    writer = await FileTurnLog(Path(sys.argv[1])).open_writer(sys.argv[2])
+    writer = await FileTurnLog(Path(sys.argv[1])).begin(sys.argv[2])
     for number in range(1, 100_000):
         await writer.append([TextDelta(f"token {number} ")])
         print(number, flush=True)

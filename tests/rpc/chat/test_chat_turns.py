@@ -930,7 +930,7 @@ async def test_deleting_a_session_stops_what_runs_in_it_and_leaves_nothing(
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await resume(running, alice, turn_id).to_end()
     assert refusal.value.code() is grpc.StatusCode.NOT_FOUND
-    assert list(running.app.settings.turn_log_folder.iterdir()) == []
+    assert list(running.app.settings.turn_log_folder.glob("trn_*")) == []
 
 
 class MessageComesIn(SqlConversations):
@@ -954,4 +954,4 @@ async def test_a_message_that_comes_in_while_its_session_is_deleted_is_not_answe
     sessions = Sessions(MessageComesIn(running), running.app.turns, lambda: datetime.now(UTC))
     await sessions.delete(alice.user_id, created.session.session_id)
     assert running.app.turns.running_count == 0
-    assert list(running.app.settings.turn_log_folder.iterdir()) == []
+    assert list(running.app.settings.turn_log_folder.glob("trn_*")) == []

@@ -14,7 +14,7 @@ from parley_shared.settings import Environment, ServiceSettings, SettingsError, 
 from parley_testing.tools import ROOT
 
 _ROW = re.compile(
-    r"\| `(?P<variable>PARLEY_\w+)` \| `(?P<default>[^`]+)` \|(?: (?P<least>[\d.]+) to (?P<most>[\d.]+) \|| \|) (?P<words>.+) \|"
+    r"\| `(?P<variable>PARLEY_\w+)` \|(?: `(?P<default>[^`]+)` \|| \|)(?: (?P<least>[\d.]+) to (?P<most>[\d.]+) \|| \|) (?P<words>.+) \|"
 )
 
 
@@ -47,7 +47,7 @@ def table() -> dict[str, Row]:
     readme = (ROOT / "services" / "chat" / "README.md").read_text()
     settings = readme.partition("## Settings")[2].partition("\n## ")[0]
     rows = {
-        found["variable"]: Row(found["default"], found["least"], found["most"]) for found in _ROW.finditer(settings)
+        found["variable"]: Row(found["default"] or "", found["least"], found["most"]) for found in _ROW.finditer(settings)
     }
     assert len(rows) == settings.count("| `PARLEY_"), "every row of the table is understood"
     return rows

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import re
 import time
@@ -23,12 +24,17 @@ from pathlib import Path
 
 from parley_chat.adapters.turn_event_lines import decode_line, encode_line
 from parley_chat.domain.turn import TurnEvent, TurnEventBody
-from parley_chat.ports.turn_log import TurnLogMissingError
+from parley_chat.ports.turn_log import TurnLogFencedError, TurnLogMissingError
 
 _TURN_ID = re.compile(r"trn_[0-9a-f]{32}")
+_LOCK_FILE = ".lock"
 _TAIL_BYTES = 128 * 1024
 _READ_BYTES = 64 * 1024
 _CHECKPOINT_EVENTS = 256
+
+
+class TurnLogFolderTakenError(Exception):
+    """Another process writes its turns into this folder."""
 
 
 class _OpenLog:
@@ -218,23 +224,54 @@ class FileTurnLogReader:
 
 
 class FileTurnLog:
-    """Keeps each turn in `<folder>/<turn_id>.jsonl`. One process writes a folder at a time."""
+    """Keeps each turn in `<folder>/<turn_id>.jsonl`. One process writes a folder at a time, and holds its lock file as long as it lives.
+
+    Raises TurnLogFolderTakenError when another process has the folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._open: dict[str, _OpenLog] = {}
+        self._lock = os.open(folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise TurnLogFolderTakenError(str(folder)) from None
+
+    def close(self) -> None:
+        """Gives the folder to the next process. Nothing may be written or read any more."""
+        for turn_id, open_log in list(self._open.items()):
+            self.let_go(turn_id, open_log)
+        os.close(self._lock)
 
     def _path(self, turn_id: str) -> Path:
         if not _TURN_ID.fullmatch(turn_id):
             raise TurnLogMissingError(turn_id)
         return self._folder / f"{turn_id}.jsonl"
 
-    async def open_writer(self, turn_id: str) -> FileTurnLogWriter:
-        """Opens the file, behind the last whole line. A turn that is being written cannot be opened again."""
+    @property
+    def is_shared(self) -> bool:
+        """A folder belongs to one process."""
+        return False
+
+    async def begin(self, turn_id: str) -> FileTurnLogWriter:
+        """Makes the file."""
+        return self._open_writer(turn_id, self._path(turn_id))
+
+    async def take_over(self, turn_id: str, fence: int) -> FileTurnLogWriter:
+        """Opens the file behind the last whole line. Needs no fence: a process that is dead writes nothing any more."""
+        del fence
+        path = self._path(turn_id)
+        if not path.exists():
+            raise TurnLogMissingError(turn_id)
+        return self._open_writer(turn_id, path)
+
+    def _open_writer(self, turn_id: str, path: Path) -> FileTurnLogWriter:
         if turn_id in self._open:
-            raise ValueError("the turn is being written")
-        open_log = _OpenLog(self._path(turn_id))
+            raise TurnLogFencedError(turn_id)
+        open_log = _OpenLog(path)
         self._open[turn_id] = open_log
         return FileTurnLogWriter(self, turn_id, open_log)
 

@@ -219,7 +219,7 @@ class Turns:
             on_failure=request.on_failure,
         )
         # The log is there before the turn can be found, so that nobody finds a turn without a log.
-        log = await self._log.open_writer(turn_id)
+        log = await self._log.begin(turn_id)
         created = False
         try:
             begun = await self._conversations.begin_turn(new)
@@ -447,7 +447,7 @@ class Turns:
         events = await self._log.read(turn.turn_id)
         stored = await self._conversations.get_message(turn.message_id)
         question = await self._conversations.get_message(turn.user_message_id)
-        log = await self._log.open_writer(turn.turn_id)
+        log = await self._log.take_over(turn.turn_id, 1)
         answer = Answer.restored(turn, question, stored.trace_id, log, events, self._now())
         takeovers = sum(isinstance(event.body, Notice) and event.body.kind is NoticeKind.CONTINUED for event in events)
         gone_on = turn.on_failure is not OnFailure.FAIL and takeovers < MOST_TAKEOVERS

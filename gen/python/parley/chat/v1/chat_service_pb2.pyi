@@ -426,6 +426,7 @@ class SendMessageRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     PARENT_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     ON_FAILURE_FIELD_NUMBER: _builtins.int
+    QUEUE_WHEN_UNAVAILABLE_FIELD_NUMBER: _builtins.int
     message: _builtins.str
     """What the user says. Required; 1 to 32,000 characters, not only white space, without U+0000."""
     session_id: _builtins.str
@@ -444,6 +445,8 @@ class SendMessageRequest(_message.Message):
     """
     on_failure: _message_pb2.OnFailure.ValueType
     """What becomes of an answer whose writing is interrupted. CONTINUE when unspecified."""
+    queue_when_unavailable: _builtins.bool
+    """Whether the answer waits when no model can be reached, instead of failing. False when absent."""
     def __init__(
         self,
         *,
@@ -454,10 +457,11 @@ class SendMessageRequest(_message.Message):
         model: _builtins.str = ...,
         parent_message_id: _builtins.str | None = ...,
         on_failure: _message_pb2.OnFailure.ValueType = ...,
+        queue_when_unavailable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id", "parent_message_id", b"parent_message_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "queue_when_unavailable", b"queue_when_unavailable", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__parent_message_id: _TypeAlias = _typing.Literal["parent_message_id"]  # noqa: Y015
     _WhichOneofArgType__parent_message_id: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id"]  # noqa: Y015
@@ -551,6 +555,7 @@ class StreamReplyRequest(_message.Message):
     PARENT_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     DETACH_FIELD_NUMBER: _builtins.int
     ON_FAILURE_FIELD_NUMBER: _builtins.int
+    QUEUE_WHEN_UNAVAILABLE_FIELD_NUMBER: _builtins.int
     message: _builtins.str
     """What the user says. Required; 1 to 32,000 characters, not only white space."""
     session_id: _builtins.str
@@ -573,6 +578,10 @@ class StreamReplyRequest(_message.Message):
     """
     on_failure: _message_pb2.OnFailure.ValueType
     """What becomes of an answer whose writing is interrupted. CONTINUE when unspecified."""
+    queue_when_unavailable: _builtins.bool
+    """Whether the answer waits when no model can be reached, instead of failing. False when absent. A turn that waits says so with
+    `queued` events, survives restarts as any turn does, and fails after a day at the latest.
+    """
     def __init__(
         self,
         *,
@@ -584,10 +593,11 @@ class StreamReplyRequest(_message.Message):
         parent_message_id: _builtins.str | None = ...,
         detach: _builtins.bool | None = ...,
         on_failure: _message_pb2.OnFailure.ValueType = ...,
+        queue_when_unavailable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "_parent_message_id", b"_parent_message_id", "detach", b"detach", "parent_message_id", b"parent_message_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "detach", b"detach", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "detach", b"detach", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "queue_when_unavailable", b"queue_when_unavailable", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detach: _TypeAlias = _typing.Literal["detach"]  # noqa: Y015
     _WhichOneofArgType__detach: _TypeAlias = _typing.Literal["_detach", b"_detach"]  # noqa: Y015

@@ -283,6 +283,7 @@ class Usage(_message.Message):
     ESTIMATED_FIELD_NUMBER: _builtins.int
     TIME_TO_FIRST_TOKEN_MS_FIELD_NUMBER: _builtins.int
     DURATION_MS_FIELD_NUMBER: _builtins.int
+    COST_USD_MICROS_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
     """Tokens that the model read."""
     output_tokens: _builtins.int
@@ -293,6 +294,10 @@ class Usage(_message.Message):
     """From the start of the turn to its first text, milliseconds. 0 when there was no text."""
     duration_ms: _builtins.int
     """From the start of the turn to its end, milliseconds."""
+    cost_usd_micros: _builtins.int
+    """What the tokens cost at the prices that the operator set: millionths of a US dollar, rounded up. Absent when the price of a model that
+    took part is not known.
+    """
     def __init__(
         self,
         *,
@@ -301,12 +306,15 @@ class Usage(_message.Message):
         estimated: _builtins.bool = ...,
         time_to_first_token_ms: _builtins.int = ...,
         duration_ms: _builtins.int = ...,
+        cost_usd_micros: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_usd_micros", b"_cost_usd_micros", "cost_usd_micros", b"cost_usd_micros"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_ms", b"duration_ms", "estimated", b"estimated", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "time_to_first_token_ms", b"time_to_first_token_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_usd_micros", b"_cost_usd_micros", "cost_usd_micros", b"cost_usd_micros", "duration_ms", b"duration_ms", "estimated", b"estimated", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "time_to_first_token_ms", b"time_to_first_token_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cost_usd_micros: _TypeAlias = _typing.Literal["cost_usd_micros"]  # noqa: Y015
+    _WhichOneofArgType__cost_usd_micros: _TypeAlias = _typing.Literal["_cost_usd_micros", b"_cost_usd_micros"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_usd_micros) -> _WhichOneofReturnType__cost_usd_micros | None: ...
 
 Global___Usage: _TypeAlias = Usage  # noqa: Y015
 

@@ -89,6 +89,7 @@ class TurnEvent(_message.Message):
     STOPPED_FIELD_NUMBER: _builtins.int
     RESTARTED_FIELD_NUMBER: _builtins.int
     PROVIDER_SWITCHED_FIELD_NUMBER: _builtins.int
+    QUEUED_FIELD_NUMBER: _builtins.int
     turn_id: _builtins.str
     """The turn that it belongs to: `trn_` and 32 hexadecimal digits. Never the session's id."""
     sequence: _builtins.int
@@ -143,6 +144,10 @@ class TurnEvent(_message.Message):
     def provider_switched(self) -> Global___ProviderSwitched:
         """A model failed, and another goes on from the text until now."""
 
+    @_builtins.property
+    def queued(self) -> Global___TurnQueued:
+        """No model can be reached, and the turn waits for one, as its request asked. Again whenever its place changes."""
+
     def __init__(
         self,
         *,
@@ -160,12 +165,13 @@ class TurnEvent(_message.Message):
         stopped: Global___TurnStopped | None = ...,
         restarted: Global___TurnRestarted | None = ...,
         provider_switched: Global___ProviderSwitched | None = ...,
+        queued: Global___TurnQueued | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "notice", b"notice", "provider_switched", b"provider_switched", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "first_sequence", b"first_sequence", "notice", b"notice", "provider_switched", b"provider_switched", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sequence", b"sequence", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "turn_id", b"turn_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "first_sequence", b"first_sequence", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sequence", b"sequence", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "turn_id", b"turn_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "route_chosen", "sources_found", "delta", "reasoning_delta", "notice", "completed", "failed", "stopped", "restarted", "provider_switched"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "route_chosen", "sources_found", "delta", "reasoning_delta", "notice", "completed", "failed", "stopped", "restarted", "provider_switched", "queued"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -363,6 +369,32 @@ class ProviderSwitched(_message.Message):
 Global___ProviderSwitched: _TypeAlias = ProviderSwitched  # noqa: Y015
 
 @_typing.final
+class TurnQueued(_message.Message):
+    """Tells that the turn waits until a model can be reached."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    place: _builtins.int
+    """How many waiting turns are answered before this one, plus 1. From 1."""
+    message: _builtins.str
+    """The same in words for a person, in English."""
+    def __init__(
+        self,
+        *,
+        place: _builtins.int = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "place", b"place"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TurnQueued: _TypeAlias = TurnQueued  # noqa: Y015
+
+@_typing.final
 class Notice(_message.Message):
     """Something that the reader should know."""
 
@@ -449,18 +481,22 @@ class TurnStopped(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MESSAGE_FIELD_NUMBER: _builtins.int
+    TEXT_LENGTH_FIELD_NUMBER: _builtins.int
+    text_length: _builtins.int
+    """How much was written: the length of the message's text, Unicode code points."""
     @_builtins.property
     def message(self) -> _message_pb2.Message:
-        """What was written until then, as stored, with its usage."""
+        """What was written until then, as stored, with its usage: tokens, and cost when prices are known."""
 
     def __init__(
         self,
         *,
         message: _message_pb2.Message | None = ...,
+        text_length: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "text_length", b"text_length"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -272,6 +272,36 @@ class Sampling(_message.Message):
 Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
 
 @_typing.final
+class TokenPrice(_message.Message):
+    """What the tokens of a model cost, in millionths of a US dollar for a million tokens: 250,000 is 0.25 dollars for a million tokens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_USD_MICROS_FIELD_NUMBER: _builtins.int
+    OUTPUT_USD_MICROS_FIELD_NUMBER: _builtins.int
+    CACHED_INPUT_USD_MICROS_FIELD_NUMBER: _builtins.int
+    input_usd_micros: _builtins.int
+    """For a million tokens read."""
+    output_usd_micros: _builtins.int
+    """For a million tokens written, reasoning included."""
+    cached_input_usd_micros: _builtins.int
+    """For a million tokens read that the provider had cached. Equal to `input_usd_micros` where a provider makes no difference."""
+    def __init__(
+        self,
+        *,
+        input_usd_micros: _builtins.int = ...,
+        output_usd_micros: _builtins.int = ...,
+        cached_input_usd_micros: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_usd_micros", b"cached_input_usd_micros", "input_usd_micros", b"input_usd_micros", "output_usd_micros", b"output_usd_micros"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenPrice: _TypeAlias = TokenPrice  # noqa: Y015
+
+@_typing.final
 class TokenUsage(_message.Message):
     """The tokens of one generation."""
 

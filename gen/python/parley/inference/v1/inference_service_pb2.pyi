@@ -140,22 +140,28 @@ class GenerationStarted(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
     OFFLINE_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model, as its provider names it."""
     provider: _builtins.str
     """The provider's configured name, for example `openai`."""
     offline: _builtins.bool
     """True when this is the built-in model that answers because no provider is configured."""
+    @_builtins.property
+    def price(self) -> _generation_pb2.TokenPrice:
+        """What its tokens cost. Absent when that is not known."""
+
     def __init__(
         self,
         *,
         model: _builtins.str = ...,
         provider: _builtins.str = ...,
         offline: _builtins.bool = ...,
+        price: _generation_pb2.TokenPrice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "offline", b"offline", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "offline", b"offline", "price", b"price", "provider", b"provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -172,6 +178,7 @@ class ProviderSwitched(_message.Message):
     TO_MODEL_FIELD_NUMBER: _builtins.int
     TO_PROVIDER_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
     from_model: _builtins.str
     """The model that failed, as its provider names it; as the request names it when its provider could not even be asked for its models."""
     from_provider: _builtins.str
@@ -182,6 +189,10 @@ class ProviderSwitched(_message.Message):
     """The configured name of its provider. May be the same."""
     reason: _builtins.str
     """Why the first failed: the name of the `parley.errors.v1.ErrorReason`, for example `ERROR_REASON_PROVIDER_STALLED`."""
+    @_builtins.property
+    def price(self) -> _generation_pb2.TokenPrice:
+        """What the tokens of the model that goes on cost. Absent when that is not known."""
+
     def __init__(
         self,
         *,
@@ -190,10 +201,11 @@ class ProviderSwitched(_message.Message):
         to_model: _builtins.str = ...,
         to_provider: _builtins.str = ...,
         reason: _builtins.str = ...,
+        price: _generation_pb2.TokenPrice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_model", b"from_model", "from_provider", b"from_provider", "reason", b"reason", "to_model", b"to_model", "to_provider", b"to_provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_model", b"from_model", "from_provider", b"from_provider", "price", b"price", "reason", b"reason", "to_model", b"to_model", "to_provider", b"to_provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__pb2
+from parley.inference.v1 import generation_pb2 as parley_dot_inference_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'parley/inference/v1/model_service.proto\x12\x13parley.inference.v1\x1a\x1dparley/access/v1/access.proto\"\xeb\x01\n\x05Model\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12\x18\n\x07\x61liases\x18\x03 \x03(\tR\x07\x61liases\x12H\n\x0c\x63\x61pabilities\x18\x04 \x03(\x0e\x32$.parley.inference.v1.ModelCapabilityR\x0c\x63\x61pabilities\x12\x32\n\x15\x63ontext_window_tokens\x18\x05 \x01(\x05R\x13\x63ontextWindowTokens\x12\x18\n\x07offline\x18\x06 \x01(\x08R\x07offline\"\x13\n\x11ListModelsRequest\"H\n\x12ListModelsResponse\x12\x32\n\x06models\x18\x01 \x03(\x0b\x32\x1a.parley.inference.v1.ModelR\x06models*\x8a\x01\n\x0fModelCapability\x12 \n\x1cMODEL_CAPABILITY_UNSPECIFIED\x10\x00\x12\x1d\n\x19MODEL_CAPABILITY_GENERATE\x10\x01\x12\x1a\n\x16MODEL_CAPABILITY_TOOLS\x10\x02\x12\x1a\n\x16MODEL_CAPABILITY_EMBED\x10\x03\x32\x88\x01\n\x0cModelService\x12x\n\nListModels\x12&.parley.inference.v1.ListModelsRequest\x1a\'.parley.inference.v1.ListModelsResponse\"\x19\x90\x02\x01\xaa\xe3\x18\x12\x12\x10inference:invokeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'parley/inference/v1/model_service.proto\x12\x13parley.inference.v1\x1a\x1dparley/access/v1/access.proto\x1a$parley/inference/v1/generation.proto\"\xa2\x02\n\x05Model\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12\x18\n\x07\x61liases\x18\x03 \x03(\tR\x07\x61liases\x12H\n\x0c\x63\x61pabilities\x18\x04 \x03(\x0e\x32$.parley.inference.v1.ModelCapabilityR\x0c\x63\x61pabilities\x12\x32\n\x15\x63ontext_window_tokens\x18\x05 \x01(\x05R\x13\x63ontextWindowTokens\x12\x18\n\x07offline\x18\x06 \x01(\x08R\x07offline\x12\x35\n\x05price\x18\x07 \x01(\x0b\x32\x1f.parley.inference.v1.TokenPriceR\x05price\"\x13\n\x11ListModelsRequest\"H\n\x12ListModelsResponse\x12\x32\n\x06models\x18\x01 \x03(\x0b\x32\x1a.parley.inference.v1.ModelR\x06models*\x8a\x01\n\x0fModelCapability\x12 \n\x1cMODEL_CAPABILITY_UNSPECIFIED\x10\x00\x12\x1d\n\x19MODEL_CAPABILITY_GENERATE\x10\x01\x12\x1a\n\x16MODEL_CAPABILITY_TOOLS\x10\x02\x12\x1a\n\x16MODEL_CAPABILITY_EMBED\x10\x03\x32\x88\x01\n\x0cModelService\x12x\n\nListModels\x12&.parley.inference.v1.ListModelsRequest\x1a\'.parley.inference.v1.ListModelsResponse\"\x19\x90\x02\x01\xaa\xe3\x18\x12\x12\x10inference:invokeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,14 +35,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001\252\343\030\022\022\020inference:invoke'
-  _globals['_MODELCAPABILITY']._serialized_start=429
-  _globals['_MODELCAPABILITY']._serialized_end=567
-  _globals['_MODEL']._serialized_start=96
-  _globals['_MODEL']._serialized_end=331
-  _globals['_LISTMODELSREQUEST']._serialized_start=333
-  _globals['_LISTMODELSREQUEST']._serialized_end=352
-  _globals['_LISTMODELSRESPONSE']._serialized_start=354
-  _globals['_LISTMODELSRESPONSE']._serialized_end=426
-  _globals['_MODELSERVICE']._serialized_start=570
-  _globals['_MODELSERVICE']._serialized_end=706
+  _globals['_MODELCAPABILITY']._serialized_start=522
+  _globals['_MODELCAPABILITY']._serialized_end=660
+  _globals['_MODEL']._serialized_start=134
+  _globals['_MODEL']._serialized_end=424
+  _globals['_LISTMODELSREQUEST']._serialized_start=426
+  _globals['_LISTMODELSREQUEST']._serialized_end=445
+  _globals['_LISTMODELSRESPONSE']._serialized_start=447
+  _globals['_LISTMODELSRESPONSE']._serialized_end=519
+  _globals['_MODELSERVICE']._serialized_start=663
+  _globals['_MODELSERVICE']._serialized_end=799
 # @@protoc_insertion_point(module_scope)

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/chat/v1/turn_event.proto.
  */
 export const file_parley_chat_v1_turn_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch9wYXJsZXkvY2hhdC92MS90dXJuX2V2ZW50LnByb3RvEg5wYXJsZXkuY2hhdC52MSKBBQoJVHVybkV2ZW50Eg8KB3R1cm5faWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAUSFgoOZmlyc3Rfc2VxdWVuY2UYAyABKAUSLgoHc3RhcnRlZBgEIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdGFydGVkSAASMwoMcm91dGVfY2hvc2VuGAUgASgLMhsucGFybGV5LmNoYXQudjEuUm91dGVDaG9zZW5IABI1Cg1zb3VyY2VzX2ZvdW5kGAYgASgLMhwucGFybGV5LmNoYXQudjEuU291cmNlc0ZvdW5kSAASKgoFZGVsdGEYByABKAsyGS5wYXJsZXkuY2hhdC52MS5UZXh0RGVsdGFIABI5Cg9yZWFzb25pbmdfZGVsdGEYCCABKAsyHi5wYXJsZXkuY2hhdC52MS5SZWFzb25pbmdEZWx0YUgAEigKBm5vdGljZRgJIAEoCzIWLnBhcmxleS5jaGF0LnYxLk5vdGljZUgAEjIKCWNvbXBsZXRlZBgKIAEoCzIdLnBhcmxleS5jaGF0LnYxLlR1cm5Db21wbGV0ZWRIABIsCgZmYWlsZWQYCyABKAsyGi5wYXJsZXkuY2hhdC52MS5UdXJuRmFpbGVkSAASLgoHc3RvcHBlZBgMIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdG9wcGVkSAASMgoJcmVzdGFydGVkGA0gASgLMh0ucGFybGV5LmNoYXQudjEuVHVyblJlc3RhcnRlZEgAEj0KEXByb3ZpZGVyX3N3aXRjaGVkGA4gASgLMiAucGFybGV5LmNoYXQudjEuUHJvdmlkZXJTd2l0Y2hlZEgAQgcKBWV2ZW50InsKC1R1cm5TdGFydGVkEhIKCnNlc3Npb25faWQYASABKAkSFwoPdXNlcl9tZXNzYWdlX2lkGAIgASgJEhIKCm1lc3NhZ2VfaWQYAyABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYBCABKAkSEAoIdHJhY2VfaWQYBSABKAkiUgoLUm91dGVDaG9zZW4SJAoFcm91dGUYASABKA4yFS5wYXJsZXkuY2hhdC52MS5Sb3V0ZRIOCgZyZWFzb24YAiABKAkSDQoFbW9kZWwYAyABKAkiOwoMU291cmNlc0ZvdW5kEisKCWNpdGF0aW9ucxgBIAMoCzIYLnBhcmxleS5jaGF0LnYxLkNpdGF0aW9uIhkKCVRleHREZWx0YRIMCgR0ZXh0GAEgASgJIh4KDlJlYXNvbmluZ0RlbHRhEgwKBHRleHQYASABKAkiDwoNVHVyblJlc3RhcnRlZCJuChBQcm92aWRlclN3aXRjaGVkEhIKCmZyb21fbW9kZWwYASABKAkSEAoIdG9fbW9kZWwYAiABKAkSDgoGcmVhc29uGAMgASgJEhMKC2F0X3NlcXVlbmNlGAQgASgFEg8KB21lc3NhZ2UYBSABKAkiQwoGTm90aWNlEigKBGtpbmQYASABKA4yGi5wYXJsZXkuY2hhdC52MS5Ob3RpY2VLaW5kEg8KB21lc3NhZ2UYAiABKAkiOQoNVHVybkNvbXBsZXRlZBIoCgdtZXNzYWdlGAEgASgLMhcucGFybGV5LmNoYXQudjEuTWVzc2FnZSJgCgpUdXJuRmFpbGVkEigKB2ZhaWx1cmUYASABKAsyFy5wYXJsZXkuY2hhdC52MS5GYWlsdXJlEigKB21lc3NhZ2UYAiABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlIjcKC1R1cm5TdG9wcGVkEigKB21lc3NhZ2UYASABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlKoECCgpOb3RpY2VLaW5kEhsKF05PVElDRV9LSU5EX1VOU1BFQ0lGSUVEEAASHwobTk9USUNFX0tJTkRfV0lUSE9VVF9DT05URVhUEAESHQoZTk9USUNFX0tJTkRfT0ZGTElORV9NT0RFTBACEhwKGE5PVElDRV9LSU5EX0xFTkdUSF9MSU1JVBADEh4KGk5PVElDRV9LSU5EX0NPTlRFTlRfRklMVEVSEAQSHwobTk9USUNFX0tJTkRfSElTVE9SWV9UUklNTUVEEAUSGQoVTk9USUNFX0tJTkRfQ09OVElOVUVEEAYSHAoYTk9USUNFX0tJTkRfVFJZSU5HX0FHQUlOEAdiBnByb3RvMw", [file_parley_chat_v1_message]);
+  fileDesc("Ch9wYXJsZXkvY2hhdC92MS90dXJuX2V2ZW50LnByb3RvEg5wYXJsZXkuY2hhdC52MSKvBQoJVHVybkV2ZW50Eg8KB3R1cm5faWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAUSFgoOZmlyc3Rfc2VxdWVuY2UYAyABKAUSLgoHc3RhcnRlZBgEIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdGFydGVkSAASMwoMcm91dGVfY2hvc2VuGAUgASgLMhsucGFybGV5LmNoYXQudjEuUm91dGVDaG9zZW5IABI1Cg1zb3VyY2VzX2ZvdW5kGAYgASgLMhwucGFybGV5LmNoYXQudjEuU291cmNlc0ZvdW5kSAASKgoFZGVsdGEYByABKAsyGS5wYXJsZXkuY2hhdC52MS5UZXh0RGVsdGFIABI5Cg9yZWFzb25pbmdfZGVsdGEYCCABKAsyHi5wYXJsZXkuY2hhdC52MS5SZWFzb25pbmdEZWx0YUgAEigKBm5vdGljZRgJIAEoCzIWLnBhcmxleS5jaGF0LnYxLk5vdGljZUgAEjIKCWNvbXBsZXRlZBgKIAEoCzIdLnBhcmxleS5jaGF0LnYxLlR1cm5Db21wbGV0ZWRIABIsCgZmYWlsZWQYCyABKAsyGi5wYXJsZXkuY2hhdC52MS5UdXJuRmFpbGVkSAASLgoHc3RvcHBlZBgMIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdG9wcGVkSAASMgoJcmVzdGFydGVkGA0gASgLMh0ucGFybGV5LmNoYXQudjEuVHVyblJlc3RhcnRlZEgAEj0KEXByb3ZpZGVyX3N3aXRjaGVkGA4gASgLMiAucGFybGV5LmNoYXQudjEuUHJvdmlkZXJTd2l0Y2hlZEgAEiwKBnF1ZXVlZBgPIAEoCzIaLnBhcmxleS5jaGF0LnYxLlR1cm5RdWV1ZWRIAEIHCgVldmVudCJ7CgtUdXJuU3RhcnRlZBISCgpzZXNzaW9uX2lkGAEgASgJEhcKD3VzZXJfbWVzc2FnZV9pZBgCIAEoCRISCgptZXNzYWdlX2lkGAMgASgJEhkKEWNsaWVudF9tZXNzYWdlX2lkGAQgASgJEhAKCHRyYWNlX2lkGAUgASgJIlIKC1JvdXRlQ2hvc2VuEiQKBXJvdXRlGAEgASgOMhUucGFybGV5LmNoYXQudjEuUm91dGUSDgoGcmVhc29uGAIgASgJEg0KBW1vZGVsGAMgASgJIjsKDFNvdXJjZXNGb3VuZBIrCgljaXRhdGlvbnMYASADKAsyGC5wYXJsZXkuY2hhdC52MS5DaXRhdGlvbiIZCglUZXh0RGVsdGESDAoEdGV4dBgBIAEoCSIeCg5SZWFzb25pbmdEZWx0YRIMCgR0ZXh0GAEgASgJIg8KDVR1cm5SZXN0YXJ0ZWQibgoQUHJvdmlkZXJTd2l0Y2hlZBISCgpmcm9tX21vZGVsGAEgASgJEhAKCHRvX21vZGVsGAIgASgJEg4KBnJlYXNvbhgDIAEoCRITCgthdF9zZXF1ZW5jZRgEIAEoBRIPCgdtZXNzYWdlGAUgASgJIiwKClR1cm5RdWV1ZWQSDQoFcGxhY2UYASABKAUSDwoHbWVzc2FnZRgCIAEoCSJDCgZOb3RpY2USKAoEa2luZBgBIAEoDjIaLnBhcmxleS5jaGF0LnYxLk5vdGljZUtpbmQSDwoHbWVzc2FnZRgCIAEoCSI5Cg1UdXJuQ29tcGxldGVkEigKB21lc3NhZ2UYASABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlImAKClR1cm5GYWlsZWQSKAoHZmFpbHVyZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLkZhaWx1cmUSKAoHbWVzc2FnZRgCIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2UiTAoLVHVyblN0b3BwZWQSKAoHbWVzc2FnZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2USEwoLdGV4dF9sZW5ndGgYAiABKAUqgQIKCk5vdGljZUtpbmQSGwoXTk9USUNFX0tJTkRfVU5TUEVDSUZJRUQQABIfChtOT1RJQ0VfS0lORF9XSVRIT1VUX0NPTlRFWFQQARIdChlOT1RJQ0VfS0lORF9PRkZMSU5FX01PREVMEAISHAoYTk9USUNFX0tJTkRfTEVOR1RIX0xJTUlUEAMSHgoaTk9USUNFX0tJTkRfQ09OVEVOVF9GSUxURVIQBBIfChtOT1RJQ0VfS0lORF9ISVNUT1JZX1RSSU1NRUQQBRIZChVOT1RJQ0VfS0lORF9DT05USU5VRUQQBhIcChhOT1RJQ0VfS0lORF9UUllJTkdfQUdBSU4QB2IGcHJvdG8z", [file_parley_chat_v1_message]);
 
 /**
  * One thing that happened in a turn. The events of a turn are the same for everybody who watches it, whenever and through
@@ -140,6 +140,14 @@ export type TurnEvent = Message<"parley.chat.v1.TurnEvent"> & {
      */
     value: ProviderSwitched;
     case: "providerSwitched";
+  } | {
+    /**
+     * No model can be reached, and the turn waits for one, as its request asked. Again whenever its place changes.
+     *
+     * @generated from field: parley.chat.v1.TurnQueued queued = 15;
+     */
+    value: TurnQueued;
+    case: "queued";
   } | { case: undefined; value?: undefined };
 };
 
@@ -362,6 +370,34 @@ export const ProviderSwitchedSchema: GenMessage<ProviderSwitched> = /*@__PURE__*
   messageDesc(file_parley_chat_v1_turn_event, 7);
 
 /**
+ * Tells that the turn waits until a model can be reached.
+ *
+ * @generated from message parley.chat.v1.TurnQueued
+ */
+export type TurnQueued = Message<"parley.chat.v1.TurnQueued"> & {
+  /**
+   * How many waiting turns are answered before this one, plus 1. From 1.
+   *
+   * @generated from field: int32 place = 1;
+   */
+  place: number;
+
+  /**
+   * The same in words for a person, in English.
+   *
+   * @generated from field: string message = 2;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message parley.chat.v1.TurnQueued.
+ * Use `create(TurnQueuedSchema)` to create a new message.
+ */
+export const TurnQueuedSchema: GenMessage<TurnQueued> = /*@__PURE__*/
+  messageDesc(file_parley_chat_v1_turn_event, 8);
+
+/**
  * Something that the reader should know.
  *
  * @generated from message parley.chat.v1.Notice
@@ -387,7 +423,7 @@ export type Notice = Message<"parley.chat.v1.Notice"> & {
  * Use `create(NoticeSchema)` to create a new message.
  */
 export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 8);
+  messageDesc(file_parley_chat_v1_turn_event, 9);
 
 /**
  * The whole answer.
@@ -408,7 +444,7 @@ export type TurnCompleted = Message<"parley.chat.v1.TurnCompleted"> & {
  * Use `create(TurnCompletedSchema)` to create a new message.
  */
 export const TurnCompletedSchema: GenMessage<TurnCompleted> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 9);
+  messageDesc(file_parley_chat_v1_turn_event, 10);
 
 /**
  * Why the turn failed.
@@ -436,7 +472,7 @@ export type TurnFailed = Message<"parley.chat.v1.TurnFailed"> & {
  * Use `create(TurnFailedSchema)` to create a new message.
  */
 export const TurnFailedSchema: GenMessage<TurnFailed> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 10);
+  messageDesc(file_parley_chat_v1_turn_event, 11);
 
 /**
  * The receipt of a stop.
@@ -445,11 +481,18 @@ export const TurnFailedSchema: GenMessage<TurnFailed> = /*@__PURE__*/
  */
 export type TurnStopped = Message<"parley.chat.v1.TurnStopped"> & {
   /**
-   * What was written until then, as stored, with its usage.
+   * What was written until then, as stored, with its usage: tokens, and cost when prices are known.
    *
    * @generated from field: parley.chat.v1.Message message = 1;
    */
   message?: Message$1 | undefined;
+
+  /**
+   * How much was written: the length of the message's text, Unicode code points.
+   *
+   * @generated from field: int32 text_length = 2;
+   */
+  textLength: number;
 };
 
 /**
@@ -457,7 +500,7 @@ export type TurnStopped = Message<"parley.chat.v1.TurnStopped"> & {
  * Use `create(TurnStoppedSchema)` to create a new message.
  */
 export const TurnStoppedSchema: GenMessage<TurnStopped> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 11);
+  messageDesc(file_parley_chat_v1_turn_event, 12);
 
 /**
  * What a notice is about.

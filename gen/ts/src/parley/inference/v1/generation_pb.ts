@@ -11,7 +11,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file parley/inference/v1/generation.proto.
  */
 export const file_parley_inference_v1_generation: GenFile = /*@__PURE__*/
-  fileDesc("CiRwYXJsZXkvaW5mZXJlbmNlL3YxL2dlbmVyYXRpb24ucHJvdG8SE3BhcmxleS5pbmZlcmVuY2UudjEilQEKDVByb21wdE1lc3NhZ2USLQoEcm9sZRgBIAEoDjIfLnBhcmxleS5pbmZlcmVuY2UudjEuUHJvbXB0Um9sZRIMCgR0ZXh0GAIgASgJEjEKCnRvb2xfY2FsbHMYAyADKAsyHS5wYXJsZXkuaW5mZXJlbmNlLnYxLlRvb2xDYWxsEhQKDHRvb2xfY2FsbF9pZBgEIAEoCSJHCgdQYXNzYWdlEg4KBm51bWJlchgBIAEoBRINCgV0aXRsZRgCIAEoCRIMCgR0ZXh0GAMgASgJEg8KB2hlYWRpbmcYBCABKAkiXQoEVG9vbBIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEjIKEXBhcmFtZXRlcnNfc2NoZW1hGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJGCghUb29sQ2FsbBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCSK8AQoIU2FtcGxpbmcSGAoLdGVtcGVyYXR1cmUYASABKAJIAIgBARISCgV0b3BfcBgCIAEoAkgBiAEBEh4KEW1heF9vdXRwdXRfdG9rZW5zGAMgASgFSAKIAQESFgoOc3RvcF9zZXF1ZW5jZXMYBCADKAkSEQoEc2VlZBgFIAEoA0gDiAEBQg4KDF90ZW1wZXJhdHVyZUIICgZfdG9wX3BCFAoSX21heF9vdXRwdXRfdG9rZW5zQgcKBV9zZWVkIoMBCgpUb2tlblVzYWdlEhQKDGlucHV0X3Rva2VucxgBIAEoBRIVCg1vdXRwdXRfdG9rZW5zGAIgASgFEhsKE2NhY2hlZF9pbnB1dF90b2tlbnMYAyABKAUSGAoQcmVhc29uaW5nX3Rva2VucxgEIAEoBRIRCgllc3RpbWF0ZWQYBSABKAgqiAEKClByb21wdFJvbGUSGwoXUFJPTVBUX1JPTEVfVU5TUEVDSUZJRUQQABIWChJQUk9NUFRfUk9MRV9TWVNURU0QARIUChBQUk9NUFRfUk9MRV9VU0VSEAISGQoVUFJPTVBUX1JPTEVfQVNTSVNUQU5UEAMSFAoQUFJPTVBUX1JPTEVfVE9PTBAEKp8BCgxGaW5pc2hSZWFzb24SHQoZRklOSVNIX1JFQVNPTl9VTlNQRUNJRklFRBAAEhYKEkZJTklTSF9SRUFTT05fU1RPUBABEhgKFEZJTklTSF9SRUFTT05fTEVOR1RIEAISHAoYRklOSVNIX1JFQVNPTl9UT09MX0NBTExTEAMSIAocRklOSVNIX1JFQVNPTl9DT05URU5UX0ZJTFRFUhAEYgZwcm90bzM", [file_google_protobuf_struct]);
+  fileDesc("CiRwYXJsZXkvaW5mZXJlbmNlL3YxL2dlbmVyYXRpb24ucHJvdG8SE3BhcmxleS5pbmZlcmVuY2UudjEilQEKDVByb21wdE1lc3NhZ2USLQoEcm9sZRgBIAEoDjIfLnBhcmxleS5pbmZlcmVuY2UudjEuUHJvbXB0Um9sZRIMCgR0ZXh0GAIgASgJEjEKCnRvb2xfY2FsbHMYAyADKAsyHS5wYXJsZXkuaW5mZXJlbmNlLnYxLlRvb2xDYWxsEhQKDHRvb2xfY2FsbF9pZBgEIAEoCSJHCgdQYXNzYWdlEg4KBm51bWJlchgBIAEoBRINCgV0aXRsZRgCIAEoCRIMCgR0ZXh0GAMgASgJEg8KB2hlYWRpbmcYBCABKAkiXQoEVG9vbBIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEjIKEXBhcmFtZXRlcnNfc2NoZW1hGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJGCghUb29sQ2FsbBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCSK8AQoIU2FtcGxpbmcSGAoLdGVtcGVyYXR1cmUYASABKAJIAIgBARISCgV0b3BfcBgCIAEoAkgBiAEBEh4KEW1heF9vdXRwdXRfdG9rZW5zGAMgASgFSAKIAQESFgoOc3RvcF9zZXF1ZW5jZXMYBCADKAkSEQoEc2VlZBgFIAEoA0gDiAEBQg4KDF90ZW1wZXJhdHVyZUIICgZfdG9wX3BCFAoSX21heF9vdXRwdXRfdG9rZW5zQgcKBV9zZWVkImIKClRva2VuUHJpY2USGAoQaW5wdXRfdXNkX21pY3JvcxgBIAEoAxIZChFvdXRwdXRfdXNkX21pY3JvcxgCIAEoAxIfChdjYWNoZWRfaW5wdXRfdXNkX21pY3JvcxgDIAEoAyKDAQoKVG9rZW5Vc2FnZRIUCgxpbnB1dF90b2tlbnMYASABKAUSFQoNb3V0cHV0X3Rva2VucxgCIAEoBRIbChNjYWNoZWRfaW5wdXRfdG9rZW5zGAMgASgFEhgKEHJlYXNvbmluZ190b2tlbnMYBCABKAUSEQoJZXN0aW1hdGVkGAUgASgIKogBCgpQcm9tcHRSb2xlEhsKF1BST01QVF9ST0xFX1VOU1BFQ0lGSUVEEAASFgoSUFJPTVBUX1JPTEVfU1lTVEVNEAESFAoQUFJPTVBUX1JPTEVfVVNFUhACEhkKFVBST01QVF9ST0xFX0FTU0lTVEFOVBADEhQKEFBST01QVF9ST0xFX1RPT0wQBCqfAQoMRmluaXNoUmVhc29uEh0KGUZJTklTSF9SRUFTT05fVU5TUEVDSUZJRUQQABIWChJGSU5JU0hfUkVBU09OX1NUT1AQARIYChRGSU5JU0hfUkVBU09OX0xFTkdUSBACEhwKGEZJTklTSF9SRUFTT05fVE9PTF9DQUxMUxADEiAKHEZJTklTSF9SRUFTT05fQ09OVEVOVF9GSUxURVIQBGIGcHJvdG8z", [file_google_protobuf_struct]);
 
 /**
  * One message of a prompt.
@@ -217,6 +217,41 @@ export const SamplingSchema: GenMessage<Sampling> = /*@__PURE__*/
   messageDesc(file_parley_inference_v1_generation, 4);
 
 /**
+ * What the tokens of a model cost, in millionths of a US dollar for a million tokens: 250,000 is 0.25 dollars for a million tokens.
+ *
+ * @generated from message parley.inference.v1.TokenPrice
+ */
+export type TokenPrice = Message<"parley.inference.v1.TokenPrice"> & {
+  /**
+   * For a million tokens read.
+   *
+   * @generated from field: int64 input_usd_micros = 1;
+   */
+  inputUsdMicros: bigint;
+
+  /**
+   * For a million tokens written, reasoning included.
+   *
+   * @generated from field: int64 output_usd_micros = 2;
+   */
+  outputUsdMicros: bigint;
+
+  /**
+   * For a million tokens read that the provider had cached. Equal to `input_usd_micros` where a provider makes no difference.
+   *
+   * @generated from field: int64 cached_input_usd_micros = 3;
+   */
+  cachedInputUsdMicros: bigint;
+};
+
+/**
+ * Describes the message parley.inference.v1.TokenPrice.
+ * Use `create(TokenPriceSchema)` to create a new message.
+ */
+export const TokenPriceSchema: GenMessage<TokenPrice> = /*@__PURE__*/
+  messageDesc(file_parley_inference_v1_generation, 5);
+
+/**
  * The tokens of one generation.
  *
  * @generated from message parley.inference.v1.TokenUsage
@@ -263,7 +298,7 @@ export type TokenUsage = Message<"parley.inference.v1.TokenUsage"> & {
  * Use `create(TokenUsageSchema)` to create a new message.
  */
 export const TokenUsageSchema: GenMessage<TokenUsage> = /*@__PURE__*/
-  messageDesc(file_parley_inference_v1_generation, 5);
+  messageDesc(file_parley_inference_v1_generation, 6);
 
 /**
  * Who speaks in a prompt.

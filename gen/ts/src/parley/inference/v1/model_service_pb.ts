@@ -4,13 +4,15 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { TokenPrice } from "./generation_pb";
+import { file_parley_inference_v1_generation } from "./generation_pb";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file parley/inference/v1/model_service.proto.
  */
 export const file_parley_inference_v1_model_service: GenFile = /*@__PURE__*/
-  fileDesc("CidwYXJsZXkvaW5mZXJlbmNlL3YxL21vZGVsX3NlcnZpY2UucHJvdG8SE3BhcmxleS5pbmZlcmVuY2UudjEipQEKBU1vZGVsEg0KBW1vZGVsGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg8KB2FsaWFzZXMYAyADKAkSOgoMY2FwYWJpbGl0aWVzGAQgAygOMiQucGFybGV5LmluZmVyZW5jZS52MS5Nb2RlbENhcGFiaWxpdHkSHQoVY29udGV4dF93aW5kb3dfdG9rZW5zGAUgASgFEg8KB29mZmxpbmUYBiABKAgiEwoRTGlzdE1vZGVsc1JlcXVlc3QiQAoSTGlzdE1vZGVsc1Jlc3BvbnNlEioKBm1vZGVscxgBIAMoCzIaLnBhcmxleS5pbmZlcmVuY2UudjEuTW9kZWwqigEKD01vZGVsQ2FwYWJpbGl0eRIgChxNT0RFTF9DQVBBQklMSVRZX1VOU1BFQ0lGSUVEEAASHQoZTU9ERUxfQ0FQQUJJTElUWV9HRU5FUkFURRABEhoKFk1PREVMX0NBUEFCSUxJVFlfVE9PTFMQAhIaChZNT0RFTF9DQVBBQklMSVRZX0VNQkVEEAMycgoMTW9kZWxTZXJ2aWNlEmIKCkxpc3RNb2RlbHMSJi5wYXJsZXkuaW5mZXJlbmNlLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GicucGFybGV5LmluZmVyZW5jZS52MS5MaXN0TW9kZWxzUmVzcG9uc2UiA5ACAWIGcHJvdG8z");
+  fileDesc("CidwYXJsZXkvaW5mZXJlbmNlL3YxL21vZGVsX3NlcnZpY2UucHJvdG8SE3BhcmxleS5pbmZlcmVuY2UudjEi1QEKBU1vZGVsEg0KBW1vZGVsGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg8KB2FsaWFzZXMYAyADKAkSOgoMY2FwYWJpbGl0aWVzGAQgAygOMiQucGFybGV5LmluZmVyZW5jZS52MS5Nb2RlbENhcGFiaWxpdHkSHQoVY29udGV4dF93aW5kb3dfdG9rZW5zGAUgASgFEg8KB29mZmxpbmUYBiABKAgSLgoFcHJpY2UYByABKAsyHy5wYXJsZXkuaW5mZXJlbmNlLnYxLlRva2VuUHJpY2UiEwoRTGlzdE1vZGVsc1JlcXVlc3QiQAoSTGlzdE1vZGVsc1Jlc3BvbnNlEioKBm1vZGVscxgBIAMoCzIaLnBhcmxleS5pbmZlcmVuY2UudjEuTW9kZWwqigEKD01vZGVsQ2FwYWJpbGl0eRIgChxNT0RFTF9DQVBBQklMSVRZX1VOU1BFQ0lGSUVEEAASHQoZTU9ERUxfQ0FQQUJJTElUWV9HRU5FUkFURRABEhoKFk1PREVMX0NBUEFCSUxJVFlfVE9PTFMQAhIaChZNT0RFTF9DQVBBQklMSVRZX0VNQkVEEAMycgoMTW9kZWxTZXJ2aWNlEmIKCkxpc3RNb2RlbHMSJi5wYXJsZXkuaW5mZXJlbmNlLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GicucGFybGV5LmluZmVyZW5jZS52MS5MaXN0TW9kZWxzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_parley_inference_v1_generation]);
 
 /**
  * A model that a request may name.
@@ -59,6 +61,13 @@ export type Model = Message<"parley.inference.v1.Model"> & {
    * @generated from field: bool offline = 6;
    */
   offline: boolean;
+
+  /**
+   * What its tokens cost. Absent when that is not known.
+   *
+   * @generated from field: parley.inference.v1.TokenPrice price = 7;
+   */
+  price?: TokenPrice | undefined;
 };
 
 /**
