@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -13,25 +12,8 @@ from parley.chat.v1 import chat_service_pb2 as pb
 from parley_chat.adapters.sql_conversations import SqlConversations
 from parley_shared.status import status_error_from
 from parley_testing.new_turns import new_turn
-from parley_testing.running_chat import Person, RunningChat, running_chat
+from parley_testing.running_chat import Person, RunningChat
 from parley_testing.scripted_inference import ScriptedInference
-
-
-@pytest.fixture
-async def inference() -> AsyncIterator[ScriptedInference]:
-    async with ScriptedInference() as scripted:
-        yield scripted
-
-
-@pytest.fixture
-async def running(tmp_path: Path, inference: ScriptedInference) -> AsyncIterator[RunningChat]:
-    async with running_chat(tmp_path, inference=inference.address) as chat:
-        yield chat
-
-
-@pytest.fixture
-async def alice(running: RunningChat) -> Person:
-    return await running.sign_up()
 
 
 async def ask(
