@@ -9,6 +9,7 @@ from parley.inference.v1 import generation_pb2, inference_service_pb2, inference
 from parley_shared.channels import bearer
 from parley_shared.status import status_error_from
 
+from parley_chat.domain.account import TokenPrice, TokensUsed
 from parley_chat.domain.conversation import Failure, Role
 from parley_chat.domain.errors import GenerationError, InferenceUnreachableError
 from parley_chat.ports.language_model import (
@@ -20,7 +21,6 @@ from parley_chat.ports.language_model import (
     GenerationRequest,
     GenerationStarted,
     GenerationSwitched,
-    TokensUsed,
 )
 
 _ROLES = {Role.USER: generation_pb2.PROMPT_ROLE_USER, Role.ASSISTANT: generation_pb2.PROMPT_ROLE_ASSISTANT}
@@ -79,16 +79,30 @@ def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> Generatio
             return GeneratedReasoning(_storable(response.reasoning_delta))
         case "usage":
             usage = response.usage
-            return TokensUsed(usage.input_tokens, usage.output_tokens, usage.estimated)
+            return TokensUsed(
+                usage.input_tokens, usage.output_tokens, usage.estimated, cached_input_tokens=usage.cached_input_tokens
+            )
         case "started":
-            return GenerationStarted(_storable(response.started.model), response.started.offline)
+            started = response.started
+            return GenerationStarted(_storable(started.model), started.offline, _price_of(started))
         case "provider_switched":
             switched = response.provider_switched
-            return GenerationSwitched(_storable(switched.from_model), _storable(switched.to_model), switched.reason)
+            return GenerationSwitched(
+                _storable(switched.from_model), _storable(switched.to_model), switched.reason, _price_of(switched)
+            )
         case "finished":
             return GenerationFinished(_ENDS.get(response.finished.reason, GenerationEnd.STOP))
         case _:
             return None
+
+
+def _price_of(
+    event: inference_service_pb2.GenerationStarted | inference_service_pb2.ProviderSwitched,
+) -> TokenPrice | None:
+    if not event.HasField("price"):
+        return None
+    price = event.price
+    return TokenPrice(price.input_usd_micros, price.output_usd_micros, price.cached_input_usd_micros)
 
 
 def _storable(text: str) -> str:

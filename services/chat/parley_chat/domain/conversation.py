@@ -84,6 +84,9 @@ class Usage:
     time_to_first_token_ms: int
     """0 when there was no text."""
     duration_ms: int
+    cost_usd_micros: int | None = None
+    """Millionths of a US dollar, rounded up; None when the price of a model that took part is not known. Messages that were stored before
+    there were prices have none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from parley_chat.domain.account import Account, TokenPrice, TokensUsed
 from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Role, Route, Usage
-from parley_chat.domain.prompt import cited, tokens_of_characters
+from parley_chat.domain.prompt import cited
 from parley_chat.domain.turn import (
     Notice,
     NoticeKind,
+    ProviderSwitched,
     RouteChosen,
     SourcesFound,
     Turn,
@@ -20,7 +22,6 @@ from parley_chat.domain.turn import (
     TurnStarted,
     text_of,
 )
-from parley_chat.ports.language_model import TokensUsed
 from parley_chat.ports.turn_log import TurnLogWriter
 
 
@@ -44,14 +45,8 @@ class Answer:
     parts: list[str] = field(default_factory=list)
     prompt_tokens: int = 0
     """The estimate of what a model reads."""
-    generating: bool = False
-    """Whether a model has taken the request of the attempt that runs."""
     noticed: set[NoticeKind] = field(default_factory=set)
-    _tokens: TokensUsed | None = None
-    """The provider's figures of the attempt that runs."""
-    _spent: TokensUsed = field(default=TokensUsed(0, 0, estimated=False))
-    """What the attempts before it took."""
-    _attempt_characters: int = 0
+    account: Account = field(default_factory=Account)
 
     @classmethod
     def restored(
@@ -80,7 +75,8 @@ class Answer:
         if text:
             # When it came is not logged; 0 ms says so.
             answer.first_text = answer.started
-            answer._attempt_characters = len(text)
+            of_one_model = not any(isinstance(event.body, ProviderSwitched) for event in events)
+            answer.account.inherit(len(text), of_one_model=of_one_model)
         return answer
 
     @property
@@ -93,18 +89,25 @@ class Answer:
         if self.first_text is None:
             self.first_text = time.monotonic()
         self.parts.append(text)
-        self._attempt_characters += len(text)
+        self.account.wrote(len(text))
+
+    def begin_model(self, model: str, price: TokenPrice | None) -> None:
+        """A model has taken the request."""
+        self.model = model
+        self.account.begin(price, prompt_tokens=self.prompt_tokens, characters_before=sum(map(len, self.parts)))
+
+    def switch_model(self, model: str, price: TokenPrice | None) -> None:
+        """Another model goes on from the text until now."""
+        self.model = model
+        self.account.switch(price, prompt_tokens=self.prompt_tokens, characters_before=sum(map(len, self.parts)))
 
     def use(self, tokens: TokensUsed) -> None:
         """Takes the provider's figures of the attempt that runs."""
-        self._tokens = tokens
+        self.account.use(tokens)
 
     def end_attempt(self) -> None:
         """Puts what the attempt took to the account, before another one; what the provider did not say is estimated."""
-        self._spent = self._total()
-        self._tokens = None
-        self._attempt_characters = 0
-        self.generating = False
+        self.account.end_attempt()
 
     def opening(self) -> tuple[TurnStarted, ...]:
         """What has to be logged before anything else: `started`, unless it is there already."""
@@ -128,25 +131,14 @@ class Answer:
 
     def usage(self) -> Usage:
         """Tells what the answer took until now, all attempts together."""
-        total = self._total()
+        total = self.account.total()
         return Usage(
             input_tokens=total.input_tokens,
             output_tokens=total.output_tokens,
             estimated=total.estimated,
             time_to_first_token_ms=0 if self.first_text is None else _milliseconds(self.first_text - self.started),
             duration_ms=_milliseconds(time.monotonic() - self.started),
-        )
-
-    def _total(self) -> TokensUsed:
-        attempt = self._tokens
-        if attempt is None:
-            read = self.prompt_tokens if self.generating else 0
-            attempt = TokensUsed(read, tokens_of_characters(self._attempt_characters), estimated=True)
-        spent = self._spent
-        return TokensUsed(
-            spent.input_tokens + attempt.input_tokens,
-            spent.output_tokens + attempt.output_tokens,
-            estimated=spent.estimated or attempt.estimated,
+            cost_usd_micros=self.account.cost_usd_micros(),
         )
 
     def as_message(self, state: MessageState, failure: Failure | None = None) -> Message:

@@ -11,6 +11,7 @@ import time
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from parley_chat.domain.account import TokensUsed
 from parley_chat.domain.conversation import Citation, Failure, OnFailure, Role, Route
 from parley_chat.domain.errors import GenerationError, InferenceUnreachableError, KnowledgeUnavailableError
 from parley_chat.domain.prompt import INSTRUCTIONS, PromptLine, estimate_tokens, fit_history
@@ -36,7 +37,6 @@ from parley_chat.ports.language_model import (
     GenerationStarted,
     GenerationSwitched,
     LanguageModel,
-    TokensUsed,
 )
 from parley_chat.ports.tracing import Stage, Tracing
 
@@ -204,17 +204,18 @@ class AnswerWriter:
                 answer.add(text)
                 await answer.log.append([TextDelta(text)])
             case GeneratedReasoning(text):
+                answer.account.wrote(len(text))
                 await answer.log.append([ReasoningDelta(text)])
             case TokensUsed():
                 answer.use(event)
-            case GenerationStarted(model, offline):
-                answer.model, answer.generating = model, True
+            case GenerationStarted(model, offline, price):
+                answer.begin_model(model, price)
                 stage.record({"gen_ai.response.model": model})
                 if offline:
                     words = "No model is configured: Parley's built-in offline model answers."
                     await answer.notice(NoticeKind.OFFLINE_MODEL, words)
-            case GenerationSwitched(from_model, to_model, reason):
-                answer.model = to_model
+            case GenerationSwitched(from_model, to_model, reason, price):
+                answer.switch_model(to_model, price)
                 stage.record({"gen_ai.response.model": to_model, "parley.switch.reason": reason})
                 failed = f"The model {from_model}" if from_model else "The model"
                 words = f"{failed} {SWITCH_WORDS.get(reason, 'is unavailable')}; {to_model} goes on."

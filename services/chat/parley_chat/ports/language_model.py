@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from parley_chat.domain.account import TokenPrice, TokensUsed
 from parley_chat.domain.conversation import Citation
 from parley_chat.domain.prompt import PromptLine
 
@@ -40,6 +41,8 @@ class GenerationStarted:
 
     model: str
     offline: bool
+    price: TokenPrice | None = None
+    """None when it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +60,6 @@ class GeneratedReasoning:
 
 
 @dataclass(frozen=True, slots=True)
-class TokensUsed:
-    """Tokens so far; replaces the figure before."""
-
-    input_tokens: int
-    output_tokens: int
-    estimated: bool
-
-
-@dataclass(frozen=True, slots=True)
 class GenerationSwitched:
     """A model failed, and another goes on from the text until now."""
 
@@ -74,6 +68,8 @@ class GenerationSwitched:
     to_model: str
     reason: str
     """The name of the reason in the contract of errors."""
+    price: TokenPrice | None = None
+    """Of the model that goes on; None when it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

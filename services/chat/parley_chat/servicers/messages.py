@@ -115,6 +115,7 @@ def pack_usage(usage: Usage) -> message_pb2.Usage:
         estimated=usage.estimated,
         time_to_first_token_ms=usage.time_to_first_token_ms,
         duration_ms=usage.duration_ms,
+        cost_usd_micros=usage.cost_usd_micros,
     )
 
 
@@ -189,4 +190,5 @@ def pack_event(turn_id: str, event: TurnEvent) -> turn_event_pb2.TurnEvent:
             packed.failed.message.CopyFrom(pack_message(message))
         case TurnStopped(message):
             packed.stopped.message.CopyFrom(pack_message(message))
+            packed.stopped.text_length = len(message.text)
     return packed
