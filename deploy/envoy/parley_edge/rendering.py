@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -91,23 +91,23 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         **_collector(settings.otlp_endpoint),
         "version": version("parley-edge"),
         **_service("chat", settings.chat),
-        **_service("inference", settings.inference),
-        **_service("retrieval", settings.retrieval),
+        **_service("inference", [settings.inference]),
+        **_service("retrieval", [settings.retrieval]),
     }
 
 
-def _service(process: str, address: Address) -> dict[str, Any]:
+def _service(process: str, addresses: Sequence[Address]) -> dict[str, Any]:
     return {
-        f"{process}_host": address.host,
-        f"{process}_port": address.port,
-        f"{process}_discovery": _discovery(address),
+        f"{process}_addresses": [{"address": address.host, "port_value": address.port} for address in addresses],
+        f"{process}_discovery": _discovery(*addresses),
         f"{process}_packages": contract.packages_of(process),
         f"{process}_reads": contract.reads_of(process),
     }
 
 
-def _discovery(address: Address) -> str:
-    return "STATIC" if address.is_ip else "STRICT_DNS"
+def _discovery(*addresses: Address) -> str:
+    """Names stand for all the addresses that they have at the moment; with them, an IP address stands for itself."""
+    return "STATIC" if all(address.is_ip for address in addresses) else "STRICT_DNS"
 
 
 def _collector(endpoint: str) -> dict[str, Any]:

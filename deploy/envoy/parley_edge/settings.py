@@ -12,6 +12,8 @@ from parley_shared.settings import Environment, SettingsError
 _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]/\s]+)):(?P<port>\d{1,5})")
 _ORIGIN = re.compile(r"https?://[^/\s*]+")
 
+_MOST_ADDRESSES = 32
+
 
 @dataclass(frozen=True)
 class Address:
@@ -21,6 +23,9 @@ class Address:
     """An IP address or a DNS name."""
     port: int
     """1 to 65535."""
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def is_ip(self) -> bool:
@@ -50,8 +55,8 @@ class EdgeSettings:
     """PARLEY_EDGE_PORT: the one port of all protocols. Default 8080."""
     admin_port: int
     """PARLEY_EDGE_ADMIN_PORT: Envoy's admin interface, on loopback always. Default 9901."""
-    chat: Address
-    """PARLEY_CHAT_ADDRESS. Default 127.0.0.1:50051."""
+    chat: tuple[Address, ...]
+    """PARLEY_CHAT_ADDRESS: where each replica of chat listens, 1 to 32, separated by commas. Default 127.0.0.1:50051."""
     inference: Address
     """PARLEY_INFERENCE_ADDRESS. Default 127.0.0.1:50052."""
     retrieval: Address
@@ -102,7 +107,7 @@ class EdgeSettings:
             host=_listen_address("PARLEY_HOST", environment.text("PARLEY_HOST", "127.0.0.1")),
             port=environment.integer("PARLEY_EDGE_PORT", 8080, least=1, most=65535),
             admin_port=environment.integer("PARLEY_EDGE_ADMIN_PORT", 9901, least=1, most=65535),
-            chat=_address(environment, "PARLEY_CHAT_ADDRESS", "127.0.0.1:50051"),
+            chat=_addresses(environment, "PARLEY_CHAT_ADDRESS", "127.0.0.1:50051"),
             inference=_address(environment, "PARLEY_INFERENCE_ADDRESS", "127.0.0.1:50052"),
             retrieval=_address(environment, "PARLEY_RETRIEVAL_ADDRESS", "127.0.0.1:50053"),
             page=Path(page).resolve() if page else None,
@@ -141,6 +146,17 @@ class EdgeSettings:
 
 def _address(environment: Environment, variable: str, default: str) -> Address:
     return Address.parse(variable, environment.text(variable, default))
+
+
+def _addresses(environment: Environment, variable: str, default: str) -> tuple[Address, ...]:
+    texts = [text.strip() for text in environment.text(variable, default).split(",")]
+    if len(texts) > _MOST_ADDRESSES:
+        raise SettingsError(variable, f"{variable} must be {_MOST_ADDRESSES} addresses at most; it is {len(texts)}")
+    addresses = tuple(Address.parse(variable, text) for text in texts)
+    for address in addresses:
+        if addresses.count(address) > 1:
+            raise SettingsError(variable, f"{variable} must name each address once; {address} is there twice")
+    return addresses
 
 
 def _listen_address(variable: str, text: str) -> str:

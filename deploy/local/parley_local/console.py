@@ -27,7 +27,7 @@ class Console:
 
     def line(self, name: str, text: str) -> None:
         """One line of a child, or of `up` itself."""
-        self._write(f"{self._paint(name.ljust(_WIDTH), _COLOURS.get(name, 0))} | {text}")
+        self._write(f"{self._paint(name.ljust(_WIDTH), _COLOURS.get(name.partition('-')[0], 0))} | {text}")
 
     def plain(self, text: str) -> None:
         """One line with nothing before it."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from parley_shared.settings import port_variable
 
 from parley_local.home import fresh_log
 from parley_local.ports import Wanted, settle
@@ -14,6 +15,28 @@ from parley_local.settings import LocalSettings
 
 SERVICES = ("chat", "inference", "retrieval")
 _LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class ServiceProcess:
+    """One process of a service."""
+
+    name: str
+    """What it is called: its service, and from the second replica on a number, as `chat-2`."""
+    service: str
+    """chat, inference or retrieval."""
+    port: int
+    """Where it listens, on loopback."""
+
+    @property
+    def address(self) -> str:
+        """host:port."""
+        return f"{_LOOPBACK}:{self.port}"
+
+    @property
+    def command(self) -> list[str]:
+        """What to execute."""
+        return [sys.executable, "-m", f"parley_{self.service}"]
 
 
 @dataclass(frozen=True)
@@ -26,22 +49,32 @@ class Plan:
     """The one port that people use."""
     admin_port: int
     """Envoy's admin interface."""
-    service_ports: Mapping[str, int]
-    """By service."""
+    processes: tuple[ServiceProcess, ...]
+    """The processes of the services, those of chat first."""
 
     @classmethod
     def of(cls, settings: LocalSettings) -> Plan:
         """Takes the ports that the settings name, and free ones for 0. SettingsError when one is taken."""
-        edge, admin, *services = settle(
+        replicas = [(f"chat-{number}", "chat", 0) for number in range(2, settings.chat_replicas + 1)]
+        named = [
+            ("chat", "chat", settings.chat_port),
+            *replicas,
+            ("inference", "inference", settings.inference_port),
+            ("retrieval", "retrieval", settings.retrieval_port),
+        ]
+        edge, admin, *ports = settle(
             [
                 Wanted("PARLEY_EDGE_PORT", settings.host, settings.edge_port),
                 Wanted("PARLEY_EDGE_ADMIN_PORT", _LOOPBACK, settings.admin_port),
-                Wanted("PARLEY_CHAT_PORT", _LOOPBACK, settings.chat_port),
-                Wanted("PARLEY_INFERENCE_PORT", _LOOPBACK, settings.inference_port),
-                Wanted("PARLEY_RETRIEVAL_PORT", _LOOPBACK, settings.retrieval_port),
+                *(Wanted(port_variable(service), _LOOPBACK, port) for _, service, port in named),
             ]
         )
-        return cls(settings.host, edge, admin, dict(zip(SERVICES, services, strict=True)))
+        processes = (ServiceProcess(name, service, port) for (name, service, _), port in zip(named, ports, strict=True))
+        return cls(settings.host, edge, admin, tuple(processes))
+
+    def addresses_of(self, service: str) -> list[str]:
+        """host:port of each process of a service."""
+        return [process.address for process in self.processes if process.service == service]
 
     @property
     def reachable_host(self) -> str:
@@ -62,14 +95,20 @@ class Plan:
     @property
     def addresses(self) -> dict[str, str]:
         """host:port of everything."""
-        services = {name: f"{_LOOPBACK}:{port}" for name, port in self.service_ports.items()}
+        services = {process.name: process.address for process in self.processes}
         return {"edge": self.authority, "edge_admin": f"{_LOOPBACK}:{self.admin_port}", **services}
 
 
-def service_environment(settings: LocalSettings, plan: Plan, *, pretty: bool) -> dict[str, str]:
-    """What the services get: everything that was set for `parley up`, and where they find each other."""
-    variables = dict(settings.variables)
-    variables |= _addresses(settings, plan)
+def service_environment(
+    settings: LocalSettings, plan: Plan, process: ServiceProcess, *, pretty: bool
+) -> dict[str, str]:
+    """What a process gets: everything that was set for `parley up`, its port, and where it finds the other services."""
+    variables = dict(settings.variables) | _places(settings, plan)
+    for service in SERVICES:
+        addresses = plan.addresses_of(service)
+        # gRPC's own way to name several: the first is taken, and the next when it does not answer.
+        variables[_address_variable(service)] = addresses[0] if len(addresses) == 1 else f"ipv4:{','.join(addresses)}"
+    variables[port_variable(process.service)] = str(process.port)
     # The edge is the door: a service is not reachable from another machine, whatever PARLEY_HOST opens.
     variables["PARLEY_HOST"] = _LOOPBACK
     variables["PYTHONUNBUFFERED"] = "1"
@@ -83,7 +122,9 @@ def service_environment(settings: LocalSettings, plan: Plan, *, pretty: bool) ->
 
 def edge_environment(settings: LocalSettings, plan: Plan) -> dict[str, str]:
     """What the edge is rendered from."""
-    variables = dict(settings.variables) | _addresses(settings, plan)
+    variables = dict(settings.variables) | _places(settings, plan)
+    for service in SERVICES:
+        variables[_address_variable(service)] = ",".join(plan.addresses_of(service))
     variables["PARLEY_HOST"] = plan.edge_host
     page = settings.checkout / "web" / "dist" if settings.checkout else None
     if page and (page / "index.html").is_file():
@@ -92,19 +133,16 @@ def edge_environment(settings: LocalSettings, plan: Plan) -> dict[str, str]:
     return variables
 
 
-def service_command(service: str) -> list[str]:
-    """What to execute for a service."""
-    return [sys.executable, "-m", f"parley_{service}"]
+def _places(settings: LocalSettings, plan: Plan) -> dict[str, str]:
+    return {
+        "PARLEY_HOME": str(settings.home),
+        "PARLEY_EDGE_PORT": str(plan.edge_port),
+        "PARLEY_EDGE_ADMIN_PORT": str(plan.admin_port),
+    }
 
 
-def _addresses(settings: LocalSettings, plan: Plan) -> dict[str, str]:
-    variables = {"PARLEY_HOME": str(settings.home)}
-    variables["PARLEY_EDGE_PORT"] = str(plan.edge_port)
-    variables["PARLEY_EDGE_ADMIN_PORT"] = str(plan.admin_port)
-    for service, port in plan.service_ports.items():
-        variables[f"PARLEY_{service.upper()}_PORT"] = str(port)
-        variables[f"PARLEY_{service.upper()}_ADDRESS"] = f"{_LOOPBACK}:{port}"
-    return variables
+def _address_variable(service: str) -> str:
+    return f"PARLEY_{service.upper()}_ADDRESS"
 
 
 def _sample_corpus(checkout: Path | None) -> list[Path]:

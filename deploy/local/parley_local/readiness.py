@@ -7,7 +7,7 @@ import http.client
 import json
 from collections.abc import Callable
 
-from parley_local.plan import SERVICES, Plan
+from parley_local.plan import Plan
 
 _POLL_SECONDS = 0.05
 _REMIND_SECONDS = 10.0
@@ -41,9 +41,9 @@ async def _missing(plan: Plan) -> str:
         # Envoy asks each service for its health by the name of its gRPC service.
         _, clusters = await _get("127.0.0.1", plan.admin_port, "/clusters")
         unhealthy = [
-            name
-            for name in SERVICES
-            if f"{name}::127.0.0.1:{plan.service_ports[name]}::health_flags::healthy" not in clusters.splitlines()
+            process.name
+            for process in plan.processes
+            if f"{process.service}::{process.address}::health_flags::healthy" not in clusters.splitlines()
         ]
         if unhealthy:
             return f"{', '.join(unhealthy)} {'does' if len(unhealthy) == 1 else 'do'} not answer"

@@ -26,6 +26,9 @@ class LocalSettings:
     """PARLEY_EDGE_PORT: the one port that people use. Default 8080; 0 takes a free one."""
     chat_port: int
     """PARLEY_CHAT_PORT. Default 50051; 0 takes a free one."""
+    chat_replicas: int
+    """PARLEY_UP_CHAT_REPLICAS: how many processes of chat run, 1 to 8. Default 1. The first has PARLEY_CHAT_PORT, the others have
+    free ports. More than one needs a PostgreSQL database and a Redis server, which they share."""
     inference_port: int
     """PARLEY_INFERENCE_PORT. Default 50052; 0 takes a free one."""
     retrieval_port: int
@@ -54,6 +57,7 @@ class LocalSettings:
             host=_host(environment.text("PARLEY_HOST", "127.0.0.1")),
             edge_port=environment.integer("PARLEY_EDGE_PORT", 8080, least=0, most=65535),
             chat_port=environment.integer("PARLEY_CHAT_PORT", 50051, least=0, most=65535),
+            chat_replicas=_chat_replicas(environment),
             inference_port=environment.integer("PARLEY_INFERENCE_PORT", 50052, least=0, most=65535),
             retrieval_port=environment.integer("PARLEY_RETRIEVAL_PORT", 50053, least=0, most=65535),
             admin_port=environment.integer("PARLEY_EDGE_ADMIN_PORT", 0, least=0, most=65535),
@@ -63,6 +67,23 @@ class LocalSettings:
             checkout=_checkout(),
             variables=dict(os.environ if variables is None else variables),
         )
+
+
+def _chat_replicas(environment: Environment) -> int:
+    replicas = environment.integer("PARLEY_UP_CHAT_REPLICAS", 1, least=1, most=8)
+    if replicas == 1:
+        return replicas
+    shared = f"PARLEY_UP_CHAT_REPLICAS is {replicas}, and several chat processes share"
+    # What the addresses lead to is for chat to find out.
+    if not environment.text("PARLEY_CHAT_DATABASE_URL", "").startswith(("postgresql:", "postgres:")):
+        message = (
+            f"{shared} a PostgreSQL database: set PARLEY_CHAT_DATABASE_URL to postgresql://user:password@host/name."
+        )
+        raise SettingsError("PARLEY_CHAT_DATABASE_URL", message)
+    if not environment.text("PARLEY_CHAT_REDIS_URL", ""):
+        message = f"{shared} the events of turns in Redis: set PARLEY_CHAT_REDIS_URL to redis://host:port/0."
+        raise SettingsError("PARLEY_CHAT_REDIS_URL", message)
+    return replicas
 
 
 def _host(text: str) -> str:

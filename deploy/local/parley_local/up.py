@@ -20,7 +20,7 @@ from parley_local.banner import banner
 from parley_local.child import WRONG_SETTING, Child
 from parley_local.console import Console
 from parley_local.guard import Guard
-from parley_local.plan import SERVICES, Plan, edge_environment, service_command, service_environment
+from parley_local.plan import Plan, edge_environment, service_environment
 from parley_local.readiness import NotReadyError, until_ready
 from parley_local.settings import LocalSettings
 
@@ -70,10 +70,17 @@ class _Run:
         self._hurry = asyncio.Event()
         self._ready = False
         self._hopeless = asyncio.Event()
-        environment = service_environment(settings, plan, pretty=self._console.is_terminal)
-        self._services = {name: self._child(name, service_command(name), environment) for name in SERVICES}
+        pretty = self._console.is_terminal
+        services = {
+            process: self._child(
+                process.name, process.command, service_environment(settings, plan, process, pretty=pretty)
+            )
+            for process in plan.processes
+        }
+        self._chats = [child for process, child in services.items() if process.service == "chat"]
+        self._others = [child for process, child in services.items() if process.service != "chat"]
         self._edge = self._child("edge", envoy.command(configuration), dict(settings.variables))
-        self._children = [*self._services.values(), self._edge]
+        self._children = [*services.values(), self._edge]
 
     async def to_the_end(self) -> int:
         loop = asyncio.get_running_loop()
@@ -152,8 +159,8 @@ class _Run:
                 if not self._hurry.is_set():
                     self._say(f"the edge could not be drained, running calls are cut: {error}")
         patience = seconds + _KILL_AFTER_SECONDS
-        await self._services["chat"].stop(patience)
-        await asyncio.gather(*(self._services[name].stop(patience) for name in SERVICES if name != "chat"))
+        await asyncio.gather(*(child.stop(patience) for child in self._chats))
+        await asyncio.gather(*(child.stop(patience) for child in self._others))
         await self._edge.stop(_KILL_AFTER_SECONDS)
 
     def _wait_for_calls(self, active: int) -> None:

@@ -8,6 +8,12 @@
         mesh.wait_until_back("chat", old_pid)    # or both at once: mesh.restart("chat")
         print(mesh.logs())                       # everything that parley up and its children said
 
+Several processes of chat, `chat`, `chat-2`, …, on a database and a Redis server of the run's own (fixtures `postgres` and `redis_server`):
+
+    with Mesh.start(home, replicas_of_chat(postgres.new_database_url(), redis_server.url)) as mesh:
+        mesh.address("chat-2")                   # straight at one of them, past the edge
+        mesh.restart("chat-2")                   # waits until the edge sends calls to this one again
+
 Every call here blocks. In an async test whose own event loop must go on meanwhile (because it serves the fake upstream, say), wrap it:
 `await asyncio.to_thread(mesh.restart, "chat")`. Most tests take the fixtures of tests/e2e/conftest.py: `mesh`, one for the session
 with the embedded defaults, and `start_mesh`, which makes special ones.
@@ -20,6 +26,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -46,6 +53,15 @@ _DEFAULTS = {
     # Nobody waits for a test's last streams.
     "PARLEY_DRAIN_SECONDS": "2",
 }
+
+
+def replicas_of_chat(database_url: str, redis_url: str, count: int = 2) -> dict[str, str]:
+    """The settings of a Parley with so many processes of chat, which share an empty database and a Redis server."""
+    return {
+        "PARLEY_UP_CHAT_REPLICAS": str(count),
+        "PARLEY_CHAT_DATABASE_URL": database_url,
+        "PARLEY_CHAT_REDIS_URL": redis_url,
+    }
 
 
 @dataclass(frozen=True)
@@ -139,12 +155,12 @@ class Mesh:
         return str(self.facts["addresses"]["edge"])
 
     def address(self, service: str) -> str:
-        """host:port of one service itself, behind the edge."""
+        """host:port of one process itself, behind the edge: "chat", "chat-2", "inference", …"""
         return str(self.facts["addresses"][service])
 
     @property
     def pids(self) -> dict[str, int]:
-        """Process ids by name: up, edge, chat, inference, retrieval."""
+        """Process ids by name: up, edge, chat, inference, retrieval; with replicas also chat-2, chat-3, …"""
         return dict(self.facts["processes"])
 
     def wait_until_ready(self, seconds: float = 90) -> None:
@@ -213,9 +229,7 @@ class Mesh:
         if service == "edge":
             self._wait(lambda: self.request("GET", "/healthz")[0] == 200, "the edge was healthy", seconds)
             return
-        # What Envoy knew before may be about the old process, in either direction: only a check that came after counts.
-        before = self._health_checks_passed(service)
-        self._wait(lambda: self._health_checks_passed(service) > before, f"the edge found {service} healthy", seconds)
+        self._wait_for_edge_to_find(service, seconds)
 
     def logs(self) -> str:
         """Everything that parley up and its children have said so far."""
@@ -256,12 +270,34 @@ class Mesh:
             return False
         return True
 
-    def _health_checks_passed(self, service: str) -> int:
+    def _wait_for_edge_to_find(self, service: str, seconds: float) -> None:
+        """Waits until the edge has found a process healthy by a check that came after now.
+
+        What Envoy knew before may be about the process before this one, in either direction.
+        """
+        cluster = re.sub(r"-\d+$", "", service)
+        before = self._health_checks_passed(cluster)
+        # It counts the checks of a cluster and not those of a host. A healthy host is checked as often as any other, so
+        # none is left out when each could have passed twice.
+        replicas = len([name for name in self.pids if re.fullmatch(rf"{cluster}(-\d+)?", name)])
+        enough = before + 2 * replicas - 1
+        healthy = f"{cluster}::{self.address(service)}::health_flags::healthy"
+        self._wait(
+            lambda: self._health_checks_passed(cluster) >= enough and healthy in self._ask_edge("/clusters").split(),
+            f"the edge found {service} healthy",
+            seconds,
+        )
+
+    def _health_checks_passed(self, cluster: str) -> int:
         """How many of Envoy's health checks of a service have passed so far."""
+        return int(self._ask_edge(f"/stats?filter=^cluster\\.{cluster}\\.health_check\\.success$").rpartition(":")[2])
+
+    def _ask_edge(self, path: str) -> str:
+        """What Envoy's admin interface answers."""
         connection = http.client.HTTPConnection(self.address("edge_admin"), timeout=5)
         try:
-            connection.request("GET", f"/stats?filter=^cluster\\.{service}\\.health_check\\.success$")
-            return int(connection.getresponse().read().decode().rpartition(":")[2])
+            connection.request("GET", path)
+            return connection.getresponse().read().decode()
         finally:
             connection.close()
 

@@ -58,6 +58,8 @@ WAYS: Mapping[str, Mapping[str, str]] = {
     "compose": compose_environment(),
     "kubernetes": kubernetes_environment(),
     "everything set": EVERYTHING_SET,
+    "replicas": {"PARLEY_CHAT_ADDRESS": "127.0.0.1:50051, [::1]:50061"},
+    "replicas behind names": {"PARLEY_CHAT_ADDRESS": "chat:50051,10.0.0.7:50051"},
     "collector over TLS": {"PARLEY_OTLP_ENDPOINT": "https://collector.example.com"},
 }
 
@@ -119,6 +121,27 @@ def test_only_what_the_contract_calls_a_read_is_repeated_after_it_was_sent(metho
     assert route["timeout"] == "0s", "it would cut streams"
 
 
+def cluster(tree: dict[str, Any], name: str) -> dict[str, Any]:
+    (found,) = [each for each in tree["static_resources"]["clusters"] if each["name"] == name]
+    return dict(found)
+
+
+def addresses_of(tree: dict[str, Any], name: str) -> list[tuple[str, int]]:
+    sockets = [node["socket_address"] for node in nodes(cluster(tree, name)) if "socket_address" in node]
+    return [(socket["address"], socket["port_value"]) for socket in sockets]
+
+
+def test_each_replica_of_chat_is_an_endpoint_of_its_own_and_a_name_stands_for_all_its_addresses() -> None:
+    tree = rendered(WAYS["replicas"])
+    assert addresses_of(tree, "chat") == [("127.0.0.1", 50051), ("::1", 50061)]
+    assert cluster(tree, "chat")["type"] == "STATIC"
+    tree = rendered(WAYS["replicas behind names"])
+    assert addresses_of(tree, "chat") == [("chat", 50051), ("10.0.0.7", 50051)]
+    # LOGICAL_DNS would have one of the addresses only, and STATIC no name.
+    assert cluster(tree, "chat")["type"] == "STRICT_DNS"
+    assert addresses_of(rendered({}), "chat") == [("127.0.0.1", 50051)]
+
+
 def test_only_what_the_contract_opens_passes_without_a_token() -> None:
     (rules,) = [node["rules"] for node in nodes(rendered({})) if str(node.get("@type")).endswith("JwtAuthentication")]
     without = [rule["match"] for rule in rules if "requires" not in rule]
@@ -176,6 +199,10 @@ def test_a_header_that_names_the_user_is_taken_off_before_anything_else() -> Non
         ("PARLEY_CHAT_ADDRESS", "chat"),
         ("PARLEY_CHAT_ADDRESS", "chat:0"),
         ("PARLEY_CHAT_ADDRESS", "http://chat:50051"),
+        ("PARLEY_CHAT_ADDRESS", "chat:50051,"),
+        ("PARLEY_CHAT_ADDRESS", "chat:50051, chat:50051"),
+        ("PARLEY_CHAT_ADDRESS", ",".join(f"chat:{port}" for port in range(1, 34))),
+        ("PARLEY_RETRIEVAL_ADDRESS", "one:50053,other:50053"),
         ("PARLEY_EDGE_ALLOWED_ORIGINS", "*"),
         ("PARLEY_EDGE_ALLOWED_ORIGINS", "https://app.example.com/path"),
         ("PARLEY_EDGE_MAX_REQUEST_BYTES", "1"),

@@ -59,14 +59,63 @@ def test_ready_json_is_replaced_whole(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == [home.READY_FILE]
 
 
+def plan_and_environments(settings: LocalSettings) -> tuple[Plan, dict[str, dict[str, str]]]:
+    """The plan, and what each process and the edge get."""
+    plan = Plan.of(settings)
+    environments = {
+        process.name: service_environment(settings, plan, process, pretty=False) for process in plan.processes
+    }
+    return plan, {**environments, "edge": edge_environment(settings, plan)}
+
+
 def test_the_services_listen_on_loopback_whatever_the_edge_does(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, PARLEY_HOST="0.0.0.0", OPENAI_API_KEY="k")
-    plan = Plan.of(settings)
-    services, edge = service_environment(settings, plan, pretty=False), edge_environment(settings, plan)
-    assert (services["PARLEY_HOST"], edge["PARLEY_HOST"]) == ("127.0.0.1", "0.0.0.0")
-    assert services["OPENAI_API_KEY"] == "k", "the children inherit what was set"
-    assert services["PARLEY_CHAT_ADDRESS"] == edge["PARLEY_CHAT_ADDRESS"] == f"127.0.0.1:{services['PARLEY_CHAT_PORT']}"
+    plan, environments = plan_and_environments(settings)
+    chat, retrieval, edge = environments["chat"], environments["retrieval"], environments["edge"]
+    assert (chat["PARLEY_HOST"], retrieval["PARLEY_HOST"], edge["PARLEY_HOST"]) == ("127.0.0.1", "127.0.0.1", "0.0.0.0")
+    assert chat["OPENAI_API_KEY"] == "k", "the children inherit what was set"
+    assert retrieval["PARLEY_CHAT_ADDRESS"] == edge["PARLEY_CHAT_ADDRESS"] == f"127.0.0.1:{chat['PARLEY_CHAT_PORT']}"
+    assert chat["PARLEY_RETRIEVAL_ADDRESS"] == f"127.0.0.1:{retrieval['PARLEY_RETRIEVAL_PORT']}"
     assert plan.url == f"http://127.0.0.1:{edge['PARLEY_EDGE_PORT']}"
+
+
+SHARED = {"PARLEY_CHAT_DATABASE_URL": "postgresql://me@db/parley", "PARLEY_CHAT_REDIS_URL": "redis://cache:6379/0"}
+
+
+def test_replicas_of_chat_have_all_in_common_but_the_port(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, PARLEY_UP_CHAT_REPLICAS="3", **SHARED)
+    plan, environments = plan_and_environments(settings)
+    assert list(environments) == ["chat", "chat-2", "chat-3", "inference", "retrieval", "edge"]
+    chats = [environments[name] for name in ("chat", "chat-2", "chat-3")]
+    ports = [chat.pop("PARLEY_CHAT_PORT") for chat in chats]
+    assert len(set(ports)) == 3
+    assert chats[0] == chats[1] == chats[2]
+    assert [plan.addresses[name] for name in ("chat", "chat-2", "chat-3")] == [f"127.0.0.1:{port}" for port in ports]
+
+
+def test_the_edge_spreads_calls_over_all_replicas_and_the_others_ask_the_one_that_answers(tmp_path: Path) -> None:
+    plan, environments = plan_and_environments(settings_of(tmp_path, PARLEY_UP_CHAT_REPLICAS="2", **SHARED))
+    both = f"{plan.addresses['chat']},{plan.addresses['chat-2']}"
+    assert environments["edge"]["PARLEY_CHAT_ADDRESS"] == both
+    assert environments["retrieval"]["PARLEY_CHAT_ADDRESS"] == f"ipv4:{both}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({}, "PARLEY_CHAT_DATABASE_URL"),
+        (SHARED | {"PARLEY_CHAT_DATABASE_URL": "sqlite:////tmp/chat.db"}, "PARLEY_CHAT_DATABASE_URL"),
+        (SHARED | {"PARLEY_CHAT_REDIS_URL": ""}, "PARLEY_CHAT_REDIS_URL"),
+        (SHARED | {"PARLEY_UP_CHAT_REPLICAS": "9"}, "PARLEY_UP_CHAT_REPLICAS"),
+        (SHARED | {"PARLEY_UP_CHAT_REPLICAS": "0"}, "PARLEY_UP_CHAT_REPLICAS"),
+    ],
+)
+def test_several_replicas_need_what_they_share(tmp_path: Path, variables: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named) as wrong:
+        settings_of(tmp_path, **{"PARLEY_UP_CHAT_REPLICAS": "2", **variables})
+    assert wrong.value.variable == named
+    assert "\n" not in str(wrong.value)
+    assert "sqlite" not in str(wrong.value), "an address may hold a password"
 
 
 def test_what_was_set_is_not_overruled(tmp_path: Path) -> None:
@@ -76,8 +125,8 @@ def test_what_was_set_is_not_overruled(tmp_path: Path) -> None:
         "PARLEY_EDGE_ACCESS_LOG": "/my/log",
     }
     settings = settings_of(tmp_path, **given)
-    plan = Plan.of(settings)
-    both = service_environment(settings, plan, pretty=True) | edge_environment(settings, plan)
+    _, environments = plan_and_environments(settings)
+    both = environments["retrieval"] | environments["edge"]
     assert given.items() <= both.items()
 
 
