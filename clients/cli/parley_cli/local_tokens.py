@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parley_client import PasswordTokens
+from parley_client.tokens import check_token
 
 if TYPE_CHECKING:
     from parley_client.identity import Identity
@@ -60,7 +61,7 @@ class LocalUserTokens:
             values = json.loads(self._file.read_text(encoding="utf-8"))
             if values["made_with"] != self._made_with:
                 return None
-            return str(values["access_token"]), float(values["expire_time"])
+            return check_token(str(values["access_token"])), float(values["expire_time"])
         except (OSError, ValueError, KeyError, TypeError):
             # It only saves a sign-in.
             return None

@@ -100,13 +100,17 @@ def read_local_user(home: Path) -> LocalUser | None:
 
 def find_tokens(place: Place, token: str | None) -> TokenProvider:
     """What signs the calls: --token or PARLEY_TOKEN, or the local user of this machine's Parley. CommandError without either."""
-    from parley_client import FixedToken  # noqa: PLC0415 - `parley --help` does not wait for gRPC
+    from parley_client import FixedToken, TokenError  # noqa: PLC0415 - `parley --help` does not wait for gRPC
     from parley_client.address import parse_address  # noqa: PLC0415
 
     from parley_cli.local_tokens import LocalUserTokens  # noqa: PLC0415
 
     if token:
-        return FixedToken(token)
+        try:
+            return FixedToken(token)
+        except TokenError as error:
+            source = "PARLEY_TOKEN" if token == os.environ.get("PARLEY_TOKEN") else "--token"
+            raise CommandError(f"What {source} holds is not a token: {error}.", exit_code=2) from error
     # The local user's password is for the Parley of this machine: it is not sent to wherever an option points.
     if not place.ours and not parse_address(place.address).loopback:
         raise CommandError(f"There is no token for {place.address}: give one with --token or PARLEY_TOKEN.")

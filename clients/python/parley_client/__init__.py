@@ -44,12 +44,13 @@ from parley_client.events import (
     TurnCompleted,
     TurnEvent,
     TurnFailed,
+    TurnQueued,
     TurnRestarted,
     TurnStarted,
     TurnStopped,
     route_name,
 )
-from parley_client.tokens import FixedToken, PasswordTokens, TokenProvider
+from parley_client.tokens import FixedToken, PasswordTokens, TokenError, TokenProvider
 from parley_client.turn import Turn
 from parley_client.version import VERSION
 
@@ -85,12 +86,14 @@ __all__ = [
     "SourcesFound",
     "StreamGapError",
     "TextDelta",
+    "TokenError",
     "TokenProvider",
     "Turn",
     "TurnCompleted",
     "TurnEvent",
     "TurnFailed",
     "TurnFailedError",
+    "TurnQueued",
     "TurnRestarted",
     "TurnStarted",
     "TurnStopped",

@@ -67,7 +67,7 @@ class Parley:
         """A client of the Parley at an address. Nothing is sent before the first call; `async with` closes it, or `await client.close()`.
 
         address: `host:port`, `http://host:port`, `https://host`, or a name of gRPC's (`dns:///…`, `unix:…`). AddressError for another.
-        token: a bearer token, for example a personal access token. Or
+        token: a bearer token, for example a personal access token. TokenError for what cannot be one. Or
         token_provider: what gives one for each call, for example `PasswordTokens`. Without either, only calls that need no token work.
         tls: True for the certificates that the machine trusts, credentials for others, False for none. By default what the address
             says, and no TLS when it does not. Without TLS the token is readable on the way: keep to your own machine or network.
@@ -110,6 +110,7 @@ class Parley:
         model: str = "",
         parent_message_id: str | None = None,
         on_failure: OnFailureName | None = None,
+        queue_when_unavailable: bool = False,
         detach: bool | None = None,
     ) -> Turn:
         """Sends a message and streams the events of the turn that answers it. Nothing is sent before the Turn is read.
@@ -122,6 +123,8 @@ class Parley:
         parent_message_id: the message that this one follows; the newest of the session by default, and none when it is empty.
         on_failure: what becomes of the answer when the process that writes it dies: `continue` (the default) from its text, `restart`,
             or `fail`. After a `TurnRestarted` event the text until then no longer counts.
+        queue_when_unavailable: True has the turn wait when no model can be reached, for a day at the most; `TurnQueued` events tell its
+            place. By default it fails.
         detach: False stops the turn when the last of its readers goes away. By default it goes on.
         """
         request = pb.StreamReplyRequest(
@@ -132,6 +135,7 @@ class Parley:
             model=model,
             parent_message_id=parent_message_id,
             on_failure=on_failure_number(on_failure or ""),
+            queue_when_unavailable=queue_when_unavailable,
         )
         if detach is not None:
             request.detach = detach
@@ -151,9 +155,11 @@ class Parley:
         model: str = "",
         parent_message_id: str | None = None,
         on_failure: OnFailureName | None = None,
+        queue_when_unavailable: bool = False,
         timeout_seconds: float = _WHOLE_ANSWER_SECONDS,
     ) -> pb.SendMessageResponse:
-        """Sends a message and returns the whole answer. The arguments are those of `stream_reply`.
+        """Sends a message and returns the whole answer. The arguments are those of `stream_reply`; a turn that waits in the queue is
+        waited for within `timeout_seconds`.
 
         A turn that fails raises the ParleyError of the failure, one that is stopped CallCancelledError. A cut is not seen: the same
         call is made again, and its client_message_id makes it the same turn.
@@ -166,6 +172,7 @@ class Parley:
             model=model,
             parent_message_id=parent_message_id,
             on_failure=on_failure_number(on_failure or ""),
+            queue_when_unavailable=queue_when_unavailable,
         )
         return await self._connection.call(SEND_MESSAGE, request, timeout_seconds=timeout_seconds, cut_only=True)
 

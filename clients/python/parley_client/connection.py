@@ -17,7 +17,7 @@ from parley_client.backoff import Backoff
 from parley_client.errors import ClientClosedError, ParleyError, UnauthenticatedError, error_from
 from parley_client.identity import Identity
 from parley_client.rpc import Rpc
-from parley_client.tokens import TokenProvider
+from parley_client.tokens import TokenProvider, check_token
 from parley_client.trace_context import trace_context
 from parley_client.version import VERSION
 
@@ -105,13 +105,16 @@ class Connection:
         return multicallable(request, metadata=_metadata(token))
 
     async def token(self, *, instead_of: str = "", refusal: UnauthenticatedError | None = None) -> str:
-        """The token that a call should carry now; empty without a provider. Raises the refusal when there is no other token."""
+        """The token that a call should carry now; empty without a provider. Raises the refusal when there is no other token.
+
+        TokenError when the provider gives what no call can carry: gRPC would take it for a connection that fails.
+        """
         if self._tokens is None:
             return ""
         if refusal is None:
-            return await self._tokens.token(self.identity)
+            return _carried(await self._tokens.token(self.identity))
         self._tokens.forget(instead_of)
-        token = await self._tokens.token(self.identity)
+        token = _carried(await self._tokens.token(self.identity))
         if token == instead_of:
             raise refusal
         return token
@@ -148,6 +151,10 @@ def cancelled_by_caller() -> bool:
     """Inside a caught CancelledError: whether the running task was cancelled, rather than the call under it closed by another."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
+
+
+def _carried(token: str) -> str:
+    return check_token(token) if token else ""
 
 
 def _metadata(token: str) -> Metadata:

@@ -49,7 +49,16 @@ class FieldViolation:
     field: str
     """The field's path in the request, for example `message`."""
     description: str
-    """What is wrong with it, in words for a person."""
+    """What is wrong with it, in words for a person that go on after the field's name: `must not be empty`."""
+
+    @property
+    def sentence(self) -> str:
+        """The field and what is wrong with it."""
+        return f"{self.field} {self.description}"
+
+    def told_in(self, message: str) -> bool:
+        """Whether a message is about this field, or has the same words already."""
+        return message.startswith(f"{self.field} ") or self.description in message
 
 
 class ParleyError(Exception):
@@ -83,10 +92,15 @@ class ParleyError(Exception):
         """The trace of the call, 32 hexadecimal digits; empty when it is not known."""
 
     def __str__(self) -> str:
-        if not self.field_violations:
+        violations = self.field_violations
+        if len(violations) > 1 and self.message.startswith(violations[0].sentence):
+            # The message tells the first and counts the others.
+            return "; ".join(violation.sentence for violation in violations) + "."
+        # What the message tells itself is not said twice.
+        untold = [each for each in violations if not each.told_in(self.message)]
+        if not untold:
             return self.message
-        fields = "; ".join(f"{violation.field}: {violation.description}" for violation in self.field_violations)
-        return f"{self.message} ({fields})"
+        return f"{self.message} ({'; '.join(violation.sentence for violation in untold)})"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.message!r}, code={self.code.name}, reason={self.reason!r}, trace_id={self.trace_id!r})"

@@ -129,6 +129,16 @@ class ProviderSwitched(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TurnQueued(Event):
+    """No model can be reached, and the turn waits for one, as its message asked. Again whenever its place changes."""
+
+    place: int
+    """How many waiting turns are answered before this one, plus 1."""
+    message: str
+    """The same in words for a person, in English."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted(Event):
     """The answer is whole. Last."""
 
@@ -152,6 +162,8 @@ class TurnStopped(Event):
 
     message: message_pb2.Message
     """What was written until then, as stored, with its usage."""
+    text_length: int
+    """How much was written: Unicode code points."""
 
 
 TurnEvent: TypeAlias = (
@@ -163,6 +175,7 @@ TurnEvent: TypeAlias = (
     | NoticeGiven
     | TurnRestarted
     | ProviderSwitched
+    | TurnQueued
     | TurnCompleted
     | TurnFailed
     | TurnStopped
@@ -170,7 +183,7 @@ TurnEvent: TypeAlias = (
 LastEvent: TypeAlias = TurnCompleted | TurnFailed | TurnStopped
 
 
-def event_from(event: turn_event_pb2.TurnEvent) -> TurnEvent | None:
+def event_from(event: turn_event_pb2.TurnEvent) -> TurnEvent | None:  # noqa: PLR0912 - one case for each kind of the contract
     """The event of the contract as a value of this module; None for a kind that this release does not know."""
     turn_id, sequence = event.turn_id, event.sequence
     match event.WhichOneof("event"):
@@ -209,12 +222,14 @@ def event_from(event: turn_event_pb2.TurnEvent) -> TurnEvent | None:
                 at_sequence=switched.at_sequence,
                 message=switched.message,
             )
+        case "queued":
+            return TurnQueued(turn_id, sequence, event.queued.place, event.queued.message)
         case "completed":
             return TurnCompleted(turn_id, sequence, event.completed.message)
         case "failed":
             return TurnFailed(turn_id, sequence, event.failed.failure, event.failed.message)
         case "stopped":
-            return TurnStopped(turn_id, sequence, event.stopped.message)
+            return TurnStopped(turn_id, sequence, event.stopped.message, event.stopped.text_length)
         case _:
             return None
 

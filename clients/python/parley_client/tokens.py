@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +14,25 @@ if TYPE_CHECKING:
     from parley.identity.v1 import user_pb2
 
     from parley_client.identity import Identity
+
+
+# What a header may hold, without spaces: no token of any kind has other characters.
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+class TokenError(ValueError):
+    """What was given is no token: it has characters that no header can hold. The message is for a person and does not have the token."""
+
+
+def check_token(token: str) -> str:
+    """The token, when a call can carry it; raises TokenError otherwise. Whether Parley takes it is another question."""
+    if _TOKEN.fullmatch(token):
+        return token
+    if not token:
+        raise TokenError("it is empty")
+    if token.strip() != token or "\n" in token or "\r" in token:
+        raise TokenError("it has a space or a line break in it")
+    raise TokenError("it has characters that no token has")
 
 
 class TokenProvider(Protocol):
@@ -31,7 +51,8 @@ class FixedToken:
     """One token that somebody made before: a personal access token."""
 
     def __init__(self, token: str) -> None:
-        self._token = token
+        """Raises TokenError for what no call can carry."""
+        self._token = check_token(token)
 
     async def token(self, identity: Identity) -> str:
         """The token."""

@@ -28,10 +28,12 @@ from parley_client.errors import (
 )
 from parley_client.events import (
     LastEvent,
+    NoticeGiven,
     TextDelta,
     TurnCompleted,
     TurnEvent,
     TurnFailed,
+    TurnQueued,
     TurnRestarted,
     TurnStarted,
     TurnStopped,
@@ -49,6 +51,7 @@ RESUME_REPLY = Rpc(_CHAT, "ResumeReply", pb.ResumeReplyRequest, pb.ResumeReplyRe
 STOP_REPLY = Rpc(_CHAT, "StopReply", pb.StopReplyRequest, pb.StopReplyResponse)
 
 _LOG_EXPIRED = "ERROR_REASON_TURN_LOG_EXPIRED"
+_STREAM_IDLE = "ERROR_REASON_STREAM_IDLE"
 # After the last event only the status is missing, which is on its way.
 _END_OF_CALL_SECONDS = 1.0
 
@@ -94,6 +97,7 @@ class Turn:
         self._started: TurnStarted | None = None
         self._last: LastEvent | None = None
         self._text: list[str] = []
+        self._queue_place: int | None = None
         self._call: _EventCall | None = None
         self._token = ""
         self._failures = 0
@@ -137,6 +141,11 @@ class Turn:
     def text(self) -> str:
         """The answer as far as this object has read it."""
         return "".join(self._text)
+
+    @property
+    def queue_place(self) -> int | None:
+        """The turn's place, from 1, while it waits for a model that can be reached; None when it does not wait."""
+        return self._queue_place
 
     @property
     def last(self) -> LastEvent | None:
@@ -265,6 +274,9 @@ class Turn:
                 self._refusal = None
                 raise error
             return
+        if error.reason == _STREAM_IDLE and self._queue_place is not None:
+            # A turn that waits for a model has nothing to say for hours, and the server ends a silent call: that is no failure.
+            return
         self._failures += 1
         pause = self._backoff.pause_seconds(self._failures, error.retry_after) if error.retryable else None
         if pause is None:
@@ -285,6 +297,11 @@ class Turn:
         self._failures = 0
         self._refusal = None
         known = event_from(event)
+        if isinstance(known, TurnQueued):
+            self._queue_place = known.place
+        elif known is not None and not isinstance(known, NoticeGiven):
+            # Whatever happens but a notice shows that the waiting is over.
+            self._queue_place = None
         if isinstance(known, TextDelta):
             self._text.append(known.text)
         elif isinstance(known, TurnRestarted):

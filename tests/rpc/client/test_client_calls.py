@@ -22,6 +22,7 @@ from parley_client import (
     NotFoundError,
     Parley,
     PasswordTokens,
+    TokenError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -106,7 +107,7 @@ async def test_an_error_tells_all_that_parley_told(chat: ScriptedChat, client: P
     assert error.field_violations == (FieldViolation("title", "is longer than 200 characters"),)
     assert error.metadata == {"field": "title"}
     assert error.trace_id == TRACE_ID
-    assert str(error) == "The request is not valid. (title: is longer than 200 characters)"
+    assert str(error) == "The request is not valid. (title is longer than 200 characters)"
 
 
 async def test_an_error_of_the_edge_has_its_trace_and_its_delay_from_the_headers(
@@ -311,3 +312,25 @@ async def test_a_wrong_password_is_asked_once(
     with pytest.raises(UnauthenticatedError, match="password is wrong"):
         await signed_in.sessions.get(SESSION_ID)
     assert chat.received == []
+
+
+class GivesLineBreaks:
+    """A provider whose tokens no call can carry."""
+
+    async def token(self, identity: object) -> str:
+        return "two\nlines"
+
+    def forget(self, token: str) -> None:
+        """Has no other."""
+
+
+async def test_a_token_that_no_call_can_carry_is_told_at_once_and_not_sent(chat: ScriptedChat) -> None:
+    async with serving(chat) as port, Parley.connect(f"127.0.0.1:{port}", token_provider=GivesLineBreaks()) as client:
+        with pytest.raises(TokenError, match="line break"):
+            await client.sessions.get(SESSION_ID)
+        with pytest.raises(TokenError, match="line break"):
+            await client.stream_reply("Hi").start()
+    assert chat.received == []
+    for token in ("", "two\nlines", "schlüssel"):
+        with pytest.raises(TokenError):
+            Parley.connect("127.0.0.1:1", token=token)

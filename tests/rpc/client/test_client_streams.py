@@ -21,19 +21,30 @@ from parley_client import (
     Parley,
     ProviderSwitched,
     ResourceExhaustedError,
+    RouteChosen,
     StreamGapError,
     TextDelta,
     Turn,
     TurnCompleted,
     TurnFailed,
     TurnFailedError,
+    TurnQueued,
     TurnRestarted,
     TurnStarted,
     TurnStopped,
     UnavailableError,
 )
 from parley_testing.cuttable_proxy import cuttable_proxy
-from parley_testing.scripted_chat import SESSION_ID, TURN_ID, Abort, ScriptedChat, Silence, serving, turn_events
+from parley_testing.scripted_chat import (
+    SESSION_ID,
+    TURN_ID,
+    Abort,
+    ScriptedChat,
+    Silence,
+    queued_events,
+    serving,
+    turn_events,
+)
 from parley_testing.status_details import trailers
 
 QUICK = Backoff(attempts=4, first_seconds=0.001, most_seconds=0.01, most_asked_seconds=2.0)
@@ -224,6 +235,41 @@ async def test_a_stopped_turn_ends_and_its_message_is_what_was_written(chat: Scr
     turn = client.stream_reply("Hi")
     assert (await turn.message()).text == "Half"
     assert isinstance(turn.last, TurnStopped)
+    assert turn.last.text_length == 4
+
+
+async def test_a_turn_that_waits_for_a_model_tells_its_place_until_the_answer_begins(
+    chat: ScriptedChat, client: Parley
+) -> None:
+    chat.script(queued_events("At last.", places=[3, 1]))
+    turn = client.stream_reply("Hi", queue_when_unavailable=True)
+    seen = [(type(event), turn.queue_place) async for event in turn]
+    assert seen == [
+        (TurnStarted, None), (RouteChosen, None), (TurnQueued, 3), (TurnQueued, 1), (TextDelta, None), (TurnCompleted, None),
+    ]  # fmt: skip
+    assert chat.requests("StreamReply")[0].queue_when_unavailable
+
+
+async def test_a_turn_that_waits_for_longer_than_a_stream_may_be_silent_is_not_given_up(
+    chat: ScriptedChat, client: Parley
+) -> None:
+    details = trailers(grpc.StatusCode.DEADLINE_EXCEEDED, "Silent.", reason="ERROR_REASON_STREAM_IDLE")
+    silent = Abort(grpc.StatusCode.DEADLINE_EXCEEDED, "Silent.", details)
+    events = queued_events("At last.", places=[1])
+    chat.script([*events[:3], silent], *[[silent]] * (2 * QUICK.attempts), events[3:])
+    assert (await client.stream_reply("Hi", queue_when_unavailable=True).message()).text == "At last."
+
+
+async def test_a_message_fails_rather_than_waits_when_nothing_else_is_asked_for(
+    chat: ScriptedChat, client: Parley
+) -> None:
+    chat.script(turn_events("Hello"))
+    await client.stream_reply("Hi").message()
+    chat.answer("SendMessage", *[pb.SendMessageResponse(text="Hello")] * 2)
+    await client.send_message("Hi")
+    await client.send_message("Hi", queue_when_unavailable=True)
+    asked = [*chat.requests("StreamReply"), *chat.requests("SendMessage")]
+    assert [request.queue_when_unavailable for request in asked] == [False, False, True]
 
 
 async def test_a_refused_message_is_not_sent_again(chat: ScriptedChat, client: Parley) -> None:

@@ -65,7 +65,8 @@ def turn_events(*texts: str, turn_id: str = TURN_ID, end: str = "completed") -> 
         case "completed":
             events.append(turn_event_pb2.TurnEvent(completed=turn_event_pb2.TurnCompleted(message=message)))
         case "stopped":
-            events.append(turn_event_pb2.TurnEvent(stopped=turn_event_pb2.TurnStopped(message=message)))
+            stopped = turn_event_pb2.TurnStopped(message=message, text_length=len(message.text))
+            events.append(turn_event_pb2.TurnEvent(stopped=stopped))
         case "failed":
             failure = message_pb2.Failure(
                 code=grpc.StatusCode.UNAVAILABLE.value[0],
@@ -77,9 +78,22 @@ def turn_events(*texts: str, turn_id: str = TURN_ID, end: str = "completed") -> 
             events.append(turn_event_pb2.TurnEvent(failed=failed))
         case _:
             raise ValueError(end)
+    _number(events, turn_id)
+    return events
+
+
+def queued_events(*texts: str, places: Sequence[int], end: str = "completed") -> list[turn_event_pb2.TurnEvent]:
+    """The events of a whole turn that waited for a model, in these places of the queue, before its first text."""
+    events = turn_events(*texts, end=end)
+    queued = [turn_event_pb2.TurnQueued(place=place, message=f"It waits in place {place}.") for place in places]
+    events[2:2] = [turn_event_pb2.TurnEvent(queued=each) for each in queued]
+    _number(events, TURN_ID)
+    return events
+
+
+def _number(events: Sequence[turn_event_pb2.TurnEvent], turn_id: str) -> None:
     for place, event in enumerate(events, start=1):
         event.turn_id, event.sequence, event.first_sequence = turn_id, place, place
-    return events
 
 
 # The generated class asks for every rpc by name; a script has them by a loop.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,34 @@ def test_a_kept_token_of_another_password_is_not_used(home: Path) -> None:
     file = home / "keys" / "command-token.json"
     file.write_text(json.dumps({"access_token": "old", "expire_time": 9e9, "made_with": "0" * 64}))
     assert LocalUserTokens(LocalUser("a@b.c", "p"), file).kept_token is None
+
+
+@pytest.mark.parametrize("token", ["par_abc\n", " par_abc", "par_abc\r\ndef", "schlüssel", "a\x00b", "two words"])
+def test_what_no_header_can_hold_is_told_to_be_no_token_by_where_it_came_from(
+    home: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    write_ready(home)
+    with pytest.raises(CommandError, match=r"What --token holds is not a token: it ") as told:
+        find_tokens(find_place(None), token)
+    assert told.value.exit_code == 2
+    assert token.strip() not in str(told.value)
+    if "\0" in token:
+        return  # no variable can hold it either
+    monkeypatch.setenv("PARLEY_TOKEN", token)
+    with pytest.raises(CommandError, match="What PARLEY_TOKEN holds is not a token"):
+        find_tokens(find_place(None), token)
+
+
+def test_a_kept_token_that_no_header_can_hold_is_none(home: Path) -> None:
+    write_ready(home)
+    write_local_user(home)
+    made_with = hashlib.sha256(b"a@b.c\0p").hexdigest()
+    kept = {"access_token": "two\nlines", "expire_time": time.time() + 900, "made_with": made_with}
+    (home / "keys" / "command-token.json").write_text(json.dumps(kept))
+    tokens = find_tokens(find_place(None), None)
+    assert isinstance(tokens, LocalUserTokens)
+    assert tokens.kept_token is None
+    (home / "keys" / "command-token.json").write_text(json.dumps(kept | {"access_token": "good"}))
+    tokens = find_tokens(find_place(None), None)
+    assert isinstance(tokens, LocalUserTokens)
+    assert tokens.kept_token == "good"

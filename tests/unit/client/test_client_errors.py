@@ -35,6 +35,22 @@ def test_details_that_were_mangled_on_the_way_do_not_hide_the_error() -> None:
     assert (type(error).__name__, error.message, error.retry_after) == ("NotFoundError", "gone", None)
 
 
+@pytest.mark.parametrize(
+    ("message", "violations", "words"),
+    [
+        ("message must not be empty.", [("message", "must not be empty")], "message must not be empty."),
+        ("a must be 1 (1 more).", [("a", "must be 1"), ("b", "must be 2")], "a must be 1; b must be 2."),
+        ("You have it already.", [("text", "You have it already.")], "You have it already."),
+        ("page_token belongs elsewhere.", [("page_token", "must be of this list")], "page_token belongs elsewhere."),
+        ("That is not valid.", [("scopes[1]", "must be known")], "That is not valid. (scopes[1] must be known)"),
+    ],
+)
+def test_an_error_in_words_names_each_field_once(message: str, violations: list[tuple[str, str]], words: str) -> None:
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    found = tuple(parley_client.FieldViolation(field, description) for field, description in violations)
+    assert str(ParleyError(message, code=code, field_violations=found)) == words
+
+
 def test_every_error_is_exported() -> None:
     public = {name for name in vars(errors) if name.endswith("Error") and not name.startswith("_")}
     assert public - {"DecodeError"} <= set(parley_client.__all__)
