@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 from parley.chat.v1 import chat_service_pb2_grpc
@@ -31,6 +31,7 @@ from parley_chat.adapters.grpc_knowledge import GrpcKnowledge
 from parley_chat.adapters.grpc_language_model import GrpcLanguageModel
 from parley_chat.adapters.grpc_service_health import GrpcServiceHealth
 from parley_chat.adapters.json_local_user_file import JsonLocalUserFile
+from parley_chat.adapters.no_stop_signals import NoStopSignals
 from parley_chat.adapters.otel_tracing import OtelTracing
 from parley_chat.adapters.private_files import PrivateFileError
 from parley_chat.adapters.sql_accounts import SqlAccounts
@@ -38,14 +39,19 @@ from parley_chat.adapters.sql_conversations import SqlConversations
 from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
 from parley_chat.adapters.sql_schema import metadata
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
+from parley_chat.adapters.sql_turn_ownership import SqlTurnOwnership
+from parley_chat.operations.answer_queue import AnswerQueue
 from parley_chat.operations.answer_writer import AnswerLimits, AnswerWriter
 from parley_chat.operations.identity import Identity, IdentityRules
 from parley_chat.operations.local_user import ensure_local_user
+from parley_chat.operations.running_turns import RunningTurns
 from parley_chat.operations.service_tokens import ServiceTokens
 from parley_chat.operations.sessions import Sessions
 from parley_chat.operations.system_status import SystemStatus
+from parley_chat.operations.takeover import BEATS_PER_LEASE, Takeover
 from parley_chat.operations.token_revocation import TokenRevocation
 from parley_chat.operations.turns import TurnLimits, Turns
+from parley_chat.ports.turn_ownership import AnotherReplicaError
 from parley_chat.servicers.chat import ChatServicer
 from parley_chat.servicers.identity import IdentityServicer
 from parley_chat.servicers.reflection import services_of_the_contract
@@ -143,6 +149,7 @@ async def _open_conversations(
         GrpcKnowledge(retrieval, service_tokens.for_user),
         GrpcLanguageModel(inference, service_tokens.for_user),
         tracing,
+        AnswerQueue(conversations, timedelta(seconds=settings.queue_seconds), _now),
         AnswerLimits(
             history_tokens=settings.history_tokens,
             history_messages=200,
@@ -150,18 +157,23 @@ async def _open_conversations(
             search_seconds=settings.search_seconds,
             inference_patience_seconds=settings.inference_patience_seconds,
         ),
-    )
-    limits = TurnLimits(
-        running_per_user=settings.max_running_turns_per_user,
-        running=settings.max_running_turns,
-        seconds=settings.max_turn_seconds,
-        log_retention_seconds=settings.turn_log_retention_seconds,
+        _now,
     )
     log = _open_turn_log(settings)
     closing.callback(log.close)
-    turns = Turns(conversations, log, writer, tracing, limits, _now)
+    signals = NoStopSignals()
+    ownership = SqlTurnOwnership(database, settings.lease_seconds)
+    running = RunningTurns(conversations, writer, tracing, settings.max_turn_seconds)
+    takeover = Takeover(conversations, log, ownership, running, settings.max_running_turns, _now)
+    limits = TurnLimits(
+        running_per_user=settings.max_running_turns_per_user,
+        running=settings.max_running_turns,
+        log_retention_seconds=settings.turn_log_retention_seconds,
+    )
+    turns = Turns(conversations, log, ownership, running, takeover, signals, tracing, limits, _now)
     closing.push_async_callback(turns.drain, 0)
-    await turns.recover()
+    signals.listen(running.request_stop)
+    await _start_takeover(takeover, ownership, is_only_process=database.dialect == "sqlite" and not log.is_shared)
     expiry = asyncio.create_task(_expire_logs(turns, settings.turn_log_retention_seconds), name="expiry of turn logs")
     closing.callback(expiry.cancel)
 
@@ -195,6 +207,24 @@ def _open_turn_log(settings: ChatSettings) -> FileTurnLog:
             "Several replicas share their turns through PARLEY_CHAT_REDIS_URL."
         )
         raise SettingsError("PARLEY_CHAT_TURN_LOG_FOLDER", words) from None
+
+
+async def _start_takeover(takeover: Takeover, ownership: SqlTurnOwnership, *, is_only_process: bool) -> None:
+    """Starts it, and gives a process that has died the time to be known as dead."""
+    deadline = time.monotonic() + 2 * ownership.lease_seconds
+    while True:
+        try:
+            await takeover.start(is_only_process=is_only_process)
+        except AnotherReplicaError:
+            if time.monotonic() > deadline:
+                words = (
+                    "PARLEY_CHAT_REDIS_URL: another chat process uses the same database. Several replicas can go on with each "
+                    "other's turns only when all of them have the same Redis."
+                )
+                raise SettingsError("PARLEY_CHAT_REDIS_URL", words) from None
+            await asyncio.sleep(ownership.lease_seconds / BEATS_PER_LEASE)
+        else:
+            return
 
 
 async def _expire_logs(turns: Turns, retention_seconds: float) -> None:

@@ -45,8 +45,8 @@ class ChatSettings:
     `<home>/chat/turns`."""
 
     redis_url: str = field(repr=False)  # It may hold a password.
-    """`PARLEY_CHAT_REDIS_URL`: `redis://host:port/database` or `rediss://…`: where several replicas keep the events of turns together. Empty,
-    the default: one process keeps them in its folder."""
+    """`PARLEY_CHAT_REDIS_URL`: `redis://host:port/database` or `rediss://…`: where several replicas keep the events of turns
+    together. Empty, the default: one process keeps them in its folder."""
 
     access_token_seconds: int
     """`PARLEY_CHAT_ACCESS_TOKEN_SECONDS`: how long an access token from a sign-in lives. 60 seconds to 1 day."""
@@ -73,6 +73,13 @@ class ChatSettings:
 
     max_turn_seconds: int
     """`PARLEY_CHAT_MAX_TURN_SECONDS`: how long a turn may run before it fails. 1 second to 1 day."""
+
+    queue_seconds: int
+    """`PARLEY_CHAT_QUEUE_SECONDS`: how long an answer waits at most when no model can be reached and its request says that it may wait.
+    1 second to 1 day."""
+
+    lease_seconds: float
+    """`PARLEY_CHAT_LEASE_SECONDS`: how long after the last sign of life of another replica its turns are taken over. 0.5 to 60."""
 
     history_tokens: int
     """`PARLEY_CHAT_HISTORY_TOKENS`: how much of the earlier conversation a model is told, estimated tokens. 0 to 1000000."""
@@ -114,6 +121,8 @@ class ChatSettings:
             turn_log_retention_seconds=environment.integer(
                 "PARLEY_CHAT_TURN_LOG_RETENTION_SECONDS", _HOUR, least=1, most=7 * _DAY
             ),
+            queue_seconds=environment.integer("PARLEY_CHAT_QUEUE_SECONDS", _DAY, least=1, most=_DAY),
+            lease_seconds=environment.number("PARLEY_CHAT_LEASE_SECONDS", 2.0, least=0.5, most=60.0),
             history_tokens=environment.integer("PARLEY_CHAT_HISTORY_TOKENS", 6000, least=0, most=1_000_000),
             passages=environment.integer("PARLEY_CHAT_PASSAGES", 6, least=1, most=20),
             search_seconds=environment.number("PARLEY_CHAT_SEARCH_SECONDS", 3.0, least=0.05, most=60.0),

@@ -79,12 +79,15 @@ def new_turn(
         wished_route=Route.AUTOMATIC,
         model="strong",
         on_failure=OnFailure.RESTART,
+        queue_when_unavailable=False,
+        owner_id="rpl_1",
+        most_running=1000,
     )
 
 
 async def end(conversations: SqlConversations, begun: BegunTurn, text: str = "Answer") -> Message:
     message = replace(await conversations.get_message(begun.turn.message_id), state=MessageState.COMPLETED, text=text)
-    assert await conversations.finish_turn(begun.turn.turn_id, TurnState.COMPLETED, message)
+    assert await conversations.finish_turn(begun.turn.turn_id, 1, TurnState.COMPLETED, message)
     return message
 
 
@@ -120,10 +123,10 @@ async def test_an_outcome_is_stored_whole_and_only_once(conversations: SqlConver
         model="m",
         failure=Failure(14, "R", "words", retryable=True),
     )
-    assert await conversations.finish_turn(begun.turn.turn_id, TurnState.FAILED, whole)
+    assert await conversations.finish_turn(begun.turn.turn_id, 1, TurnState.FAILED, whole)
     assert await conversations.get_message(whole.message_id) == whole
     assert not await conversations.finish_turn(
-        begun.turn.turn_id, TurnState.COMPLETED, replace(whole, text="other", state=MessageState.COMPLETED)
+        begun.turn.turn_id, 1, TurnState.COMPLETED, replace(whole, text="other", state=MessageState.COMPLETED)
     )
     assert await conversations.get_message(whole.message_id) == whole
     assert await conversations.running_turns() == []

@@ -13,7 +13,7 @@ from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, turn_event_pb2
 from parley_chat.adapters.sql_conversations import SqlConversations
 from parley_chat.domain.conversation import OnFailure, Route
-from parley_chat.operations import turns as turns_module
+from parley_chat.operations import running_turns
 from parley_chat.operations.turns import ReplyRequest
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
@@ -135,8 +135,8 @@ async def test_an_answer_that_is_stored_counts_although_its_log_could_not_be_end
 async def test_an_outcome_that_cannot_be_stored_is_told_and_stored_when_the_database_takes_it(
     running: RunningChat, inference: ScriptedInference, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns_module, "FINISH_PAUSES_SECONDS", (0.01,))
-    monkeypatch.setattr(turns_module, "STORE_LATER_SECONDS", 0.05)
+    monkeypatch.setattr(running_turns, "FINISH_PAUSES_SECONDS", (0.01,))
+    monkeypatch.setattr(running_turns, "STORE_LATER_SECONDS", 0.05)
     finish, full = SqlConversations.finish_turn, True
 
     async def finish_when_there_is_room(self: SqlConversations, *arguments: Any) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, turn_event_pb2
 from parley_chat.adapters.sql_conversations import SqlConversations
+from parley_chat.domain.conversation import MessageState
+from parley_chat.domain.turn import TurnState
 from parley_testing.new_turns import new_turn
 from parley_testing.running_chat import Person, RunningChat
 from parley_testing.scripted_inference import ScriptedInference
@@ -52,7 +56,9 @@ async def test_a_conversation_with_more_messages_than_are_read_says_that_older_o
 
     async def notices_after(turns: int) -> list[int]:
         for _ in range(turns):
-            await conversations.begin_turn(new_turn(alice.user_id, session.session_id))
+            turn = (await conversations.begin_turn(new_turn(alice.user_id, session.session_id))).turn
+            stopped = replace(await conversations.get_message(turn.message_id), state=MessageState.STOPPED)
+            await conversations.finish_turn(turn.turn_id, turn.fence, TurnState.STOPPED, stopped)
         reader = stream(running, alice, session_id=session.session_id, route=message_pb2.ROUTE_STANDARD)
         (await inference.next_call()).finish()
         return [event.notice.kind for event in await reader.to_end() if event.HasField("notice")]

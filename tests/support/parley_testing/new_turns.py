@@ -28,4 +28,7 @@ def new_turn(user_id: str, session_id: str, text: str = "Hello") -> NewTurn:
         wished_route=Route.STANDARD,
         model="",
         on_failure=OnFailure.CONTINUE,
+        queue_when_unavailable=False,
+        owner_id="rpl_1",
+        most_running=1000,
     )

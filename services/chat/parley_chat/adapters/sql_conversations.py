@@ -26,7 +26,7 @@ from parley_chat.domain.conversation import (
     Usage,
     snippet_of,
 )
-from parley_chat.domain.errors import NotFoundError
+from parley_chat.domain.errors import NotFoundError, TooManyTurnsError
 from parley_chat.domain.turn import Turn, TurnState
 from parley_chat.ports.conversations import BegunTurn, NewTurn, PageCursor
 
@@ -189,15 +189,15 @@ class SqlConversations:
             row = (await connection.execute(query)).first()
         if row is None:
             raise NotFoundError("turn")
-        return _to_turn(row)
+        return to_turn(row)
 
-    async def finish_turn(self, turn_id: str, state: TurnState, message: Message) -> bool:
+    async def finish_turn(self, turn_id: str, fence: int, state: TurnState, message: Message) -> bool:
         """Stores an outcome where there is none yet."""
         async with self._database.write() as connection:
             ended = await connection.execute(
                 update(turns)
-                .where(turns.c.turn_id == turn_id, turns.c.state == _RUNNING)
-                .values(state=state.value, end_time=datetime.now(UTC))
+                .where(turns.c.turn_id == turn_id, turns.c.fence == fence, turns.c.state == _RUNNING)
+                .values(state=state.value, end_time=datetime.now(UTC), queue_time=None)
             )
             if not ended.rowcount:
                 return False
@@ -216,6 +216,25 @@ class SqlConversations:
             )
             return True
 
+    async def queue_turn(self, turn_id: str, fence: int, time: datetime | None) -> None:
+        """Stores since when a turn waits."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(turns)
+                .where(turns.c.turn_id == turn_id, turns.c.fence == fence, turns.c.state == _RUNNING)
+                .values(queue_time=time)
+            )
+
+    async def queued_turns(self) -> list[str]:
+        """Lists turns that wait, in the order in which they are answered."""
+        query = (
+            select(turns.c.turn_id)
+            .where(turns.c.state == _RUNNING, turns.c.queue_time.is_not(None))
+            .order_by(turns.c.queue_time, turns.c.turn_id)
+        )
+        async with self._database.read() as connection:
+            return list((await connection.scalars(query)).all())
+
     async def running_turns(self, user_id: str = "", session_id: str = "") -> list[Turn]:
         """Lists turns without an outcome, oldest first."""
         query = select(turns).where(turns.c.state == _RUNNING).order_by(turns.c.create_time)
@@ -224,7 +243,7 @@ class SqlConversations:
         if session_id:
             query = query.where(turns.c.session_id == session_id)
         async with self._database.read() as connection:
-            return [_to_turn(row) for row in await connection.execute(query)]
+            return [to_turn(row) for row in await connection.execute(query)]
 
 
 async def _session(connection: AsyncConnection, user_id: str, session_id: str) -> Session:
@@ -238,7 +257,7 @@ async def _session(connection: AsyncConnection, user_id: str, session_id: str) -
 async def _find_turn(connection: AsyncConnection, user_id: str, client_message_id: str) -> Turn | None:
     query = select(turns).where(turns.c.user_id == user_id, turns.c.client_message_id == client_message_id)
     row = (await connection.execute(query)).first()
-    return _to_turn(row) if row else None
+    return to_turn(row) if row else None
 
 
 async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
@@ -246,17 +265,26 @@ async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
     if not new.session_id:
         session = Session(session_id, new.user_id, new.title, new.time, new.time, tip_message_id="", running_turn_id="")
         await connection.execute(insert(sessions).values(_session_row(session, title_is_set=False)))
+    running = select(func.count()).where(turns.c.user_id == new.user_id, turns.c.state == _RUNNING).scalar_subquery()
     # The counter first: whoever writes to the session waits here, and positions are never given twice.
     counted = (
         await connection.execute(
             update(sessions)
             .where(sessions.c.session_id == session_id, sessions.c.user_id == new.user_id)
             .values(message_counter=sessions.c.message_counter + 2, update_time=new.time)
-            .returning(sessions.c.message_counter, sessions.c.tip_message_id, sessions.c.title, sessions.c.title_is_set)
+            .returning(
+                sessions.c.message_counter,
+                sessions.c.tip_message_id,
+                sessions.c.title,
+                sessions.c.title_is_set,
+                running.label("running"),
+            )
         )
     ).first()
     if counted is None:
         raise NotFoundError("session")
+    if counted.running >= new.most_running:
+        raise TooManyTurnsError(new.most_running)
     parent = await _parent(connection, session_id, new.parent_message_id, counted.tip_message_id)
     title = new.title if not counted.title and not counted.title_is_set else counted.title
     await connection.execute(
@@ -296,31 +324,25 @@ async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
         "trace_id": new.trace_id,
     }
     await connection.execute(insert(messages), [question, answer])
-    turn = Turn(
-        new.turn_id,
-        session_id,
-        new.user_id,
-        new.client_message_id,
-        new.request_digest,
-        new.user_message_id,
-        new.message_id,
-        TurnState.RUNNING,
-        new.time,
-        new.wished_route,
-        new.model,
-        new.on_failure,
-    )
-    await connection.execute(
-        insert(turns).values(
-            **{
-                **asdict(turn),
-                "state": turn.state.value,
-                "wished_route": turn.wished_route.value,
-                "on_failure": turn.on_failure.value,
-            }
-        )
-    )
-    return BegunTurn(turn, parent, created=True)
+    row = {
+        "turn_id": new.turn_id,
+        "session_id": session_id,
+        "user_id": new.user_id,
+        "client_message_id": new.client_message_id,
+        "request_digest": new.request_digest,
+        "user_message_id": new.user_message_id,
+        "message_id": new.message_id,
+        "state": _RUNNING,
+        "create_time": new.time,
+        "wished_route": new.wished_route.value,
+        "model": new.model,
+        "on_failure": new.on_failure.value,
+        "queue_when_unavailable": new.queue_when_unavailable,
+        "owner_id": new.owner_id,
+        "fence": 1,
+    }
+    begun = (await connection.execute(insert(turns).values(**row).returning(turns))).one()
+    return BegunTurn(to_turn(begun), parent, created=True)
 
 
 async def _parent(connection: AsyncConnection, session_id: str, wished: str | None, tip: str | None) -> str:
@@ -389,18 +411,23 @@ def _to_message(row: Row[Any]) -> Message:
     )
 
 
-def _to_turn(row: Row[Any]) -> Turn:
+def to_turn(row: Row[Any]) -> Turn:
+    """Reads a row of `turns`."""
     return Turn(
-        row.turn_id,
-        row.session_id,
-        row.user_id,
-        row.client_message_id,
-        row.request_digest,
-        row.user_message_id,
-        row.message_id,
-        TurnState(row.state),
-        row.create_time,
-        Route(row.wished_route),
-        row.model,
-        OnFailure(row.on_failure),
+        turn_id=row.turn_id,
+        session_id=row.session_id,
+        user_id=row.user_id,
+        client_message_id=row.client_message_id,
+        request_digest=row.request_digest,
+        user_message_id=row.user_message_id,
+        message_id=row.message_id,
+        state=TurnState(row.state),
+        create_time=row.create_time,
+        wished_route=Route(row.wished_route),
+        model=row.model,
+        on_failure=OnFailure(row.on_failure),
+        queue_when_unavailable=row.queue_when_unavailable,
+        fence=row.fence,
+        stop_requested=row.stop_request_time is not None,
+        queue_time=row.queue_time,
     )

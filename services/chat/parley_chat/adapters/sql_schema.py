@@ -8,7 +8,7 @@ serves a "newest first" list is read backwards: order by every column of it, all
 from __future__ import annotations
 
 from parley_shared.sql import UtcDateTime, new_metadata
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, false, text
 
 metadata = new_metadata()
 
@@ -115,8 +115,24 @@ turns = Table(
     Column("wished_route", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("on_failure", Text, nullable=False),
+    Column("queue_when_unavailable", Boolean, nullable=False, server_default=false()),
+    # The replica that writes it. Who has no row in `replicas`, or one that ran out, is dead: others may take its turns.
+    Column("owner_id", Text, nullable=False, server_default=""),
+    Column("fence", Integer, nullable=False, server_default="1"),  # One more with each owner.
+    Column("stop_request_time", UtcDateTime, nullable=True),  # When somebody asked to stop it.
+    Column("queue_time", UtcDateTime, nullable=True),  # Since when it waits for a model.
     UniqueConstraint("user_id", "client_message_id"),
 )
 Index("ix_turns_session", turns.c.session_id, turns.c.create_time, turns.c.turn_id)
-# A process that starts asks which turns an earlier one left running: few among all.
-Index("ix_turns_state", turns.c.state, turns.c.create_time)
+# What runs, and whose: few among all.
+_is_running = text("state = 'running'")
+Index("ix_turns_running", turns.c.user_id, sqlite_where=_is_running, postgresql_where=_is_running)
+
+# The chat processes that write turns. Each has one lease for all its turns, by the database's clock.
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("replica_id", Text, primary_key=True),
+    Column("has_shared_log", Boolean, nullable=False),
+    Column("lease_expire_time", UtcDateTime, nullable=False),
+)

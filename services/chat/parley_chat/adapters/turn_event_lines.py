@@ -20,6 +20,7 @@ from parley_chat.domain.turn import (
     TurnEvent,
     TurnEventBody,
     TurnFailed,
+    TurnQueued,
     TurnRestarted,
     TurnStarted,
     TurnStopped,
@@ -34,10 +35,16 @@ _KINDS: dict[type[TurnEventBody], str] = {
     Notice: "notice",
     TurnRestarted: "restarted",
     ProviderSwitched: "provider_switched",
+    TurnQueued: "queued",
     TurnCompleted: "completed",
     TurnFailed: "failed",
     TurnStopped: "stopped",
 }
+
+_FLAT: dict[str, type[TurnStarted | TurnRestarted | ProviderSwitched | TurnQueued]] = {
+    _KINDS[kind]: kind for kind in (TurnStarted, TurnRestarted, ProviderSwitched, TurnQueued)
+}
+"""Kinds whose fields are texts and numbers only."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=datetime.isoformat).encode
 
@@ -71,16 +78,12 @@ def _decode_body(kind: str, fields: dict[str, Any]) -> TurnEventBody:
             return TextDelta(fields["text"])
         case "reasoning_delta":
             return ReasoningDelta(fields["text"])
-        case "started":
-            return TurnStarted(**fields)
         case "route_chosen":
             return RouteChosen(Route(fields["route"]), fields["reason"], fields["model"])
         case "sources_found":
             return SourcesFound(decode_citations(fields["citations"]))
-        case "restarted":
-            return TurnRestarted()
-        case "provider_switched":
-            return ProviderSwitched(**fields)
+        case _ if kind in _FLAT:
+            return _FLAT[kind](**fields)
         case "notice":
             return Notice(NoticeKind(fields["kind"]), fields["message"])
         case "completed":

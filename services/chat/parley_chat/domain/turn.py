@@ -101,6 +101,15 @@ class ProviderSwitched:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnQueued:
+    """No model can be reached, and the turn waits for one."""
+
+    place: int
+    """From 1."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted:
     """The answer is whole."""
 
@@ -132,6 +141,7 @@ TurnEventBody = (
     | Notice
     | TurnRestarted
     | ProviderSwitched
+    | TurnQueued
     | TurnOutcome
 )
 
@@ -169,6 +179,14 @@ class Turn:
     model: str
     """The model that the request names; empty for the route's."""
     on_failure: OnFailure
+    queue_when_unavailable: bool
+    """Whether it waits when no model can be reached."""
+    fence: int
+    """From 1, and 1 more each time that another process takes the turn over: who holds a lower one may no longer write."""
+    stop_requested: bool
+    """Whether a stop was asked for that its owner may not have seen."""
+    queue_time: datetime | None
+    """Since when it waits for a model; None when it does not."""
 
 
 def merge_deltas(events: Iterable[TurnEvent]) -> list[TurnEvent]:

@@ -18,6 +18,7 @@ from parley_chat.domain.turn import (
     SourcesFound,
     Turn,
     TurnEvent,
+    TurnQueued,
     TurnRestarted,
     TurnStarted,
     text_of,
@@ -46,6 +47,11 @@ class Answer:
     prompt_tokens: int = 0
     """The estimate of what a model reads."""
     noticed: set[NoticeKind] = field(default_factory=set)
+    queued_since: datetime | None = None
+    """Since when the answer waits for a model; None when it does not."""
+    _waited: float = 0.0
+    """Seconds that it waited for a model, apart from a wait that goes on."""
+    _waits_since: float | None = None
     account: Account = field(default_factory=Account)
 
     @classmethod
@@ -72,12 +78,35 @@ class Answer:
             parts=[text] if text else [],
             noticed={event.body.kind for event in events if isinstance(event.body, Notice)},
         )
+        if any(isinstance(event.body, TurnQueued) for event in events):
+            # How much of its time it waited is not logged: it gets a turn's whole time again.
+            answer._waited = time.monotonic() - answer.started
+        if turn.queue_time:
+            answer.begin_wait(turn.queue_time)
         if text:
             # When it came is not logged; 0 ms says so.
             answer.first_text = answer.started
             of_one_model = not any(isinstance(event.body, ProviderSwitched) for event in events)
             answer.account.inherit(len(text), of_one_model=of_one_model)
         return answer
+
+    def begin_wait(self, since: datetime) -> None:
+        """Notes that the answer waits for a model; `since` also when an earlier process let it wait already."""
+        self.queued_since = since
+        self._waits_since = self._waits_since or time.monotonic()
+
+    def end_wait(self) -> None:
+        """Notes that it does not wait any more."""
+        self.queued_since = None
+        if self._waits_since is not None:
+            self._waited += time.monotonic() - self._waits_since
+            self._waits_since = None
+
+    def seconds_working(self) -> float:
+        """How long the answer has taken, without the time that it waited for a model."""
+        now = time.monotonic()
+        waiting = 0.0 if self._waits_since is None else now - self._waits_since
+        return now - self.started - self._waited - waiting
 
     @property
     def text(self) -> str:

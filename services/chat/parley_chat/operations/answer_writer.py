@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from parley_chat.domain.account import TokensUsed
 from parley_chat.domain.conversation import Citation, Failure, OnFailure, Role, Route
@@ -25,6 +27,7 @@ from parley_chat.domain.turn import (
     TextDelta,
 )
 from parley_chat.operations.answer import Answer
+from parley_chat.operations.answer_queue import AnswerQueue
 from parley_chat.ports.conversations import Conversations
 from parley_chat.ports.knowledge import Knowledge
 from parley_chat.ports.language_model import (
@@ -54,6 +57,15 @@ SWITCH_WORDS = {
 BROKE_OFF = Failure(
     14, "ERROR_REASON_PROVIDER_UNAVAILABLE", "The model broke off before its answer was whole.", retryable=True
 )
+WAITED_TOO_LONG = Failure(
+    14,
+    "ERROR_REASON_PROVIDER_UNAVAILABLE",
+    "No model could be reached for as long as an answer may wait.",
+    retryable=True,
+)
+UNAVAILABLE = 14
+QUEUE_AFTER_SECONDS = 2.0
+"""How long a model is tried before an answer that may wait does so."""
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 2.0
 
@@ -74,8 +86,30 @@ class AnswerLimits:
     """How long inference is tried again without progress before the answer fails."""
 
 
+class _Patience:
+    """How long inference is tried again. Begins anew with each piece of progress."""
+
+    def __init__(self, seconds: float, written: int) -> None:
+        self.written = written
+        self._seconds = seconds
+        self._delay = FIRST_DELAY_SECONDS
+        self._since: float | None = None
+
+    def pause(self, written: int, *, at_most: float | None) -> float | None:
+        """Gives the seconds to pause before the next try; None when that would be past the patience."""
+        now = time.monotonic()
+        if self._since is None or written != self.written:
+            self._delay, self._since, self.written = FIRST_DELAY_SECONDS, now, written
+        seconds = self._seconds if at_most is None else min(self._seconds, at_most)
+        if now + self._delay >= self._since + seconds:
+            return None
+        pause = self._delay * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries; guards no secret
+        self._delay = min(2 * self._delay, LONGEST_DELAY_SECONDS)
+        return pause
+
+
 class AnswerWriter:
-    """Writes answers. Holds nothing of any one of them."""
+    """Writes answers. Holds nothing of any one of them, apart from those that wait for a model."""
 
     def __init__(
         self,
@@ -83,9 +117,13 @@ class AnswerWriter:
         knowledge: Knowledge,
         model: LanguageModel,
         tracing: Tracing,
+        queue: AnswerQueue,
         limits: AnswerLimits,
+        now: Callable[[], datetime],
     ) -> None:
         self._conversations = conversations
+        self._queue = queue
+        self._now = now
         self._knowledge = knowledge
         self._model = model
         self._tracing = tracing
@@ -161,32 +199,48 @@ class AnswerWriter:
             return found
 
     async def _generate_patiently(self, answer: Answer, request: GenerationRequest) -> None:
-        """Generates, and again from where the answer is while inference cannot be reached, as the request's policy says."""
-        delay, give_up_at, written = FIRST_DELAY_SECONDS, 0.0, len(answer.parts)
-        while True:
-            try:
-                await self._generate(answer, replace(request, answer_so_far=answer.text))
-            except InferenceUnreachableError:
-                if answer.turn.on_failure is OnFailure.FAIL:
-                    raise
-                now = time.monotonic()
-                if not give_up_at or len(answer.parts) != written:
-                    delay, give_up_at, written = (
-                        FIRST_DELAY_SECONDS,
-                        now + self._limits.inference_patience_seconds,
-                        len(answer.parts),
-                    )
-                if now + delay >= give_up_at:
-                    raise
-            else:
-                return
-            answer.end_attempt()
-            await answer.notice(NoticeKind.TRYING_AGAIN, "The model service is temporarily unable; trying again.")
-            if answer.parts and answer.turn.on_failure is OnFailure.RESTART:
-                await answer.begin_anew()
-                written = 0
-            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries; guards no secret
-            delay = min(2 * delay, LONGEST_DELAY_SECONDS)
+        """Generates, and again from where the answer is while no model can be reached, as the request's policy says."""
+        patience = _Patience(self._limits.inference_patience_seconds, len(answer.parts))
+        try:
+            while True:
+                if answer.queued_since and not await self._queue.wait(answer):
+                    raise GenerationError(WAITED_TOO_LONG)
+                try:
+                    await self._generate(answer, replace(request, answer_so_far=answer.text))
+                except GenerationError as error:
+                    pause = self._pause_after(error, answer, patience)
+                else:
+                    return
+                answer.end_attempt()
+                await answer.notice(NoticeKind.TRYING_AGAIN, "The model service is temporarily unable; trying again.")
+                if answer.parts and answer.turn.on_failure is OnFailure.RESTART:
+                    await answer.begin_anew()
+                    patience.written = 0
+                await asyncio.sleep(pause)
+        finally:
+            self._queue.drop(answer)
+
+    def _pause_after(self, error: GenerationError, answer: Answer, patience: _Patience) -> float:
+        """Decides how long to pause before the next try, in seconds, or raises the error again. Lets the answer wait when it should."""
+        turn = answer.turn
+        if turn.on_failure is OnFailure.FAIL and (answer.parts or not turn.queue_when_unavailable):
+            raise error
+        if answer.queued_since:
+            # The queue says when.
+            return 0.0
+        if isinstance(error, InferenceUnreachableError):
+            pause = patience.pause(
+                len(answer.parts), at_most=QUEUE_AFTER_SECONDS if turn.queue_when_unavailable else None
+            )
+            if pause is not None:
+                return pause
+        elif not (error.failure.retryable and error.failure.code == UNAVAILABLE):
+            # The model was reached; what it says will not change by waiting.
+            raise error
+        if not turn.queue_when_unavailable:
+            raise error
+        answer.begin_wait(self._now())
+        return 0.0
 
     async def _generate(self, answer: Answer, request: GenerationRequest) -> None:
         with self._tracing.stage("chat.turn.generate", {"gen_ai.request.model": request.model}) as stage:
@@ -199,6 +253,8 @@ class AnswerWriter:
 
     async def _take(self, answer: Answer, event: GenerationEvent, stage: Stage) -> bool:
         """Keeps one event of the model; True for the one that ends the generation."""
+        if answer.queued_since and isinstance(event, GeneratedText | GeneratedReasoning | GenerationFinished):
+            await self._queue.leave(answer)
         match event:
             case GeneratedText(text):
                 answer.add(text)

@@ -42,6 +42,11 @@ class NewTurn:
     wished_route: Route
     model: str
     on_failure: OnFailure
+    queue_when_unavailable: bool
+    owner_id: str
+    """The replica that will write the answer."""
+    most_running: int
+    """How many turns of the user may run, this one included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,8 @@ class Conversations(Protocol):
     async def begin_turn(self, new: NewTurn) -> BegunTurn:
         """Stores the user's message, the empty answer and the turn, all or none, unless the user has a turn under this client_message_id.
 
-        Raises NotFoundError for a session or a parent that is not the user's.
+        Raises NotFoundError for a session or a parent that is not the user's, and TooManyTurnsError. The latter is exact within
+        one process; replicas that begin turns of one user in the same moment may each let one more in.
         """
         ...
 
@@ -113,8 +119,19 @@ class Conversations(Protocol):
         """Gets a turn, or raises NotFoundError."""
         ...
 
-    async def finish_turn(self, turn_id: str, state: TurnState, message: Message) -> bool:
-        """Stores the outcome and the answer, once: False, and nothing changed, when the turn had ended before or is gone."""
+    async def finish_turn(self, turn_id: str, fence: int, state: TurnState, message: Message) -> bool:
+        """Stores the outcome and the answer, once.
+
+        False, and nothing changed, when the turn had ended before, is gone, or has another fence: somebody else writes it.
+        """
+        ...
+
+    async def queue_turn(self, turn_id: str, fence: int, time: datetime | None) -> None:
+        """Stores since when a turn waits for a model, or with None that it does not any more. Nothing when it has another fence."""
+        ...
+
+    async def queued_turns(self) -> list[str]:
+        """Lists the ids of all turns that wait for a model, the longest first."""
         ...
 
     async def running_turns(self, user_id: str = "", session_id: str = "") -> list[Turn]:

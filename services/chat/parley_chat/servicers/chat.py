@@ -192,6 +192,7 @@ def _reply_request(request: chat_service_pb2.SendMessageRequest | chat_service_p
         model=request.model,
         parent_message_id=request.parent_message_id if request.HasField("parent_message_id") else None,
         on_failure=wished_on_failure(request.on_failure),
+        queue_when_unavailable=request.queue_when_unavailable,
     )
 
 

@@ -26,6 +26,7 @@ from parley_chat.domain.turn import (
     TurnCompleted,
     TurnEvent,
     TurnFailed,
+    TurnQueued,
     TurnRestarted,
     TurnStarted,
     TurnStopped,
@@ -183,6 +184,9 @@ def pack_event(turn_id: str, event: TurnEvent) -> turn_event_pb2.TurnEvent:
             packed.provider_switched.reason = switched.reason
             packed.provider_switched.at_sequence = switched.at_sequence
             packed.provider_switched.message = switched.message
+        case TurnQueued(place, words):
+            packed.queued.place = place
+            packed.queued.message = words
         case TurnCompleted(message):
             packed.completed.message.CopyFrom(pack_message(message))
         case TurnFailed(failure, message):
