@@ -1,0 +1,254 @@
+"""Several replicas of chat behind the edge: no call is lost to one that is gone, and none is made twice.
+
+Real Envoy, with the configuration that everybody gets. The replicas are toys that count their calls, so that a call made twice is seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+from parley_edge import process as envoy
+from parley_edge.rendering import render
+from parley_edge.settings import EdgeSettings
+from parley_shared.settings import Environment
+
+WRITE = "/parley.identity.v1.IdentityService/SignOut"
+"""Needs no token, and the contract does not call it a read."""
+READ = "/parley.system.v1.SystemService/GetHealth"
+HOLD = b"hold"
+"""The request of a call that runs until its replica lets go."""
+HEALTH = "/grpc.health.v1.Health/Check"
+
+
+class Replica(grpc.GenericRpcHandler):
+    """Answers every call, and counts."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.port = 0
+        self.serving = True
+        self.refuses = False
+        self.let_go = asyncio.Event()
+        self._server: Any = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def service(self, handler_call_details: Any) -> Any:
+        counted = {HEALTH: self._check, WRITE: self._call, READ: self._call}
+        # The edge's own fetching of keys is none of a test's calls.
+        return grpc.unary_unary_rpc_method_handler(counted.get(handler_call_details.method, _nothing))
+
+    async def start(self) -> None:
+        """Listens; at the same port as before, when it was stopped."""
+        self.let_go = asyncio.Event()
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server.add_generic_rpc_handlers((self,))
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        await self._server.start()
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Listens no more; running calls are cut when the grace is over."""
+        await self._server.stop(grace)
+
+    async def _check(self, request: bytes, context: Any) -> bytes:
+        del request, context
+        states = health_pb2.HealthCheckResponse
+        state = states.SERVING if self.serving else states.NOT_SERVING
+        return states(status=state).SerializeToString()
+
+    async def _call(self, request: bytes, context: Any) -> bytes:
+        self.calls += 1
+        if request == HOLD:
+            await self.let_go.wait()
+        if self.refuses:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+        return b""
+
+
+async def _nothing(request: bytes, context: Any) -> bytes:
+    del request, context
+    return b""
+
+
+class Edge:
+    """A running Envoy with two replicas behind it."""
+
+    def __init__(self, port: int, admin_port: int, replicas: list[Replica]) -> None:
+        self.replicas = replicas
+        self._admin_port = admin_port
+        self.channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_retries", 0)])
+
+    async def codes(self, count: int, method: str = WRITE, request: bytes = b"") -> Counter[str]:
+        """Makes so many calls at once, and says how they ended."""
+
+        call: Any = self.channel.unary_unary(method)
+
+        async def one() -> str:
+            try:
+                await call(request, timeout=30)
+            except grpc.aio.AioRpcError as error:
+                return error.code().name
+            return "OK"
+
+        return Counter(await asyncio.gather(*(one() for _ in range(count))))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not condition():  # noqa: ASYNC110 - what others count has no event
+                await asyncio.sleep(0.005)
+
+    async def until_knows(self, replica: Replica, *, healthy: bool = True) -> None:
+        """Waits until Envoy holds the replica for healthy, or not."""
+        line = f"chat::{replica.address}::health_flags::healthy"
+        async with asyncio.timeout(30):
+            while (line in await asyncio.to_thread(self._clusters)) is not healthy:  # noqa: ASYNC110 - Envoy tells nobody
+                await asyncio.sleep(0.01)
+
+    async def warm_up(self) -> None:
+        """Until there is a connection to each replica."""
+        async with asyncio.timeout(30):
+            while not all(replica.calls for replica in self.replicas):
+                await self.codes(1)
+
+    def _clusters(self) -> list[str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=5)
+        try:
+            connection.request("GET", "/clusters")
+            return connection.getresponse().read().decode().split()
+        except OSError:
+            return []
+        finally:
+            connection.close()
+
+
+def free_ports(count: int) -> list[int]:
+    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [int(server.getsockname()[1]) for server in servers]
+    finally:
+        for server in servers:
+            server.close()
+
+
+@asynccontextmanager
+async def running_edge(folder: Path, replicas: list[Replica]) -> AsyncIterator[Edge]:
+    async with AsyncExitStack() as closing:
+        for replica in replicas:
+            await replica.start()
+            closing.push_async_callback(replica.stop)
+        port, admin_port = free_ports(2)
+        settings = {
+            "PARLEY_EDGE_PORT": str(port),
+            "PARLEY_EDGE_ADMIN_PORT": str(admin_port),
+            "PARLEY_CHAT_ADDRESS": ",".join(replica.address for replica in replicas),
+            "PARLEY_EDGE_ACCESS_LOG": "/dev/null",
+            "PARLEY_EDGE_SIGN_INS_PER_MINUTE": "1000000",
+        }
+        configuration = folder / "envoy.yaml"
+        configuration.write_text(render(EdgeSettings.read(Environment(settings))))
+        process = await asyncio.create_subprocess_exec(*envoy.command(configuration))
+        closing.push_async_callback(process.wait)
+        closing.callback(process.kill)
+        edge = Edge(port, admin_port, replicas)
+        closing.push_async_callback(edge.channel.close)
+        for replica in replicas:
+            await edge.until_knows(replica)
+        await edge.warm_up()
+        yield edge
+
+
+@pytest.fixture
+async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
+    async with running_edge(tmp_path, [Replica(), Replica()]) as running:
+        yield running
+
+
+async def test_long_calls_are_spread_evenly(edge: Edge) -> None:
+    one, other = edge.replicas
+    before = one.calls, other.calls
+    held = [asyncio.create_task(edge.codes(1, WRITE, HOLD)) for _ in range(20)]
+    await edge.until(lambda: one.calls + other.calls == sum(before) + 20)
+    # The edge's own fetching of keys may be under way at one of them.
+    assert min(one.calls - before[0], other.calls - before[1]) >= 8
+    for replica in edge.replicas:
+        replica.let_go.set()
+    assert sum(await asyncio.gather(*held), Counter()) == {"OK": 20}
+
+
+@pytest.mark.parametrize("method", [WRITE, READ])
+@pytest.mark.parametrize("at_once", [1, 50])
+async def test_a_dead_replica_costs_no_call_however_busy_the_other_is(edge: Edge, method: str, at_once: int) -> None:
+    dead, alive = edge.replicas
+    held = [asyncio.create_task(edge.codes(1, WRITE, HOLD)) for _ in range(20)]
+    start = dead.calls + alive.calls
+    await edge.until(lambda: dead.calls + alive.calls >= start + 20)
+    await dead.stop()
+    # Nobody has told the edge yet, and the dead one has the fewest running calls.
+    before = dead.calls, alive.calls
+    assert sum([await edge.codes(at_once, method) for _ in range(5)], Counter()) == {"OK": 5 * at_once}
+    assert (dead.calls, alive.calls) == (before[0], before[1] + 5 * at_once), "each was made once"
+    await edge.until_knows(dead, healthy=False)
+    await dead.start()
+    await edge.until_knows(dead)
+    count = dead.calls
+    async with asyncio.timeout(30):
+        while dead.calls == count:
+            assert await edge.codes(1, method) == {"OK": 1}
+    alive.let_go.set()
+    await asyncio.gather(*held)
+
+
+async def test_a_call_that_reached_a_replica_that_died_is_not_made_again(edge: Edge) -> None:
+    one, other = edge.replicas
+    before = one.calls + other.calls
+    held = [asyncio.create_task(edge.codes(1, WRITE, HOLD)) for _ in range(10)]
+    await edge.until(lambda: one.calls + other.calls == before + 10)
+    for replica in edge.replicas:
+        await replica.stop()
+    ended = sum(await asyncio.gather(*held), Counter())
+    assert ended["OK"] == 0
+    assert one.calls + other.calls == before + 10
+
+
+async def test_what_a_replica_refuses_is_asked_of_another_only_when_it_is_a_read(edge: Edge) -> None:
+    for replica in edge.replicas:
+        replica.refuses = True
+    before = sum(replica.calls for replica in edge.replicas)
+    assert await edge.codes(20, WRITE) == {"UNAVAILABLE": 20}
+    assert sum(replica.calls for replica in edge.replicas) == before + 20
+    edge.replicas[0].refuses = False
+    assert await edge.codes(20, READ) == {"OK": 20}
+
+
+async def test_a_replica_that_drains_gets_no_more_calls_and_no_call_is_lost(edge: Edge) -> None:
+    draining, other = edge.replicas
+    held = asyncio.create_task(edge.codes(20, WRITE, HOLD))
+    start = draining.calls + other.calls
+    await edge.until(lambda: draining.calls + other.calls >= start + 20)
+    draining.serving = False
+    stopping = asyncio.create_task(draining.stop(60))
+    before = draining.calls + other.calls
+    ended = sum([await edge.codes(20) for _ in range(10)], Counter())
+    assert ended == {"OK": 200}
+    assert draining.calls + other.calls == before + 200, "each was made once"
+    await edge.until_knows(draining, healthy=False)
+    count = draining.calls
+    assert await edge.codes(50) == {"OK": 50}
+    assert draining.calls == count
+    for replica in edge.replicas:
+        replica.let_go.set()
+    # What ran there has run to its end.
+    assert await held == {"OK": 20}
+    await stopping
