@@ -52,6 +52,10 @@ class View(Protocol):
         """Something that the reader should know."""
         ...
 
+    def wait(self, place: int | None) -> None:
+        """The turn waits for a model in this place of the queue; None when it no longer waits."""
+        ...
+
     def begin_anew(self) -> None:
         """The text until now no longer counts."""
         ...
@@ -75,6 +79,10 @@ class TerminalView:
     def notice(self, words: str) -> None:
         """Prints the notice above the answer."""
         self._stream.say(Text(f"! {printable(words)}", style="yellow"))
+
+    def wait(self, place: int | None) -> None:
+        """Shows the place below the answer."""
+        self._stream.status("" if place is None else _waiting(place))
 
     def begin_anew(self) -> None:
         """Takes away what is still being drawn. What has scrolled away cannot be taken back."""
@@ -102,6 +110,7 @@ class PlainView:
 
     def __init__(self) -> None:
         self._ends_with_newline = True
+        self._waiting = WaitingLine()
 
     def text(self, text: str) -> None:
         """Writes the piece at once."""
@@ -111,7 +120,11 @@ class PlainView:
 
     def notice(self, words: str) -> None:
         """Tells the notice beside the answer."""
-        print(f"! {printable(words)}", file=sys.stderr)
+        self._waiting.say(f"! {printable(words)}")
+
+    def wait(self, place: int | None) -> None:
+        """Tells the place beside the answer."""
+        self._waiting.show(place)
 
     def begin_anew(self) -> None:
         """Begins a new line; what was written is out of the house. `--json` prints the final answer alone."""
@@ -122,6 +135,7 @@ class PlainView:
 
     async def end(self, message: message_pb2.Message | None, *, stopped: bool) -> None:
         """Ends the last line; tells sources and receipt beside the answer."""
+        self._waiting.clear()
         if not self._ends_with_newline:
             print(flush=True)
         if message is None:
@@ -133,7 +147,10 @@ class PlainView:
 
 
 class SilentView:
-    """Shows nothing: whoever asked prints the message."""
+    """Shows nothing of the answer, which whoever asked prints; only that it waits, beside it."""
+
+    def __init__(self) -> None:
+        self._waiting = WaitingLine()
 
     def text(self, text: str) -> None:
         """Nothing."""
@@ -141,11 +158,50 @@ class SilentView:
     def notice(self, words: str) -> None:
         """Nothing."""
 
+    def wait(self, place: int | None) -> None:
+        """Tells the place on standard error."""
+        self._waiting.show(place)
+
     def begin_anew(self) -> None:
         """Nothing."""
 
     async def end(self, message: message_pb2.Message | None, *, stopped: bool) -> None:
-        """Nothing."""
+        """Takes the place away."""
+        self._waiting.clear()
+
+
+class WaitingLine:
+    """The place in the queue on standard error: one line that changes on a terminal, a line for each place in a pipe."""
+
+    def __init__(self) -> None:
+        self._in_place = sys.stderr.isatty()
+        self._drawn = ""
+
+    def show(self, place: int | None) -> None:
+        """Shows a place; None takes it away."""
+        self.clear()
+        if place is None:
+            return
+        if self._in_place:
+            self._drawn = _waiting(place)
+            print(self._drawn, end="", file=sys.stderr, flush=True)
+        else:
+            print(_waiting(place), file=sys.stderr)
+
+    def say(self, words: str) -> None:
+        """Prints something above the line."""
+        drawn = self._drawn
+        self.clear()
+        print(words, file=sys.stderr)
+        if drawn:
+            self._drawn = drawn
+            print(drawn, end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Takes away what is drawn. What is in a pipe stays."""
+        if self._drawn:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            self._drawn = ""
 
 
 @asynccontextmanager
@@ -199,8 +255,12 @@ async def show(turn: Turn, view: View) -> TurnCompleted | TurnFailed | TurnStopp
 
 
 async def _read(turn: Turn, view: View) -> None:
+    place: int | None = None
     try:
         async for event in turn:
+            if turn.queue_place != place:
+                place = turn.queue_place
+                view.wait(place)
             match event:
                 case TextDelta(text=text):
                     view.text(text)
@@ -213,6 +273,10 @@ async def _read(turn: Turn, view: View) -> None:
     except TurnFailedError:
         # The caller has it as the turn's last event.
         pass
+
+
+def _waiting(place: int) -> str:
+    return f"waiting for a model: place {place}"
 
 
 def source_lines(citations: Sequence[message_pb2.Citation]) -> list[str]:

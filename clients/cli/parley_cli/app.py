@@ -52,6 +52,12 @@ Route = Annotated[
 Model = Annotated[
     str, typer.Option("--model", metavar="NAME", help="The model or alias that should answer.", show_default=False)
 ]
+Queue = Annotated[
+    bool,
+    typer.Option(
+        "--queue", help="When no model can be reached, wait for one rather than fail; the place is shown meanwhile."
+    ),
+]
 Session = Annotated[str, typer.Option("--session", metavar="ID", help="The session to go on with.", show_default=False)]
 
 
@@ -106,14 +112,19 @@ def up(
 
 @app.command()
 def chat(
-    session: Session = "", route: Route = None, model: Model = "", address: Address = None, token: Token = None
+    session: Session = "",
+    route: Route = None,
+    model: Model = "",
+    queue: Queue = False,
+    address: Address = None,
+    token: Token = None,
 ) -> None:
     """Talk in the terminal. Ctrl-C while an answer is written stops it."""
     from parley_cli.commands import chat as command
     from parley_cli.place import find_place
     from parley_cli.running import errors_in_words
 
-    options = command.ChatOptions(session_id=session, route=route or "", model=model)
+    options = command.ChatOptions(session_id=session, route=route or "", model=model, queue=queue)
     with errors_in_words(address):
         code = command.chat(find_place(address), token, options)
     raise typer.Exit(code)
@@ -125,6 +136,7 @@ def ask(
     session: Session = "",
     route: Route = None,
     model: Model = "",
+    queue: Queue = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the final message as JSON.")] = False,
     address: Address = None,
     token: Token = None,
@@ -134,7 +146,7 @@ def ask(
     from parley_cli.running import errors_in_words, run_with_parley
 
     with errors_in_words(address):
-        asked = command.Question(command.read_question(question), session, route or "", model)
+        asked = command.Question(command.read_question(question), session, route or "", model, queue)
     run_with_parley(address, token, lambda client, _: command.ask(client, asked, as_json=as_json))
 
 

@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.spinner import Spinner
+from rich.text import Text
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -33,6 +34,7 @@ class MarkdownStream:
         self._console = console
         self._parser = _parser()
         self._rest = ""
+        self._status = ""
         self._printed_any = False
         self._changed = False
         self._spinner = Spinner("dots", style="dim")
@@ -64,6 +66,11 @@ class MarkdownStream:
         self._rest = ""
         self._changed = True
 
+    def status(self, words: str) -> None:
+        """Shows a line below the answer, until it gets other words or none."""
+        self._status = words
+        self._changed = True
+
     def say(self, renderable: RenderableType) -> None:
         """Prints something above what is being drawn."""
         self._live.console.print(renderable)
@@ -87,12 +94,18 @@ class MarkdownStream:
             if self._changed:
                 self._changed = False
                 self._print_finished_blocks()
-                waiting = not self._rest.strip()
-                self._live.update(self._spinner if waiting else _Tail(self._rest, gap=self._printed_any), refresh=True)
+                waiting = not self._rest.strip() or self._status != ""
+                self._live.update(self._drawn(), refresh=True)
             elif waiting:
                 # Nothing new: only the spinner moves.
                 self._live.refresh()
             await asyncio.sleep(1 / _DRAWINGS_PER_SECOND)
+
+    def _drawn(self) -> RenderableType:
+        self._spinner.text = Text(self._status, style="dim")
+        if not self._rest.strip():
+            return self._spinner
+        return _Tail(self._rest, gap=self._printed_any, below=self._spinner if self._status else None)
 
     def _print_finished_blocks(self) -> None:
         finished, self._rest = split_finished(self._parser, self._rest)
@@ -127,16 +140,19 @@ class MarkdownText:
 
 
 class _Tail:
-    """As much of the end of a text as there are lines on the terminal."""
+    """As much of the end of a text as there are lines on the terminal, and perhaps a line below it."""
 
-    def __init__(self, text: str, *, gap: bool) -> None:
+    def __init__(self, text: str, *, gap: bool, below: Spinner | None = None) -> None:
         self._text = text
         self._gap = gap
+        self._below = below
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         lines = MarkdownText(self._text).lines(console, options)
         if self._gap:
             lines.insert(0, [])
+        if self._below is not None:
+            lines += console.render_lines(self._below, options.update(height=None), pad=False)
         yield from _joined(lines[-max(console.height - _LINES_KEPT_FREE, 1) :])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -55,10 +54,6 @@ def errors_in_words(address: str | None) -> Iterator[None]:
         fail(in_words(error, address or _known_address()))
     except AddressError as error:
         fail(str(error), 2)
-    except BrokenPipeError:
-        # Whoever read our output has enough.
-        sys.stdout = None  # nothing flushes it any more
-        raise typer.Exit(1) from None
 
 
 def fail(message: str, exit_code: int = 1) -> NoReturn:

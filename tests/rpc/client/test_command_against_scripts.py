@@ -14,8 +14,20 @@ import grpc
 import pytest
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, session_pb2
-from parley_testing.command import SECONDS, Ended, end, environment, run, start, terminal
-from parley_testing.scripted_chat import SESSION_ID, TURN_ID, Abort, ScriptedChat, Silence, Step, serving, turn_events
+from parley.system.v1 import system_service_pb2 as pb_system
+from parley_testing.command import COMMAND, SECONDS, Ended, end, environment, run, start, terminal
+from parley_testing.scripted_chat import (
+    SESSION_ID,
+    TURN_ID,
+    Abort,
+    HealthySystem,
+    ScriptedChat,
+    Silence,
+    Step,
+    queued_events,
+    serving,
+    turn_events,
+)
 
 
 @pytest.fixture
@@ -119,6 +131,33 @@ class StoppingChat(ScriptedChat):
     async def StopReply(self, request: pb.StopReplyRequest, context: object) -> pb.StopReplyResponse:
         assert request.turn_id == TURN_ID
         self.stopped.set()
+        return pb.StopReplyResponse(stopped=True)
+
+
+class WaitingChat(ScriptedChat):
+    """A turn that waits in place 2, then in place 1, is answered, and ends: each time `go_on` is set, the next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+        self.stopped = False
+
+    async def StreamReply(self, request: object, context: object) -> AsyncIterator[pb.StreamReplyResponse]:
+        events = queued_events("At last.", places=[2, 1])
+        for event in events:
+            yield pb.StreamReplyResponse(event=event)
+            if event.HasField("queued") or event.HasField("delta"):
+                await self.go_on.wait()
+                self.go_on.clear()
+            if self.stopped:
+                stopped = turn_events(end="stopped")[-1]
+                stopped.sequence = stopped.first_sequence = event.sequence + 1
+                yield pb.StreamReplyResponse(event=stopped)
+                return
+
+    async def StopReply(self, request: pb.StopReplyRequest, context: object) -> pb.StopReplyResponse:
+        self.stopped = True
+        self.go_on.set()
         return pb.StopReplyResponse(stopped=True)
 
 
@@ -235,3 +274,104 @@ async def test_a_reader_that_has_enough_ends_the_command_quietly(chat: ScriptedC
         env=environment(scripted(chat, tmp_path)),
     )
     assert await end(process) == Ended(0, "line\n", "")
+
+
+async def test_the_place_of_a_turn_that_waits_is_told_beside_the_answer(chat: ScriptedChat, tmp_path: Path) -> None:
+    chat.script(queued_events("At last.", places=[3, 1]), queued_events("At last.", places=[2]))
+    ended = await run(scripted(chat, tmp_path), "ask", "Hi", "--queue")
+    assert ended == Ended(0, "At last.\n", "waiting for a model: place 3\nwaiting for a model: place 1\n")
+    ended = await run(scripted(chat, tmp_path), "ask", "Hi", "--json")
+    assert (json.loads(ended.out)["text"], ended.err) == ("At last.", "waiting for a model: place 2\n")
+    assert [request.queue_when_unavailable for request in chat.requests("StreamReply")] == [True, False]
+
+
+async def test_the_place_of_a_turn_that_waits_goes_away_when_the_answer_begins(tmp_path: Path) -> None:
+    chat = WaitingChat()
+    async with serving(chat), terminal(scripted(chat, tmp_path), "chat", "--queue") as shown:
+        await shown.until(lambda seen: "›" in seen)
+        shown.type("Hi\r")
+        await shown.until(lambda seen: "waiting for a model: place 2" in seen)
+        chat.go_on.set()
+        await shown.until(lambda seen: "waiting for a model: place 1" in seen)
+        chat.go_on.set()
+        await shown.until(lambda seen: "At last." in seen)
+        # Its line was erased before the answer was drawn, and it was not drawn again.
+        assert "\x1b[2K" in shown.raw[shown.raw.rindex("place 1") : shown.raw.index("At last.")]
+        chat.go_on.set()
+        await shown.until(lambda seen: seen.rstrip().endswith("›"))
+        assert shown.seen.rindex("place") < shown.seen.index("At last.")
+        shown.type("\x04")
+        await shown.end()
+
+
+async def test_ctrl_c_stops_a_turn_that_waits(tmp_path: Path) -> None:
+    chat = WaitingChat()
+    async with serving(chat), terminal(scripted(chat, tmp_path), "ask", "Hi", "--queue") as shown:
+        await shown.until(lambda seen: "waiting for a model: place 2" in seen)
+        shown.type("\x03")
+        await shown.until(lambda seen: "Stopped. 0 characters" in seen)
+        assert await shown.end() == 130
+
+
+@pytest.mark.parametrize("arguments", [("ask", "Hi"), ("ask", "Hi", "--json")])
+async def test_output_that_cannot_be_written_is_a_line_and_an_exit_code(
+    chat: ScriptedChat, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    chat.script(turn_events("Yes."))
+    with Path("/dev/full").open("wb") as full:  # noqa: ASYNC230 - a device that takes no time
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=full,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(scripted(chat, tmp_path)),
+        )
+        _, err = await asyncio.wait_for(process.communicate(), SECONDS)
+    assert (process.returncode, err.decode()) == (1, "The output could not be written: No space left on device.\n")
+
+
+async def test_a_token_that_no_call_can_carry_is_told_at_once(chat: ScriptedChat, tmp_path: Path) -> None:
+    ended = await run(scripted(chat, tmp_path) | {"PARLEY_TOKEN": "two\nlines"}, "ask", "Hi")
+    assert ended == Ended(2, "", "What PARLEY_TOKEN holds is not a token: it has a space or a line break in it.\n")
+    assert chat.received == []
+
+
+UP, DOWN, AWAY = (
+    pb_system.SERVING_STATE_SERVING,
+    pb_system.SERVING_STATE_NOT_SERVING,
+    pb_system.SERVING_STATE_UNREACHABLE,
+)
+WITHOUT_DOCUMENTS = "Retrieval is down: answers come without documents."
+WAIT_OR_FAIL = "Inference is down: answers wait for it, when `--queue` asked for that, or fail."
+
+
+@pytest.mark.parametrize(
+    ("inference", "retrieval", "told"),
+    [
+        (UP, UP, []),
+        (UP, AWAY, [WITHOUT_DOCUMENTS]),
+        (DOWN, UP, [WAIT_OR_FAIL]),
+        (AWAY, DOWN, [WAIT_OR_FAIL, WITHOUT_DOCUMENTS]),
+    ],
+)
+async def test_status_says_what_it_means_for_answers_that_a_service_is_down(
+    tmp_path: Path,
+    inference: pb_system.ServingState.ValueType,
+    retrieval: pb_system.ServingState.ValueType,
+    told: list[str],
+) -> None:
+    status = pb_system.GetStatusResponse(
+        state=inference,
+        services=[
+            pb_system.ServiceStatus(service="chat", state=UP, version="1.0"),
+            pb_system.ServiceStatus(service="inference", state=inference),
+            pb_system.ServiceStatus(service="retrieval", state=retrieval),
+        ],
+        default_model="scripted",
+    )
+    chat = ScriptedChat()
+    async with serving(chat, system=HealthySystem(status)):
+        ended = await run(scripted(chat, tmp_path), "status")
+    assert [words for words in (WAIT_OR_FAIL, WITHOUT_DOCUMENTS) if words in ended.out] == told
+    assert ended.code == (0 if inference == UP else 1)

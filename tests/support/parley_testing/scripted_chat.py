@@ -167,20 +167,30 @@ _SystemBase: Any = system_service_pb2_grpc.SystemServiceServicer
 
 
 class HealthySystem(_SystemBase):  # type: ignore[misc] # see above
-    """Says that all is well."""
+    """Says that all is well, or what a test says of its parts."""
+
+    def __init__(self, status: system_service_pb2.GetStatusResponse | None = None) -> None:
+        self.status = status or system_service_pb2.GetStatusResponse(state=system_service_pb2.SERVING_STATE_SERVING)
 
     async def GetHealth(self, request: Any, context: Any) -> Any:
-        return system_service_pb2.GetHealthResponse(state=system_service_pb2.SERVING_STATE_SERVING)
+        return system_service_pb2.GetHealthResponse(state=self.status.state)
+
+    async def GetStatus(self, request: Any, context: Any) -> Any:
+        return self.status
 
 
 @asynccontextmanager
 async def serving(
-    chat: ScriptedChat, *, port: int = 0, add: Callable[[grpc.aio.Server], None] | None = None
+    chat: ScriptedChat,
+    *,
+    port: int = 0,
+    system: HealthySystem | None = None,
+    add: Callable[[grpc.aio.Server], None] | None = None,
 ) -> AsyncIterator[int]:
     """Serves the scripts on a port of this machine and gives it. Ends at once, running calls included."""
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     chat_service_pb2_grpc.add_ChatServiceServicer_to_server(chat, server)
-    system_service_pb2_grpc.add_SystemServiceServicer_to_server(HealthySystem(), server)
+    system_service_pb2_grpc.add_SystemServiceServicer_to_server(system or HealthySystem(), server)
     if add is not None:
         add(server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")

@@ -31,6 +31,8 @@ class Question:
     """`automatic`, `standard`, `enhanced`, or empty for Parley's default."""
     model: str = ""
     """The model or alias; the route's when empty."""
+    queue: bool = False
+    """Whether it waits when no model can be reached."""
 
 
 def read_question(words: str) -> str:
@@ -58,6 +60,7 @@ async def ask(client: Parley, question: Question, *, as_json: bool) -> int:
         session_id=question.session_id,
         route=cast("RouteName | None", question.route or None),
         model=question.model,
+        queue_when_unavailable=question.queue,
     )
     if as_json:
         silent: View = SilentView()

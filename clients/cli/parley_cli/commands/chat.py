@@ -47,6 +47,8 @@ class ChatOptions:
     """The route of every message; Parley's default when empty."""
     model: str = ""
     """The model or alias of every message; the route's when empty."""
+    queue: bool = False
+    """Whether every message waits when no model can be reached."""
 
 
 def chat(place: Place, token: str | None, options: ChatOptions) -> int:
@@ -123,6 +125,7 @@ class _Conversation:
             session_id=self._session_id,
             route=cast("RouteName | None", self._options.route or None),
             model=self._options.model,
+            queue_when_unavailable=self._options.queue,
         )
         await self._show(turn)
 

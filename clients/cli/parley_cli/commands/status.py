@@ -13,8 +13,11 @@ from parley_cli.output import print_json
 from parley_cli.terminal import new_console, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from parley_client import Parley
 
+_DOWN = {pb.SERVING_STATE_NOT_SERVING, pb.SERVING_STATE_UNREACHABLE}
 _STATES = {
     pb.SERVING_STATE_UNSPECIFIED: Text("not known", style="dim"),
     pb.SERVING_STATE_SERVING: Text("serving", style="green"),
@@ -40,6 +43,8 @@ async def status(client: Parley, address: str, *, as_json: bool) -> int:
     console.print(table)
     console.print()
     console.print(Text.assemble("Parley at ", (address, "bold"), " is ", _state(response.state), "."))
+    for words in _consequences(response.services):
+        console.print(Text(words, style="yellow"))
     model = printable(response.default_model)
     if response.offline:
         words = "No provider is configured: the built-in offline model answers. Set OPENAI_API_KEY or OPENAI_BASE_URL, and start again."
@@ -48,6 +53,17 @@ async def status(client: Parley, address: str, *, as_json: bool) -> int:
         console.print(f"Model: {model or 'not known, inference is unreachable'}")
     console.print(f"Running turns: {response.running_turns}")
     return code
+
+
+def _consequences(services: Iterable[pb.ServiceStatus]) -> list[str]:
+    """What it means for answers that a service is down."""
+    down = {each.service for each in services if each.state in _DOWN}
+    words = []
+    if "inference" in down:
+        words.append("Inference is down: answers wait for it, when `--queue` asked for that, or fail.")
+    if "retrieval" in down:
+        words.append("Retrieval is down: answers come without documents.")
+    return words
 
 
 def _state(number: int) -> Text:
