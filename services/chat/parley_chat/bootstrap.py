@@ -144,12 +144,14 @@ async def _open_conversations(
 
     conversations = SqlConversations(database)
     tracing = OtelTracing()
+    queue = AnswerQueue(conversations, timedelta(seconds=settings.queue_seconds), _now)
+    closing.push_async_callback(queue.close)
     writer = AnswerWriter(
         conversations,
         GrpcKnowledge(retrieval, service_tokens.for_user),
         GrpcLanguageModel(inference, service_tokens.for_user),
         tracing,
-        AnswerQueue(conversations, timedelta(seconds=settings.queue_seconds), _now),
+        queue,
         AnswerLimits(
             history_tokens=settings.history_tokens,
             history_messages=200,

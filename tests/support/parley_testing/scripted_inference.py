@@ -19,6 +19,7 @@ from parley.inference.v1 import (
     model_service_pb2,
     model_service_pb2_grpc,
 )
+from parley_shared.status import DETAILS_KEY, StatusError
 
 
 class ScriptedCall:
@@ -29,7 +30,7 @@ class ScriptedCall:
         self.metadata = metadata
         self.cancelled = asyncio.Event()
         self._steps: asyncio.Queue[
-            inference_service_pb2.StreamGenerateResponse | tuple[grpc.StatusCode, str] | None
+            inference_service_pb2.StreamGenerateResponse | tuple[grpc.StatusCode, str] | StatusError | None
         ] = asyncio.Queue()
 
     def say(self, text: str) -> None:
@@ -66,6 +67,10 @@ class ScriptedCall:
         """Ends the call with a status that has no details, as a broken connection does."""
         self._steps.put_nowait((code, words))
 
+    def fail_for(self, error: StatusError) -> None:
+        """Ends the call as inference itself does."""
+        self._steps.put_nowait(error)
+
     async def steps(self, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
         """Plays what the test says."""
         yield inference_service_pb2.StreamGenerateResponse(
@@ -74,6 +79,9 @@ class ScriptedCall:
         while step := await self._steps.get():
             if isinstance(step, tuple):
                 await context.abort(*step)
+            if isinstance(step, StatusError):
+                details = ((DETAILS_KEY, step.to_status("").SerializeToString()),)
+                await context.abort(step.code, step.message, trailing_metadata=details)
             yield step
 
 

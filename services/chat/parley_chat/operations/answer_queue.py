@@ -57,13 +57,7 @@ class AnswerQueue:
         turn = answer.turn
         waiting = self._waiting.get(turn.turn_id)
         if waiting is None:
-            since = answer.queued_since or self._now()
-            waiting = _Waiting(answer, since)
-            answer.begin_wait(since)
-            if turn.queue_time is None:
-                await self._conversations.queue_turn(turn.turn_id, turn.fence, since)
-            self._waiting[turn.turn_id] = waiting
-            self._watch_places()
+            waiting = await self._enter(answer)
         else:
             waiting.try_at = time.monotonic() + waiting.delay
             waiting.delay = min(2 * waiting.delay, LONGEST_DELAY_SECONDS)
@@ -80,6 +74,19 @@ class AnswerQueue:
             except TimeoutError:
                 continue
         return False
+
+    async def _enter(self, answer: Answer) -> _Waiting:
+        turn = answer.turn
+        since = answer.queued_since or self._now()
+        answer.begin_wait(since)
+        if turn.queue_time is None:
+            await self._conversations.queue_turn(turn.turn_id, turn.fence, since)
+        waiting = self._waiting[turn.turn_id] = _Waiting(answer, since)
+        # The readers know the place before anything is tried.
+        await self._look_at_places()
+        if self._places is None or self._places.done():
+            self._places = asyncio.create_task(self._keep_places(), name="places of waiting answers")
+        return waiting
 
     async def leave(self, answer: Answer) -> None:
         """Takes an answer out of the queue, if it is in it: a model has it, or it is given up."""
@@ -98,6 +105,12 @@ class AnswerQueue:
         if first := self._first():
             first.changed.set()
 
+    async def close(self) -> None:
+        """Looks at no more places. Nobody may wait any more."""
+        if self._places:
+            self._places.cancel()
+            await asyncio.gather(self._places, return_exceptions=True)
+
     def _first(self) -> _Waiting | None:
         return min(self._waiting.values(), key=lambda one: (one.since, one.answer.turn.turn_id), default=None)
 
@@ -107,22 +120,20 @@ class AnswerQueue:
             words = f"No model can be reached. The answer waits: place {waiting.place}."
             await waiting.answer.log.append([TurnQueued(waiting.place, words)])
 
-    def _watch_places(self) -> None:
-        if self._places is None or self._places.done():
-            self._places = asyncio.create_task(self._keep_places(), name="places of waiting answers")
-
     async def _keep_places(self) -> None:
         """Looks at the places while anybody waits."""
         while self._waiting:
+            await asyncio.sleep(PLACES_SECONDS)
             try:
-                order = await self._conversations.queued_turns()
+                await self._look_at_places()
             except Exception:
                 logger.warning("the places of waiting answers could not be read", exc_info=True)
-            else:
-                places = {turn_id: place for place, turn_id in enumerate(order, start=1)}
-                for turn_id, waiting in self._waiting.items():
-                    place = places.get(turn_id, waiting.place)
-                    if place != waiting.place:
-                        waiting.place = place
-                        waiting.changed.set()
-            await asyncio.sleep(PLACES_SECONDS)
+
+    async def _look_at_places(self) -> None:
+        order = await self._conversations.queued_turns()
+        places = {turn_id: place for place, turn_id in enumerate(order, start=1)}
+        for turn_id, waiting in self._waiting.items():
+            place = places.get(turn_id, waiting.place)
+            if place != waiting.place:
+                waiting.place = place
+                waiting.changed.set()
