@@ -71,7 +71,7 @@ async def test_each_who_waits_sees_their_place_and_one_after_the_other_is_answer
         await reader.until("delta")
         call.finish()
         await reader.to_end()
-    assert [event.queued.place for event in readers[2].events if event.HasField("queued")][0] == 3
+    assert next(event.queued.place for event in readers[2].events if event.HasField("queued")) == 3
     assert all(reader.kinds()[-1] == "completed" for reader in readers)
 
 
