@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import grpc
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 from parley.inference.v1 import model_service_pb2, model_service_pb2_grpc
 from parley_shared.channels import bearer
@@ -20,6 +22,9 @@ _STATES = {
     health_pb2.HealthCheckResponse.NOT_SERVING: ServiceState.NOT_SERVING,
 }
 _AGAIN_SECONDS = 0.5
+_Watch = grpc.aio.UnaryStreamMultiCallable[Message, health_pb2.HealthCheckResponse]
+
+logger = logging.getLogger(__name__)
 
 
 class GrpcServiceHealth:
@@ -64,20 +69,32 @@ class GrpcServiceHealth:
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
             response_deserializer=health_pb2.HealthCheckResponse.FromString,
         )
+        told = False
         while True:
-            call = watch(health_pb2.HealthCheckRequest())
             try:
-                version = ""
-                while isinstance(response := await call.read(), health_pb2.HealthCheckResponse):
-                    metadata = await call.initial_metadata()
-                    version = str(dict(metadata or ()).get(VERSION_KEY, version))
-                    self._see(name, _STATES.get(response.status, ServiceState.NOT_SERVING), version)
+                await self._watch_once(name, watch)
+                told = False
             except grpc.aio.AioRpcError:
-                pass  # Whatever the reason: it does not answer, which is what is reported.
-            finally:
-                call.cancel()
+                told = False  # Whatever the reason: it does not answer, which is what is reported.
+            except Exception:
+                # A watch that ended would report for ever what it saw last. Told once, and not twice a second.
+                if not told:
+                    logger.exception("the health of a service could not be watched", extra={"watched": name})
+                told = True
             self._see(name, ServiceState.UNREACHABLE, "")
             await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _watch_once(self, name: str, watch: _Watch) -> None:
+        """Reports what the service says until it says no more."""
+        call = watch(health_pb2.HealthCheckRequest())
+        try:
+            version = ""
+            while isinstance(response := await call.read(), health_pb2.HealthCheckResponse):
+                metadata = await call.initial_metadata()
+                version = str(dict(metadata or ()).get(VERSION_KEY, version))
+                self._see(name, _STATES.get(response.status, ServiceState.NOT_SERVING), version)
+        finally:
+            call.cancel()
 
     def _see(self, name: str, state: ServiceState, version: str) -> None:
         before = self._reports[name]
