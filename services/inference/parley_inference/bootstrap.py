@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from parley.inference.v1 import embedding_service_pb2_grpc, inference_service_pb2_grpc, model_service_pb2_grpc
 from parley_shared.serving import Registration, Server, build_server
@@ -18,9 +19,11 @@ from parley_shared.tokens import TokenVerifier
 from parley_inference.adapters.continued_language_model import ContinuedLanguageModel
 from parley_inference.adapters.guarded_language_model import GuardedLanguageModel
 from parley_inference.adapters.offline_model import OFFLINE, OfflineModel
+from parley_inference.adapters.toml_prices import PricesError, read_prices
 from parley_inference.adapters.traced_embedding_model import TracedEmbeddingModel
 from parley_inference.adapters.traced_language_model import TracedLanguageModel
 from parley_inference.domain.models import CHAT, EMBEDDING, Model, ModelReference, Naming, context_window_of
+from parley_inference.domain.prices import PriceList
 from parley_inference.operations.embeddings import TextEmbedding
 from parley_inference.operations.generations import Generations
 from parley_inference.operations.models import Models
@@ -52,14 +55,17 @@ class InferenceApp:
 async def open_inference(settings: InferenceSettings) -> AsyncIterator[InferenceApp]:
     """Puts the service together; closes its connections to providers at the end.
 
-    Raises SettingsError when a provider is configured whose package is not installed, or a model that no provider can have.
+    Raises SettingsError when a provider is configured whose package is not installed, or a model that no provider can have, or a file of
+    prices that cannot be used.
     """
+    prices = _prices(settings)
     async with AsyncExitStack() as closing:
-        models = Models(_providers(settings, closing), _naming(settings), clock=time.monotonic)
+        models = Models(_providers(settings, closing), _naming(settings), clock=time.monotonic, prices=prices)
+        generations = Generations(models, settings.fallback_models, max_characters=settings.max_answer_characters)
         registrations = [
             Registration(
                 inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
-                InferenceServicer(Generations(models, settings.fallback_models)),
+                InferenceServicer(generations),
                 "parley.inference.v1.InferenceService",
             ),
             Registration(
@@ -79,6 +85,18 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
             service, registrations, verifier=verifier, to_status_error=to_status_error, shown=(settings,)
         )
         yield InferenceApp(settings, server, models)
+
+
+def _prices(settings: InferenceSettings) -> PriceList:
+    """The prices that are certain, and over them the operator's."""
+    prices = dict(read_prices(Path(__file__).with_name("prices.toml")))
+    if settings.prices_file is not None:
+        try:
+            prices |= read_prices(settings.prices_file)
+        except PricesError as error:
+            variable = "PARLEY_INFERENCE_PRICES_FILE"
+            raise SettingsError(variable, f"{variable}: {settings.prices_file} {error}.") from error
+    return PriceList(prices)
 
 
 def _providers(settings: InferenceSettings, closing: AsyncExitStack) -> list[Provider]:
@@ -109,6 +127,7 @@ def _openai_compatible(
 ) -> Provider:
     # Imported here: the package costs 50 MB and most of a second, which a laptop without a provider need not pay.
     try:
+        from parley_inference.adapters.completion_request import Prefill, prefill_of  # noqa: PLC0415 - see above
         from parley_inference.adapters.openai_compatible_embedding_model import (  # noqa: PLC0415 - see above
             OpenAICompatibleEmbeddingModel,
         )
@@ -129,14 +148,15 @@ def _openai_compatible(
         idle=settings.idle_timeout_seconds,
         total=settings.total_timeout_seconds,
     )
-    language_model = OpenAICompatibleModel(connection, patience)
+    said = Prefill.LAST.value if name == OLLAMA else settings.prefill
+    prefill = Prefill(said) if said else prefill_of(base_url)
+    language_model = OpenAICompatibleModel(connection, patience, prefill)
+    continued = ContinuedLanguageModel(language_model, has_prefill=prefill is not Prefill.NONE)
     embedding_model = OpenAICompatibleEmbeddingModel(connection, settings.first_token_timeout_seconds)
     return Provider(
         name,
         # The guard is outermost, so that every attempt has a span of its own.
-        GuardedLanguageModel(
-            TracedLanguageModel(ContinuedLanguageModel(language_model), name), name, clock=time.monotonic
-        ),
+        GuardedLanguageModel(TracedLanguageModel(continued, name), name, clock=time.monotonic),
         TracedEmbeddingModel(embedding_model, name),
         models=models,
         # A server whose models nobody has named (a laptop's Ollama, a vLLM with one model) offers what it has.

@@ -6,6 +6,7 @@ Variables of providers keep the names that their users already know. Which provi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from parley_shared.settings import Environment, Secret, ServiceSettings, SettingsError
@@ -16,6 +17,9 @@ DEFAULT_PORT = 50052
 _OLLAMA_PORT = 11434
 _MOST_NAME = 200
 _MOST_NAMES = 100
+PREFILLS = ("none", "last", "prefix", "continue")
+_MOST_CHARACTERS = 1_000_000
+"""As many as an answer may have that a request asks to go on with."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class InferenceSettings:
     embedding_model: str
     """`PARLEY_INFERENCE_EMBEDDING_MODEL`: the default embedding model, also called `embed`. Empty: nothing is embedded."""
 
+    prefill: str
+    """`PARLEY_INFERENCE_PREFILL`: how the server at `OPENAI_BASE_URL` goes on with the beginning of an answer: none, last, prefix or
+    continue. Empty: by its host where that is known, else none."""
+
     connect_timeout_seconds: float
     """`PARLEY_INFERENCE_CONNECT_TIMEOUT_SECONDS`: how long making a connection to a provider may take."""
 
@@ -64,6 +72,12 @@ class InferenceSettings:
 
     total_timeout_seconds: float
     """`PARLEY_INFERENCE_TOTAL_TIMEOUT_SECONDS`: how long one generation may take."""
+
+    max_answer_characters: int
+    """`PARLEY_INFERENCE_MAX_ANSWER_CHARACTERS`: after how many characters, text and reasoning together, an answer is ended."""
+
+    prices_file: Path | None
+    """`PARLEY_INFERENCE_PRICES_FILE`: what the operator's models cost, in TOML. None: only the price of the built-in model is known."""
 
     offline_tokens_per_second: float
     """`PARLEY_INFERENCE_OFFLINE_TOKENS_PER_SECOND`: how fast the built-in model writes; 0 is as fast as it can."""
@@ -87,6 +101,7 @@ class InferenceSettings:
             more_models=_names(environment, "PARLEY_INFERENCE_MODELS"),
             fallback_models=_names(environment, "PARLEY_INFERENCE_FALLBACK_MODELS"),
             embedding_model=_name(environment, "PARLEY_INFERENCE_EMBEDDING_MODEL"),
+            prefill=environment.choice("PARLEY_INFERENCE_PREFILL", "", PREFILLS),
             connect_timeout_seconds=environment.number(
                 "PARLEY_INFERENCE_CONNECT_TIMEOUT_SECONDS", 5, least=0.05, most=300
             ),
@@ -97,6 +112,10 @@ class InferenceSettings:
             total_timeout_seconds=environment.number(
                 "PARLEY_INFERENCE_TOTAL_TIMEOUT_SECONDS", 900, least=0.05, most=86_400
             ),
+            max_answer_characters=environment.integer(
+                "PARLEY_INFERENCE_MAX_ANSWER_CHARACTERS", _MOST_CHARACTERS, least=1, most=_MOST_CHARACTERS
+            ),
+            prices_file=_file(environment, "PARLEY_INFERENCE_PRICES_FILE"),
             offline_tokens_per_second=environment.number(
                 "PARLEY_INFERENCE_OFFLINE_TOKENS_PER_SECOND", 200, least=0, most=10_000
             ),
@@ -143,6 +162,10 @@ def _names(environment: Environment, variable: str) -> tuple[str, ...]:
     if len(names) > _MOST_NAMES or any(len(name) > _MOST_NAME or not name.isprintable() for name in names):
         raise SettingsError(variable, f"{variable} must be at most {_MOST_NAMES} names of models, separated by commas.")
     return names
+
+
+def _file(environment: Environment, variable: str) -> Path | None:
+    return environment.path(variable, Path()) if environment.text(variable, "") else None
 
 
 def _url(variable: str, given: str) -> str:

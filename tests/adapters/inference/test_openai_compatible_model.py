@@ -293,7 +293,11 @@ async def test_a_rate_limit_says_when_to_come_back(upstream: FakeOpenAI, connect
         ({"retry-after-ms": "250"}, 0.25),
         ({}, None),
         ({"retry-after": "inf"}, None),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:10 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 10.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:27:00 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"retry-after": "Wed, 21 Oct 2076 07:28:00 GMT"}, 3600.0),
+        ({"retry-after": "Wed, 21 Oct 1976 07:28:00 GMT"}, None),
+        ({"retry-after": "tomorrow"}, None),
         ({"retry-after": "999999999"}, 3600.0),
     ):
         upstream.enqueue(Reply(status=429, headers=headers))

@@ -108,7 +108,7 @@ async def test_an_answer_cut_in_the_middle_goes_on_without_loss_or_repetition_an
     place = kinds(responses).index("provider_switched")
     before = text_of(responses[:place])
     assert before == "".join(WORDS[:20])
-    assert prompts(second)[0]["messages"][-2] == {"role": "assistant", "content": before}
+    assert prompts(second)[0]["messages"][-1] == {"role": "assistant", "content": before}
     first_bill = responses[place - 1].usage
     assert first_bill == generation_pb2.TokenUsage(input_tokens=100, output_tokens=-(-len(before) // 4), estimated=True)
     assert responses[-2].usage == generation_pb2.TokenUsage(
@@ -125,7 +125,7 @@ async def test_the_next_model_goes_on_from_what_the_caller_had_too_and_within_it
     responses, _ = await chained.stream(ask(answer_so_far=so_far, sampling=sampling))
     assert so_far + text_of(responses) == WHOLE
     body = prompts(second)[0]
-    assert body["messages"][-2]["content"] == "".join(WORDS[:15])
+    assert body["messages"][-1]["content"] == "".join(WORDS[:15])
     assert 70 <= body["max_tokens"] < 90
 
 

@@ -48,6 +48,8 @@ class Reply:
     reasoning_field: str = "reasoning_content"
     tool_calls: Sequence[FakeToolCall] = ()
     """After the text."""
+    repeats_beginning: bool = False
+    """Whether an answer that goes on with a beginning is sent from its very start."""
     finish_reason: str | None = None
     """By default `tool_calls` when there are some, else `stop`."""
     sends_finish: bool = True
@@ -129,6 +131,8 @@ class FakeOpenAI:
         self.streams_cut = 0
         """Streamed replies that the client left before their end."""
         self.deltas_sent = 0
+        self.takes_prefill = True
+        """Whether a request may end with the beginning of an answer; else it is refused."""
         self.embeddings_reversed = False
         """Send vectors in the opposite order; their `index` tells the right one."""
         self._port = port
@@ -209,6 +213,8 @@ class FakeOpenAI:
             self.requests.append(request)
             if request.method == "POST" and request.path == "/v1/chat/completions":
                 reply = self._queue.pop(0) if self._queue else self.reply
+                if not self.takes_prefill and request.body["messages"][-1]["role"] == "assistant":
+                    reply = Reply(status=400, error={"message": "The last message must not be the assistant's."})
                 if not await self._complete(request, reply, reader, writer):
                     return
             elif request.method == "POST" and request.path == "/v1/embeddings":
@@ -318,10 +324,11 @@ def vector_of(text: str, dimensions: int) -> list[float]:
 
 
 def _interrupted(request: Mapping[str, Any]) -> str:
-    """The answer that the request asks to go on with: the assistant's message before the last."""
-    messages = request.get("messages") or []
-    last = messages[-2] if len(messages) > 1 else {}
-    return str(last.get("content") or "") if last.get("role") == "assistant" else ""
+    """The answer that the request asks to go on with: the assistant's message that is the last, or before the last."""
+    for message in reversed((request.get("messages") or [])[-2:]):
+        if message.get("role") == "assistant":
+            return str(message.get("content") or "")
+    return ""
 
 
 def _pieces_after(text: str, pieces: Sequence[str]) -> Sequence[str]:
@@ -339,7 +346,8 @@ def _pieces_after(text: str, pieces: Sequence[str]) -> Sequence[str]:
 def _events(request: Mapping[str, Any], reply: Reply) -> list[dict[str, Any]]:
     """The deltas, one event each."""
     deltas: list[dict[str, Any]] = [{reply.reasoning_field: piece} for piece in reply.reasoning]
-    deltas += [{"content": piece} for piece in _pieces_after(_interrupted(request), reply.pieces)]
+    interrupted = "" if reply.repeats_beginning else _interrupted(request)
+    deltas += [{"content": piece} for piece in _pieces_after(interrupted, reply.pieces)]
     for index, call in enumerate(reply.tool_calls):
         head = {
             "index": index,

@@ -26,6 +26,7 @@ from parley_inference.ports.language_model import MOST_CHARACTERS_OF_A_DELTA
 
 MOST_TOOL_CALLS = 128
 MOST_CHARACTERS_OF_ARGUMENTS = 1_000_000
+"""Of all calls of an answer together."""
 
 _DONE = b"[DONE]"
 _REASONS = {
@@ -47,6 +48,7 @@ class CompletionStream:
         self._kind: type[TextDelta | ReasoningDelta] = TextDelta
         self._pieces: list[str] = []
         self._calls: list[_GrowingCall] = []
+        self._characters_of_arguments = 0
         self._usage: TokenUsage | None = None
         self._reason: str | None = None
         self.tokens_heard = 0
@@ -152,9 +154,9 @@ class CompletionStream:
             function = fragment.get("function")
             function = function if isinstance(function, dict) else {}
             call = self._call_of(fragment.get("index"), fragment.get("id"), function.get("name"))
-            call.add(function.get("arguments"))
+            self._characters_of_arguments += call.add(function.get("arguments"))
             self.tokens_heard += 1
-            if call.characters > MOST_CHARACTERS_OF_ARGUMENTS or len(self._calls) > MOST_TOOL_CALLS:
+            if self._characters_of_arguments > MOST_CHARACTERS_OF_ARGUMENTS or len(self._calls) > MOST_TOOL_CALLS:
                 raise ProviderUnavailableError(self._provider, "called tools with more than may be read")
 
     def _call_of(self, index: Any, call_id: Any, name: Any) -> _GrowingCall:
@@ -187,15 +189,15 @@ class _GrowingCall:
     call_id: str
     name: str
     fragments: list[str]
-    characters: int = 0
 
-    def add(self, arguments: Any) -> None:
+    def add(self, arguments: Any) -> int:
+        """Adds a fragment, and gives its length in characters."""
         if arguments is None:
-            return
+            return 0
         # Some servers send the object itself instead of its text.
         text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
         self.fragments.append(text)
-        self.characters += len(text)
+        return len(text)
 
     def whole(self, number: int) -> ToolCall:
         arguments = "".join(self.fragments).strip()

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import orjson
 
-from parley_inference.adapters.completion_request import Dialect, body_of
+from parley_inference.adapters.completion_request import Dialect, Prefill, body_of
 from parley_inference.adapters.completion_stream import CompletionStream
 from parley_inference.adapters.event_stream import EventStream, EventTooLargeError
 from parley_inference.adapters.openai_connection import TRANSPORT_ERRORS, OpenAIConnection
@@ -60,10 +60,10 @@ class Patience:
 class OpenAICompatibleModel:
     """Generates through one connection."""
 
-    def __init__(self, connection: OpenAIConnection, patience: Patience) -> None:
+    def __init__(self, connection: OpenAIConnection, patience: Patience, prefill: Prefill = Prefill.NONE) -> None:
         self._connection = connection
         self._patience = patience
-        self._dialect = Dialect.of_host(connection.host)
+        self._dialect = Dialect.of_host(connection.host, prefill)
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         """Streams one answer; see the port."""

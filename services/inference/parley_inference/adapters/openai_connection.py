@@ -13,6 +13,8 @@ import math
 import re
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 import httpx2
@@ -182,7 +184,7 @@ def _message_of(body: bytes) -> str:
 
 
 def _retry_after(response: httpx2.Response) -> float | None:
-    """Seconds that a refusal asks to wait. A date instead of seconds, which no known provider sends, counts as not said."""
+    """Seconds that a refusal asks to wait; None when it does not say."""
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             seconds = float(response.headers.get(name, "")) / unit
@@ -190,4 +192,16 @@ def _retry_after(response: httpx2.Response) -> float | None:
             continue
         if math.isfinite(seconds) and seconds >= 0:
             return min(seconds, MOST_RETRY_AFTER_SECONDS)
-    return None
+    until, now = _date(response, "retry-after"), _date(response, "date") or datetime.now(UTC)
+    if until is None or until <= now:
+        return None
+    return min((until - now).total_seconds(), MOST_RETRY_AFTER_SECONDS)
+
+
+def _date(response: httpx2.Response, header: str) -> datetime | None:
+    """The time that a header names. Waits are counted from the server's own `date`: its clock need not be ours."""
+    try:
+        time = parsedate_to_datetime(response.headers.get(header, ""))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

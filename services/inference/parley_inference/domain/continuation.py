@@ -16,11 +16,13 @@ class OverlapTrimmer:
     Text waits only while it is the same as a part of the text before it that leads to its end: mostly not at all.
     """
 
-    def __init__(self, before: str) -> None:
+    def __init__(self, before: str, *, only_whole: bool = False) -> None:
+        """`only_whole`: nothing counts as a repetition but all of the text before, from its very start."""
         self._before = before
         nearest = max(0, len(before) - MOST_OVERLAP)
         last = len(before) - LEAST_OVERLAP
-        self._starts: list[int] | None = [0, *range(max(1, nearest), last + 1)] if last >= 0 else None
+        in_the_end = [] if only_whole else range(max(1, nearest), last + 1)
+        self._starts: list[int] | None = [0, *in_the_end] if last >= 0 else None
         """Where a repetition may begin, the longest first; None once it is decided."""
         self._waiting = ""
         self._overlap = 0

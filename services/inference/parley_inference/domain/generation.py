@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from parley_inference.domain.errors import ProviderError
+from parley_inference.domain.prices import TokenPrice
 from parley_inference.domain.prompt import ToolCall
 
 CHARACTERS_PER_TOKEN = 4
 """The rule of thumb by which tokens are estimated. Real tokenizers give 3 to 5 for European languages."""
+
+MOST_TOKENS = 2**31 - 1
 
 
 class FinishReason(StrEnum):
@@ -29,6 +32,8 @@ class GenerationStarted:
     """As its provider names it."""
     provider: str
     offline: bool = False
+    price: TokenPrice | None = None
+    """What its tokens cost; None when that is not known. No adapter sets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,12 @@ class TokenUsage:
     estimated: bool = False
 
     def __add__(self, other: TokenUsage) -> TokenUsage:
-        """What both took together."""
+        """What both took together; at most what the contract's numbers hold, whatever providers say."""
         return TokenUsage(
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
-            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            input_tokens=min(self.input_tokens + other.input_tokens, MOST_TOKENS),
+            output_tokens=min(self.output_tokens + other.output_tokens, MOST_TOKENS),
+            cached_input_tokens=min(self.cached_input_tokens + other.cached_input_tokens, MOST_TOKENS),
+            reasoning_tokens=min(self.reasoning_tokens + other.reasoning_tokens, MOST_TOKENS),
             estimated=self.estimated or other.estimated,
         )
 
@@ -77,6 +82,8 @@ class ProviderSwitched:
     to_provider: str
     failure: ProviderError
     """Why the first failed."""
+    price: TokenPrice | None = None
+    """Of the model that goes on; None when it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

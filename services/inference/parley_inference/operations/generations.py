@@ -27,13 +27,16 @@ from parley_inference.operations.models import Models
 _logger = logging.getLogger(__name__)
 
 NOTHING_USED = TokenUsage(0, 0)
+MOST_CHARACTERS = 1_000_000
+"""Of one answer, what it had before included. Some models and servers never stop by themselves."""
 
 
 class Generations:
     """The use cases of generating. Keeps nothing between calls."""
 
-    def __init__(self, models: Models, fallbacks: Sequence[str] = ()) -> None:
+    def __init__(self, models: Models, fallbacks: Sequence[str] = (), *, max_characters: int = MOST_CHARACTERS) -> None:
         self._models = models
+        self._max_characters = max_characters
         self._fallbacks = fallbacks
         """Names of the models that go on, in this order, when the one that was asked fails."""
 
@@ -43,9 +46,9 @@ class Generations:
 
         An error comes after a TokenUsage when anything was used, and is that of the last model that took the request. Nothing runs
         ahead: what the provider sends while the caller is busy waits in the socket's buffer, arrives in one read, and leaves as one
-        event. Raises InferenceError.
+        event. An answer that grows past its most characters is cut there and ends with LENGTH. Raises InferenceError.
         """
-        answer = _Answer(request, keeps_text=bool(self._fallbacks))
+        answer = _Answer(request, self._max_characters, keeps_text=bool(self._fallbacks))
         tried: set[tuple[str, str]] = set()
         for place, name in enumerate((request.model, *self._fallbacks)):
             writer = name
@@ -83,16 +86,17 @@ class Generations:
         meter = answer.begin_attempt(model.name)
         async with aclosing(provider.language_model.generate(meter.request)) as events:
             async for event in events:
-                if type(event) is TextDelta:
+                if type(event) is TextDelta or type(event) is ReasoningDelta:
                     meter.characters += len(event.text)
-                    answer.keep(event.text)
-                    yield event
-                elif type(event) is ReasoningDelta:
-                    meter.characters += len(event.text)
-                    yield event
+                    if (fitting := answer.fit(event)) is not None:
+                        yield fitting
+                    if answer.is_full:
+                        break
                 elif type(event) is GenerationStarted:
                     meter.has_started = True
-                    for told in answer.started(event):
+                    for told in answer.started(
+                        replace(event, price=self._models.price_of(event.provider, event.model))
+                    ):
                         yield told
                 elif type(event) is TokenUsage:
                     meter.figures = event
@@ -106,6 +110,10 @@ class Generations:
                         answer.can_switch = False
                         meter.characters += len(event.name) + len(event.arguments_json)
                     yield event
+        if answer.is_full:
+            # The provider's connection is closed, and nobody waits for what it would have counted.
+            yield answer.spent + meter.estimate()
+            yield GenerationFinished(FinishReason.LENGTH)
 
     async def whole(self, request: GenerationRequest) -> Generation:
         """Generates and gathers the answer. Raises InferenceError."""
@@ -154,8 +162,12 @@ class Failure:
 class _Answer:
     """An answer while models write it, one after the other when one fails."""
 
-    def __init__(self, request: GenerationRequest, *, keeps_text: bool) -> None:
+    def __init__(self, request: GenerationRequest, max_characters: int, *, keeps_text: bool) -> None:
         self._request = request
+        self._room = max(0, max_characters - len(request.answer_so_far))
+        """How many characters may follow, text and reasoning."""
+        self.is_full = False
+        """Whether there was more than had room."""
         self._keeps_text = keeps_text
         self._parts: list[str] = []
         self._characters = 0
@@ -180,18 +192,26 @@ class _Answer:
         self._meter = _Meter(request)
         return self._meter
 
-    def keep(self, text: str) -> None:
-        """Keeps text that the caller has, for the next model to go on from."""
-        if self._keeps_text:
-            self._parts.append(text)
-            self._characters += len(text)
+    def fit(self, event: TextDelta | ReasoningDelta) -> TextDelta | ReasoningDelta | None:
+        """As much of it as has room; text is kept for the next model to go on from. None when there is no room at all."""
+        length = len(event.text)
+        if length > self._room:
+            self.is_full = True
+            return type(event)(event.text[: self._room]) if self._room else None
+        self._room -= length
+        if self._keeps_text and type(event) is TextDelta:
+            self._parts.append(event.text)
+            self._characters += length
+        return event
 
     def started(self, event: GenerationStarted) -> list[GenerationEvent]:
         """What the caller is told when a model has taken the request."""
         told: list[GenerationEvent] = [] if self._is_announced else [event]
         if self.failure is not None:
             error = self.failure.error
-            told.append(ProviderSwitched(self.failure.model, error.provider, event.model, event.provider, error))
+            told.append(
+                ProviderSwitched(self.failure.model, error.provider, event.model, event.provider, error, event.price)
+            )
             self.failure = None
         self._is_announced = True
         return told

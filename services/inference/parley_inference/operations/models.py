@@ -16,6 +16,7 @@ from parley_inference.domain.models import (
     capabilities_of,
     context_window_of,
 )
+from parley_inference.domain.prices import PriceList, TokenPrice
 from parley_inference.operations.providers import Provider
 
 _logger = logging.getLogger(__name__)
@@ -26,18 +27,27 @@ DIRECTORY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A model with its other names, in alphabetical order."""
+    """A model with its other names, in alphabetical order, and its price; None when that is not known."""
 
     model: Model
     aliases: tuple[str, ...]
+    price: TokenPrice | None
 
 
 class Models:
     """Resolves names. The first provider is the one that a name without a provider means, when it has such a model."""
 
-    def __init__(self, providers: Sequence[Provider], naming: Naming, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        providers: Sequence[Provider],
+        naming: Naming,
+        *,
+        clock: Callable[[], float],
+        prices: PriceList = PriceList({}),  # noqa: B008 - it holds nothing and never changes
+    ) -> None:
         self._providers: Mapping[str, Provider] = {provider.name: provider for provider in providers}
         self._naming = naming
+        self._prices = prices
         self._directories = {
             provider.name: _Directory(provider, clock) for provider in providers if provider.directory is not None
         }
@@ -45,6 +55,10 @@ class Models:
     def provider(self, name: str) -> Provider:
         """The configured provider of this name."""
         return self._providers[name]
+
+    def price_of(self, provider: str, model: str) -> TokenPrice | None:
+        """What the tokens of a model cost, named as its provider names it; None when that is not known."""
+        return self._prices.price_of(provider, model)
 
     async def resolve(self, name: str, capability: Capability) -> Model:
         """The model that `name` means: a model, `provider/model`, or an alias; the default when it is empty.
@@ -74,7 +88,10 @@ class Models:
             except (ModelNotFoundError, ProviderError):
                 # Said when somebody asks for it; a list of what there is leaves it out.
                 continue
-        return [ListedModel(model, tuple(sorted(aliases.get(model, ())))) for model in models]
+        return [
+            ListedModel(model, tuple(sorted(aliases.get(model, ()))), self.price_of(model.provider, model.name))
+            for model in models
+        ]
 
     async def _meant(self, name: str, capability: Capability) -> Model:
         if not name and capability is Capability.EMBED:

@@ -19,6 +19,7 @@ from parley_inference.domain.generation import (
     TokenUsage,
 )
 from parley_inference.domain.models import Capability
+from parley_inference.domain.prices import TokenPrice
 from parley_inference.domain.prompt import (
     GenerationRequest,
     Passage,
@@ -131,7 +132,10 @@ def pack_event(event: GenerationEvent) -> Response:
         case GenerationStarted():
             return Response(
                 started=inference_service_pb2.GenerationStarted(
-                    model=event.model, provider=event.provider, offline=event.offline
+                    model=event.model,
+                    provider=event.provider,
+                    offline=event.offline,
+                    price=_pack_price(event.price),
                 )
             )
         case ProviderSwitched():
@@ -142,6 +146,7 @@ def pack_event(event: GenerationEvent) -> Response:
                     to_model=event.to_model,
                     to_provider=event.to_provider,
                     reason=reason_of(event.failure),
+                    price=_pack_price(event.price),
                 )
             )
         case GenerationFinished():
@@ -171,6 +176,17 @@ def pack_model(listed: ListedModel) -> model_service_pb2.Model:
         capabilities=sorted(_CAPABILITIES[capability] for capability in model.capabilities),
         context_window_tokens=model.context_window_tokens,
         offline=model.offline,
+        price=_pack_price(listed.price),
+    )
+
+
+def _pack_price(price: TokenPrice | None) -> generation_pb2.TokenPrice | None:
+    if price is None:
+        return None
+    return generation_pb2.TokenPrice(
+        input_usd_micros=price.input_usd_micros,
+        output_usd_micros=price.output_usd_micros,
+        cached_input_usd_micros=price.cached_input_usd_micros,
     )
 
 

@@ -1,0 +1,28 @@
+"""What the tokens of models cost. Sums nothing: whoever asked for an answer adds up what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """In millionths of a US dollar for a million tokens."""
+
+    input_usd_micros: int
+    output_usd_micros: int
+    """Reasoning included."""
+    cached_input_usd_micros: int
+    """For tokens read that the provider had cached."""
+
+
+class PriceList:
+    """Prices by name: `provider/model`, or `model` for whoever runs it. The first is the more exact and wins."""
+
+    def __init__(self, prices: Mapping[str, TokenPrice]) -> None:
+        self._prices = prices
+
+    def price_of(self, provider: str, model: str) -> TokenPrice | None:
+        """The price of a model, named as its provider names it; None when nobody said it."""
+        return self._prices.get(f"{provider}/{model}") or self._prices.get(model)
