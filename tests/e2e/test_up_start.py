@@ -94,6 +94,23 @@ def test_a_wrong_setting_is_one_line_that_names_it(tmp_path: Path, variable: str
     assert variable in line
 
 
+@pytest.mark.parametrize(
+    ("shared", "missing"),
+    [
+        ({}, "PARLEY_CHAT_DATABASE_URL"),
+        ({"PARLEY_CHAT_DATABASE_URL": "postgresql://me:hush@127.0.0.1/parley"}, "PARLEY_CHAT_REDIS_URL"),
+    ],
+)
+def test_replicas_of_chat_without_what_they_share_are_one_line_that_names_what_is_missing(
+    tmp_path: Path, shared: dict[str, str], missing: str
+) -> None:
+    mesh = Mesh.launch(tmp_path / "home", {"PARLEY_UP_CHAT_REPLICAS": "2", **shared})
+    assert ended(mesh) == 2
+    (line,) = mesh.logs().splitlines()
+    assert missing in line
+    assert "hush" not in line
+
+
 def test_a_wrong_setting_of_a_service_stops_everything_and_is_repeated_at_the_end(tmp_path: Path) -> None:
     mesh = Mesh.launch(tmp_path / "home", {"PARLEY_CHAT_MAX_RUNNING_TURNS": "many"})
     assert ended(mesh) == 2
