@@ -129,6 +129,13 @@ test: setup googleapis ## Run the tests of all rings (ARGS="-k words" picks some
 test-e2e: setup ## Run only the tests of the whole: Envoy, three services, browser, grpcurl, curl.
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
+# How much the long run does, for each deployment. PARLEY_FAULTS_SEED repeats one.
+FAULTS := PARLEY_FAULTS_CUTS=$${PARLEY_FAULTS_CUTS:-600} PARLEY_FAULTS_KILLS=$${PARLEY_FAULTS_KILLS:-60} PARLEY_FAULTS_SEED=$${PARLEY_FAULTS_SEED:-$$RANDOM} PARLEY_FAULTS_REPORT=$${PARLEY_FAULTS_REPORT:-.build/bench}
+
+.PHONY: test-faults
+test-faults: setup ## Cut readers and kill processes at random for some minutes, and hold every transcript against the log.
+	@$(FAULTS) $(BIN)/python -m pytest tests/faults -s $(ARGS)
+
 .PHONY: check
 check: gen-check lint types contract ## Check everything that is no behaviour: generated code, style, types, contract, import rules.
 

@@ -1,0 +1,136 @@
+"""Kills processes of a running Parley with -9, one now and one then, and knows when everything was calm."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from parley_testing.mesh import Mesh
+
+BACK_SECONDS = 120.0
+"""How long a killed process may take until its successor listens."""
+SETTLE_SECONDS = 2.0
+"""How long after that the mesh counts as shaken: the edge has to find out."""
+
+Restart = Callable[[], Awaitable[None]]
+"""Kills something that `parley up` does not run, and starts it again."""
+
+
+@dataclass(slots=True)
+class Kill:
+    """One kill -9."""
+
+    name: str
+    time: float
+    """`time.monotonic()`."""
+    back: float = float("inf")
+    """When the successor listened."""
+
+
+class Kills:
+    """What was killed, and when it was back."""
+
+    def __init__(self, mesh: Mesh, others: Mapping[str, Restart] | None = None) -> None:
+        self.history: list[Kill] = []
+        self._mesh = mesh
+        self._others = dict(others or {})
+        self._away: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """Everything that can be killed."""
+        return [*(name for name in self._mesh.pids if name != "up"), *self._others]
+
+    def counts(self) -> Counter[str]:
+        """How often what was killed."""
+        return Counter(kill.name for kill in self.history)
+
+    def calm(self, since: float, until: float) -> bool:
+        """Whether nothing was away, or only just back, in a stretch of time."""
+        return not any(kill.time <= until and since <= kill.back + SETTLE_SECONDS for kill in self.history)
+
+    def last_before(self, moment: float) -> Kill | None:
+        """The last kill until a moment."""
+        return next((kill for kill in reversed(self.history) if kill.time <= moment), None)
+
+    def since(self, moment: float, name: str) -> int:
+        """How many processes whose name begins so were killed since a moment."""
+        return sum(kill.time >= moment and kill.name.startswith(name) for kill in self.history)
+
+    async def kill(self, name: str) -> None:
+        """Kills one, when its last successor is there. Does not wait until it is back."""
+        if (before := self._away.pop(name, None)) is not None:
+            await before
+        if name in self._others:
+            kill = Kill(name, time.monotonic())
+            self.history.append(kill)
+            self._away[name] = asyncio.create_task(self._restart(kill))
+            return
+        pid = self._mesh.pids[name]
+        os.kill(pid, signal.SIGKILL)
+        kill = Kill(name, time.monotonic())
+        self.history.append(kill)
+        self._away[name] = asyncio.create_task(self._wait_until_back(kill, pid))
+
+    async def wait_until_all_are_back(self) -> None:
+        """Waits for every successor. Raises AssertionError for one that does not come."""
+        away = list(self._away.values())
+        self._away.clear()
+        for waiting in away:
+            await waiting
+
+    async def close(self) -> None:
+        """Waits for nothing any more."""
+        for waiting in self._away.values():
+            waiting.cancel()
+        await asyncio.gather(*self._away.values(), return_exceptions=True)
+
+    async def _restart(self, kill: Kill) -> None:
+        async with asyncio.timeout(BACK_SECONDS):
+            await self._others[kill.name]()
+        kill.back = time.monotonic()
+
+    async def _wait_until_back(self, kill: Kill, old_pid: int) -> None:
+        deadline = time.monotonic() + BACK_SECONDS
+        while self._mesh.pids.get(kill.name) in {old_pid, None} or not await _listens(self._mesh.address(kill.name)):
+            assert self._mesh.process.poll() is None, "parley up ended"
+            assert time.monotonic() < deadline, f"{kill.name} was not back after {BACK_SECONDS:g} s"
+            await asyncio.sleep(0.02)
+        kill.back = time.monotonic()
+
+
+async def kill_at_random(
+    kills: Kills, random: Random, count: int, pause_seconds: float, may_kill: Callable[[str], bool]
+) -> None:
+    """Kills so many, each kind as often as the others, with pauses of this length on average; sometimes two or three at once."""
+    deck: list[str] = []
+    while len(kills.history) < count:
+        # Now and then several die together.
+        together = random.choices((1, 2, 3), (7, 2, 1))[0]
+        await asyncio.sleep(together * pause_seconds * random.uniform(0.4, 1.6))
+        for _ in range(min(together, count - len(kills.history))):
+            if not deck:
+                deck = kills.names
+                random.shuffle(deck)
+            while not any(map(may_kill, deck)):  # noqa: ASYNC110 - turns end by themselves; nobody tells when
+                await asyncio.sleep(0.1)
+            name = next(filter(may_kill, deck))
+            deck.remove(name)
+            await kills.kill(name)
+            await asyncio.sleep(random.choice((0.0, 0.05, 0.3)))
+
+
+async def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except OSError:
+        return False
+    writer.close()
+    return True
