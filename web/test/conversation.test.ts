@@ -136,6 +136,29 @@ test("another model that goes on is among the notices, in words, and is the answ
   expect(conversation.steps().at(-1)?.message.model).toBe("small");
 });
 
+test("a message waits when no model can be reached, and its place goes away with the first words", async () => {
+  const conversation = new Conversation(chat.parley);
+  conversation.send("hi", Route.AUTOMATIC);
+  const queued = (place: number): Init => ({ case: "queued", value: { place, message: `It waits in place ${place}.` } });
+  chat.push(STARTED, queued(3));
+  await until(conversation, ({ live }) => live["msg_2"]?.queuePlace === 3);
+  expect(chat.requests[0]?.queueWhenUnavailable).toBe(true);
+  chat.push({ case: "notice", value: { kind: NoticeKind.TRYING_AGAIN, message: "again" } }, queued(1));
+  await until(conversation, ({ live }) => live["msg_2"]?.queuePlace === 1);
+  chat.push(delta("Hel"));
+  await until(conversation, ({ live }) => live["msg_2"]?.text === "Hel" && live["msg_2"].queuePlace === 0);
+});
+
+test("an answer that loses its model in the middle waits with the text that it has", async () => {
+  const conversation = new Conversation(chat.parley);
+  conversation.send("hi", Route.AUTOMATIC);
+  chat.push(STARTED, delta("Hel"), { case: "queued", value: { place: 1, message: "It waits." } });
+  await until(conversation, ({ live }) => live["msg_2"]?.queuePlace === 1);
+  expect(conversation.state.live["msg_2"]?.text).toBe("Hel");
+  await conversation.stop("msg_2");
+  expect(conversation.state.live).toEqual({});
+});
+
 test("a cut in the middle shows as reconnecting, and the text goes on without a repeat", async () => {
   const conversation = new Conversation(chat.parley);
   conversation.send("hi", Route.AUTOMATIC);

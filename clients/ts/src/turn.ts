@@ -48,6 +48,11 @@ export async function* followTurn(open: OpenTurn, from: Cursor, options: FollowO
   const { signal, onConnection, maxFailures = 12, idleMs = 45_000 } = options;
   let { turnId, afterSequence: last } = from;
   let failures = 0;
+  let queued = false;
+  const connected = () => {
+    if (failures > 0) onConnection?.({ state: "connected" });
+    failures = 0;
+  };
 
   for (;;) {
     const connection = new Connection(signal, idleMs);
@@ -61,10 +66,8 @@ export async function* followTurn(open: OpenTurn, from: Cursor, options: FollowO
         if (first !== last + 1) throw cut(`Event ${first} came after event ${last}.`);
         turnId = event.turnId;
         last = event.sequence;
-        if (failures > 0) {
-          failures = 0;
-          onConnection?.({ state: "connected" });
-        }
+        queued = waits(event, queued);
+        connected();
         yield event;
         if (isLast(event)) return;
       }
@@ -73,6 +76,11 @@ export async function* followTurn(open: OpenTurn, from: Cursor, options: FollowO
       signal?.throwIfAborted();
       error = connection.signal.aborted ? cut(String(connection.signal.reason)) : toParleyError(thrown);
       if (!isWorthRepeating(error)) throw error;
+      // A turn that waits for a model has nothing to say for hours. The connection is replaced, in case it is dead; nobody needs to know.
+      if (queued && (connection.silent || error.reason === ErrorReason.STREAM_IDLE)) {
+        connected();
+        continue;
+      }
     } finally {
       connection.close();
     }
@@ -82,6 +90,12 @@ export async function* followTurn(open: OpenTurn, from: Cursor, options: FollowO
     onConnection?.({ state: "reconnecting", failures, delayMs, error });
     await pause(delayMs, signal);
   }
+}
+
+/** Whether a turn waits for a model after an event. What does not end the waiting: its place, and notices. */
+function waits(event: TurnEvent, before: boolean): boolean {
+  const kind = event.event.case;
+  return kind === "queued" || (before && (kind === "notice" || kind === undefined));
 }
 
 /** A lost connection is; so is a service that says it is away. A refusal stays one however often it is asked for. */
@@ -105,6 +119,7 @@ class Connection {
   readonly #caller: AbortSignal | undefined;
   readonly #idleMs: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #silent = false;
 
   constructor(caller: AbortSignal | undefined, idleMs: number) {
     this.#caller = caller;
@@ -119,9 +134,14 @@ class Connection {
     return this.#controller.signal;
   }
 
+  /** Whether it ended because nothing came for too long. */
+  get silent(): boolean {
+    return this.#silent;
+  }
+
   heard(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#controller.abort("The stream fell silent."), this.#idleMs);
+    this.#timer = setTimeout(this.#onSilence, this.#idleMs);
   }
 
   close(): void {
@@ -131,6 +151,10 @@ class Connection {
     this.#controller.abort("The connection is no longer needed.");
   }
 
+  readonly #onSilence = () => {
+    this.#silent = true;
+    this.#controller.abort("The stream fell silent.");
+  };
   readonly #onCaller = () => this.#controller.abort(this.#caller?.reason);
   readonly #onOffline = () => this.#controller.abort("The network is gone.");
 }

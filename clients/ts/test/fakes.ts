@@ -22,6 +22,10 @@ export function delta(sequence: number, text: string, firstSequence = sequence):
   return event(sequence, { case: "delta", value: { text } }, firstSequence);
 }
 
+export function queued(sequence: number, place: number): TurnEvent {
+  return event(sequence, { case: "queued", value: { place, message: `It waits in place ${place}.` } });
+}
+
 export function completed(sequence: number): TurnEvent {
   return event(sequence, { case: "completed", value: { message: { messageId: "msg_2", state: MessageState.COMPLETED } } });
 }

@@ -3,7 +3,7 @@ import { ChatService } from "@parley/protos/parley/chat/v1/chat_service_pb";
 import type { TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ErrorReason, ParleyError, type TurnConnection } from "../src/index.js";
-import { all, client, completed, cut, delta, failed, parleyError, sequences, started, TURN } from "./fakes.js";
+import { all, client, completed, cut, delta, failed, parleyError, queued, sequences, started, TURN } from "./fakes.js";
 
 /** What one connection delivers, and what it ends with. */
 type Connection = readonly (TurnEvent | Error | "silence")[];
@@ -105,6 +105,26 @@ test("a connection that falls silent is replaced", async () => {
   const { parley, calls } = scripted([started(), "silence"], [completed(2)]);
   expect(sequences(await all(parley.streamReply({ message: "hi" }, { idleMs: 300 })))).toEqual([1, 2]);
   expect(calls[1]).toMatchObject({ rpc: "resume", after: 1 });
+});
+
+test("a turn that waits for a model may be silent for as long as it likes", async () => {
+  const silence = [...Array<unknown>(5)].map((): ["silence"] => ["silence"]);
+  const idle = parleyError(Code.DeadlineExceeded, "ERROR_REASON_STREAM_IDLE");
+  const { parley, calls } = scripted([started(), queued(2, 1), "silence"], ...silence, [idle], [completed(3)]);
+  const told: TurnConnection[] = [];
+  const options = { idleMs: 300, maxFailures: 1, onConnection: (connection: TurnConnection) => told.push(connection) };
+  expect(sequences(await all(parley.streamReply({ message: "hi", queueWhenUnavailable: true }, options)))).toEqual([1, 2, 3]);
+  expect(calls).toHaveLength(8);
+  expect(calls.slice(1).every(({ after }) => after === 2)).toBe(true);
+  expect(told).toEqual([]);
+});
+
+test("a turn that waited and is cut reconnects as any other, and silence after its first words is no waiting", async () => {
+  const { parley } = scripted([started(), queued(2, 1), cut()], [delta(3, "a"), "silence"], ["silence"]);
+  const told: string[] = [];
+  const options = { idleMs: 300, maxFailures: 1, onConnection: ({ state }: TurnConnection) => told.push(state) };
+  await expect(all(parley.streamReply({ message: "hi" }, options))).rejects.toThrow("fell silent");
+  expect(told).toEqual(["reconnecting", "connected", "reconnecting"]);
 });
 
 test("the status after a failed event is not thrown: the event tells it", async () => {

@@ -66,6 +66,11 @@ export function fakeTransport(): TransportFactory {
       case: "notice",
       value: { $typeName: "parley.chat.v1.Notice", kind: NoticeKind.OFFLINE_MODEL, message: "No model is configured, so the built-in offline model answers from the documents." },
     });
+    for (let place = question.includes("queue") ? 3 : 0; place > 0 && !turn.stopped; place -= 1) {
+      const message = `No model can be reached; the message waits in place ${place}.`;
+      add(turn, { case: "queued", value: { $typeName: "parley.chat.v1.TurnQueued", place, message } });
+      await pause(3000);
+    }
     await pause(500);
     const citations = PASSAGES.map((text, index) => {
       const start = Array.from(DOCUMENT.slice(0, DOCUMENT.indexOf(text))).length;
@@ -95,7 +100,7 @@ export function fakeTransport(): TransportFactory {
     for (const word of ANSWER.split(/(?<=\s)/)) {
       if (turn.stopped) {
         end(MessageState.STOPPED);
-        return add(turn, { case: "stopped", value: { $typeName: "parley.chat.v1.TurnStopped", message: answer } });
+        return add(turn, { case: "stopped", value: { $typeName: "parley.chat.v1.TurnStopped", message: answer, textLength: Array.from(answer.text).length } });
       }
       if (question.includes("fail") && answer.text.length > 300) {
         end(MessageState.FAILED);

@@ -21,6 +21,8 @@ export interface LiveAnswer {
   readonly citations: readonly Citation[];
   readonly stopping: boolean;
   readonly reconnecting: boolean;
+  /** Its place, from 1, while it waits for a model that can be reached. 0 when it does not wait. */
+  readonly queuePlace: number;
   /** Set when following ended without the turn's end. */
   readonly error?: ParleyError;
 }
@@ -226,6 +228,8 @@ export class Conversation {
         clientMessageId: outgoing.clientMessageId,
         route: outgoing.route,
         parentMessageId: outgoing.parentMessageId,
+        // A person in front of a page would rather wait than ask again; Stop works meanwhile.
+        queueWhenUnavailable: true,
       },
       {
         signal: controller.signal,
@@ -319,7 +323,7 @@ export class Conversation {
     let reasoning = "";
     for await (const event of events) {
       const messageId = (answerId ??= start(event));
-      const draw = () => this.#setLive(messageId, { text, reasoning });
+      const draw = () => this.#setLive(messageId, { text, reasoning, queuePlace: 0 });
       switch (event.event.case) {
         case "delta":
           text += event.event.value.text;
@@ -333,6 +337,10 @@ export class Conversation {
           text = "";
           reasoning = "";
           soon(draw);
+          break;
+        case "queued":
+          soon.flush();
+          this.#setLive(messageId, { queuePlace: event.event.value.place });
           break;
         case "sourcesFound":
           this.#setLive(messageId, { citations: event.event.value.citations });
@@ -350,6 +358,7 @@ export class Conversation {
         }
         case "providerSwitched": {
           const { toModel, message: words } = event.event.value;
+          this.#setLive(messageId, { queuePlace: 0 });
           this.#update(messageId, (message) => ({ ...message, model: toModel }));
           this.#remark(messageId, (remarks) => ({ ...remarks, notices: [...remarks.notices, create(NoticeSchema, { message: words })] }));
           break;
@@ -373,7 +382,7 @@ export class Conversation {
 
   #begin(answer: Message): void {
     const { messageId, turnId } = answer;
-    const live: LiveAnswer = { turnId, text: "", reasoning: "", citations: [], stopping: false, reconnecting: false };
+    const live: LiveAnswer = { turnId, text: "", reasoning: "", citations: [], stopping: false, reconnecting: false, queuePlace: 0 };
     this.#set({ live: { ...this.state.live, [messageId]: live }, remarks: without(this.state.remarks, messageId) });
   }
 

@@ -1,5 +1,5 @@
 /** What Parley answered: the text as it grows, its sources, what the reader should know, and what it took. */
-import { ChevronRight, CircleStop, RotateCcw } from "lucide-react";
+import { ChevronRight, CircleStop, Hourglass, RotateCcw } from "lucide-react";
 import { useMemo, useState, type ReactNode } from "react";
 import { MessageState, type Citation, type Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { NoticeKind } from "@parley/protos/parley/chat/v1/turn_event_pb";
@@ -49,10 +49,12 @@ export function Answer({ message, live, remarks, offlineTold, onAskAgain, onReco
         </div>
       ))}
       {live?.reasoning && <Reasoning text={live.reasoning} thinking={writing && !text} />}
-      {writing && !text && <Thinking live={live} />}
+      {writing && !text && !live.queuePlace && <Thinking live={live} />}
       <Citations value={reader}>
         <Markdown text={text} writing={writing} numbers={numbers} />
       </Citations>
+      {/* There while the answer is written, so that what comes into it is read out. */}
+      {writing && <div aria-live="polite">{live.queuePlace > 0 && <Waiting place={live.queuePlace} below={text !== ""} />}</div>}
       {live?.error && (
         <div className="mt-3">
           <Notice kind="lost" urgent action={<Button onClick={onReconnect}>Reconnect</Button>}>
@@ -111,6 +113,15 @@ function Thinking({ live }: { live: LiveAnswer | undefined }) {
     <p className="flex items-center gap-2.5 text-quiet">
       <span className="size-2 animate-breathe rounded-full bg-accent" aria-hidden="true" />
       {words}…
+    </p>
+  );
+}
+
+function Waiting({ place, below }: { place: number; below: boolean }) {
+  return (
+    <p className={`flex items-center gap-2.5 text-quiet ${below ? "mt-3" : ""}`}>
+      <Hourglass className="size-3.5 shrink-0" aria-hidden="true" />
+      Waiting for a model: place {place}
     </p>
   );
 }
