@@ -222,8 +222,10 @@ class FakeOpenAI:
                 await self._embed(request, reply, writer)
             elif request.method == "GET" and request.path == "/v1/models":
                 reply = self._queue.pop(0) if self._queue else Reply()
+                if reply.headers_seconds and await _client_leaves(reader, reply.headers_seconds):
+                    return
                 models = [{"id": name, "object": "model", "created": 0, "owned_by": "fake"} for name in self.models]
-                await _send_json(writer, reply, {"object": "list", "data": models})
+                await _send_json(writer, replace(reply, headers_seconds=0), {"object": "list", "data": models})
             else:
                 await _send_json(writer, Reply(status=404, error={"message": f"no route {request.path}"}), {})
 

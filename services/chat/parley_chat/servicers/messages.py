@@ -61,6 +61,8 @@ _NOTICES = {
     NoticeKind.TRYING_AGAIN: turn_event_pb2.NOTICE_KIND_TRYING_AGAIN,
 }
 
+_MOST_TOKENS = 2**31 - 1
+"""What the contract's numbers hold. Providers' figures are summed, and not all providers are right."""
 
 _ON_FAILURE = {
     message_pb2.ON_FAILURE_UNSPECIFIED: OnFailure.CONTINUE,
@@ -111,8 +113,8 @@ def pack_citation(citation: Citation) -> message_pb2.Citation:
 def pack_usage(usage: Usage) -> message_pb2.Usage:
     """Packs what an answer took."""
     return message_pb2.Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
+        input_tokens=min(usage.input_tokens, _MOST_TOKENS),
+        output_tokens=min(usage.output_tokens, _MOST_TOKENS),
         estimated=usage.estimated,
         time_to_first_token_ms=usage.time_to_first_token_ms,
         duration_ms=usage.duration_ms,
