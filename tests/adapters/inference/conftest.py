@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import pytest
+from parley_inference.adapters.completion_request import Prefill
 from parley_inference.adapters.offline_model import OFFLINE, OfflineModel
 from parley_inference.adapters.openai_compatible_model import OpenAICompatibleModel, Patience
 from parley_inference.adapters.openai_connection import Endpoint, OpenAIConnection
@@ -47,9 +48,11 @@ async def connect(upstream: FakeOpenAI) -> AsyncIterator[Callable[..., OpenAICom
     """Makes models that talk to the upstream."""
     connections: list[OpenAIConnection] = []
 
-    def make(patience: Patience = PATIENT, *, base_url: str = "", key: str = KEY) -> OpenAICompatibleModel:
+    def make(
+        patience: Patience = PATIENT, *, base_url: str = "", key: str = KEY, prefill: Prefill = Prefill.NONE
+    ) -> OpenAICompatibleModel:
         connections.append(OpenAIConnection(Endpoint("fake", base_url or upstream.base_url, key, 5)))
-        return OpenAICompatibleModel(connections[-1], patience)
+        return OpenAICompatibleModel(connections[-1], patience, prefill)
 
     yield make
     for connection in connections:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from parley_inference.adapters.completion_request import Dialect, body_of
+from parley_inference.adapters.completion_request import Dialect, Prefill, body_of, prefill_of
 from parley_inference.domain.prompt import (
     GenerationRequest,
     Passage,
@@ -115,3 +115,42 @@ def test_a_server_that_refuses_stream_options_is_asked_without_them_from_then_on
 
 def test_a_refusal_of_the_value_is_not_taken_for_one_of_the_name() -> None:
     assert not compatible().learn("max_tokens is too large: 999999")
+
+
+@pytest.mark.parametrize(
+    ("prefill", "begun", "more"),
+    [
+        (Prefill.LAST, {}, {}),
+        (Prefill.PREFIX, {"prefix": True}, {}),
+        (Prefill.CONTINUE, {}, {"continue_final_message": True, "add_generation_prompt": False}),
+    ],
+)
+def test_a_server_that_goes_on_with_an_answer_is_given_its_beginning_in_the_form_that_it_knows(
+    prefill: Prefill, begun: dict[str, bool], more: dict[str, bool]
+) -> None:
+    dialect = Dialect.of_host("localhost", prefill)
+    plain = body_of(GenerationRequest((USER,), "m"), dialect)
+    body = body_of(GenerationRequest((USER,), "m", answer_so_far="Because "), dialect)
+    beginning = {"role": "assistant", "content": "Because "} | begun
+    assert body == plain | {"messages": [*plain["messages"], beginning]} | more
+
+
+def test_any_other_server_is_told_nothing_of_it() -> None:
+    request = GenerationRequest((USER,), "m")
+    begun = GenerationRequest((USER,), "m", answer_so_far="Because ")
+    assert body_of(begun, compatible()) == body_of(request, compatible())
+
+
+@pytest.mark.parametrize(
+    ("base_url", "prefill"),
+    [
+        ("https://api.mistral.ai/v1", Prefill.PREFIX),
+        ("https://api.deepseek.com/beta", Prefill.PREFIX),
+        ("https://api.deepseek.com/v1", Prefill.NONE),
+        ("https://api.openai.com/v1", Prefill.NONE),
+        ("http://localhost:8000/v1", Prefill.NONE),
+        ("https://api.mistral.ai.example.org/v1", Prefill.NONE),
+    ],
+)
+def test_who_goes_on_with_an_answer_is_known_by_its_host(base_url: str, prefill: Prefill) -> None:
+    assert prefill_of(base_url) is prefill

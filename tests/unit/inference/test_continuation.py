@@ -43,6 +43,16 @@ def test_what_is_the_same_by_chance_stays() -> None:
     assert trimmed("ab", ["ab"]) == "ab"
 
 
+def test_of_a_model_that_goes_on_from_the_beginning_only_the_whole_beginning_is_a_repetition() -> None:
+    for pieces, left in (
+        ([f"{BEFORE}ple"], "ple"),
+        ([*BEFORE, "ple"], "ple"),
+        (["start Parley again. For example"], "start Parley again. For example"),
+    ):
+        trimmer = OverlapTrimmer(BEFORE, only_whole=True)
+        assert "".join([*(trimmer.take(piece) for piece in pieces), trimmer.end()]) == left
+
+
 @given(
     st.text("ab ", max_size=40),
     st.text("ab ", max_size=40),

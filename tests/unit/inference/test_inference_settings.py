@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from parley_inference.settings import InferenceSettings
+from parley_inference.adapters.completion_request import Prefill
+from parley_inference.settings import PREFILLS, InferenceSettings
 from parley_shared.settings import Environment, SettingsError, describe
 
 
@@ -93,3 +96,25 @@ def test_further_models_are_a_list() -> None:
 def test_a_rate_out_of_its_bounds_is_refused(value: str) -> None:
     with pytest.raises(SettingsError):
         read(PARLEY_INFERENCE_OFFLINE_TOKENS_PER_SECOND=value)
+
+
+def test_prices_come_from_a_file_only_when_one_is_named() -> None:
+    assert read().prices_file is None
+    assert read(PARLEY_INFERENCE_PRICES_FILE="prices.toml").prices_file == Path("prices.toml")
+
+
+def test_how_a_server_goes_on_is_one_of_the_forms_that_are_spoken() -> None:
+    assert tuple(form.value for form in Prefill) == PREFILLS
+    assert read().prefill == ""
+    assert read(PARLEY_INFERENCE_PREFILL="Continue").prefill == "continue"
+    with pytest.raises(SettingsError) as raised:
+        read(PARLEY_INFERENCE_PREFILL="yes")
+    assert raised.value.variable == "PARLEY_INFERENCE_PREFILL"
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1000001", "many"])
+def test_a_most_that_an_answer_could_not_be_gone_on_with_is_refused(value: str) -> None:
+    assert read().max_answer_characters == 1_000_000
+    with pytest.raises(SettingsError) as raised:
+        read(PARLEY_INFERENCE_MAX_ANSWER_CHARACTERS=value)
+    assert raised.value.variable == "PARLEY_INFERENCE_MAX_ANSWER_CHARACTERS"
