@@ -3,7 +3,7 @@ import { blocks, markPassage } from "../src/text/blocks";
 import { branch } from "../src/text/branches";
 import { cutAtMarkers, headingWithin, rehypeCitations } from "../src/text/citations";
 import { codePointLength, utf16Index } from "../src/text/codePoints";
-import { duration, period } from "../src/text/figures";
+import { dollars, duration, period } from "../src/text/figures";
 
 const node = (messageId: string, parentMessageId: string) => ({ messageId, parentMessageId });
 const ids = (steps: { message: { messageId: string } }[]) => steps.map(({ message }) => message.messageId);
@@ -115,4 +115,9 @@ test("a heading does not repeat the title that stands beside it", () => {
   expect(headingWithin("First calls", "First calls › With grpcurl")).toBe("With grpcurl");
   expect(headingWithin("Parley", "Parley")).toBe("");
   expect(headingWithin("Parley", "Other › Parley")).toBe("Other › Parley");
+});
+
+test("a cost shows two digits that tell something", () => {
+  const shown = [0n, 1n, 12n, 1_234n, 12_345n, 250_000n, 999_999n, 3_104_999n, 12_000_000n].map(dollars);
+  expect(shown).toEqual(["$0", "$0.000001", "$0.000012", "$0.0012", "$0.012", "$0.25", "$1.00", "$3.10", "$12.00"]);
 });

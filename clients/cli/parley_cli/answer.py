@@ -289,23 +289,35 @@ def receipt(message: message_pb2.Message) -> str:
     words = f"Stopped. {len(message.text)} characters were written and are kept"
     if message.HasField("usage"):
         words += f"; {_tokens(message)} were used"
+        if cost := _cost(message):
+            words += f", which cost {cost}"
     return words + "."
 
 
 def figures(message: message_pb2.Message) -> str:
-    """Route, model, time to the first token, tokens and duration, as far as they are known."""
+    """Route, model, time to the first token, tokens, cost and duration, as far as they are known."""
     parts = [route_name(message.route), printable(message.model)]
     if message.HasField("usage"):
         usage = message.usage
         if usage.time_to_first_token_ms:
             parts.append(f"first token {_seconds(usage.time_to_first_token_ms)}")
-        parts += [_tokens(message), _seconds(usage.duration_ms)]
+        parts += [_tokens(message), _cost(message), _seconds(usage.duration_ms)]
     return " · ".join(part for part in parts if part)
 
 
 def _tokens(message: message_pb2.Message) -> str:
     usage = message.usage
     return f"{'~' if usage.estimated else ''}{usage.input_tokens} + {usage.output_tokens} tokens"
+
+
+def _cost(message: message_pb2.Message) -> str:
+    """What the tokens cost, of less than a dollar with two digits that tell something; empty when it is not known."""
+    usage = message.usage
+    if not usage.HasField("cost_usd_micros"):
+        return ""
+    micros = usage.cost_usd_micros
+    digits = min(6, max(2, 8 - len(str(micros))))
+    return f"{'~' if usage.estimated else ''}${micros / 1_000_000:.{digits}f}" if micros else "$0"
 
 
 def _seconds(milliseconds: int) -> str:

@@ -14,6 +14,13 @@ export function count(value: number): string {
   return value.toLocaleString("en-US");
 }
 
+/** $0, $0.000012, $0.0012, $0.25, $3.10: of less than a dollar two digits that tell something. From millionths of a US dollar. */
+export function dollars(micros: bigint): string {
+  if (micros === 0n) return "$0";
+  const digits = Math.min(6, Math.max(2, 8 - String(micros).length));
+  return `$${(Number(micros) / 1_000_000).toFixed(digits)}`;
+}
+
 /** The heading under which a time stands in a list: Today, Yesterday, Previous 7 days, Previous 30 days, then months. */
 export function period(time: Date, now: Date): string {
   const day = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();

@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import { Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { useCopy } from "../parts/buttons";
 import { Hint } from "../parts/Hint";
-import { count, duration } from "../text/figures";
+import { count, dollars, duration } from "../text/figures";
 
 export const ROUTE_NAMES: Partial<Record<Route, string>> = {
   [Route.AUTOMATIC]: "Automatic",
@@ -40,6 +40,8 @@ export function Figures({ message, routeReason }: { message: Message; routeReaso
         {count(usage.inputTokens)} → {count(usage.outputTokens)} tokens
       </span>,
     );
+    const cost = usage.costUsdMicros;
+    if (cost !== undefined) figures.push(`${cost ? about : ""}${dollars(cost)}`);
   }
   if (traceId) figures.push(<Trace traceId={traceId} />);
   if (figures.length === 0) return null;
