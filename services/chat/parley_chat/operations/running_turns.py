@@ -57,9 +57,10 @@ class RunningTurn:
     supervisor: asyncio.Task[None] | None = field(default=None)
 
     def request_stop(self) -> None:
-        """Ends the writing; what was written is kept."""
-        self.stop_requested = True
-        self.work.cancel()
+        """Ends the writing; what was written is kept. Once: a second wish must not break off the cleaning up after the first."""
+        if not self.stop_requested:
+            self.stop_requested = True
+            self.work.cancel()
 
 
 class RunningTurns:
