@@ -16,7 +16,7 @@ WORDS = numbered_words(120)
 
 @pytest.fixture
 async def upstream() -> FakeOpenAI:
-    return FakeOpenAI(Reply(pieces=WORDS, tokens_per_second=30))
+    return FakeOpenAI(Reply(pieces=WORDS, tokens_per_second=30, waits_after=40))
 
 
 async def test_ctrl_c_stops_the_turn_down_to_the_provider_and_the_edges_death_is_not_seen(
@@ -27,10 +27,13 @@ async def test_ctrl_c_stops_the_turn_down_to_the_provider_and_the_edges_death_is
             "OPENAI_BASE_URL": upstream.base_url,
             "OPENAI_API_KEY": "test",
             "PARLEY_INFERENCE_MODEL": "fake-model",
+            "PARLEY_INFERENCE_IDLE_TIMEOUT_SECONDS": "600",
         }
         mesh = await asyncio.to_thread(start_mesh, provider)
         home = {"PARLEY_HOME": str(mesh.home)}
 
+        # Each answer waits in its middle until what is done there is done, however slow the machine is.
+        upstream.go_on.clear()
         async with terminal(home, "ask", "Count, please.") as shown:
             await shown.until(lambda seen: "word3 " in seen)
             assert upstream.streams_open == 1
@@ -48,6 +51,7 @@ async def test_ctrl_c_stops_the_turn_down_to_the_provider_and_the_edges_death_is
         assert process.stdout is not None
         begun = await asyncio.wait_for(process.stdout.readuntil(b"word10 "), SECONDS)
         await asyncio.to_thread(mesh.restart, "edge", seconds=60)
+        upstream.go_on.set()
         ended = await end(process)
         assert ended.code == 0, ended.err
         assert begun.decode() + ended.out == "".join(WORDS) + "\n", "no word is missing, and none is there twice"

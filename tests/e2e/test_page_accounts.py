@@ -25,7 +25,7 @@ async def reader(browser: Browser, mesh: Mesh) -> AsyncIterator[Reader]:
 async def test_a_newcomer_signs_up_is_greeted_by_name_and_is_still_signed_in_after_a_reload(reader: Reader) -> None:
     await reader.sign_up("Grace")
     await expect(reader.page.get_by_role("heading", name="Grace")).to_be_visible()
-    await reader.page.reload()
+    await reader.reload()
     await expect(reader.page.get_by_role("heading", name="Grace")).to_be_visible()
 
 
@@ -88,7 +88,7 @@ async def test_signing_out_in_one_tab_signs_out_every_tab_for_good(reader: Reade
     await second.get_by_role("menuitem", name="Sign out").click()
     for page in (second, reader.page):
         await expect(page.get_by_role("heading", name="Welcome back")).to_be_visible()
-    await reader.page.reload()
+    await reader.reload()
     await expect(reader.page.get_by_role("heading", name="Welcome back")).to_be_visible()
 
 
@@ -115,6 +115,6 @@ async def test_a_chosen_theme_is_there_after_a_reload(reader: Reader) -> None:
     await reader.sign_up("Grace")
     await reader.page.get_by_role("button", name="Account of Grace").click()
     await reader.page.get_by_role("menuitemradio", name="Dark").click()
-    await reader.page.reload()
+    await reader.reload()
     await expect(reader.page.locator("html")).to_have_attribute("data-theme", "dark")
     await expect(reader.page.locator("body")).to_have_css("background-color", "rgb(23, 25, 28)")

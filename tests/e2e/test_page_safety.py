@@ -83,7 +83,7 @@ async def test_nothing_in_an_answer_runs_loads_or_changes_the_page(browser: Brow
                 assert "noopener" in (await link.get_attribute("rel") or "")
             if not again:
                 # The same once more as a stored message.
-                await reader.page.reload()
+                await reader.reload()
 
 
 async def test_a_hostile_name_and_title_are_only_words(browser: Browser, hostile_mesh: Mesh) -> None:

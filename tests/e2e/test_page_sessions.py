@@ -49,9 +49,12 @@ async def test_a_conversation_is_renamed_where_it_stands(reader: Reader) -> None
     field = reader.page.get_by_role("textbox", name="Title of the conversation")
     await expect(field).to_be_focused()
     await field.fill("A greeting")
-    await field.press("Enter")
+    # The new title is on the screen before the server has it.
+    async with reader.page.expect_response("**/UpdateSession") as renamed:
+        await field.press("Enter")
+    assert (await renamed.value).ok
     await expect(sidebar(reader).get_by_role("link", name="A greeting")).to_be_visible()
-    await reader.page.reload()
+    await reader.reload()
     await expect(sidebar(reader).get_by_role("link", name="A greeting")).to_be_visible()
     await expect(reader.page).to_have_title("A greeting – Parley")
 
@@ -139,7 +142,7 @@ async def test_older_conversations_come_as_the_list_is_scrolled(reader: Reader, 
     headers = {"authorization": f"Bearer {token}"}
     for number in range(60):
         mesh.request("POST", "/api/v2/chat/sessions", {"title": f"Conversation {number}"}, headers=headers)
-    await reader.page.reload()
+    await reader.reload()
     await expect(sidebar(reader).get_by_role("link", name="Conversation 59")).to_be_visible()
     first = sidebar(reader).get_by_role("link", name="Conversation 0", exact=True)
     await expect(first).to_have_count(0)

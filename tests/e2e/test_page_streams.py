@@ -13,7 +13,8 @@ from playwright.async_api import Browser, expect
 
 WORDS = 120
 TEXT = "".join(numbered_words(WORDS)).strip()
-SLOW = Reply(pieces=numbered_words(WORDS), tokens_per_second=30)
+# With `upstream.go_on.clear()` an answer stops in its middle until the test has done what it does there, however slow the machine is.
+SLOW = Reply(pieces=numbered_words(WORDS), tokens_per_second=30, waits_after=40)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ async def slow_mesh(upstream: FakeOpenAI, tmp_path_factory: pytest.TempPathFacto
         "OPENAI_BASE_URL": upstream.base_url,
         "OPENAI_API_KEY": "sk-test",
         "PARLEY_INFERENCE_MODEL": "fake-model",
+        "PARLEY_INFERENCE_IDLE_TIMEOUT_SECONDS": "600",
     }
     mesh = await asyncio.to_thread(Mesh.start, home, environment)
     try:
@@ -45,21 +47,27 @@ async def slow_mesh(upstream: FakeOpenAI, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-async def reader(browser: Browser, slow_mesh: Mesh) -> AsyncIterator[Reader]:
-    async with Reader.arrive(browser, slow_mesh.base_url) as arrived:
-        await arrived.sign_up()
-        yield arrived
+async def reader(browser: Browser, slow_mesh: Mesh, upstream: FakeOpenAI) -> AsyncIterator[Reader]:
+    try:
+        async with Reader.arrive(browser, slow_mesh.base_url) as arrived:
+            await arrived.sign_up()
+            yield arrived
+    finally:
+        upstream.go_on.set()
 
 
-async def test_text_grows_on_the_screen_while_the_model_writes(reader: Reader) -> None:
+async def test_text_grows_on_the_screen_while_the_model_writes(reader: Reader, upstream: FakeOpenAI) -> None:
+    upstream.go_on.clear()
     await reader.ask("Count, please.")
     await expect(reader.answer_text).to_contain_text("word5 ")
     assert "word100" not in await reader.answer_text.inner_text()
+    upstream.go_on.set()
     await reader.wait_for_the_end()
-    assert await reader.answer_text.inner_text() == TEXT
+    await reader.wait_for_answer(TEXT)
 
 
 async def test_stop_keeps_what_was_written_and_closes_the_provider(reader: Reader, upstream: FakeOpenAI) -> None:
+    upstream.go_on.clear()
     cut = upstream.streams_cut
     await reader.ask("Count, please.")
     await expect(reader.answer_text).to_contain_text("word5 ")
@@ -69,23 +77,26 @@ async def test_stop_keeps_what_was_written_and_closes_the_provider(reader: Reade
     written = await reader.answer_text.inner_text()
     assert TEXT.startswith(written)
     assert len(written) < len(TEXT)
-    await reader.page.reload()
+    await reader.reload()
     await expect(reader.answer).to_contain_text("You stopped this answer")
-    assert await reader.answer_text.inner_text() == written
+    await reader.wait_for_answer(written)
 
 
 async def test_a_reload_in_the_middle_goes_on_without_a_gap_or_a_repeat(reader: Reader, upstream: FakeOpenAI) -> None:
+    upstream.go_on.clear()
     asked = len(upstream.requests)
     await reader.ask("Count, please.")
     await expect(reader.answer_text).to_contain_text("word10 ")
-    await reader.page.reload()
+    await reader.reload()
     await expect(reader.stop_button).to_be_visible()
+    upstream.go_on.set()
     await reader.wait_for_the_end()
-    assert await reader.answer_text.inner_text() == TEXT
+    await reader.wait_for_answer(TEXT)
     assert len(upstream.requests) == asked + 1
 
 
-async def test_a_second_tab_watches_the_same_answer_and_can_stop_it(reader: Reader) -> None:
+async def test_a_second_tab_watches_the_same_answer_and_can_stop_it(reader: Reader, upstream: FakeOpenAI) -> None:
+    upstream.go_on.clear()
     await reader.ask("Count, please.")
     await expect(reader.answer_text).to_contain_text("word5 ")
     second = await reader.context.new_page()
@@ -97,16 +108,20 @@ async def test_a_second_tab_watches_the_same_answer_and_can_stop_it(reader: Read
         await expect(page.get_by_role("article", name="Answer")).to_contain_text("You stopped this answer")
 
 
-async def test_a_lost_network_is_told_and_the_answer_goes_on_when_it_is_back(reader: Reader) -> None:
+async def test_a_lost_network_is_told_and_the_answer_goes_on_when_it_is_back(
+    reader: Reader, upstream: FakeOpenAI
+) -> None:
     reader.forgive("ERR_INTERNET_DISCONNECTED")
+    upstream.go_on.clear()
     await reader.ask("Count, please.")
     await expect(reader.answer_text).to_contain_text("word5 ")
     await reader.context.set_offline(True)
     await expect(reader.page.get_by_text("Connection lost, reconnecting…")).to_be_visible()
+    upstream.go_on.set()
     await reader.context.set_offline(False)
     await expect(reader.page.get_by_text("Connection lost, reconnecting…")).to_be_hidden()
     await reader.wait_for_the_end()
-    assert await reader.answer_text.inner_text() == TEXT
+    await reader.wait_for_answer(TEXT)
 
 
 async def test_a_message_sent_without_a_network_arrives_once_when_it_is_back(
@@ -119,18 +134,22 @@ async def test_a_message_sent_without_a_network_arrives_once_when_it_is_back(
     await expect(reader.page.get_by_text("Connection lost, reconnecting…")).to_be_visible()
     await reader.context.set_offline(False)
     await reader.wait_for_the_end()
-    assert await reader.answer_text.inner_text() == TEXT
+    await reader.wait_for_answer(TEXT)
     assert len(upstream.requests) == asked + 1
 
 
-async def test_going_elsewhere_and_back_while_an_answer_is_written_loses_nothing(reader: Reader) -> None:
+async def test_going_elsewhere_and_back_while_an_answer_is_written_loses_nothing(
+    reader: Reader, upstream: FakeOpenAI
+) -> None:
+    upstream.go_on.clear()
     await reader.ask("Count, please.")
     await expect(reader.answer_text).to_contain_text("word5 ")
     await reader.page.get_by_role("button", name="New chat").click()
     await expect(reader.page.get_by_role("list", name="First questions")).to_be_visible()
     await reader.page.go_back()
+    upstream.go_on.set()
     await reader.wait_for_the_end()
-    assert await reader.answer_text.inner_text() == TEXT
+    await reader.wait_for_answer(TEXT)
 
 
 async def test_a_failed_answer_is_told_in_words_and_trying_again_makes_an_alternative(
@@ -145,11 +164,10 @@ async def test_a_failed_answer_is_told_in_words_and_trying_again_makes_an_altern
     assert not set("_/{}") & set(await alert.inner_text())
     await expect(reader.answer_text).to_contain_text("word9")
     await alert.get_by_role("button", name="Try again").click()
-    await expect(reader.stop_button).to_be_visible()
-    await reader.wait_for_the_end()
-    assert await reader.answer_text.inner_text() == TEXT
     alternatives = reader.page.get_by_role("group", name="Alternatives")
     await expect(alternatives).to_have_text("2/2")
+    await reader.wait_for_the_end()
+    await reader.wait_for_answer(TEXT)
     await alternatives.get_by_role("button", name="Earlier version").click()
     await expect(alternatives).to_have_text("1/2")
     await expect(reader.answer.get_by_role("alert")).to_be_visible()
@@ -169,7 +187,10 @@ async def test_an_edited_question_stands_beside_the_first_one(reader: Reader) ->
     await expect(reader.page.get_by_role("group", name="Alternatives")).to_have_text("2/2")
 
 
-async def test_what_stands_on_the_screen_does_not_move_while_the_answer_grows(reader: Reader) -> None:
+async def test_what_stands_on_the_screen_does_not_move_while_the_answer_grows(
+    reader: Reader, upstream: FakeOpenAI
+) -> None:
+    upstream.go_on.clear()
     await reader.page.evaluate(
         """() => {
             window.shift = 0;
@@ -181,16 +202,19 @@ async def test_what_stands_on_the_screen_does_not_move_while_the_answer_grows(re
     await reader.ask("Count, please.")
     await expect(reader.answer_text).to_contain_text("word5 ")
     await reader.page.evaluate("() => { window.shift = 0; }")
+    upstream.go_on.set()
     await reader.wait_for_the_end()
     assert await reader.page.evaluate("window.shift") < 0.01
 
 
-async def test_a_killed_chat_is_told_and_nothing_that_was_read_is_lost(reader: Reader, slow_mesh: Mesh) -> None:
+async def test_a_killed_chat_is_told_and_nothing_that_was_read_is_lost(
+    reader: Reader, slow_mesh: Mesh, upstream: FakeOpenAI
+) -> None:
     reader.forgive("Failed to load resource")
+    upstream.go_on.clear()
     await reader.ask("Count, please.")
     await expect(reader.answer_text).to_contain_text("word10 ")
-    await asyncio.to_thread(slow_mesh.restart, "chat")
+    await asyncio.to_thread(slow_mesh.restart, "chat", seconds=60)
+    upstream.go_on.set()
     await reader.wait_for_the_end()
-    written = await reader.answer_text.inner_text()
-    assert TEXT.startswith(written)
-    assert "word10 " in written
+    await reader.wait_for_answer(TEXT)

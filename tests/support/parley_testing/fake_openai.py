@@ -70,6 +70,8 @@ class Reply:
     """Cut the connection after so many deltas."""
     stall_after: int | None = None
     """Send nothing more after so many deltas, and keep the connection open."""
+    waits_after: int | None = None
+    """After so many deltas, wait until `FakeOpenAI.go_on` is set: for tests that must not depend on who is faster."""
     keep_alives: bool = False
     """A comment line before each event, and empty `choices` once."""
     line_end: str = "\n"
@@ -131,6 +133,9 @@ class FakeOpenAI:
         self.streams_cut = 0
         """Streamed replies that the client left before their end."""
         self.deltas_sent = 0
+        self.go_on = asyncio.Event()
+        """Lets the replies go on that wait. Set at first."""
+        self.go_on.set()
         self.takes_prefill = True
         """Whether a request may end with the beginning of an answer; else it is refused."""
         self.embeddings_reversed = False
@@ -308,6 +313,9 @@ class FakeOpenAI:
         for number, event in enumerate(_events(request, reply)):
             if limits and number >= min(limits):
                 return
+            if number == reply.waits_after and not self.go_on.is_set():
+                await self.go_on.wait()
+                started = loop.time() - number / (reply.tokens_per_second or 1)
             # By the clock and not by steps, so that a long stream keeps its rate.
             if reply.tokens_per_second and (wait := started + number / reply.tokens_per_second - loop.time()) > 0:
                 await asyncio.sleep(wait)

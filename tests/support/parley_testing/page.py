@@ -11,9 +11,10 @@ a console error is to be expected (Chromium logs every failed request) says so w
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -41,7 +42,7 @@ _ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-_SECONDS = 20_000
+_SECONDS = 60_000
 """How long an expectation may take to come true, milliseconds."""
 
 PASSWORD = "correct horse battery staple"
@@ -148,6 +149,20 @@ class Reader:
     def stop_button(self) -> Locator:
         """There while an answer is written."""
         return self.page.get_by_role("button", name="Stop", exact=True)
+
+    async def reload(self) -> None:
+        """Loads the page again, as its reader would. Not Playwright's `reload`: Chromium refuses that between two documents."""
+        async with self.page.expect_event("domcontentloaded"):
+            await self.page.evaluate("() => void setTimeout(() => location.reload())")
+
+    async def wait_for_answer(self, text: str) -> None:
+        """Waits until the newest answer's text is exactly this, line breaks and all."""
+        seen = ""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SECONDS / 1000):
+                while (seen := await self.answer_text.inner_text()) != text:  # noqa: ASYNC110 - a page tells nobody
+                    await asyncio.sleep(0.05)
+        assert seen == text
 
     async def wait_for_the_end(self) -> None:
         """Waits until no answer is written any more."""
