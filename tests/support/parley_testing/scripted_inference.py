@@ -25,9 +25,15 @@ from parley_shared.status import DETAILS_KEY, StatusError
 class ScriptedCall:
     """One generation that is under way."""
 
-    def __init__(self, request: inference_service_pb2.StreamGenerateRequest, metadata: dict[str, str]) -> None:
+    def __init__(
+        self,
+        request: inference_service_pb2.StreamGenerateRequest,
+        metadata: dict[str, str],
+        price: generation_pb2.TokenPrice | None = None,
+    ) -> None:
         self.request = request
         self.metadata = metadata
+        self._price = price
         self.cancelled = asyncio.Event()
         self._steps: asyncio.Queue[
             inference_service_pb2.StreamGenerateResponse | tuple[grpc.StatusCode, str] | StatusError | None
@@ -41,15 +47,27 @@ class ScriptedCall:
         """Adds text to the reasoning."""
         self._steps.put_nowait(inference_service_pb2.StreamGenerateResponse(reasoning_delta=text))
 
-    def use(self, input_tokens: int, output_tokens: int) -> None:
+    def use(self, input_tokens: int, output_tokens: int, *, cached: int = 0) -> None:
         """Reports tokens."""
-        usage = generation_pb2.TokenUsage(input_tokens=input_tokens, output_tokens=output_tokens)
+        usage = generation_pb2.TokenUsage(
+            input_tokens=input_tokens, output_tokens=output_tokens, cached_input_tokens=cached
+        )
         self._steps.put_nowait(inference_service_pb2.StreamGenerateResponse(usage=usage))
 
-    def switch(self, to_model: str, reason: str = "ERROR_REASON_PROVIDER_STALLED") -> None:
+    def switch(
+        self,
+        to_model: str,
+        reason: str = "ERROR_REASON_PROVIDER_STALLED",
+        price: generation_pb2.TokenPrice | None = None,
+    ) -> None:
         """Lets another model go on."""
         switched = inference_service_pb2.ProviderSwitched(
-            from_model="scripted-1", from_provider="scripted", to_model=to_model, to_provider="other", reason=reason
+            from_model="scripted-1",
+            from_provider="scripted",
+            to_model=to_model,
+            to_provider="other",
+            reason=reason,
+            price=price,
         )
         self._steps.put_nowait(inference_service_pb2.StreamGenerateResponse(provider_switched=switched))
 
@@ -74,7 +92,7 @@ class ScriptedCall:
     async def steps(self, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
         """Plays what the test says."""
         yield inference_service_pb2.StreamGenerateResponse(
-            started=inference_service_pb2.GenerationStarted(model="scripted-1", provider="scripted")
+            started=inference_service_pb2.GenerationStarted(model="scripted-1", provider="scripted", price=self._price)
         )
         while step := await self._steps.get():
             if isinstance(step, tuple):
@@ -93,6 +111,8 @@ class ScriptedInference(
     def __init__(self) -> None:
         self.address = ""
         self.calls = 0
+        self.price: generation_pb2.TokenPrice | None = None
+        """What the tokens of its model cost, from the next call on."""
         self._arrived: asyncio.Queue[ScriptedCall] = asyncio.Queue()
         self._server: grpc.aio.Server | None = None
         self._port = 0
@@ -134,7 +154,7 @@ class ScriptedInference(
         """Hands the call to the test and plays what it says."""
         self.calls += 1
         metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
-        call = ScriptedCall(request, metadata)
+        call = ScriptedCall(request, metadata, self.price)
         self._arrived.put_nowait(call)
         try:
             async for step in call.steps(context):
