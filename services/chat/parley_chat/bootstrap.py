@@ -51,6 +51,8 @@ from parley_chat.operations.system_status import SystemStatus
 from parley_chat.operations.takeover import BEATS_PER_LEASE, Takeover
 from parley_chat.operations.token_revocation import TokenRevocation
 from parley_chat.operations.turns import TurnLimits, Turns
+from parley_chat.ports.stop_signals import StopSignals
+from parley_chat.ports.turn_log import TurnLog
 from parley_chat.ports.turn_ownership import AnotherReplicaError
 from parley_chat.servicers.chat import ChatServicer
 from parley_chat.servicers.identity import IdentityServicer
@@ -161,9 +163,7 @@ async def _open_conversations(
         ),
         _now,
     )
-    log = _open_turn_log(settings)
-    closing.callback(log.close)
-    signals = NoStopSignals()
+    log, signals = await _open_turn_log(settings, closing)
     ownership = SqlTurnOwnership(database, settings.lease_seconds)
     running = RunningTurns(conversations, writer, tracing, settings.max_turn_seconds)
     takeover = Takeover(conversations, log, ownership, running, settings.max_running_turns, _now)
@@ -200,15 +200,42 @@ async def _open_conversations(
     ]
 
 
-def _open_turn_log(settings: ChatSettings) -> FileTurnLog:
+async def _open_turn_log(settings: ChatSettings, closing: AsyncExitStack) -> tuple[TurnLog, StopSignals]:
+    if settings.redis_url:
+        return await _open_redis(settings, closing)
     try:
-        return FileTurnLog(settings.turn_log_folder)
+        log = FileTurnLog(settings.turn_log_folder)
     except TurnLogFolderTakenError:
         words = (
             f"PARLEY_CHAT_TURN_LOG_FOLDER: another chat process keeps its turns in {settings.turn_log_folder}. "
             "Several replicas share their turns through PARLEY_CHAT_REDIS_URL."
         )
         raise SettingsError("PARLEY_CHAT_TURN_LOG_FOLDER", words) from None
+    closing.callback(log.close)
+    return log, NoStopSignals()
+
+
+async def _open_redis(settings: ChatSettings, closing: AsyncExitStack) -> tuple[TurnLog, StopSignals]:
+    try:
+        # Imported here: who keeps turns in files need not have the package.
+        from parley_chat.adapters.redis_connection import RedisConnection  # noqa: PLC0415 - see above
+        from parley_chat.adapters.redis_stop_signals import RedisStopSignals  # noqa: PLC0415 - see above
+        from parley_chat.adapters.redis_turn_log import RedisTurnLog  # noqa: PLC0415 - see above
+    except ModuleNotFoundError as error:
+        if error.name != "redis":
+            raise
+        words = "PARLEY_CHAT_REDIS_URL names Redis, whose client is not installed: pip install 'parley-chat[redis]'."
+        raise SettingsError("PARLEY_CHAT_REDIS_URL", words) from error
+    try:
+        redis = RedisConnection(settings.redis_url)
+        closing.push_async_callback(redis.close)
+        # With patience: Redis may be starting too.
+        await redis.command("PING")
+    except (ValueError, OSError) as error:
+        raise SettingsError("PARLEY_CHAT_REDIS_URL", f"PARLEY_CHAT_REDIS_URL: {error}.") from error
+    log = RedisTurnLog(redis, retention_seconds=settings.turn_log_retention_seconds)
+    closing.push_async_callback(log.close)
+    return log, RedisStopSignals(redis)
 
 
 async def _start_takeover(takeover: Takeover, ownership: SqlTurnOwnership, *, is_only_process: bool) -> None:

@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 from parley_testing.identity import SignedUp, sign_up
+from parley_testing.postgres import postgres
+from parley_testing.redis_server import redis_server
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
+
+__all__ = ["postgres", "redis_server"]
 
 NOWHERE = "127.0.0.1:1"
 

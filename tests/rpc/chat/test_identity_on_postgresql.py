@@ -10,10 +10,8 @@ import pytest
 from grpc import StatusCode
 from parley.identity.v1 import identity_service_pb2 as pb
 from parley_testing.identity import PASSWORD, new_email, refused, sign_up
-from parley_testing.postgres import PostgresServer, postgres
+from parley_testing.postgres import PostgresServer
 from parley_testing.running_chat import RunningChat, running_chat
-
-__all__ = ["postgres"]  # The fixture of the server; imported so that pytest finds it.
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,9 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 """How long a reader of another replica's turn waits for an event before it looks whether the turn has ended."""
 
+ENDED_LOOK_SECONDS = 0.1
+"""The same for a turn whose end is stored: its last event is in the log, or comes at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReplyRequest:
@@ -253,12 +256,14 @@ class Turns:
         except TurnLogMissingError:
             await self._expect_outcome(turn)
             return
-        is_here = self._running.get(turn.turn_id) is not None or not self._log.is_shared
+        # What is written here ends in any case. Of another replica it is not certain that its last words are in the log.
+        patience: float | None = LOOK_SECONDS if turn.state is TurnState.RUNNING else ENDED_LOOK_SECONDS
+        if self._running.get(turn.turn_id) is not None or not self._log.is_shared:
+            patience = None
         try:
             while True:
                 try:
-                    # What is written here ends in any case. Of another replica it is not certain that its last words are in the log.
-                    async with asyncio.timeout(None if is_here else LOOK_SECONDS):
+                    async with asyncio.timeout(patience):
                         events = await reader.next()
                 except TimeoutError:
                     return
