@@ -145,8 +145,8 @@ async def online(serve: Serve, upstream: FakeOpenAI) -> AsyncIterator[Inference]
         OPENAI_API_KEY="sk-test-0123456789",
         PARLEY_INFERENCE_MODEL="fake-model",
         PARLEY_INFERENCE_EMBEDDING_MODEL="embed-model",
-        PARLEY_INFERENCE_FIRST_TOKEN_TIMEOUT_SECONDS="1",
-        PARLEY_INFERENCE_IDLE_TIMEOUT_SECONDS="1",
+        PARLEY_INFERENCE_FIRST_TOKEN_TIMEOUT_SECONDS="3",
+        PARLEY_INFERENCE_IDLE_TIMEOUT_SECONDS="3",
     ) as service:
         yield service
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -14,6 +15,12 @@ WORDS = numbered_words(60)
 WHOLE = "".join(WORDS)
 NO_PATIENCE = {"retry-after": "60"}
 """A refusal that is not tried again by itself, so that tests need not wait."""
+
+
+def body(pieces: Sequence[str], error: dict[str, str]) -> list[bytes]:
+    """A stream that says in its middle that something went wrong."""
+    events = [{"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
+    return [b"".join(f"data: {json.dumps(event)}\n\n".encode() for event in [*events, {"error": error}])]
 
 
 @pytest.fixture
@@ -31,8 +38,8 @@ async def chained(serve: Any, upstream: FakeOpenAI, second: FakeOpenAI) -> Async
         OLLAMA_HOST=second.base_url,
         PARLEY_INFERENCE_MODEL="openai/fake-model",
         PARLEY_INFERENCE_FALLBACK_MODELS="openai/fake-model, ollama/small",
-        PARLEY_INFERENCE_FIRST_TOKEN_TIMEOUT_SECONDS="0.5",
-        PARLEY_INFERENCE_IDLE_TIMEOUT_SECONDS="0.5",
+        PARLEY_INFERENCE_FIRST_TOKEN_TIMEOUT_SECONDS="3",
+        PARLEY_INFERENCE_IDLE_TIMEOUT_SECONDS="3",
     ) as service:
         yield service
 
@@ -94,6 +101,10 @@ async def test_a_provider_that_does_not_begin_is_replaced_and_the_caller_is_told
     [
         (Reply(pieces=WORDS, break_off_after=20, tokens_per_second=400), "PROVIDER_UNAVAILABLE"),
         (Reply(pieces=WORDS, stall_after=20), "PROVIDER_STALLED"),
+        # Ends its body as if all were well, and has not said that it had finished.
+        (Reply(pieces=WORDS[:20], sends_finish=False, sends_done=False, sends_usage=False), "PROVIDER_UNAVAILABLE"),
+        (Reply(body=body(WORDS[:20], {"type": "server_error"})), "PROVIDER_UNAVAILABLE"),
+        (Reply(body=body(WORDS[:20], {"code": "rate_limit_exceeded"})), "PROVIDER_RATE_LIMITED"),
     ],
 )
 async def test_an_answer_cut_in_the_middle_goes_on_without_loss_or_repetition_and_both_are_on_the_bill(
@@ -127,6 +138,39 @@ async def test_the_next_model_goes_on_from_what_the_caller_had_too_and_within_it
     body = prompts(second)[0]
     assert body["messages"][-1]["content"] == "".join(WORDS[:15])
     assert 70 <= body["max_tokens"] < 90
+
+
+async def test_a_model_that_takes_no_beginning_is_asked_in_words_and_what_it_repeats_is_cut(
+    serve: Any, upstream: FakeOpenAI, second: FakeOpenAI, ask: Any
+) -> None:
+    second.reply = Reply(pieces=WORDS, break_off_after=20, tokens_per_second=400)
+    upstream.reply = Reply(pieces=WORDS, repeats_beginning=True)
+    async with serve(
+        OPENAI_BASE_URL=upstream.base_url,
+        OLLAMA_HOST=second.base_url,
+        PARLEY_INFERENCE_MODEL="ollama/small",
+        PARLEY_INFERENCE_FALLBACK_MODELS="openai/fake-model",
+    ) as service:
+        responses, failure = await service.stream(ask())
+    assert failure is None
+    assert text_of(responses) == WHOLE
+    assert [message["role"] for message in prompts(upstream)[0]["messages"]] == ["user", "assistant", "user"]
+    assert prompts(upstream)[0]["messages"][1]["content"] == "".join(WORDS[:20])
+
+
+async def test_the_operator_says_how_a_server_takes_the_beginning_of_an_answer(
+    serve: Any, upstream: FakeOpenAI, ask: Any
+) -> None:
+    upstream.reply = Reply(pieces=WORDS)
+    async with serve(
+        OPENAI_BASE_URL=upstream.base_url,
+        PARLEY_INFERENCE_MODEL="fake-model",
+        PARLEY_INFERENCE_PREFILL="continue",
+    ) as service:
+        responses, _ = await service.stream(ask(answer_so_far="".join(WORDS[:20])))
+    assert text_of(responses) == "".join(WORDS[20:])
+    assert prompts(upstream)[0]["continue_final_message"] is True
+    assert prompts(upstream)[0]["messages"][-1]["role"] == "assistant"
 
 
 async def test_the_whole_answer_names_who_finished_and_sums_the_bill(

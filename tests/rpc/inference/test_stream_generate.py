@@ -173,6 +173,16 @@ async def test_a_provider_that_refuses_or_stalls_has_its_reason_and_used_nothing
         assert "too long" in failure.message
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_provider_that_asks_for_more_patience_than_we_have_fails_at_once_with_its_time(
+    online: Any, upstream: FakeOpenAI, ask: Any, status: int
+) -> None:
+    upstream.reply = Reply(status=status, headers={"retry-after": "45"})
+    _, failure = await online.stream(ask())
+    assert failure.retry_after_seconds == 45
+    assert len(upstream.requests) == 1
+
+
 async def test_a_stall_in_the_middle_ends_with_usage_and_its_reason(
     online: Any, upstream: FakeOpenAI, ask: Any
 ) -> None:
