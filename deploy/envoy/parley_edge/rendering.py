@@ -147,24 +147,34 @@ def _authorities(variable: str) -> str:
 
 def _local_replies() -> list[dict[str, Any]]:
     missing = {"header_filter": {"header": {"name": "authorization", "present_match": False}}}
-    expired = {
-        "extension_filter": {
-            "name": "envoy.access_loggers.extension_filters.cel",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-                "expression": "response.code_details.contains('Jwt_is_expired')",
-            },
-        }
-    }
+    # Started while chat is away, the edge has no keys yet: no token is wrong because of that.
+    without_keys = _details_hold("Jwks_remote_fetch_is_failed")
+    code, reason, words = _REFUSALS[503]
     return [
+        {**_reply("EQ", 401, code, reason, words, without_keys), "status_code": 503},
+        # gRPC makes its status of this one.
+        {"filter": without_keys, "status_code": 503, "body_format_override": {"text_format": words}},
         _reply(
             "EQ", 401, 16, "ERROR_REASON_TOKEN_MISSING", "This call needs a token: authorization: Bearer ...", missing
         ),
-        _reply("EQ", 401, 16, "ERROR_REASON_TOKEN_EXPIRED", "The token has expired.", expired),
+        _reply("EQ", 401, 16, "ERROR_REASON_TOKEN_EXPIRED", "The token has expired.", _details_hold("Jwt_is_expired")),
         _reply("EQ", 401, 16, "ERROR_REASON_TOKEN_INVALID", "The token is not valid."),
         *(_reply("EQ", status, code, reason, words) for status, (code, reason, words) in _REFUSALS.items()),
         _reply("GE", 400, 13, "ERROR_REASON_INTERNAL", _OWN_WORDS),
     ]
+
+
+def _details_hold(words: str) -> dict[str, Any]:
+    """A filter for what Envoy says of a refusal to itself."""
+    return {
+        "extension_filter": {
+            "name": "envoy.access_loggers.extension_filters.cel",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                "expression": f"response.code_details.contains('{words}')",
+            },
+        }
+    }
 
 
 def _reply(
