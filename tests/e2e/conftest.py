@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from parley_testing.mesh import Mesh
+from parley_testing.fake_openai import FakeOpenAI, Reply
+from parley_testing.mesh import Mesh, replicas_of_chat
+from parley_testing.postgres import PostgresServer, postgres
+from parley_testing.redis_server import RedisServer, redis_server
+
+__all__ = ["postgres", "redis_server"]
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +42,40 @@ def guarded_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     }
     with Mesh.start(folder / "home", environment) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+async def counted() -> AsyncIterator[FakeOpenAI]:
+    """The provider of `replicated`: 200 numbered words, 80 a second. It counts what it is asked."""
+    async with FakeOpenAI(Reply(tokens_per_second=80)) as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="session")
+async def replicated(
+    counted: FakeOpenAI,
+    postgres: PostgresServer,
+    redis_server: RedisServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Mesh]:
+    """One Parley with two replicas of chat, `chat` and `chat-2`, on the run's own PostgreSQL and Redis.
+
+    A test that kills one of them waits until it is back.
+    """
+    environment = {
+        **replicas_of_chat(postgres.new_database_url(), redis_server.new_url()),
+        "OPENAI_BASE_URL": counted.base_url,
+        "OPENAI_API_KEY": "sk-test",
+        "PARLEY_INFERENCE_MODEL": "fake-model",
+        # A machine that stands still for a moment is no dead replica.
+        "PARLEY_CHAT_LEASE_SECONDS": "5",
+    }
+    home = tmp_path_factory.mktemp("replicated") / "home"
+    mesh = await asyncio.to_thread(Mesh.start, home, environment)
+    try:
+        yield mesh
+    finally:
+        await asyncio.to_thread(mesh.stop)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@
 
 Several processes of chat, `chat`, `chat-2`, …, on a database and a Redis server of the run's own (fixtures `postgres` and `redis_server`):
 
-    with Mesh.start(home, replicas_of_chat(postgres.new_database_url(), redis_server.url)) as mesh:
+    with Mesh.start(home, replicas_of_chat(postgres.new_database_url(), redis_server.new_url())) as mesh:
         mesh.address("chat-2")                   # straight at one of them, past the edge
         mesh.restart("chat-2")                   # waits until the edge sends calls to this one again
 
