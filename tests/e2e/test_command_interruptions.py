@@ -1,4 +1,5 @@
-"""An answer that is interrupted: by Ctrl-C, which stops it at the provider, and by the death of the edge, which nobody sees."""
+"""An answer that is interrupted: by Ctrl-C, which stops it at the provider, by the death of the edge, which nobody sees, and by
+a provider that is away, for which it can wait."""
 
 from __future__ import annotations
 
@@ -55,3 +56,26 @@ async def test_ctrl_c_stops_the_turn_down_to_the_provider_and_the_edges_death_is
         ended = await end(process)
         assert ended.code == 0, ended.err
         assert begun.decode() + ended.out == "".join(WORDS) + "\n", "no word is missing, and none is there twice"
+
+
+async def test_a_question_waits_for_a_provider_that_is_away_and_tells_its_place(
+    upstream: FakeOpenAI, start_mesh: Callable[..., Mesh]
+) -> None:
+    words = upstream.reply
+    upstream.reply = Reply(status=503, error={"message": "The model is being moved."})
+    async with upstream:
+        provider = {
+            "OPENAI_BASE_URL": upstream.base_url,
+            "OPENAI_API_KEY": "test",
+            "PARLEY_INFERENCE_MODEL": "fake-model",
+        }
+        mesh = await asyncio.to_thread(start_mesh, provider)
+        home = {"PARLEY_HOME": str(mesh.home)}
+        ended = await run(home, "ask", "Count, please.")
+        assert (ended.code, ended.out) == (1, ""), "who does not ask for the queue is told at once"
+        process = await start(home, "ask", "Count, please.", "--queue")
+        assert process.stderr is not None
+        await asyncio.wait_for(process.stderr.readuntil(b"waiting for a model: place 1\n"), SECONDS)
+        upstream.reply = words
+        ended = await end(process)
+        assert (ended.code, ended.out) == (0, "".join(WORDS) + "\n"), ended.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,10 +12,17 @@ from parley_testing.mesh import Mesh
 from parley_testing.page import Reader, open_browser
 from playwright.async_api import Browser, expect
 
+AWAY = Reply(status=503, error={"message": "The model is being moved."})
+QUOTA_ENDS = b'data: {"error": {"message": "The quota is used up.", "type": "rate_limit_error", "code": 429}}\n\n'
 WORDS = 120
 TEXT = "".join(numbered_words(WORDS)).strip()
 # With `upstream.go_on.clear()` an answer stops in its middle until the test has done what it does there, however slow the machine is.
 SLOW = Reply(pieces=numbered_words(WORDS), tokens_per_second=30, waits_after=40)
+
+
+def delta(text: str) -> bytes:
+    """An event of a provider, as it is on the wire."""
+    return b"data: %s\n\n" % json.dumps({"choices": [{"index": 0, "delta": {"content": text}}]}).encode()
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +61,7 @@ async def reader(browser: Browser, slow_mesh: Mesh, upstream: FakeOpenAI) -> Asy
             await arrived.sign_up()
             yield arrived
     finally:
+        upstream.reply = SLOW
         upstream.go_on.set()
 
 
@@ -157,7 +166,8 @@ async def test_a_failed_answer_is_told_in_words_and_trying_again_makes_an_altern
 ) -> None:
     await reader.ask("Count, please.")
     await reader.wait_for_the_end()
-    upstream.enqueue(Reply(pieces=numbered_words(30), tokens_per_second=30, break_off_after=10))
+    # A provider that breaks off is waited for. One whose quota ends in the middle of an answer is not.
+    upstream.enqueue(Reply(body=[*(delta(word) for word in numbered_words(9)), QUOTA_ENDS]))
     await reader.ask("Count once more.")
     alert = reader.answer.get_by_role("alert")
     await expect(alert).to_be_visible()
@@ -171,6 +181,28 @@ async def test_a_failed_answer_is_told_in_words_and_trying_again_makes_an_altern
     await alternatives.get_by_role("button", name="Earlier version").click()
     await expect(alternatives).to_have_text("1/2")
     await expect(reader.answer.get_by_role("alert")).to_be_visible()
+
+
+async def test_a_message_waits_in_its_place_while_no_model_can_be_reached(reader: Reader, upstream: FakeOpenAI) -> None:
+    upstream.reply = AWAY
+    await reader.ask("Count, please.")
+    await expect(reader.answer).to_contain_text("Waiting for a model: place 1")
+    await expect(reader.stop_button).to_be_enabled()
+    await reader.reload()
+    await expect(reader.answer).to_contain_text("Waiting for a model: place 1")
+    upstream.reply = SLOW
+    await reader.wait_for_answer(TEXT)
+    await reader.wait_for_the_end()
+    await expect(reader.answer).not_to_contain_text("Waiting for a model")
+
+
+async def test_stop_ends_the_waiting_for_a_model(reader: Reader, upstream: FakeOpenAI) -> None:
+    upstream.reply = AWAY
+    await reader.ask("Count, please.")
+    await expect(reader.answer).to_contain_text("Waiting for a model: place 1")
+    await reader.stop_button.click()
+    await expect(reader.answer).to_contain_text("You stopped this answer")
+    await expect(reader.answer).not_to_contain_text("Waiting for a model")
 
 
 async def test_an_edited_question_stands_beside_the_first_one(reader: Reader) -> None:

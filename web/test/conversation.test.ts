@@ -143,8 +143,10 @@ test("a message waits when no model can be reached, and its place goes away with
   chat.push(STARTED, queued(3));
   await until(conversation, ({ live }) => live["msg_2"]?.queuePlace === 3);
   expect(chat.requests[0]?.queueWhenUnavailable).toBe(true);
-  chat.push({ case: "notice", value: { kind: NoticeKind.TRYING_AGAIN, message: "again" } }, queued(1));
+  const again: Init = { case: "notice", value: { kind: NoticeKind.TRYING_AGAIN, message: "again" } };
+  chat.push(again, queued(2), again, queued(1));
   await until(conversation, ({ live }) => live["msg_2"]?.queuePlace === 1);
+  expect(conversation.state.remarks["msg_2"]?.notices.map(({ message }) => message)).toEqual(["again"]);
   chat.push(delta("Hel"));
   await until(conversation, ({ live }) => live["msg_2"]?.text === "Hel" && live["msg_2"].queuePlace === 0);
 });

@@ -353,7 +353,9 @@ export class Conversation {
         }
         case "notice": {
           const notice = event.event.value;
-          this.#remark(messageId, (remarks) => ({ ...remarks, notices: [...remarks.notices, notice] }));
+          // A process that takes an answer over may tell again what the one before it told.
+          const told = this.state.remarks[messageId]?.notices.some(({ kind, message }) => kind === notice.kind && message === notice.message);
+          if (!told) this.#remark(messageId, (remarks) => ({ ...remarks, notices: [...remarks.notices, notice] }));
           break;
         }
         case "providerSwitched": {

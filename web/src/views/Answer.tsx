@@ -43,8 +43,8 @@ export function Answer({ message, live, remarks, offlineTold, onAskAgain, onReco
 
   return (
     <article className="group" aria-busy={writing} aria-label="Answer">
-      {notices?.map((notice) => (
-        <div key={`${notice.kind} ${notice.message}`} className="mb-3">
+      {notices?.map((notice, index) => (
+        <div key={index} className="mb-3">
           <Notice kind={notice.kind === NoticeKind.OFFLINE_MODEL ? "info" : "warn"}>{wordsForNotice(notice)}</Notice>
         </div>
       ))}
