@@ -164,7 +164,12 @@ async def _open_conversations(
         _now,
     )
     log, signals = await _open_turn_log(settings, closing)
-    ownership = SqlTurnOwnership(database, settings.lease_seconds)
+    leases = database
+    if database.dialect != "sqlite":
+        # Connections of its own: a lease must not run out because calls stand in line for the others.
+        leases = Database.open(settings.database_url)
+        closing.push_async_callback(leases.close)
+    ownership = SqlTurnOwnership(leases, settings.lease_seconds)
     running = RunningTurns(conversations, writer, tracing, settings.max_turn_seconds)
     takeover = Takeover(conversations, log, ownership, running, settings.max_running_turns, _now)
     limits = TurnLimits(
