@@ -7,11 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from parley_chat.adapters.file_turn_log import FileTurnLog
+from parley_chat.adapters.redis_connection import RedisConnection
+from parley_chat.adapters.redis_turn_log import RedisTurnLog
 from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Role, Route, Usage
 from parley_chat.domain.turn import (
     Notice,
@@ -29,6 +32,9 @@ from parley_chat.domain.turn import (
     TurnStopped,
 )
 from parley_chat.ports.turn_log import TurnLog, TurnLogMissingError
+from parley_testing.redis_server import RedisServer, redis_server
+
+__all__ = ["redis_server"]  # The fixture of the server; imported so that pytest finds it.
 
 TURN = "trn_" + "0" * 32
 OTHER_TURN = "trn_" + "1" * 32
@@ -66,16 +72,39 @@ EVERY_KIND: list[TurnEventBody] = [
 ]
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> TurnLog:
-    return FileTurnLog(tmp_path / "turns")
+@pytest.fixture(params=["file", "redis"])
+async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TurnLog]:
+    if request.param == "file":
+        yield FileTurnLog(tmp_path / "turns")
+        return
+    server: RedisServer = request.getfixturevalue("redis_server")
+    redis = RedisConnection(server.new_url())
+    turn_log = RedisTurnLog(redis, retention_seconds=3600)
+    yield turn_log
+    await turn_log.close()
+    await redis.close()
 
 
 async def read_to_end(log: TurnLog, turn_id: str, after: int = 0) -> list[tuple[int, TurnEventBody]]:
+    """Reads to the end of a log that nobody writes. Of a log that others may write, a reader would wait for them."""
     reader = await log.open_reader(turn_id, after)
     got: list[tuple[int, TurnEventBody]] = []
+    async with asyncio.timeout(60):
+        while not log.is_shared or max([after, *(sequence for sequence, _ in got[-1:])]) < reader.end_sequence:
+            events = await reader.next()
+            if not events:
+                break
+            got += [(event.sequence, event.body) for event in events]
+    reader.close()
+    return got
+
+
+async def follow(log: TurnLog, turn_id: str) -> list[int]:
+    """Follows a writer of this process to its end."""
+    reader = await log.open_reader(turn_id, 0)
+    got: list[int] = []
     while events := await reader.next():
-        got += [(event.sequence, event.body) for event in events]
+        got += [event.sequence for event in events]
     reader.close()
     return got
 
@@ -109,14 +138,15 @@ async def test_a_reader_may_start_at_every_place_and_misses_and_repeats_nothing(
 
 async def test_readers_that_follow_get_every_event_of_a_writer_however_fast_it_is(log: TurnLog) -> None:
     writer = await log.begin(TURN)
-    readers = [asyncio.create_task(read_to_end(log, TURN)) for _ in range(3)]
+    readers = [asyncio.create_task(follow(log, TURN)) for _ in range(3)]
+    await asyncio.sleep(0)  # They are there before the writer is gone.
     for number in range(1, 3001):
         await writer.append([TextDelta("x" * (number % 97))])
         if number % 7 == 0:
             await asyncio.sleep(0)
     await writer.close()
     for transcript in await asyncio.gather(*readers):
-        assert [sequence for sequence, _ in transcript] == list(range(1, 3001))
+        assert transcript == list(range(1, 3001))
 
 
 async def test_a_reader_that_falls_far_behind_reads_on_where_it_was(log: TurnLog) -> None:

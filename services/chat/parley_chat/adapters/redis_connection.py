@@ -42,6 +42,15 @@ _NEVER_PASSES = (AuthenticationError, AuthorizationError)
 _MAY_PASS_WORDS = ("LOADING", "MISCONF", "TRYAGAIN", "NOREPLICAS", "UNBLOCKED")
 
 
+class _Once(Retry):
+    """redis-py's own retries, without any: with a count of 0 it would still connect again after a failure."""
+
+    async def call_with_retry(self, do: Callable[[], Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+        """Does it once."""
+        del args, kwargs
+        return await do()
+
+
 class RedisScript:
     """A script that Redis runs as one step."""
 
@@ -70,7 +79,7 @@ class RedisConnection:
                 socket_connect_timeout=_CALL_SECONDS,
                 socket_keepalive=True,
                 # A command that failed may have been carried out: only its caller knows whether it may be sent again.
-                retry=Retry(NoBackoff(), 0),
+                retry=_Once(NoBackoff(), 0),
                 client_name="parley-chat",
             )
         except ValueError:
@@ -78,16 +87,24 @@ class RedisConnection:
             raise ValueError(_URL_WORDS) from None
         self.prefix = prefix
         self.patience_seconds = patience_seconds
-        self._redis = Redis.from_pool(pool)
+        redis = Redis.from_pool(pool)
+        # redis-py does not type all of it.
+        self._redis: Any = redis
         self._calls: set[asyncio.Task[Any]] = set()
-        self.news = RedisNews(self._redis)
+        self._closing = False
+        self.news = RedisNews(redis)
 
     async def ping(self) -> None:
         """Asks for a sign of life, once. Raises OSError, whose words are for whoever runs the service and hold no password."""
         await self._call(self._redis.ping, patience_seconds=0)
 
     async def run(
-        self, script: RedisScript, keys: Sequence[str], arguments: Sequence[str | bytes | int], *, patience_seconds: float | None = None
+        self,
+        script: RedisScript,
+        keys: Sequence[str],
+        arguments: Sequence[str | bytes | int],
+        *,
+        patience_seconds: float | None = None,
     ) -> Any:
         """Runs a script, again and again while Redis is away. It must bear to be run twice, also later than a newer call.
 
@@ -111,21 +128,37 @@ class RedisConnection:
     async def _call(self, act: Callable[[], Awaitable[Any]], patience_seconds: float | None) -> Any:
         # A task of its own: whoever waits may be cancelled, and a connection must not be left in the middle of an answer.
         patience = self.patience_seconds if patience_seconds is None else patience_seconds
-        task = asyncio.create_task(_try_for(act, patience))
+        task = asyncio.create_task(self._try_for(act, patience))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
         return await asyncio.shield(task)
 
+    async def _try_for(self, act: Callable[[], Awaitable[Any]], seconds: float) -> Any:
+        deadline = time.monotonic() + seconds
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await act()
+            except (RedisError, OSError) as error:
+                if self._closing or not _may_pass(error) or time.monotonic() + pause > deadline:
+                    raise OSError(f"Redis: {error}") from error
+            # Apart, so that a hundred turns do not come back in one moment.
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  No secret.
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
     async def close(self) -> None:
         """Lets go of all connections. Nothing may be called any more."""
         await self.news.close()
-        for task in list(self._calls):
-            task.cancel()
-        await asyncio.gather(*self._calls, return_exceptions=True)
+        # They are not cancelled, for the sake of their connections, and take no longer than one try.
+        self._closing = True
+        if self._calls:
+            await asyncio.wait(self._calls)
         await self._redis.aclose(close_connection_pool=True)
 
 
-_URL_WORDS = "it must be like redis://user:password@host:6379/0 or rediss://…, with special characters of a password as %XX"
+_URL_WORDS = (
+    "it must be like redis://user:password@host:6379/0 or rediss://…, with special characters of a password as %XX"
+)
 
 
 def _check(url: str) -> None:
@@ -137,20 +170,6 @@ def _check(url: str) -> None:
     # Other words of the query could change what the commands here stand on.
     if not fits or not all(name.startswith("ssl_") for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
         raise ValueError(_URL_WORDS)
-
-
-async def _try_for(act: Callable[[], Awaitable[Any]], seconds: float) -> Any:
-    deadline = time.monotonic() + seconds
-    pause = _FIRST_PAUSE_SECONDS
-    while True:
-        try:
-            return await act()
-        except (RedisError, OSError) as error:
-            if not _may_pass(error) or time.monotonic() + pause > deadline:
-                raise OSError(f"Redis: {error}") from error
-        # Apart, so that a hundred turns do not come back in one moment.
-        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  No secret.
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
 def _may_pass(error: Exception) -> bool:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Redis
@@ -20,6 +22,9 @@ _SILENCE_SECONDS = 15.0
 """After which a connection on which not even a ping was answered is taken for dead."""
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
+
+
+_BROKEN_OFF = "news from Redis is broken off; until it is back, turns are looked at every second"
 
 
 class RedisTopic:
@@ -67,11 +72,12 @@ class RedisNews:
     """Subscribes to what somebody listens to, as long as somebody does, and again when the connection was lost."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+        # redis-py does not type all of it.
+        self._redis: Any = redis
         self._topics: dict[str, RedisTopic] = {}
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._closed = False
+        self._closing = asyncio.Event()
 
     def listen(self, channel: str) -> RedisTopic:
         """Begins to listen. `leave` ends it."""
@@ -80,7 +86,7 @@ class RedisNews:
             topic = self._topics[channel] = RedisTopic(channel)
             self._changed.set()
         topic.listeners += 1
-        if self._task is None and not self._closed:
+        if self._task is None and not self._closing.is_set():
             self._task = asyncio.create_task(self._keep_listening(), name="news from Redis")
         return topic
 
@@ -93,33 +99,35 @@ class RedisNews:
 
     async def close(self) -> None:
         """Listens no more."""
-        self._closed = True
+        # Not cancelled: while it connects, redis-py can swallow a cancellation, or forget an open connection over it.
+        self._closing.set()
         if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait((self._task,))
 
     async def _keep_listening(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
-        while True:
-            began = asyncio.get_running_loop().time()
+        while not self._closing.is_set():
+            began = time.monotonic()
             try:
                 await self._session()
             except (RedisError, OSError) as error:
-                logger.warning("news from Redis is broken off; turns are looked at every second", extra={"error": str(error)})
+                logger.warning(_BROKEN_OFF, extra={"error": str(error)})
             except Exception:
-                logger.exception("news from Redis is broken off; turns are looked at every second")
-            if asyncio.get_running_loop().time() - began > _SILENCE_SECONDS:
+                logger.exception(_BROKEN_OFF)
+            if time.monotonic() - began > _SILENCE_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     async def _session(self) -> None:
         """Listens over one connection until it breaks."""
         pubsub = self._redis.pubsub()
-        tasks: list[asyncio.Task[None]] = []
+        tasks: list[asyncio.Task[Any]] = []
         try:
             await pubsub.connect()
-            tasks = [asyncio.create_task(self._tell(pubsub)), asyncio.create_task(self._hear(pubsub))]
+            for work in (self._tell(pubsub), self._hear(pubsub), self._closing.wait()):
+                tasks.append(asyncio.create_task(work))  # noqa: PERF401  They are ended also when one cannot be made.
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -132,28 +140,29 @@ class RedisNews:
     async def _tell(self, pubsub: Any) -> None:
         """Tells Redis what is listened to, whenever that changes; and gives a sign of life now and then."""
         subscribed: set[str] = set()
-        while True:
+        while _is_connected(pubsub):
             self._changed.clear()
-            wanted = set(self._topics)
-            if new := sorted(wanted - subscribed):
-                await pubsub.subscribe(*new)
-            if left := sorted(subscribed - wanted):
-                await pubsub.unsubscribe(*left)
-            subscribed = wanted
-            try:
-                async with asyncio.timeout(_PING_SECONDS):
-                    await self._changed.wait()
-            except TimeoutError:
-                await pubsub.ping()
+            if new := self._topics.keys() - subscribed:
+                await pubsub.subscribe(*sorted(new))
+                subscribed |= new
+            elif left := subscribed - self._topics.keys():
+                await pubsub.unsubscribe(*sorted(left))
+                subscribed -= left
+            else:
+                try:
+                    async with asyncio.timeout(_PING_SECONDS):
+                        await self._changed.wait()
+                except TimeoutError:
+                    if _is_connected(pubsub):
+                        await pubsub.ping()
 
     async def _hear(self, pubsub: Any) -> None:
-        while True:
+        while _is_connected(pubsub):
             async with asyncio.timeout(_SILENCE_SECONDS):
                 message = await pubsub.get_message(timeout=None)
-            if message is None:
+            if message is None or not isinstance(message["channel"], bytes):
                 continue
-            channel = message["channel"]
-            topic = self._topics.get(channel.decode() if isinstance(channel, bytes) else channel or "")
+            topic = self._topics.get(message["channel"].decode(errors="replace"))
             if topic is None:
                 continue
             if message["type"] == "message":
@@ -161,3 +170,8 @@ class RedisNews:
             elif message["type"] == "subscribe":
                 # What happened before was told to nobody here.
                 topic.wake()
+
+
+def _is_connected(pubsub: Any) -> bool:
+    # Asked before each use: redis-py would connect again by itself, in two tasks at once.
+    return bool(pubsub.connection and pubsub.connection.is_connected)

@@ -1,7 +1,8 @@
 """The turn log of many replicas: a stream in Redis for each turn, appended to in one step that knows who may write.
 
-What survives: what Redis keeps. With its append-only file, the kill of a replica loses nothing, and the kill of Redis at most the last moments
-(what it had not handed to the operating system), which the writer still holds and appends again. The outcome of a turn is in the database.
+What survives: what Redis keeps. With its append-only file, the kill of a replica loses nothing, and the kill of Redis at most the
+last moments, which it had not handed to the operating system; the writer still holds them and appends them again. The outcome of a
+turn is in the database.
 
 Memory for a turn is bounded: the newest events, up to `_TAIL_BYTES`, are shared by all readers of the process that writes it; one who
 falls behind, and those of turns that others write, read Redis page by page.
@@ -198,7 +199,9 @@ class RedisTurnLogWriter:
         elif last > self.last_sequence:
             raise OSError("Redis holds events of a turn that its writer did not write")
         else:
-            logger.warning("Redis lost the newest events of a turn; they are appended again", extra={"turn_id": self._turn_id})
+            logger.warning(
+                "Redis lost the newest events of a turn; they are appended again", extra={"turn_id": self._turn_id}
+            )
         return last
 
     def _keep(self, events: list[tuple[TurnEvent, int]]) -> None:
@@ -221,7 +224,9 @@ class RedisTurnLogWriter:
                 await self._log.release(self._turn_id, self._id)
             except OSError as error:
                 # It is forgotten some days later than it could be.
-                logger.warning("the log of a turn could not be closed", extra={"turn_id": self._turn_id, "error": str(error)})
+                logger.warning(
+                    "the log of a turn could not be closed", extra={"turn_id": self._turn_id, "error": str(error)}
+                )
 
 
 class _LocalReader:
@@ -372,11 +377,11 @@ class RedisTurnLog:
 
     async def release(self, turn_id: str, writer_id: str) -> None:
         """Says in Redis that a writer writes no more. Raises OSError."""
-        time = await self.redis.run(
-            RELEASE, self.keys(turn_id), [writer_id], patience_seconds=_CLOSE_PATIENCE_SECONDS
-        )
+        time = await self.redis.run(RELEASE, self.keys(turn_id), [writer_id], patience_seconds=_CLOSE_PATIENCE_SECONDS)
         if time is not None:
-            await self.redis.command("ZADD", self._closed_key, int(time), turn_id, patience_seconds=_CLOSE_PATIENCE_SECONDS)
+            await self.redis.command(
+                "ZADD", self._closed_key, int(time), turn_id, patience_seconds=_CLOSE_PATIENCE_SECONDS
+            )
 
     async def open_reader(self, turn_id: str, after_sequence: int) -> _LocalReader | _RemoteReader:
         """Opens the log to read, or raises TurnLogMissingError."""

@@ -1,8 +1,8 @@
 """What Redis does in one step for the turn log: the scripts, and how their keys and answers are laid out.
 
-A turn has two keys. KEYS[1] is a hash: `fence`, `writer` (the id of who writes it, empty when nobody does), `last` (the place of the
-last event), `ended` (1 when that is an outcome) and `batch` (the id of what was appended last); it is also the mark that the log exists. KEYS[2] is a stream of events, whose
-entry ids are `<place>-0` and which has one field, the event's line.
+A turn has two keys. KEYS[1] is a hash: `fence`, `writer` (the id of who writes it, empty when nobody does), `last` (the place of
+the last event), `ended` (1 when that is an outcome) and `batch` (the id of what was appended last); it is also the mark that the log
+exists. KEYS[2] is a stream of events, whose entry ids are `<place>-0` and which has one field, the event's line.
 
 All scripts bear to be run twice, and a second time late: a command may be carried out after its sender gave it up.
 """
