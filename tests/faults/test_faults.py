@@ -1,7 +1,7 @@
 """Readers are cut and processes are killed at random, and every reader has the same answer at the end: whole, once, in order.
 
 By itself this is a short run with a fixed seed. `make test-faults` is the long one, with a seed of its own that it prints:
-PARLEY_FAULTS_SEED repeats it, PARLEY_FAULTS_CUTS and PARLEY_FAULTS_KILLS say how much is done, PARLEY_FAULTS_REPORT names a folder for
+PARLEY_FAULTS_SEED repeats it, PARLEY_FAULTS_KILLS and PARLEY_FAULTS_CUTS say how much is done, PARLEY_FAULTS_REPORT names a folder for
 the figures. No time is asserted; the figures tell them.
 """
 
@@ -18,7 +18,9 @@ import pytest
 from parley_testing.fault_kills import Kills
 from parley_testing.fault_run import FaultPlan, FaultRun
 from parley_testing.fault_upstream import FaultUpstream
-from parley_testing.mesh import Mesh
+from parley_testing.mesh import Mesh, replicas_of_chat
+from parley_testing.postgres import PostgresServer
+from parley_testing.redis_server import running_redis
 
 NOTES = """# How to count
 
@@ -28,11 +30,10 @@ Whoever counts says one number after the other. The first number is one, and ple
 
 def plan_of_this_run() -> FaultPlan:
     """What the environment asks for, and a short run otherwise."""
-    return FaultPlan(
-        seed=os.environ.get("PARLEY_FAULTS_SEED", "one"),
-        cuts=int(os.environ.get("PARLEY_FAULTS_CUTS", "60")),
-        kills=int(os.environ.get("PARLEY_FAULTS_KILLS", "6")),
-    )
+    seed = os.environ.get("PARLEY_FAULTS_SEED", "one")
+    if kills := os.environ.get("PARLEY_FAULTS_KILLS"):
+        return FaultPlan(seed, cuts=int(os.environ.get("PARLEY_FAULTS_CUTS", "0")), kills=int(kills))
+    return FaultPlan(seed, cuts=60, kills=6, most_words=80, kill_pause_seconds=1.5)
 
 
 @asynccontextmanager
@@ -99,7 +100,26 @@ async def disturb_and_compare(name: str, run: FaultRun) -> None:
 
 
 @pytest.mark.timeout(1800)
-async def test_whatever_is_cut_or_killed_every_reader_gets_each_answer_once_and_whole(tmp_path: Path) -> None:
+async def test_with_one_chat_process_every_reader_gets_each_answer_once_and_whole(tmp_path: Path) -> None:
+    """The embedded defaults: SQLite, and a file for each turn."""
     plan = plan_of_this_run()
     async with FaultUpstream(plan.seed) as upstream, running_mesh(tmp_path, upstream, {}) as mesh:
         await disturb_and_compare("embedded", FaultRun(plan, mesh, upstream, Kills(mesh)))
+
+
+@pytest.mark.timeout(1800)
+async def test_with_two_replicas_of_chat_every_reader_gets_each_answer_once_and_whole(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """PostgreSQL and Redis, which is killed as well: a Redis of this test's own."""
+    plan = plan_of_this_run()
+    with running_redis() as redis:
+
+        async def restart_redis() -> None:
+            redis.kill()
+            await asyncio.to_thread(redis.start)
+
+        shared = replicas_of_chat(postgres.new_database_url(), redis.new_url())
+        async with FaultUpstream(plan.seed) as upstream, running_mesh(tmp_path, upstream, shared) as mesh:
+            kills = Kills(mesh, {"redis": restart_redis})
+            await disturb_and_compare("replicas", FaultRun(plan, mesh, upstream, kills))

@@ -55,9 +55,11 @@ class Kills:
         """Whether nothing was away, or only just back, in a stretch of time."""
         return not any(kill.time <= until and since <= kill.back + SETTLE_SECONDS for kill in self.history)
 
-    def last_before(self, moment: float) -> Kill | None:
-        """The last kill until a moment."""
-        return next((kill for kill in reversed(self.history) if kill.time <= moment), None)
+    def last_before(self, moment: float, *names: str) -> Kill | None:
+        """The last kill until a moment of a process whose name begins with one of these."""
+        return next(
+            (kill for kill in reversed(self.history) if kill.time <= moment and kill.name.startswith(names)), None
+        )
 
     def since(self, moment: float, name: str) -> int:
         """How many processes whose name begins so were killed since a moment."""

@@ -12,6 +12,10 @@ from parley_testing.fault_upstream import FaultUpstream
 from parley_testing.fault_verdict import RanTurn, Verdict
 
 
+_NEEDED = ("chat", "inference", "redis")
+"""Without which no answer goes on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Times:
     """Many times, in milliseconds."""
@@ -111,13 +115,13 @@ class FaultReport:
 
 
 def _takeovers(kills: Kills, upstream: FaultUpstream) -> list[float]:
-    """From each kill of a chat process to the next request of each answer that it cut off, when nothing else died in between."""
+    """From each kill of a chat process to the next request of each answer that it cut off, when nothing that answers need died as well."""
     found = []
     for left in upstream.left:
-        kill = kills.last_before(left.time)
+        kill = kills.last_before(left.time, *_NEEDED)
         asked = next((asked for asked in upstream.asked if asked.key == left.key and asked.time >= left.time), None)
         if kill is None or asked is None or not kill.name.startswith("chat"):
             continue
-        if kills.last_before(asked.time) is kill:
+        if kills.last_before(asked.time, *_NEEDED) is kill:
             found.append(asked.time - kill.time)
     return found

@@ -38,6 +38,8 @@ class FaultPlan:
     kills: int
     """Exactly so many."""
     turns_at_once: int = 10
+    most_words: int = 160
+    """How long answers are at most."""
     kill_pause_seconds: float = 3.5
     """Between two kills, on average."""
 
@@ -123,7 +125,11 @@ class FaultRun:
             (16, 2, 1),
         )[0]
         # What begins anew with every kill has to be short to come to its end.
-        words = random.randint(20, 60) if on_failure == message_pb2.ON_FAILURE_RESTART else random.randint(30, 160)
+        words = (
+            random.randint(20, 60)
+            if on_failure == message_pb2.ON_FAILURE_RESTART
+            else random.randint(30, self.plan.most_words)
+        )
         script = Script(key, words, random.choice((15.0, 25.0, 40.0)), random.choice((0.0, 0.0, 0.3)))
         self.upstream.answer(script)
         request = pb.StreamReplyRequest(
