@@ -19,7 +19,9 @@ from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, turn_event_pb2
 from parley_testing.doors import GrpcDoor, RefusedError
 from parley_testing.fake_openai import FakeOpenAI, Reply, numbered_words
-from parley_testing.mesh import Mesh, SignedUp
+from parley_testing.mesh import Mesh, SignedUp, replicas_of_chat
+from parley_testing.postgres import PostgresServer
+from parley_testing.redis_server import RedisServer
 
 WORDS = 200
 TEXT = "".join(numbered_words(WORDS))
@@ -289,3 +291,36 @@ async def test_while_a_replica_is_away_callers_of_the_edge_notice_nothing(replic
         await back
     assert set(answers) == {200}
     assert len(answers) >= 8
+
+
+async def test_when_all_is_killed_and_started_again_one_of_the_replicas_goes_on_with_the_turn(
+    counted: FakeOpenAI, postgres: PostgresServer, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """Both find it when they start, and both would go on with it."""
+    environment = {
+        **replicas_of_chat(postgres.new_database_url(), redis_server.new_url()),
+        "OPENAI_BASE_URL": counted.base_url,
+        "OPENAI_API_KEY": "sk-test",
+        "PARLEY_INFERENCE_MODEL": "fake-model",
+        "PARLEY_CHAT_LEASE_SECONDS": "5",
+    }
+    asked_before, cut_before = len(counted.requests), counted.streams_cut
+    counted.enqueue(STALLED)
+    events: Events = []
+    first = await asyncio.to_thread(Mesh.start, tmp_path / "home", environment)
+    try:
+        person = await asyncio.to_thread(first.sign_up)
+        await read(GrpcDoor(first.address("chat-2"), person.token).stream(asking()), events, is_at(20))
+    finally:
+        await asyncio.to_thread(first.stop, number=signal.SIGKILL)
+    await counted.wait_for(lambda: counted.streams_cut == cut_before + 1, "inference to be gone")
+    second = await asyncio.to_thread(Mesh.start, tmp_path / "home", environment)
+    try:
+        await read_on(GrpcDoor(second.grpc_address, person.token), events)
+        assert_whole(events)
+        assert text_of(events) == TEXT
+        notices = [event.notice.kind for event in events if event.HasField("notice")]
+        assert notices.count(turn_event_pb2.NOTICE_KIND_CONTINUED) == 1
+        assert len(counted.requests) == asked_before + 2
+    finally:
+        await asyncio.to_thread(second.stop)

@@ -23,6 +23,9 @@ def banner(settings: LocalSettings, plan: Plan, *, page: bool) -> list[str]:
     email = _email(file)
     if email:
         lines += [f"  sign in   {email}, with the password in {_shown(file)}"]
+    chats = plan.addresses_of("chat")
+    if len(chats) > 1:
+        lines += [f"  chat      {len(chats)} processes: {', '.join(chats)}"]
     lines += [
         f"  ask       {_command(settings, plan)} ask {shlex.quote(_QUESTION)}",
         "  or        " + _grpcurl(settings, plan),

@@ -142,6 +142,15 @@ def test_the_banner_quotes_what_a_shell_would_take_apart(tmp_path: Path) -> None
     assert not any("hush" in line for line in lines)
 
 
+def test_the_banner_tells_of_replicas_when_there_are_some(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, PARLEY_UP_CHAT_REPLICAS="2", **SHARED)
+    plan = Plan.of(settings)
+    (line,) = [line for line in banner(settings, plan, page=True) if line.startswith("  chat ")]
+    assert f"2 processes: {plan.addresses['chat']}, {plan.addresses['chat-2']}" in line
+    alone = settings_of(tmp_path)
+    assert not [line for line in banner(alone, Plan.of(alone), page=True) if line.startswith("  chat ")]
+
+
 def test_every_setting_is_in_the_table_of_the_readme() -> None:
     source = (DEPLOY / "local" / "parley_local" / "settings.py").read_text()
     readme = (DEPLOY / "local" / "README.md").read_text()
