@@ -191,7 +191,8 @@ async def test_a_message_waits_in_its_place_while_no_model_can_be_reached(reader
     await reader.reload()
     await expect(reader.answer).to_contain_text("Waiting for a model: place 1")
     upstream.reply = SLOW
-    await reader.wait_for_answer(TEXT)
+    # A provider that failed for long is asked again after up to a minute.
+    await reader.wait_for_answer(TEXT, seconds=180)
     await reader.wait_for_the_end()
     await expect(reader.answer).not_to_contain_text("Waiting for a model")
 

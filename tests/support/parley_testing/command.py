@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-SECONDS = 30
+SECONDS = 120
 """How long anything may take before a test gives it up."""
 
 COMMAND = (sys.executable, "-m", "parley_cli")

@@ -155,11 +155,11 @@ class Reader:
         async with self.page.expect_event("domcontentloaded"):
             await self.page.evaluate("() => void setTimeout(() => location.reload())")
 
-    async def wait_for_answer(self, text: str) -> None:
+    async def wait_for_answer(self, text: str, *, seconds: float = _SECONDS / 1000) -> None:
         """Waits until the newest answer's text is exactly this, line breaks and all."""
         seen = ""
         with suppress(TimeoutError):
-            async with asyncio.timeout(_SECONDS / 1000):
+            async with asyncio.timeout(seconds):
                 while (seen := await self.answer_text.inner_text()) != text:  # noqa: ASYNC110 - a page tells nobody
                     await asyncio.sleep(0.05)
         assert seen == text
