@@ -166,6 +166,10 @@ format: $(VENV)/.installed googleapis ## Format Python and protos, and mend what
 bench-smoke: setup ## Measure start, memory and first token, beside FastAPI + SSE, in one run.
 	@$(BIN)/python benches/smoke.py $(ARGS)
 
+.PHONY: bench-stop
+bench-stop: setup ## Measure how soon after a stop the provider's connection is closed, through each way to stop.
+	@PYTHONPATH=tests/support $(BIN)/python benches/stop.py $(ARGS)
+
 # ---- Locks ---------------------------------------------------------------------------------------------------------
 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' $(foreach name,$(IN_HOUSE),--no-emit-package $(name))

@@ -11,7 +11,6 @@ from parley_testing.fault_readers import Tally
 from parley_testing.fault_upstream import FaultUpstream
 from parley_testing.fault_verdict import RanTurn, Verdict
 
-
 _NEEDED = ("chat", "inference", "redis")
 """Without which no answer goes on."""
 
