@@ -58,6 +58,7 @@ async def test_ctrl_c_stops_the_turn_down_to_the_provider_and_the_edges_death_is
         assert begun.decode() + ended.out == "".join(WORDS) + "\n", "no word is missing, and none is there twice"
 
 
+@pytest.mark.timeout(300)
 async def test_a_question_waits_for_a_provider_that_is_away_and_tells_its_place(
     upstream: FakeOpenAI, start_mesh: Callable[..., Mesh]
 ) -> None:
@@ -77,5 +78,6 @@ async def test_a_question_waits_for_a_provider_that_is_away_and_tells_its_place(
         assert process.stderr is not None
         await asyncio.wait_for(process.stderr.readuntil(b"waiting for a model: place 1\n"), SECONDS)
         upstream.reply = words
-        ended = await end(process)
+        # A provider that failed for long is asked again after up to a minute.
+        ended = await end(process, seconds=180)
         assert (ended.code, ended.out) == (0, "".join(WORDS) + "\n"), ended.err

@@ -183,6 +183,7 @@ async def test_a_failed_answer_is_told_in_words_and_trying_again_makes_an_altern
     await expect(reader.answer.get_by_role("alert")).to_be_visible()
 
 
+@pytest.mark.timeout(300)
 async def test_a_message_waits_in_its_place_while_no_model_can_be_reached(reader: Reader, upstream: FakeOpenAI) -> None:
     upstream.reply = AWAY
     await reader.ask("Count, please.")

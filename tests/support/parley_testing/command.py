@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-SECONDS = 120
+SECONDS = 60
 """How long anything may take before a test gives it up."""
 
 COMMAND = (sys.executable, "-m", "parley_cli")
@@ -54,10 +54,10 @@ async def start(variables: Mapping[str, str], *arguments: str) -> asyncio.subpro
     )
 
 
-async def end(process: asyncio.subprocess.Process, given: str = "") -> Ended:
+async def end(process: asyncio.subprocess.Process, given: str = "", *, seconds: float = SECONDS) -> Ended:
     """Waits for its end. A traceback is a failure, whatever the test is about."""
     try:
-        out, err = await asyncio.wait_for(process.communicate(given.encode()), SECONDS)
+        out, err = await asyncio.wait_for(process.communicate(given.encode()), seconds)
     except TimeoutError:
         process.kill()
         raise
