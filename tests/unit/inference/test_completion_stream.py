@@ -6,7 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from parley_inference.adapters.completion_stream import CompletionStream
+from parley_inference.adapters.completion_stream import (
+    MOST_CHARACTERS_OF_ARGUMENTS,
+    MOST_TOOL_CALLS,
+    CompletionStream,
+)
 from parley_inference.domain.errors import ProviderRateLimitedError, ProviderUnavailableError
 from parley_inference.domain.generation import (
     FinishReason,
@@ -161,6 +165,24 @@ def test_figures_that_are_none_do_no_harm(usage: Any) -> None:
 )
 def test_reasons_to_end_are_translated(said: str, meant: FinishReason) -> None:
     assert read(text("a"), chunk(finish=said)) == [TextDelta("a"), GenerationFinished(meant)]
+
+
+def test_arguments_without_end_are_the_providers_fault_in_one_call_or_in_many() -> None:
+    half = "x" * (MOST_CHARACTERS_OF_ARGUMENTS // 2)
+    for second in (0, 1):
+        stream = CompletionStream("fake")
+        stream.feed(call(0, call_id="c0", name="write", arguments=half))
+        stream.feed(call(second, call_id=f"c{second}", name="write", arguments=half))
+        with pytest.raises(ProviderUnavailableError):
+            stream.feed(call(second, arguments="x"))
+
+
+def test_calls_without_end_are_the_providers_fault() -> None:
+    stream = CompletionStream("fake")
+    for number in range(MOST_TOOL_CALLS):
+        stream.feed(call(number, name="write"))
+    with pytest.raises(ProviderUnavailableError):
+        stream.feed(call(MOST_TOOL_CALLS, name="write"))
 
 
 def test_chunks_without_choices_or_content_are_passed_over() -> None:
