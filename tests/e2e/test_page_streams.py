@@ -189,6 +189,10 @@ async def test_a_message_waits_in_its_place_while_no_model_can_be_reached(reader
     await reader.ask("Count, please.")
     await expect(reader.answer).to_contain_text("Waiting for a model: place 1")
     await expect(reader.stop_button).to_be_enabled()
+    # It is read out: nothing around it says that it is busy.
+    place = reader.page.locator("[aria-live=polite]").filter(has_text="place 1")
+    await expect(place).to_have_count(1)
+    await expect(reader.answer).to_have_attribute("aria-busy", "false")
     await reader.reload()
     await expect(reader.answer).to_contain_text("Waiting for a model: place 1")
     upstream.reply = SLOW

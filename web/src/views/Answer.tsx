@@ -42,7 +42,8 @@ export function Answer({ message, live, remarks, offlineTold, onAskAgain, onReco
   const open = pressed && byNumber.get(pressed.number);
 
   return (
-    <article className="group" aria-busy={writing} aria-label="Answer">
+    // Nothing in what is busy is read out, and the place of an answer that waits should be.
+    <article className="group" aria-busy={writing && !live.queuePlace} aria-label="Answer">
       {notices?.map((notice, index) => (
         <div key={index} className="mb-3">
           <Notice kind={notice.kind === NoticeKind.OFFLINE_MODEL ? "info" : "warn"}>{wordsForNotice(notice)}</Notice>
