@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TypeAlias
 
 import grpc
@@ -78,6 +79,23 @@ async def test_a_token_that_is_revoked_at_one_replica_is_refused_at_the_other(re
         while await gets_in(other, made.token):  # noqa: ASYNC110 - only asking again tells
             await asyncio.sleep(0.05)
     assert (await refused(user_id(other, made.token))).code is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_retrieval_asks_the_other_replica_about_a_token_when_the_first_is_away(replicated: Mesh) -> None:
+    person = await asyncio.to_thread(replicated.sign_up)
+    pid = await asyncio.to_thread(replicated.kill, "chat")
+    async with asyncio.timeout(60):
+        while Path(f"/proc/{pid}").exists():  # noqa: ASYNC110, ASYNC240 - a process that is not ours tells nobody
+            await asyncio.sleep(0.01)
+
+    def documents_of_a_new_token() -> int:
+        owner = {"authorization": person.authorization}
+        made = replicated.request("POST", "/api/v2/identity/access-tokens", {"name": "laptop"}, headers=owner)
+        token = {"authorization": f"Bearer {json.loads(made[1])['token']}"}
+        return replicated.request("GET", "/api/v1/documents", headers=token)[0]
+
+    assert await asyncio.to_thread(documents_of_a_new_token) == 200
+    await asyncio.to_thread(replicated.wait_until_back, "chat", pid)
 
 
 async def gets_in(replica: Stub, token: str) -> bool:
