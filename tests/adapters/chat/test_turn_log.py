@@ -31,7 +31,7 @@ from parley_chat.domain.turn import (
     TurnStarted,
     TurnStopped,
 )
-from parley_chat.ports.turn_log import TurnLog, TurnLogMissingError
+from parley_chat.ports.turn_log import TurnLog, TurnLogFencedError, TurnLogMissingError
 from parley_testing.redis_server import RedisServer, redis_server
 
 __all__ = ["redis_server"]  # The fixture of the server; imported so that pytest finds it.
@@ -225,6 +225,43 @@ async def test_only_logs_that_nobody_writes_expire(log: TurnLog) -> None:
     assert await log.expire(older_than_seconds=-1) == [OTHER_TURN]
     assert [event.sequence for event in await log.read(TURN)] == [1]
     await busy.close()
+
+
+async def test_a_log_is_written_by_one_and_is_there_before_it_is_taken_over(log: TurnLog) -> None:
+    with pytest.raises(TurnLogMissingError):
+        await log.take_over(TURN, 2)
+    writer = await log.begin(TURN)
+    with pytest.raises(TurnLogFencedError):
+        await log.take_over(TURN, 1)
+    await writer.append([TextDelta("mine")])
+    await writer.close()
+    await writer.close()
+    with pytest.raises(OSError, match="closed"):
+        await writer.append([TextDelta("late")])
+    assert [event.body for event in await log.read(TURN)] == [TextDelta("mine")]
+
+
+async def test_a_reader_that_is_cancelled_while_it_waits_loses_nothing(log: TurnLog) -> None:
+    writer = await log.begin(TURN)
+    reader = await log.open_reader(TURN, 0)
+    got: list[int] = []
+    for number in range(1, 30):
+        waiting = asyncio.create_task(reader.next())
+        await asyncio.sleep(0)
+        appending = asyncio.create_task(writer.append([TextDelta(str(number))]))
+        for _ in range(number % 7):
+            await asyncio.sleep(0)
+        if not waiting.done():
+            waiting.cancel()
+        await appending
+        (events,) = await asyncio.gather(waiting, return_exceptions=True)
+        if not isinstance(events, BaseException):
+            got += [event.sequence for event in events]
+    await writer.close()
+    while events := await reader.next():
+        got += [event.sequence for event in events]
+    reader.close()
+    assert got == list(range(1, 30))
 
 
 # The log of files ----------------------------------------------------------------------------------------------------

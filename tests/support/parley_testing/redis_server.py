@@ -5,6 +5,7 @@ Conftests that need it import the fixture: `from parley_testing.redis_server imp
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import shutil
@@ -101,6 +102,14 @@ class RedisServer:
                 )
                 answer = connection.recv(65536)
         return answer
+
+    async def until_written(self) -> None:
+        """Waits until the operating system holds all that was done, so that a kill loses nothing of it."""
+        end = time.monotonic() + _START_SECONDS
+        while b"aof_buffer_length:0\r" not in (state := await asyncio.to_thread(self.ask, "INFO", "persistence")):
+            if time.monotonic() > end:
+                raise RuntimeError(f"Redis does not write its file:\n{state.decode()}")
+            await asyncio.sleep(0.02)
 
     def _answers(self) -> bool:
         try:

@@ -32,8 +32,6 @@ from redis.exceptions import (
 from parley_chat.adapters.redis_news import RedisNews
 
 _MOST_CONNECTIONS = 16
-_CALL_SECONDS = 5.0
-"""After which a command, a connection attempt or the wait for a free connection counts as failed."""
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 0.5
 
@@ -64,19 +62,22 @@ class RedisConnection:
     """Runs commands on one Redis server; not on a Redis Cluster. Connects when it is first used.
 
     `url` is `redis://` or `rediss://`, with user name, password and database number as they are needed; `patience_seconds` is how long
-    a call tries again while Redis is away. `prefix` begins the names of all keys and channels. Raises ValueError, without the
+    a call tries again while Redis is away, and `call_seconds` how long one command, one try to connect or the wait for a free
+    connection may take. `prefix` begins the names of all keys and channels. Raises ValueError, without the
     URL in it, when the URL is none.
     """
 
-    def __init__(self, url: str, *, patience_seconds: float = 20.0, prefix: str = "parley") -> None:
+    def __init__(
+        self, url: str, *, patience_seconds: float = 20.0, call_seconds: float = 5.0, prefix: str = "parley"
+    ) -> None:
         _check(url)
         try:
             pool = BlockingConnectionPool.from_url(
                 url,
                 max_connections=_MOST_CONNECTIONS,
-                timeout=_CALL_SECONDS,
-                socket_timeout=_CALL_SECONDS,
-                socket_connect_timeout=_CALL_SECONDS,
+                timeout=call_seconds,
+                socket_timeout=call_seconds,
+                socket_connect_timeout=call_seconds,
                 socket_keepalive=True,
                 # A command that failed may have been carried out: only its caller knows whether it may be sent again.
                 retry=_Once(NoBackoff(), 0),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +22,7 @@ _SILENCE_SECONDS = 15.0
 """After which a connection on which not even a ping was answered is taken for dead."""
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
+_CANCEL_AGAIN_SECONDS = 0.05
 
 
 _BROKEN_OFF = "news from Redis is broken off; until it is back, turns are looked at every second"
@@ -132,9 +133,7 @@ class RedisNews:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
             await pubsub.aclose()
 
     async def _tell(self, pubsub: Any) -> None:
@@ -170,6 +169,15 @@ class RedisNews:
             elif message["type"] == "subscribe":
                 # What happened before was told to nobody here.
                 topic.wake()
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    # Cancelled until they have ended: redis-py can swallow a cancellation while it sends.
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _is_connected(pubsub: Any) -> bool:

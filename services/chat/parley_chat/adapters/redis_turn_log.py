@@ -72,13 +72,15 @@ class _Tail:
             return None
         return [self.events[place][0] for place in range(-missing, 0)]
 
-    async def changed(self) -> None:
+    async def changed(self, seconds: float) -> bool:
+        """Waits for a change, and says whether there was one in that time."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:
-            await waiter
+            done, _ = await asyncio.wait((waiter,), timeout=seconds)
         finally:
             self._waiters.discard(waiter)
+        return bool(done)
 
     def close(self) -> None:
         self.closed = True
@@ -153,7 +155,7 @@ class RedisTurnLogWriter:
                 except OSError:
                     # It may have been kept, or still be.
                     if len(self._doubts) >= _MOST_DOUBTS:
-                        await self._shut()
+                        self._shut()
                     self._doubts[batch] = events
                     raise
                 match answer:
@@ -161,7 +163,7 @@ class RedisTurnLogWriter:
                         self._keep(events)
                         return
                     case [b"missing"]:
-                        await self._shut()
+                        self._shut()
                         raise TurnLogMissingError(self._turn_id)
                     case [b"elsewhere", last, of_batch]:
                         if int(last) == self.last_sequence + len(events) and of_batch.decode() == batch:
@@ -169,7 +171,7 @@ class RedisTurnLogWriter:
                             return
                         kept_until = self._find_place(int(last), of_batch.decode())
                     case _:
-                        await self._shut()
+                        self._shut()
                         raise TurnLogFencedError(self._turn_id)
 
     async def _send(self, batch: str, before: int, lines: list[bytes], bodies: Sequence[TurnEventBody]) -> Any:
@@ -209,9 +211,19 @@ class RedisTurnLogWriter:
         self._doubts.clear()
         self.tail.add(events)
 
-    async def _shut(self) -> None:
+    def _shut(self) -> None:
         self._closed = True
         self._log.let_go(self._turn_id, self)
+
+    async def look(self) -> None:
+        """Lets the readers here go when somebody else writes the turn, or nobody can: a writer with nothing to write does not notice."""
+        try:
+            writer_id = await self._log.redis.command("HGET", self._log.keys(self._turn_id)[0], "writer")
+        except OSError:
+            # The readers have all there is, and whoever waits longer asks again.
+            return
+        if writer_id != self._id.encode():
+            self._log.let_go(self._turn_id, self)
 
     async def close(self) -> None:
         """Ends the writing. It may be called twice."""
@@ -262,7 +274,8 @@ class _LocalReader:
                         continue
             if events or tail.closed:
                 break
-            await tail.changed()
+            if not await tail.changed(_LOOK_SECONDS):
+                await self._writer.look()
         if events:
             self._after = events[-1].sequence
         return events
