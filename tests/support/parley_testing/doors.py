@@ -23,7 +23,7 @@ from parley.chat.v1 import chat_service_pb2_grpc, turn_event_pb2
 
 Events = AsyncGenerator[turn_event_pb2.TurnEvent, None]
 
-HTTP_OF_CODE = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 13: 500, 14: 503, 16: 401}
+HTTP_OF_CODE = {1: 499, 3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 13: 500, 14: 503, 16: 401}
 
 
 class RefusedError(Exception):

@@ -41,11 +41,8 @@ class Kills:
         self._mesh = mesh
         self._others = dict(others or {})
         self._away: dict[str, asyncio.Task[None]] = {}
-
-    @property
-    def names(self) -> list[str]:
+        self.names = (*(name for name in mesh.pids if name != "up"), *self._others)
         """Everything that can be killed."""
-        return [*(name for name in self._mesh.pids if name != "up"), *self._others]
 
     def counts(self) -> Counter[str]:
         """How often what was killed."""
@@ -59,6 +56,13 @@ class Kills:
         """The last kill until a moment of a process whose name begins with one of these."""
         return next(
             (kill for kill in reversed(self.history) if kill.time <= moment and kill.name.startswith(names)), None
+        )
+
+    def away(self, since: float, until: float, *names: str, besides: Kill) -> bool:
+        """Whether another process whose name begins with one of these was away in a stretch of time."""
+        return any(
+            kill is not besides and kill.name.startswith(names) and kill.time <= until and since <= kill.back
+            for kill in self.history
         )
 
     def since(self, moment: float, name: str) -> int:
@@ -118,7 +122,7 @@ async def kill_at_random(
         await asyncio.sleep(together * pause_seconds * random.uniform(0.4, 1.6))
         for _ in range(min(together, count - len(kills.history))):
             if not deck:
-                deck = kills.names
+                deck = list(kills.names)
                 random.shuffle(deck)
             while not any(map(may_kill, deck)):  # noqa: ASYNC110 - turns end by themselves; nobody tells when
                 await asyncio.sleep(0.1)

@@ -1,14 +1,13 @@
 """Readers of one turn that are cut at random places and go on from where they were, through whichever door.
 
-`DoorReader` resumes as the contract says a client does; `ClientReader` is the repository's Python client, which does so inside;
-`WholeReader` asks for the whole answer and asks again. They judge nothing: what they saw is compared when the turn has ended.
+`DoorReader` resumes as the contract says a client does; `ClientReader` is the repository's Python client, which does so inside. They judge
+nothing: what they saw is compared when the turn has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from random import Random
@@ -18,11 +17,11 @@ from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2
 from parley_client import Backoff, OnFailureName, Parley, ParleyError, TurnEvent, TurnFailed, TurnFailedError
 
-from parley_testing.doors import DOORS, Door, RefusedError
+from parley_testing.doors import Door, RefusedError
 from parley_testing.fault_proxy import fault_proxy
 from parley_testing.fault_transcripts import Transcript
+from parley_testing.fault_ways import UNAVAILABLE, Ways, is_cut
 
-UNAVAILABLE = 14
 SILENCE_SECONDS = 90.0
 """After which a stream that says nothing and does not end is a failure: no script, and no restart, takes as long."""
 PATIENT = Backoff(attempts=10_000, first_seconds=0.05, most_seconds=1.0)
@@ -68,8 +67,7 @@ class DoorReader:
     """Reads a turn through the doors."""
 
     name: str
-    address: str
-    """host:port of the edge."""
+    ways: Ways
     token: str
     random: Random
     tally: Tally
@@ -106,7 +104,7 @@ class DoorReader:
                 cut = await self._attempt(kind)
             except RefusedError as refused:
                 cut = False
-                if self.transcript.outcome != "failed" and not _is_cut(refused):
+                if self.transcript.outcome != "failed" and not is_cut(refused):
                     raise FaultError(f"{self.name} after {self.transcript.last}: {refused}") from refused
             if cut:
                 self._cuts += 1
@@ -121,14 +119,14 @@ class DoorReader:
     async def _attempt(self, kind: str) -> bool:
         """One call. True when it was this reader that cut it."""
         async with AsyncExitStack() as stack:
-            address, proxy = self.address, None
+            ways, proxy = self.ways, None
             if kind == "in mid-frame":
                 most = self.random.choice((300, 1_500, 6_000))
                 proxy = await stack.enter_async_context(
-                    fault_proxy(int(self.address.rpartition(":")[2]), lambda: self.random.randint(1, most))
+                    fault_proxy(self.ways.edge_port, lambda: self.random.randint(1, most))
                 )
-                address = f"127.0.0.1:{proxy.port}"
-            door = self.random.choice(list(DOORS.values()))(address, self.token)
+                ways = Ways(f"127.0.0.1:{proxy.port}")
+            door = ways.any_door(self.random, self.token)
             try:
                 return await self._read_until_cut(door, kind)
             except RefusedError:
@@ -189,7 +187,7 @@ class ClientReader:
     """Reads a turn with the client library, whose connection is cut now and then."""
 
     name: str
-    address: str
+    ways: Ways
     token: str
     random: Random
     tally: Tally
@@ -218,7 +216,7 @@ class ClientReader:
                 else None
             )
 
-        async with fault_proxy(int(self.address.rpartition(":")[2]), budget) as proxy:
+        async with fault_proxy(self.ways.edge_port, budget) as proxy:
             async with Parley.connect(
                 f"127.0.0.1:{proxy.port}", token=self.token, backoff=PATIENT, stream_backoff=PATIENT
             ) as client:
@@ -252,61 +250,6 @@ class ClientReader:
             self.turn_id, self.session_id = event.turn_id, turn.session_id
             self.events.append(event)
             self.turn_known.set()
-
-
-@dataclass(slots=True)
-class WholeReader:
-    """Asks for the whole answer of a message, and again when it was cut: the same `client_message_id` is the same turn."""
-
-    name: str
-    address: str
-    token: str
-    random: Random
-    tally: Tally
-    most_cuts: int
-    request: pb.StreamReplyRequest
-    turn_failed: Callable[[], bool]
-    """Whether another reader has seen the turn fail."""
-    response: pb.SendMessageResponse | None = None
-    refusal: RefusedError | None = None
-    """What the failure of the turn was told as."""
-
-    async def read(self) -> None:
-        """Asks until there is an answer, or a failure of the turn. Judges neither."""
-        sent = self.request
-        request = pb.SendMessageRequest(
-            message=sent.message,
-            session_id=sent.session_id,
-            client_message_id=sent.client_message_id,
-            route=sent.route,
-            on_failure=sent.on_failure,
-            queue_when_unavailable=sent.queue_when_unavailable,
-        )
-        for attempt in range(1_000_000):
-            door = self.random.choice(list(DOORS.values()))(self.address, self.token)
-            patience = self.random.uniform(0.0, 1.0) if attempt < self.most_cuts else 2 * SILENCE_SECONDS
-            try:
-                async with asyncio.timeout(patience):
-                    self.response = await door.send(request)
-            except TimeoutError:
-                if attempt >= self.most_cuts:
-                    raise FaultError(f"{self.name}: no answer after {patience:g} s") from None
-                self.tally.cut("before the whole answer")
-            except RefusedError as refused:
-                # A failed turn is told with its failure's status, and UNAVAILABLE may be one.
-                if not _is_cut(refused) or self.turn_failed():
-                    self.refusal = refused
-                    return
-                await asyncio.sleep(self.random.uniform(0.05, 0.5))
-            except aiohttp.ClientPayloadError:
-                await asyncio.sleep(self.random.uniform(0.05, 0.5))
-            else:
-                return
-
-
-def _is_cut(refused: RefusedError) -> bool:
-    """Whether the way broke, rather than Parley answering no: UNAVAILABLE, or a stream that the edge reset behind its first event."""
-    return refused.code == UNAVAILABLE or "RST_STREAM" in refused.words or "Stream removed" in refused.words
 
 
 _ON_FAILURE: dict[int, OnFailureName | None] = {

@@ -114,13 +114,13 @@ class FaultReport:
 
 
 def _takeovers(kills: Kills, upstream: FaultUpstream) -> list[float]:
-    """From each kill of a chat process to the next request of each answer that it cut off, when nothing that answers need died as well."""
+    """From each kill of a chat process to the next request of each answer that it cut off, when all else that answers need was there."""
     found = []
     for left in upstream.left:
         kill = kills.last_before(left.time, *_NEEDED)
         asked = next((asked for asked in upstream.asked if asked.key == left.key and asked.time >= left.time), None)
         if kill is None or asked is None or not kill.name.startswith("chat"):
             continue
-        if kills.last_before(asked.time, *_NEEDED) is kill:
+        if not kills.away(kill.time, asked.time, *_NEEDED, besides=kill):
             found.append(asked.time - kill.time)
     return found

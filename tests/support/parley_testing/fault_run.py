@@ -14,11 +14,13 @@ from random import Random
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2
 
+from parley_testing.fault_callers import Stopper, WholeReader
 from parley_testing.fault_kills import Kills, kill_at_random
-from parley_testing.fault_readers import ClientReader, DoorReader, Tally, WholeReader
+from parley_testing.fault_readers import ClientReader, DoorReader, Tally
 from parley_testing.fault_report import FaultReport
 from parley_testing.fault_upstream import FaultUpstream, Script
 from parley_testing.fault_verdict import RanTurn, Verdict
+from parley_testing.fault_ways import Ways
 from parley_testing.mesh import Mesh, SignedUp
 
 MOST_CHAT_KILLS_OF_A_TURN = 3
@@ -85,13 +87,18 @@ class FaultRun:
 
     async def verify(self) -> FaultReport:
         """Replays every turn and compares. Nothing disturbs any more."""
-        verdict = Verdict(self.mesh.grpc_address, Random(f"{self.plan.seed} replays"))
+        verdict = Verdict(self._ways, Random(f"{self.plan.seed} replays"))
         for turn in self.turns:
             await verdict.judge(turn)
         verdict.complaints += self.upstream.wrong
         return FaultReport.of(
             verdict, self.turns, self.tally, self.kills, self.upstream, seconds=time.monotonic() - self._began
         )
+
+    @property
+    def _ways(self) -> Ways:
+        replicas = [self.mesh.address(name) for name in self.mesh.pids if name.startswith("chat")]
+        return Ways(self.mesh.grpc_address, tuple(replicas) if len(replicas) > 1 else ())
 
     def _may_kill(self, name: str) -> bool:
         if not name.startswith("chat"):
@@ -163,7 +170,7 @@ class FaultRun:
             if random.random() < 0.2:
                 turn.whole = WholeReader(
                     f"{key} whole",
-                    self.mesh.grpc_address,
+                    self._ways,
                     user.token,
                     Random(random.random()),
                     self.tally,
@@ -172,7 +179,15 @@ class FaultRun:
                     lambda: sender.failed,
                 )
                 reading.create_task(turn.whole.read())
+            if random.random() < 0.15:
+                turn.stopper = Stopper(f"{key} stopper", self._ways, user.token, Random(random.random()))
+                reading.create_task(self._stop(turn.stopper, sender, random.uniform(0, 3)))
         return turn
+
+    async def _stop(self, stopper: Stopper, sender: DoorReader | ClientReader, after_seconds: float) -> None:
+        await sender.turn_known.wait()
+        await asyncio.sleep(after_seconds)
+        await stopper.stop(sender.turn_id)
 
     async def _join(
         self, reader: DoorReader | ClientReader, sender: DoorReader | ClientReader, after_seconds: float
@@ -187,7 +202,7 @@ class FaultRun:
         own = Random(random.random())
         return DoorReader(
             name,
-            self.mesh.grpc_address,
+            self._ways,
             user.token,
             own,
             self.tally,
@@ -200,4 +215,4 @@ class FaultRun:
         self, name: str, random: Random, user: SignedUp, request: pb.StreamReplyRequest | None = None
     ) -> ClientReader:
         own = Random(random.random())
-        return ClientReader(name, self.mesh.grpc_address, user.token, own, self.tally, own.randint(0, 6), request)
+        return ClientReader(name, self._ways, user.token, own, self.tally, own.randint(0, 6), request)

@@ -10,8 +10,9 @@ from random import Random
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, turn_event_pb2
 
-from parley_testing.doors import DOORS, RefusedError
-from parley_testing.fault_readers import SILENCE_SECONDS, ClientReader, DoorReader, WholeReader
+from parley_testing.doors import RefusedError
+from parley_testing.fault_callers import Stopper, WholeReader
+from parley_testing.fault_readers import SILENCE_SECONDS, ClientReader, DoorReader
 from parley_testing.fault_transcripts import (
     Transcript,
     as_the_client_gives,
@@ -21,6 +22,7 @@ from parley_testing.fault_transcripts import (
     text_of,
 )
 from parley_testing.fault_upstream import Script
+from parley_testing.fault_ways import Ways
 
 MAY_FAIL_WITH = frozenset({"ERROR_REASON_TURN_INTERRUPTED", "ERROR_REASON_SERVICE_UNAVAILABLE"})
 """How a turn fails whose request says that it shall, when what writes it dies."""
@@ -36,6 +38,7 @@ class RanTurn:
     readers: list[DoorReader] = field(default_factory=list)
     clients: list[ClientReader] = field(default_factory=list)
     whole: WholeReader | None = None
+    stopper: Stopper | None = None
 
     @property
     def turn_id(self) -> str:
@@ -57,8 +60,7 @@ class RanTurn:
 class Verdict:
     """What was found."""
 
-    address: str
-    """host:port of the edge."""
+    ways: Ways
     random: Random
     complaints: list[str] = field(default_factory=list)
     transcripts: int = 0
@@ -82,11 +84,12 @@ class Verdict:
             held = as_the_client_gives(log.events)
             self._compare(client.name, seen, log, first_difference(client_stretches(client.events), held))
         self._judge_whole(turn, log)
+        self._judge_stop(turn, log)
         await self._judge_messages(turn, log)
 
     async def _replay(self, turn: RanTurn) -> Transcript:
         """The log from its first event, by a reader who has seen nothing."""
-        door = self.random.choice(list(DOORS.values()))(self.address, turn.token)
+        door = self.ways.any_door(self.random, turn.token)
         log = Transcript(f"{turn.script.key} replay")
         try:
             async with asyncio.timeout(SILENCE_SECONDS), aclosing(door.resume(turn.turn_id)) as events:
@@ -121,6 +124,11 @@ class Verdict:
                 self._complain(turn, f"it failed with {last.failed.failure}")
             if not turn.script.text.startswith(written):
                 self._complain(turn, f"what was written is not the provider's: {_apart(written, turn.script.text)}")
+        elif log.outcome == "stopped" and turn.stopper is not None:
+            if not turn.script.text.startswith(written):
+                self._complain(turn, f"what was written is not the provider's: {_apart(written, turn.script.text)}")
+            if last.stopped.text_length != len(written):
+                self._complain(turn, f"the receipt tells {last.stopped.text_length} characters of {len(written)}")
         else:
             self._complain(turn, f"it ended as {log.outcome}: {last.failed.failure}")
 
@@ -142,18 +150,28 @@ class Verdict:
             return
         self.transcripts += 1
         if whole.response is None:
-            if log.outcome != "failed":
+            if log.outcome == "completed":
                 self.complaints.append(f"{whole.name}: refused with {whole.refusal}, and the turn is {log.outcome}")
         elif (whole.response.turn_id, whole.response.text) != (log.turn_id, _message_of(log.events[-1]).text):
             self.complaints.append(
                 f"{whole.name}: another answer of {whole.response.turn_id}: {whole.response.text[-100:]}"
             )
 
+    def _judge_stop(self, turn: RanTurn, log: Transcript) -> None:
+        """The receipt tells how the turn ended, whoever ended it."""
+        stopper = turn.stopper
+        if stopper is None or stopper.response is None or not log.outcome:
+            return
+        if stopper.response.message != _message_of(log.events[-1]):
+            self.complaints.append(f"{stopper.name}: the receipt is not the outcome's: {stopper.response}")
+        if stopper.stopped and log.outcome != "stopped":
+            self.complaints.append(f"{stopper.name}: it was told that it stopped the turn, which is {log.outcome}")
+
     async def _judge_messages(self, turn: RanTurn, log: Transcript) -> None:
         """The session shows the turn's two messages once, and the answer as the turn ended."""
         if not log.outcome:
             return
-        door = self.random.choice(list(DOORS.values()))(self.address, turn.token)
+        door = self.ways.any_door(self.random, turn.token)
         listed = (await door.messages(_message_of(log.events[-1]).session_id)).messages
         mine = [message for message in listed if message.turn_id == log.turn_id]
         if [message.text for message in listed].count(turn.script.prompt) != 1:
