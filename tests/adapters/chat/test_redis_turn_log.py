@@ -269,7 +269,7 @@ async def test_a_frozen_redis_keeps_an_event_once_however_often_it_was_sent(
 
 async def test_a_write_that_was_given_up_and_happened_all_the_same_is_in_its_place(own_server: RedisServer) -> None:
     url = own_server.new_url()
-    async with replica(url) as there, replica(url, patience_seconds=0.5, call_seconds=0.2) as here:
+    async with replica(url) as there, replica(url, patience_seconds=2, call_seconds=2) as here:
         writer = await here.log.begin(TURN)
         await writer.append([TextDelta("1")])
         own_server.freeze()
@@ -293,7 +293,7 @@ async def test_a_write_that_was_given_up_and_happened_all_the_same_is_in_its_pla
 
 async def test_a_writer_gives_up_after_its_patience_and_can_go_on_later(own_server: RedisServer) -> None:
     url = own_server.new_url()
-    async with replica(url) as there, replica(url, patience_seconds=0.3) as here:
+    async with replica(url) as there, replica(url, patience_seconds=2) as here:
         writer = await here.log.begin(TURN)
         await writer.append([TextDelta("1")])
         await own_server.until_written()
