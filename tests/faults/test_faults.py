@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,8 +112,12 @@ async def test_with_one_chat_process_every_reader_gets_each_answer_once_and_whol
 async def test_with_two_replicas_of_chat_every_reader_gets_each_answer_once_and_whole(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    """PostgreSQL and Redis, which is killed as well: a Redis of this test's own."""
+    """PostgreSQL and Redis, which is killed as well: a Redis of this test's own.
+
+    A replica that was frozen and goes on has been taken for dead: it must not write what another one writes now.
+    """
     plan = plan_of_this_run()
+    plan = replace(plan, freeze_pause_seconds=plan.kill_pause_seconds)
     with running_redis() as redis:
 
         async def restart_redis() -> None:

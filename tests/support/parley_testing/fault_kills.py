@@ -1,4 +1,4 @@
-"""Kills processes of a running Parley with -9, one now and one then, and knows when everything was calm."""
+"""Kills processes of a running Parley with -9, or freezes them for some seconds, and knows when everything was calm."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -38,6 +39,8 @@ class Kills:
 
     def __init__(self, mesh: Mesh, others: Mapping[str, Restart] | None = None) -> None:
         self.history: list[Kill] = []
+        self.frozen: list[Kill] = []
+        """What was stopped where it was and went on later, as a process does whose machine had no time for it."""
         self._mesh = mesh
         self._others = dict(others or {})
         self._away: dict[str, asyncio.Task[None]] = {}
@@ -50,7 +53,9 @@ class Kills:
 
     def calm(self, since: float, until: float) -> bool:
         """Whether nothing was away, or only just back, in a stretch of time."""
-        return not any(kill.time <= until and since <= kill.back + SETTLE_SECONDS for kill in self.history)
+        return not any(
+            kill.time <= until and since <= kill.back + SETTLE_SECONDS for kill in (*self.history, *self.frozen)
+        )
 
     def last_before(self, moment: float, *names: str) -> Kill | None:
         """The last kill until a moment of a process whose name begins with one of these."""
@@ -62,12 +67,12 @@ class Kills:
         """Whether another process whose name begins with one of these was away in a stretch of time."""
         return any(
             kill is not besides and kill.name.startswith(names) and kill.time <= until and since <= kill.back
-            for kill in self.history
+            for kill in (*self.history, *self.frozen)
         )
 
     def since(self, moment: float, name: str) -> int:
-        """How many processes whose name begins so were killed since a moment."""
-        return sum(kill.time >= moment and kill.name.startswith(name) for kill in self.history)
+        """How many processes whose name begins so were killed or frozen since a moment."""
+        return sum(kill.time >= moment and kill.name.startswith(name) for kill in (*self.history, *self.frozen))
 
     async def kill(self, name: str) -> None:
         """Kills one, when its last successor is there. Does not wait until it is back."""
@@ -83,6 +88,22 @@ class Kills:
         kill = Kill(name, time.monotonic())
         self.history.append(kill)
         self._away[name] = asyncio.create_task(self._wait_until_back(kill, pid))
+
+    async def freeze(self, name: str, seconds: float) -> None:
+        """Stops a process where it is, and lets it go on after some seconds, unless it was killed meanwhile."""
+        pid = self._mesh.pids.get(name)
+        if pid is None:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+        frozen = Kill(name, time.monotonic())
+        self.frozen.append(frozen)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+            frozen.back = time.monotonic()
 
     async def wait_until_all_are_back(self) -> None:
         """Waits for every successor. Raises AssertionError for one that does not come."""
@@ -130,6 +151,18 @@ async def kill_at_random(
             deck.remove(name)
             await kills.kill(name)
             await asyncio.sleep(random.choice((0.0, 0.05, 0.3)))
+
+
+async def freeze_at_random(
+    kills: Kills, random: Random, pause_seconds: float, may_freeze: Callable[[str], bool]
+) -> None:
+    """Freezes processes of chat for longer than their leases last, one after the other, until it is cancelled."""
+    names = [name for name in kills.names if name.startswith("chat")]
+    while True:
+        await asyncio.sleep(pause_seconds * random.uniform(0.4, 1.6))
+        name = random.choice(names)
+        if may_freeze(name):
+            await kills.freeze(name, random.uniform(2.5, 4.5))
 
 
 async def _listens(address: str) -> bool:

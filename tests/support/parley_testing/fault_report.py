@@ -46,6 +46,7 @@ class FaultReport:
     outcomes: dict[str, int]
     cuts: dict[str, int]
     kills: dict[str, int]
+    freezes: int
     transcripts: int
     events: int
     lost: int
@@ -79,6 +80,7 @@ class FaultReport:
             outcomes=dict(verdict.outcomes),
             cuts=dict(sorted(tally.cuts.items())),
             kills=dict(sorted(kills.counts().items())),
+            freezes=len(kills.frozen),
             transcripts=verdict.transcripts,
             events=verdict.events,
             lost=verdict.lost,
@@ -102,6 +104,7 @@ class FaultReport:
             f"{'turns':<28}{sums(self.outcomes)} in {self.seconds:,.0f} s",
             f"{'cuts':<28}{sums(self.cuts)}",
             f"{'kill -9':<28}{sums(self.kills)}",
+            *([f"{'frozen for 2.5 to 4.5 s':<28}{self.freezes:,} (chat)"] if self.freezes else []),
             f"{'compared':<28}{self.events:,} events in {self.transcripts:,} transcripts",
             f"{'lost':<28}{self.lost:,}",
             f"{'repeated':<28}{self.repeated:,}",

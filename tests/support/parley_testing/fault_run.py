@@ -15,7 +15,7 @@ from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2
 
 from parley_testing.fault_callers import Stopper, WholeReader
-from parley_testing.fault_kills import Kills, kill_at_random
+from parley_testing.fault_kills import Kills, freeze_at_random, kill_at_random
 from parley_testing.fault_readers import ClientReader, DoorReader, Tally
 from parley_testing.fault_report import FaultReport
 from parley_testing.fault_upstream import FaultUpstream, Script
@@ -44,6 +44,8 @@ class FaultPlan:
     """How long answers are at most."""
     kill_pause_seconds: float = 3.5
     """Between two kills, on average."""
+    freeze_pause_seconds: float = 0.0
+    """Between two freezes of a process of chat, on average; 0 for none."""
 
 
 @dataclass(slots=True)
@@ -77,12 +79,15 @@ class FaultRun:
         )
         try:
             async with asyncio.TaskGroup() as tasks:
+                freezing = tasks.create_task(self._freeze())
                 for worker in range(self.plan.turns_at_once):
                     tasks.create_task(self._work(worker, killing))
                 await killing
+                freezing.cancel()
             await self.kills.wait_until_all_are_back()
         finally:
             killing.cancel()
+            await asyncio.gather(killing, return_exceptions=True)
             await self.kills.close()
 
     async def verify(self) -> FaultReport:
@@ -94,6 +99,11 @@ class FaultRun:
         return FaultReport.of(
             verdict, self.turns, self.tally, self.kills, self.upstream, seconds=time.monotonic() - self._began
         )
+
+    async def _freeze(self) -> None:
+        if self.plan.freeze_pause_seconds:
+            random = Random(f"{self.plan.seed} freezes")
+            await freeze_at_random(self.kills, random, self.plan.freeze_pause_seconds, self._may_kill)
 
     @property
     def _ways(self) -> Ways:
