@@ -37,7 +37,7 @@ class Replica(grpc.GenericRpcHandler):
         self.calls = 0
         self.port = 0
         self.serving = True
-        self.refuses = False
+        self.refuses_with: grpc.StatusCode | None = None
         self.let_go = asyncio.Event()
         self._server: Any = None
 
@@ -72,8 +72,8 @@ class Replica(grpc.GenericRpcHandler):
         self.calls += 1
         if request == HOLD:
             await self.let_go.wait()
-        if self.refuses:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+        if self.refuses_with:
+            await context.abort(self.refuses_with, "not now")
         return b""
 
 
@@ -222,13 +222,17 @@ async def test_a_call_that_reached_a_replica_that_died_is_not_made_again(edge: E
     assert one.calls + other.calls == before + 10
 
 
-async def test_what_a_replica_refuses_is_asked_of_another_only_when_it_is_a_read(edge: Edge) -> None:
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
+async def test_what_a_replica_refuses_is_asked_of_another_only_when_it_is_a_read(
+    edge: Edge, code: grpc.StatusCode
+) -> None:
+    """CANCELLED is what gRPC's servers say to what came in the instant in which they began to drain."""
     for replica in edge.replicas:
-        replica.refuses = True
+        replica.refuses_with = code
     before = sum(replica.calls for replica in edge.replicas)
-    assert await edge.codes(20, WRITE) == {"UNAVAILABLE": 20}
+    assert await edge.codes(20, WRITE) == {code.name: 20}
     assert sum(replica.calls for replica in edge.replicas) == before + 20
-    edge.replicas[0].refuses = False
+    edge.replicas[0].refuses_with = None
     assert await edge.codes(20, READ) == {"OK": 20}
 
 

@@ -279,7 +279,7 @@ class Mesh:
         before = self._health_checks_passed(cluster)
         # It counts the checks of a cluster and not those of a host. A healthy host is checked as often as any other, so
         # none is left out when each could have passed twice.
-        replicas = len([name for name in self.pids if re.fullmatch(rf"{cluster}(-\d+)?", name)])
+        replicas = len([name for name in self.facts["addresses"] if re.fullmatch(rf"{cluster}(-\d+)?", name)])
         enough = before + 2 * replicas - 1
         healthy = f"{cluster}::{self.address(service)}::health_flags::healthy"
         self._wait(
