@@ -166,6 +166,10 @@ format: $(VENV)/.installed googleapis ## Format Python and protos, and mend what
 bench-smoke: setup ## Measure start, memory and first token, beside FastAPI + SSE, in one run.
 	@$(BIN)/python benches/smoke.py $(ARGS)
 
+.PHONY: bench-turn-log
+bench-turn-log: setup ## Measure what an append to the turn log takes, in files and in Redis.
+	@PYTHONPATH=tests/support $(BIN)/python benches/turn_log.py
+
 .PHONY: bench-stop
 bench-stop: setup ## Measure how soon after a stop the provider's connection is closed, through each way to stop.
 	@PYTHONPATH=tests/support $(BIN)/python benches/stop.py $(ARGS)

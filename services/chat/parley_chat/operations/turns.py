@@ -248,6 +248,8 @@ class Turns:
             if not self._log.is_shared:
                 # Its outcome could be kept neither in the log nor, so far, in the database.
                 raise TurnFailedError(turn.turn_id, INTERNAL)
+            # Somebody takes it over, or keeps its outcome later.
+            await asyncio.sleep(ENDED_LOOK_SECONDS)
 
     async def _follow_writer(self, turn: Turn, place: int) -> AsyncGenerator[list[TurnEvent], None]:
         """Gives the events after a place, until nothing more comes from the one who writes them, or nothing has come for a while."""
