@@ -19,6 +19,7 @@ from parley_shared.tokens import TokenVerifier
 from parley_inference.adapters.continued_language_model import ContinuedLanguageModel
 from parley_inference.adapters.guarded_language_model import GuardedLanguageModel
 from parley_inference.adapters.offline_model import OFFLINE, OfflineModel
+from parley_inference.adapters.patience import Patience
 from parley_inference.adapters.toml_prices import PricesError, read_prices
 from parley_inference.adapters.traced_embedding_model import TracedEmbeddingModel
 from parley_inference.adapters.traced_language_model import TracedLanguageModel
@@ -131,11 +132,9 @@ def _openai_compatible(
         from parley_inference.adapters.openai_compatible_embedding_model import (  # noqa: PLC0415 - see above
             OpenAICompatibleEmbeddingModel,
         )
-        from parley_inference.adapters.openai_compatible_model import (  # noqa: PLC0415 - see above
-            OpenAICompatibleModel,
-            Patience,
-        )
-        from parley_inference.adapters.openai_connection import Endpoint, OpenAIConnection  # noqa: PLC0415 - see above
+        from parley_inference.adapters.openai_compatible_model import OpenAICompatibleModel  # noqa: PLC0415 - see above
+        from parley_inference.adapters.openai_connection import OpenAIConnection  # noqa: PLC0415 - see above
+        from parley_inference.adapters.provider_connection import Endpoint  # noqa: PLC0415 - see above
     except ImportError as error:
         raise SettingsError(
             "",

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import pytest
 from parley_inference.adapters.completion_request import Prefill
 from parley_inference.adapters.offline_model import OFFLINE, OfflineModel
-from parley_inference.adapters.openai_compatible_model import OpenAICompatibleModel, Patience
-from parley_inference.adapters.openai_connection import Endpoint, OpenAIConnection
+from parley_inference.adapters.openai_compatible_model import OpenAICompatibleModel
+from parley_inference.adapters.openai_connection import OpenAIConnection
+from parley_inference.adapters.patience import Patience
+from parley_inference.adapters.provider_connection import Endpoint
 from parley_inference.domain.prompt import GenerationRequest, Passage, PromptMessage, Role, Tool
 from parley_inference.ports.language_model import LanguageModel
 from parley_testing.fake_openai import FakeOpenAI, FakeToolCall, Reply

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from parley_inference.adapters.guarded_language_model import GuardedLanguageModel
-from parley_inference.adapters.openai_compatible_model import OpenAICompatibleModel, Patience
+from parley_inference.adapters.openai_compatible_model import OpenAICompatibleModel
+from parley_inference.adapters.patience import Patience
 from parley_inference.domain.circuit_breaker import FAILURES_TO_OPEN, FIRST_PAUSE_SECONDS
 from parley_inference.domain.errors import (
     InferenceError,

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from parley_inference.adapters.openai_compatible_embedding_model import OpenAICompatibleEmbeddingModel
-from parley_inference.adapters.openai_connection import Endpoint, OpenAIConnection
+from parley_inference.adapters.openai_connection import OpenAIConnection
+from parley_inference.adapters.provider_connection import Endpoint
 from parley_inference.domain.errors import (
     ModelNotFoundError,
     ProviderCredentialsError,

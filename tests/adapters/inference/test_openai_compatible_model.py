@@ -9,7 +9,8 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from parley_inference.adapters.openai_compatible_model import OpenAICompatibleModel, Patience
+from parley_inference.adapters.openai_compatible_model import OpenAICompatibleModel
+from parley_inference.adapters.patience import Patience
 from parley_inference.domain.errors import (
     GenerationTooLongError,
     InferenceError,

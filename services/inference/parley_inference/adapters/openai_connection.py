@@ -1,4 +1,4 @@
-"""The way to one OpenAI-compatible server: address, credentials, sockets and errors, with the `openai` package.
+"""The way to one OpenAI-compatible server, with the `openai` package.
 
 The package gives the base URL, the headers and the HTTP client with its aiohttp transport. Its own calls are not used: they
 build an object of pydantic per token and spend 2 ms on each request, which bodies that are read raw do not (README.md, "Reading
@@ -7,201 +7,34 @@ the provider"). What the bodies mean is said by who uses this.
 
 from __future__ import annotations
 
-import asyncio
-import json
-import math
-import re
-from contextlib import aclosing
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-
-import aiohttp
 import httpx2
 from openai import AsyncOpenAI, DefaultAioHttpClient
-from parley_shared.telemetry import PROPAGATOR
 
-from parley_inference.domain.errors import (
-    InferenceError,
-    ModelNotFoundError,
-    ProviderCredentialsError,
-    ProviderRateLimitedError,
-    ProviderRejectedError,
-    ProviderUnavailableError,
-)
+from parley_inference.adapters.provider_connection import Endpoint, ProviderConnection, http_limits
 
-MOST_CHARACTERS_OF_A_DETAIL = 300
-MOST_BYTES_OF_AN_ERROR = 64 * 1024
-MOST_RETRY_AFTER_SECONDS = 3600.0
-
-_MOST_CONNECTIONS = 100_000
-"""More than a process can have streams: each stream holds one, and none may wait for another's end."""
-_KEPT_CONNECTIONS = 100
-_KEEP_SECONDS = 60.0
-_READ_ERROR_SECONDS = 5.0
-_KEY = re.compile(r"\b(?:sk|pk|rk|key|gsk|xai)[-_][\w*.\-]{6,}|(?i:bearer)\s+\S+")
 _PLACEHOLDER_KEY = "none"
-_PASSING = {404, 408, 409, 425}
-"""Refusals that are about the moment or the server, and not about the request."""
-
-TRANSPORT_ERRORS = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, aiohttp.ClientError, OSError)
-"""What the transport raises. aiohttp's own come through where its wrapper has no name for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a provider is, and how to speak to it."""
-
-    provider: str
-    """Its configured name."""
-    base_url: str
-    """With the path of the API's version: `https://api.openai.com/v1`."""
-    api_key: str
-    """Empty when the server needs none."""
-    connect_seconds: float
-
-
-class OpenAIConnection:
+class OpenAIConnection(ProviderConnection):
     """A pool of connections to one server. Made inside of a running event loop; `close` it at the end."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self.provider = endpoint.provider
-        self._key = endpoint.api_key
-        limits = httpx2.Limits(
-            max_connections=_MOST_CONNECTIONS,
-            max_keepalive_connections=_KEPT_CONNECTIONS,
-            keepalive_expiry=_KEEP_SECONDS,
-        )
         # No redirects: credentials go to the configured host or nowhere. No time limit on reads: those are the callers'.
-        self._http = DefaultAioHttpClient(
-            limits=limits, follow_redirects=False, timeout=httpx2.Timeout(None, connect=endpoint.connect_seconds)
+        http = DefaultAioHttpClient(
+            limits=http_limits(),
+            follow_redirects=False,
+            timeout=httpx2.Timeout(None, connect=endpoint.connect_seconds),
         )
         client = AsyncOpenAI(
             api_key=endpoint.api_key or _PLACEHOLDER_KEY,
             base_url=endpoint.base_url,
-            http_client=self._http,
+            http_client=http,
             max_retries=0,
         )
-        self._client = client
-        self._base_url = str(client.base_url).rstrip("/")
         headers = {name: value for name, value in client.default_headers.items() if isinstance(value, str)}
         if endpoint.api_key:
             headers |= client.auth_headers
         else:
             # Whoever needs no key is not OpenAI, and the account that the package finds in the environment is not its business.
             headers = {name: value for name, value in headers.items() if not name.startswith("OpenAI-")}
-        self._headers = headers
-        self.host = client.base_url.host
-
-    async def close(self) -> None:
-        """Closes every connection."""
-        await self._client.close()
-
-    async def open(self, method: str, path: str, body: bytes | None = None, *, model: str = "") -> httpx2.Response:
-        """Sends a request and gives the response, its body unread. `aclose` it: its connection is then free again, or closed when the
-        body was not read to the end.
-
-        Raises a ProviderError for a status that is not 2xx and for a connection that cannot be made, ModelNotFoundError for 404 when
-        the request is about a model.
-        """
-        carrier = dict(self._headers)
-        PROPAGATOR.inject(carrier)
-        try:
-            request = self._http.build_request(method, f"{self._base_url}{path}", content=body, headers=carrier)
-            response = await self._http.send(request, stream=True)
-        except TRANSPORT_ERRORS as error:
-            raise self.unavailable("could not be reached", error) from error
-        if 200 <= response.status_code < 300:
-            return response
-        async with aclosing(response):
-            raise await self._refusal(response, model)
-
-    async def read(self, response: httpx2.Response, *, most_bytes: int) -> bytes:
-        """The whole body. Raises ProviderUnavailableError when it breaks off or is larger."""
-        body = bytearray()
-        try:
-            async for data in response.aiter_bytes():
-                body += data
-                if len(body) > most_bytes:
-                    raise ProviderUnavailableError(self.provider, f"sent more than {most_bytes} bytes")
-        except TRANSPORT_ERRORS as error:
-            raise self.unavailable("broke off", error) from error
-        return bytes(body)
-
-    def unavailable(self, words: str, error: BaseException) -> ProviderUnavailableError:
-        """The error for a connection that failed; for the log it names the kind of failure and not its words, which hold addresses."""
-        return ProviderUnavailableError(self.provider, f"{words} ({type(error).__name__})")
-
-    async def _refusal(self, response: httpx2.Response, model: str) -> InferenceError:
-        detail = self._redacted(await self._words_of(response))
-        status = response.status_code
-        match status:
-            case 401 | 403:
-                return ProviderCredentialsError(self.provider, f"HTTP {status}: {detail}")
-            case 404 if model:
-                return ModelNotFoundError(model, provider=self.provider)
-            case 429:
-                return ProviderRateLimitedError(
-                    self.provider, f"HTTP 429: {detail}", retry_after_seconds=_retry_after(response)
-                )
-            case _ if 400 <= status < 500 and status not in _PASSING:
-                return ProviderRejectedError(self.provider, detail)
-            case _:
-                return ProviderUnavailableError(
-                    self.provider, f"HTTP {status}: {detail}", retry_after_seconds=_retry_after(response)
-                )
-
-    async def _words_of(self, response: httpx2.Response) -> str:
-        """What a refusal says: the error's message where it is JSON, else the beginning of its text."""
-        try:
-            async with asyncio.timeout(_READ_ERROR_SECONDS):
-                await self._read_beginning(response, body := bytearray())
-        except (TimeoutError, *TRANSPORT_ERRORS):
-            return ""
-        return _message_of(bytes(body))
-
-    async def _read_beginning(self, response: httpx2.Response, body: bytearray) -> None:
-        async for data in response.aiter_bytes():
-            body += data
-            if len(body) >= MOST_BYTES_OF_AN_ERROR:
-                return
-
-    def _redacted(self, text: str) -> str:
-        if self._key:
-            text = text.replace(self._key, "[key]")
-        text = " ".join(_KEY.sub("[key]", text).split())
-        return text if len(text) <= MOST_CHARACTERS_OF_A_DETAIL else f"{text[: MOST_CHARACTERS_OF_A_DETAIL - 1]}…"
-
-
-def _message_of(body: bytes) -> str:
-    try:
-        parsed = json.loads(body)
-    except ValueError:
-        return body.decode("utf-8", "replace")
-    error = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
-    words = error.get("message") or error.get("detail") if isinstance(error, dict) else error
-    return words if isinstance(words, str) else json.dumps(words)
-
-
-def _retry_after(response: httpx2.Response) -> float | None:
-    """Seconds that a refusal asks to wait; None when it does not say."""
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            seconds = float(response.headers.get(name, "")) / unit
-        except ValueError:
-            continue
-        if math.isfinite(seconds) and seconds >= 0:
-            return min(seconds, MOST_RETRY_AFTER_SECONDS)
-    until, now = _date(response, "retry-after"), _date(response, "date") or datetime.now(UTC)
-    if until is None or until <= now:
-        return None
-    return min((until - now).total_seconds(), MOST_RETRY_AFTER_SECONDS)
-
-
-def _date(response: httpx2.Response, header: str) -> datetime | None:
-    """The time that a header names. Waits are counted from the server's own `date`: its clock need not be ours."""
-    try:
-        time = parsedate_to_datetime(response.headers.get(header, ""))
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+        super().__init__(endpoint, http, headers)
