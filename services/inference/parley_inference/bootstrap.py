@@ -29,6 +29,7 @@ from parley_inference.operations.embeddings import TextEmbedding
 from parley_inference.operations.generations import Generations
 from parley_inference.operations.models import Models
 from parley_inference.operations.providers import Provider
+from parley_inference.ports.language_model import LanguageModel
 from parley_inference.servicers.embeddings import EmbeddingServicer
 from parley_inference.servicers.inference import InferenceServicer
 from parley_inference.servicers.models import ModelServicer
@@ -36,9 +37,11 @@ from parley_inference.servicers.status import to_status_error
 from parley_inference.settings import InferenceSettings
 
 OPENAI = "openai"
+ANTHROPIC = "anthropic"
 OLLAMA = "ollama"
 ALIASES = ("fast", "strong")
 OPENAI_BASE_URL = "https://api.openai.com/v1"
+ANTHROPIC_BASE_URL = "https://api.anthropic.com"
 OPENAI_DEFAULT_MODEL = "gpt-5-mini"
 """What a key alone gives: OpenAI lists a hundred models, so nobody can be asked for "the first"."""
 
@@ -106,13 +109,16 @@ def _providers(settings: InferenceSettings, closing: AsyncExitStack) -> list[Pro
     if settings.openai_api_key or settings.openai_base_url:
         key = settings.openai_api_key.reveal() if settings.openai_api_key else ""
         endpoints[OPENAI] = (settings.openai_base_url or OPENAI_BASE_URL, key)
+    if settings.anthropic_api_key or settings.anthropic_base_url:
+        key = settings.anthropic_api_key.reveal() if settings.anthropic_api_key else ""
+        endpoints[ANTHROPIC] = (settings.anthropic_base_url or ANTHROPIC_BASE_URL, key)
     if settings.ollama_base_url:
         endpoints[OLLAMA] = (settings.ollama_base_url, "")
     if not endpoints:
         return [_offline(settings)]
     named = _named_models(settings, endpoints)
     return [
-        _openai_compatible(settings, closing, name, base_url, key, named[name])
+        (_anthropic if name == ANTHROPIC else _openai_compatible)(settings, closing, name, base_url, key, named[name])
         for name, (base_url, key) in endpoints.items()
     ]
 
@@ -136,30 +142,62 @@ def _openai_compatible(
         from parley_inference.adapters.openai_connection import OpenAIConnection  # noqa: PLC0415 - see above
         from parley_inference.adapters.provider_connection import Endpoint  # noqa: PLC0415 - see above
     except ImportError as error:
-        raise SettingsError(
-            "",
-            f"The provider {name} needs the extra `openai`: install parley-inference[openai] ({error.name} is missing).",
-        ) from error
+        raise _missing(name, "openai", error) from error
     connection = OpenAIConnection(Endpoint(name, base_url, key, settings.connect_timeout_seconds))
     closing.push_async_callback(connection.close)
-    patience = Patience(
-        first_token=settings.first_token_timeout_seconds,
-        idle=settings.idle_timeout_seconds,
-        total=settings.total_timeout_seconds,
-    )
     said = Prefill.LAST.value if name == OLLAMA else settings.prefill
     prefill = Prefill(said) if said else prefill_of(base_url)
-    language_model = OpenAICompatibleModel(connection, patience, prefill)
+    language_model = OpenAICompatibleModel(connection, _patience(settings), prefill)
     continued = ContinuedLanguageModel(language_model, has_prefill=prefill is not Prefill.NONE)
     embedding_model = OpenAICompatibleEmbeddingModel(connection, settings.first_token_timeout_seconds)
     return Provider(
         name,
-        # The guard is outermost, so that every attempt has a span of its own.
-        GuardedLanguageModel(TracedLanguageModel(continued, name), name, clock=time.monotonic),
+        _guarded(continued, name),
         TracedEmbeddingModel(embedding_model, name),
         models=models,
         # A server whose models nobody has named (a laptop's Ollama, a vLLM with one model) offers what it has.
         directory=None if any(model.capabilities == CHAT for model in models) else language_model,
+    )
+
+
+def _anthropic(
+    settings: InferenceSettings, closing: AsyncExitStack, name: str, base_url: str, key: str, models: list[Model]
+) -> Provider:
+    # Imported here, as OpenAI's.
+    try:
+        from parley_inference.adapters.anthropic_connection import AnthropicConnection  # noqa: PLC0415 - see above
+        from parley_inference.adapters.anthropic_model import AnthropicModel  # noqa: PLC0415 - see above
+        from parley_inference.adapters.provider_connection import Endpoint  # noqa: PLC0415 - see above
+    except ImportError as error:
+        raise _missing(name, "anthropic", error) from error
+    connection = AnthropicConnection(Endpoint(name, base_url, key, settings.connect_timeout_seconds))
+    closing.push_async_callback(connection.close)
+    language_model = AnthropicModel(connection, _patience(settings), default_max_tokens=settings.anthropic_max_tokens)
+    return Provider(
+        name,
+        _guarded(ContinuedLanguageModel(language_model, has_prefill=True), name),
+        models=models,
+        directory=None if any(model.capabilities == CHAT for model in models) else language_model,
+    )
+
+
+def _guarded(model: LanguageModel, provider: str) -> LanguageModel:
+    # The guard is outermost, so that every attempt has a span of its own.
+    return GuardedLanguageModel(TracedLanguageModel(model, provider), provider, clock=time.monotonic)
+
+
+def _patience(settings: InferenceSettings) -> Patience:
+    return Patience(
+        first_token=settings.first_token_timeout_seconds,
+        idle=settings.idle_timeout_seconds,
+        total=settings.total_timeout_seconds,
+    )
+
+
+def _missing(provider: str, extra: str, error: ImportError) -> SettingsError:
+    return SettingsError(
+        "",
+        f"The provider {provider} needs the extra `{extra}`: install parley-inference[{extra}] ({error.name} is missing).",
     )
 
 
@@ -180,7 +218,11 @@ def _named_models(settings: InferenceSettings, endpoints: dict[str, tuple[str, s
         if not text:
             continue
         provider, name = ModelReference(text).parts(endpoints)
-        model = Model(name, provider or first, capabilities, context_window_of(name))
+        provider = provider or (_first_that_embeds(endpoints) if capabilities == EMBEDDING else first)
+        if capabilities == EMBEDDING and provider == ANTHROPIC:
+            variable = "PARLEY_INFERENCE_EMBEDDING_MODEL"
+            raise SettingsError(variable, f"{variable} names a model of Anthropic's, which has none that embeds.")
+        model = Model(name, provider, capabilities, context_window_of(name))
         if model not in named[model.provider]:
             named[model.provider].append(model)
     if (
@@ -197,3 +239,8 @@ def _named_models(settings: InferenceSettings, endpoints: dict[str, tuple[str, s
         if text not in ALIASES and model not in others and any(other.capabilities == CHAT for other in others):
             others.append(model)
     return named
+
+
+def _first_that_embeds(endpoints: dict[str, tuple[str, str]]) -> str:
+    """The provider of an embedding model that is named without one; Anthropic when it is alone."""
+    return next((provider for provider in endpoints if provider != ANTHROPIC), ANTHROPIC)

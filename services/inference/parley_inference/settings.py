@@ -35,6 +35,12 @@ class InferenceSettings:
     openai_base_url: str
     """`OPENAI_BASE_URL`: any OpenAI-compatible server, with the path of its version: `http://localhost:8000/v1`. Empty for OpenAI's own."""
 
+    anthropic_api_key: Secret | None
+    """`ANTHROPIC_API_KEY`: the key of Anthropic, or of the server at `ANTHROPIC_BASE_URL`, which may need none."""
+
+    anthropic_base_url: str
+    """`ANTHROPIC_BASE_URL`: any server that speaks Anthropic's Messages API, without `/v1`. Empty for Anthropic's own."""
+
     ollama_base_url: str
     """From `OLLAMA_HOST`: Ollama, through its OpenAI-compatible door. Empty when it is not set."""
 
@@ -76,6 +82,10 @@ class InferenceSettings:
     max_answer_characters: int
     """`PARLEY_INFERENCE_MAX_ANSWER_CHARACTERS`: after how many characters, text and reasoning together, an answer is ended."""
 
+    anthropic_max_tokens: int
+    """`PARLEY_INFERENCE_ANTHROPIC_MAX_TOKENS`: how many tokens an answer of Anthropic's may have when a request sets no limit: the API
+    insists on one."""
+
     prices_file: Path | None
     """`PARLEY_INFERENCE_PRICES_FILE`: what the operator's models cost, in TOML. None: only the price of the built-in model is known."""
 
@@ -85,7 +95,13 @@ class InferenceSettings:
     @property
     def has_provider(self) -> bool:
         """Whether anybody but the built-in model is configured."""
-        return bool(self.openai_api_key or self.openai_base_url or self.ollama_base_url)
+        return bool(
+            self.openai_api_key
+            or self.openai_base_url
+            or self.anthropic_api_key
+            or self.anthropic_base_url
+            or self.ollama_base_url
+        )
 
     @classmethod
     def read(cls, environment: Environment) -> InferenceSettings:
@@ -94,6 +110,11 @@ class InferenceSettings:
             service=ServiceSettings.read(environment, service=SERVICE, default_port=DEFAULT_PORT),
             openai_api_key=_key(environment, "OPENAI_API_KEY"),
             openai_base_url=_url("OPENAI_BASE_URL", environment.text("OPENAI_BASE_URL", "")),
+            anthropic_api_key=_key(environment, "ANTHROPIC_API_KEY"),
+            # Its users write it without the version, and some with it.
+            anthropic_base_url=_url(
+                "ANTHROPIC_BASE_URL", environment.text("ANTHROPIC_BASE_URL", ""), like="http://localhost:8000"
+            ).removesuffix("/v1"),
             ollama_base_url=_ollama_url(environment.text("OLLAMA_HOST", "")),
             model=_name(environment, "PARLEY_INFERENCE_MODEL"),
             fast_model=_name(environment, "PARLEY_INFERENCE_FAST_MODEL"),
@@ -114,6 +135,9 @@ class InferenceSettings:
             ),
             max_answer_characters=environment.integer(
                 "PARLEY_INFERENCE_MAX_ANSWER_CHARACTERS", _MOST_CHARACTERS, least=1, most=_MOST_CHARACTERS
+            ),
+            anthropic_max_tokens=environment.integer(
+                "PARLEY_INFERENCE_ANTHROPIC_MAX_TOKENS", 32_000, least=1, most=1_000_000
             ),
             prices_file=_file(environment, "PARLEY_INFERENCE_PRICES_FILE"),
             offline_tokens_per_second=environment.number(
@@ -139,7 +163,7 @@ class InferenceSettings:
                 raise SettingsError(
                     variable,
                     f"{variable} names a model and no provider is configured to run it. "
-                    "Set OPENAI_API_KEY, OPENAI_BASE_URL or OLLAMA_HOST.",
+                    "Set OPENAI_API_KEY, OPENAI_BASE_URL, ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL or OLLAMA_HOST.",
                 )
 
 
@@ -168,7 +192,7 @@ def _file(environment: Environment, variable: str) -> Path | None:
     return environment.path(variable, Path()) if environment.text(variable, "") else None
 
 
-def _url(variable: str, given: str) -> str:
+def _url(variable: str, given: str, *, like: str = "http://localhost:8000/v1") -> str:
     """A base URL without a slash at its end. The value is not repeated in an error: it may hold a password."""
     if not given:
         return ""
@@ -178,9 +202,7 @@ def _url(variable: str, given: str) -> str:
     except ValueError:
         usable = False
     if not usable or parts.username or parts.password or parts.query or parts.fragment or not given.isprintable():
-        raise SettingsError(
-            variable, f"{variable} must be the URL of a server, like http://localhost:8000/v1, without user or query."
-        )
+        raise SettingsError(variable, f"{variable} must be the URL of a server, like {like}, without user or query.")
     return given.rstrip("/")
 
 

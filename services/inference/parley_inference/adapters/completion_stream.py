@@ -7,11 +7,16 @@ object is built per token. Servers differ; where a tolerance is known to be need
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from parley_inference.adapters.written_pieces import (
+    MOST_CHARACTERS_OF_ARGUMENTS,
+    MOST_TOOL_CALLS,
+    GrowingToolCall,
+    WrittenText,
+)
 from parley_inference.domain.errors import ProviderRateLimitedError, ProviderUnavailableError
 from parley_inference.domain.generation import (
     FinishReason,
@@ -21,12 +26,6 @@ from parley_inference.domain.generation import (
     TextDelta,
     TokenUsage,
 )
-from parley_inference.domain.prompt import ToolCall
-from parley_inference.ports.language_model import MOST_CHARACTERS_OF_A_DELTA
-
-MOST_TOOL_CALLS = 128
-MOST_CHARACTERS_OF_ARGUMENTS = 1_000_000
-"""Of all calls of an answer together."""
 
 _DONE = b"[DONE]"
 _REASONS = {
@@ -44,10 +43,8 @@ class CompletionStream:
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self._events: list[GenerationEvent] = []
-        self._kind: type[TextDelta | ReasoningDelta] = TextDelta
-        self._pieces: list[str] = []
-        self._calls: list[_GrowingCall] = []
+        self._text = WrittenText()
+        self._calls: list[GrowingToolCall] = []
         self._characters_of_arguments = 0
         self._usage: TokenUsage | None = None
         self._reason: str | None = None
@@ -88,9 +85,7 @@ class CompletionStream:
 
     def take(self) -> list[GenerationEvent]:
         """The events since it was last asked, in order."""
-        self._join()
-        events, self._events = self._events, []
-        return events
+        return self._text.take()
 
     def end(self) -> list[GenerationEvent]:
         """What is left when the body has ended: text, tool calls, usage, and the end itself.
@@ -133,19 +128,8 @@ class CompletionStream:
             self._reason = reason
 
     def _add(self, kind: type[TextDelta | ReasoningDelta], text: str) -> None:
-        if kind is not self._kind:
-            self._join()
-            self._kind = kind
-        self._pieces.append(text)
+        self._text.add(kind, text)
         self.tokens_heard += 1
-
-    def _join(self) -> None:
-        if not self._pieces:
-            return
-        text = "".join(self._pieces)
-        self._pieces.clear()
-        for start in range(0, len(text), MOST_CHARACTERS_OF_A_DELTA):
-            self._events.append(self._kind(text[start : start + MOST_CHARACTERS_OF_A_DELTA]))
 
     def _read_fragments(self, fragments: Iterable[Any]) -> None:
         for fragment in fragments:
@@ -159,12 +143,12 @@ class CompletionStream:
             if self._characters_of_arguments > MOST_CHARACTERS_OF_ARGUMENTS or len(self._calls) > MOST_TOOL_CALLS:
                 raise ProviderUnavailableError(self._provider, "called tools with more than may be read")
 
-    def _call_of(self, index: Any, call_id: Any, name: Any) -> _GrowingCall:
+    def _call_of(self, index: Any, call_id: Any, name: Any) -> GrowingToolCall:
         """The call that a fragment belongs to: the last with its index, unless the fragment begins another."""
         known = next((call for call in reversed(self._calls) if index is None or call.index == index), None)
         # Ollama and Gemini give several whole calls the same index, or none: a new id is a new call.
         if known is None or (call_id and known.call_id and call_id != known.call_id):
-            known = _GrowingCall(index, "", "", [])
+            known = GrowingToolCall(index, "", "", [])
             self._calls.append(known)
         known.call_id = known.call_id or str(call_id or "")
         known.name = known.name or str(name or "")
@@ -179,29 +163,6 @@ class CompletionStream:
         return ProviderUnavailableError(
             self._provider, f"sent an error in the middle of an answer ({kind.strip()[:80]})"
         )
-
-
-@dataclass(slots=True)
-class _GrowingCall:
-    """A tool call whose fragments are still arriving."""
-
-    index: Any
-    call_id: str
-    name: str
-    fragments: list[str]
-
-    def add(self, arguments: Any) -> int:
-        """Adds a fragment, and gives its length in characters."""
-        if arguments is None:
-            return 0
-        # Some servers send the object itself instead of its text.
-        text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
-        self.fragments.append(text)
-        return len(text)
-
-    def whole(self, number: int) -> ToolCall:
-        arguments = "".join(self.fragments).strip()
-        return ToolCall(self.call_id or f"call_{number}", self.name, "{}" if arguments in {"", "null"} else arguments)
 
 
 def _usage(usage: Any) -> TokenUsage | None:

@@ -50,3 +50,23 @@ class OverlapTrimmer:
         """Gives what waits: no more text will come, or nothing more can be a repetition."""
         text, self._waiting, self._starts = self._waiting[self._overlap :], "", None
         return text
+
+
+class RepeatedSpaceTrimmer:
+    """Takes the text that follows an interruption, from a model that was not shown the white space before it, and gives it without as
+    much of that as the model writes again.
+    """
+
+    def __init__(self, hidden: str) -> None:
+        self._hidden = hidden
+
+    def take(self, text: str) -> str:
+        """Takes what came next, and gives what can go out."""
+        if not self._hidden:
+            return text
+        same = 0
+        while same < min(len(text), len(self._hidden)) and text[same] == self._hidden[same]:
+            same += 1
+        # Once the model has written anything else, nothing more of it is a repetition.
+        self._hidden = self._hidden[same:] if same == len(text) else ""
+        return text[same:]
