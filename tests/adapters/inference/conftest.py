@@ -1,4 +1,4 @@
-"""Both language models, each behind the same door, and the upstream that one of them talks to."""
+"""Every language model, each behind the same door, and the upstreams that they talk to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import pytest
+from parley_inference.adapters.anthropic_connection import AnthropicConnection
+from parley_inference.adapters.anthropic_model import AnthropicModel
 from parley_inference.adapters.completion_request import Prefill
 from parley_inference.adapters.offline_model import OFFLINE, OfflineModel
 from parley_inference.adapters.openai_compatible_model import OpenAICompatibleModel
@@ -14,6 +16,7 @@ from parley_inference.adapters.patience import Patience
 from parley_inference.adapters.provider_connection import Endpoint
 from parley_inference.domain.prompt import GenerationRequest, Passage, PromptMessage, Role, Tool
 from parley_inference.ports.language_model import LanguageModel
+from parley_testing.fake_anthropic import FakeAnthropic
 from parley_testing.fake_openai import FakeOpenAI, FakeToolCall, Reply
 
 KEY = "sk-test-0123456789"
@@ -61,7 +64,28 @@ async def connect(upstream: FakeOpenAI) -> AsyncIterator[Callable[..., OpenAICom
         await connection.close()
 
 
-@pytest.fixture(params=["openai_compatible", OFFLINE])
+@pytest.fixture
+async def anthropic() -> AsyncIterator[FakeAnthropic]:
+    """A fresh upstream that speaks Anthropic's API."""
+    async with FakeAnthropic() as running:
+        yield running
+
+
+@pytest.fixture
+async def claude(anthropic: FakeAnthropic) -> AsyncIterator[Callable[..., AnthropicModel]]:
+    """Makes models that talk to Anthropic's upstream."""
+    connections: list[AnthropicConnection] = []
+
+    def make(*, key: str = KEY, base_url: str = "") -> AnthropicModel:
+        connections.append(AnthropicConnection(Endpoint("fake", base_url or anthropic.base_url, key, 5)))
+        return AnthropicModel(connections[-1], PATIENT, default_max_tokens=1000)
+
+    yield make
+    for connection in connections:
+        await connection.close()
+
+
+@pytest.fixture(params=["openai_compatible", "anthropic", OFFLINE])
 def case(request: pytest.FixtureRequest) -> Case:
     """Each adapter of the port in turn."""
     passage = Passage(1, "Manual", "Turn the key to start the engine. Then wait until the lamp goes out.")
@@ -71,9 +95,10 @@ def case(request: pytest.FixtureRequest) -> Case:
     wish = ask("Remind me to water the plants", tools=(tool,))
     if request.param == OFFLINE:
         return Case(OFFLINE, OFFLINE, OfflineModel(0), answer, wish)
-    upstream: FakeOpenAI = request.getfixturevalue("upstream")
-    connect: Callable[..., OpenAICompatibleModel] = request.getfixturevalue("connect")
+    is_claude = request.param == "anthropic"
+    upstream: FakeOpenAI = request.getfixturevalue("anthropic" if is_claude else "upstream")
+    connect: Callable[[], LanguageModel] = request.getfixturevalue("claude" if is_claude else "connect")
     upstream.reply = Reply(pieces=("Turn ", "the ", "key ", "[1]."))
     if "tool" in request.node.name:
         upstream.reply = Reply(pieces=(), tool_calls=(FakeToolCall("create_task", '{"title": "water the plants"}'),))
-    return Case("openai_compatible", "fake", connect(), answer, wish)
+    return Case(request.param, "fake", connect(), answer, wish)

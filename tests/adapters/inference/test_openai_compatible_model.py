@@ -1,24 +1,18 @@
-"""The adapter for OpenAI-compatible servers, against a real one that misbehaves on order."""
+"""What is the OpenAI API's own in its adapter, against a real server. What every provider's adapter does is in
+`test_remote_language_models.py`.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
-import pytest
 from parley_inference.adapters.openai_compatible_model import OpenAICompatibleModel
-from parley_inference.adapters.patience import Patience
 from parley_inference.domain.errors import (
-    GenerationTooLongError,
     InferenceError,
-    ModelNotFoundError,
-    ProviderCredentialsError,
-    ProviderRateLimitedError,
     ProviderRejectedError,
-    ProviderStalledError,
     ProviderUnavailableError,
 )
 from parley_inference.domain.generation import (
@@ -80,161 +74,6 @@ async def test_a_server_that_needs_no_key_gets_none(upstream: FakeOpenAI, connec
     assert "authorization" not in upstream.requests[0].headers
 
 
-async def test_a_finished_answer_leaves_its_connection_for_the_next(upstream: FakeOpenAI, connect: Connect) -> None:
-    model = connect()
-    for seconds in (0, 0, 0.02, 0.02):
-        upstream.enqueue(Reply(end_seconds=seconds))
-        _, error = await events_of(model)
-        assert error is None
-    assert upstream.connections_opened == 1
-
-
-async def test_piled_up_text_comes_as_few_events(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.reply = Reply(pieces=numbered_words(5000))
-    async with aclosing(connect().generate(ASKED)) as stream:
-        events: list[Any] = [await anext(stream)]
-        # The reader is busy while the provider writes all it can.
-        sent = -1
-        while sent != upstream.deltas_sent:
-            sent = upstream.deltas_sent
-            await asyncio.sleep(0.05)
-        events += [event async for event in stream]
-    assert text_of(events) == "".join(numbered_words(5000))
-    assert len(events) < 500
-
-
-async def test_a_reader_that_does_not_read_stops_the_provider(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.reply = Reply(pieces=("x" * 1000,) * 50_000)
-    async with aclosing(connect().generate(ASKED)) as stream:
-        await anext(stream)
-        await anext(stream)
-        sent = -1
-        while sent != upstream.deltas_sent:
-            sent = upstream.deltas_sent
-            await asyncio.sleep(0.3)
-    # Fifty megabytes were to come: what was taken is what sockets hold.
-    assert sent < 25_000
-
-
-async def test_closing_the_stream_closes_the_connection_at_once(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.reply = Reply(tokens_per_second=20)
-    async with aclosing(connect().generate(ASKED)) as stream:
-        await anext(stream)
-        await anext(stream)
-        assert upstream.connections_open == 1
-    await upstream.wait_for(lambda: upstream.connections_open == 0, "the connection to close")
-    assert upstream.streams_cut == 1
-    assert upstream.deltas_sent < 10
-
-
-@pytest.mark.parametrize("reply", [Reply(headers_seconds=20), Reply(first_token_seconds=20), Reply(stall_after=1)])
-async def test_cancelling_closes_the_connection_whatever_it_waits_for(
-    upstream: FakeOpenAI, connect: Connect, reply: Reply
-) -> None:
-    upstream.reply = reply
-    task = asyncio.create_task(events_of(connect()))
-    await upstream.wait_for(lambda: len(upstream.requests) == 1, "the request")
-    if reply.stall_after:
-        await upstream.wait_for(lambda: upstream.deltas_sent == 1, "the first delta")
-    task.cancel()
-    await asyncio.wait({task})
-    assert task.cancelled()
-    await upstream.wait_for(lambda: upstream.connections_open == 0, "the connection to close")
-    assert upstream.streams_cut == 1
-
-
-async def test_no_first_token_in_time_is_a_stall(upstream: FakeOpenAI, connect: Connect) -> None:
-    impatient = Patience(first_token=0.15, idle=20, total=60)
-    for reply in (Reply(headers_seconds=20), Reply(first_token_seconds=20), Reply(stall_after=0)):
-        upstream.enqueue(reply)
-        _, error = await events_of(connect(impatient))
-        assert isinstance(error, ProviderStalledError)
-        assert error.seconds == 0.15
-    await upstream.wait_for(lambda: upstream.connections_open == 0, "the connections to close")
-
-
-async def test_a_body_that_does_not_end_after_its_last_event_holds_nothing_up(
-    upstream: FakeOpenAI, connect: Connect
-) -> None:
-    upstream.reply = Reply(end_seconds=20)
-    async with asyncio.timeout(10):
-        events, error = await events_of(connect())
-    assert error is None
-    assert events[-1] == GenerationFinished(FinishReason.STOP)
-
-
-async def test_silence_between_tokens_is_a_stall_and_what_came_is_kept(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.reply = Reply(stall_after=3)
-    async with asyncio.timeout(10):
-        events, error = await events_of(connect(Patience(first_token=60, idle=0.15, total=60)))
-    assert text_of(events) == "word1 word2 word3 "
-    assert isinstance(error, ProviderStalledError)
-    assert error.seconds == 0.15
-
-
-async def test_comments_do_not_pass_for_tokens(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.reply = Reply(body=(b": ping\n\n",) * 2000)
-    _, error = await events_of(connect(Patience(first_token=0.2, idle=20, total=60)))
-    assert isinstance(error, ProviderStalledError)
-
-
-async def test_a_slow_reader_is_not_taken_for_a_stalled_provider(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.reply = Reply(pieces=("x" * 1000,) * 2000)
-    seen = 0
-    async with aclosing(connect(Patience(first_token=5, idle=0.2, total=60)).generate(ASKED)) as stream:
-        async for event in stream:
-            if isinstance(event, TextDelta):
-                seen += len(event.text)
-                if seen < 100_000:
-                    await asyncio.sleep(0.3)
-    assert seen == 2_000_000
-
-
-async def test_the_whole_has_a_limit_too(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.reply = Reply(tokens_per_second=50)
-    events, error = await events_of(connect(Patience(first_token=20, idle=20, total=0.3)))
-    assert text_of(events).startswith("word1 ")
-    assert isinstance(error, GenerationTooLongError)
-
-
-async def test_a_connection_that_breaks_off_is_an_error_after_what_came(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.reply = Reply(break_off_after=3, tokens_per_second=100)
-    events, error = await events_of(connect())
-    assert text_of(events) == "word1 word2 word3 "
-    assert type(error) is ProviderUnavailableError
-
-
-async def test_a_body_that_ends_without_an_end_is_an_error(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.reply = Reply(sends_finish=False, sends_done=False)
-    events, error = await events_of(connect())
-    assert text_of(events) == "".join(numbered_words(200))
-    assert type(error) is ProviderUnavailableError
-
-
-async def test_a_missing_done_is_fine_when_the_model_said_why_it_ended(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.reply = Reply(sends_done=False)
-    events, error = await events_of(connect())
-    assert error is None
-    assert events[-1] == GenerationFinished(FinishReason.STOP)
-
-
-async def test_without_usage_from_the_provider_none_is_made_up_here(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.reply = Reply(sends_usage=False)
-    events, _ = await events_of(connect())
-    assert not any(isinstance(event, TokenUsage) for event in events)
-
-
-@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-async def test_keep_alives_and_empty_choices_change_nothing(
-    upstream: FakeOpenAI, connect: Connect, line_end: str
-) -> None:
-    upstream.reply = Reply(keep_alives=True, line_end=line_end)
-    events, error = await events_of(connect())
-    assert error is None
-    assert text_of(events) == "".join(numbered_words(200))
-    assert isinstance(events[-2], TokenUsage)
-
-
 async def test_characters_that_are_cut_in_two_arrive_whole(upstream: FakeOpenAI, connect: Connect) -> None:
     chunk = {"choices": [{"index": 0, "delta": {"content": "é€😀"}, "finish_reason": "stop"}]}
     body = f"data: {json.dumps(chunk, ensure_ascii=False)}\n\ndata: [DONE]\n\n".encode()
@@ -258,89 +97,6 @@ async def test_usage_that_came_before_an_error_is_told(upstream: FakeOpenAI, con
     events, error = await events_of(connect())
     assert events[-1] == TokenUsage(5, 1)
     assert error is not None
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (400, ProviderRejectedError),
-        (401, ProviderCredentialsError),
-        (403, ProviderCredentialsError),
-        (404, ModelNotFoundError),
-        (408, ProviderUnavailableError),
-        (413, ProviderRejectedError),
-        (422, ProviderRejectedError),
-        (429, ProviderRateLimitedError),
-        (500, ProviderUnavailableError),
-        (503, ProviderUnavailableError),
-        (301, ProviderUnavailableError),
-    ],
-)
-async def test_a_refusal_becomes_the_error_that_it_means(
-    upstream: FakeOpenAI, connect: Connect, status: int, kind: type[Exception]
-) -> None:
-    # A redirect would take the key somewhere else.
-    elsewhere = {"location": f"{upstream.base_url}/models"}
-    upstream.reply = Reply(status=status, error={"message": "because"}, headers=elsewhere)
-    events, error = await events_of(connect())
-    assert events == []
-    assert type(error) is kind
-    assert len(upstream.requests) == 1
-
-
-async def test_a_rate_limit_says_when_to_come_back(upstream: FakeOpenAI, connect: Connect) -> None:
-    for headers, seconds in (
-        ({"retry-after": "7"}, 7.0),
-        ({"retry-after-ms": "250"}, 0.25),
-        ({}, None),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:10 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 10.0),
-        ({"retry-after": "Wed, 21 Oct 2026 07:27:00 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
-        ({"retry-after": "Wed, 21 Oct 2076 07:28:00 GMT"}, 3600.0),
-        ({"retry-after": "Wed, 21 Oct 1976 07:28:00 GMT"}, None),
-        ({"retry-after": "tomorrow"}, None),
-        ({"retry-after": "999999999"}, 3600.0),
-    ):
-        upstream.enqueue(Reply(status=429, headers=headers))
-        _, error = await events_of(connect())
-        assert isinstance(error, ProviderRateLimitedError)
-        assert error.retry_after_seconds == seconds
-
-
-async def test_what_a_provider_says_is_bounded_and_holds_no_key(upstream: FakeOpenAI, connect: Connect) -> None:
-    key = "of-no-known-form"
-    words = f"Key {key} and sk-proj-abc***xyz and Bearer abcdef\nare wrong: " + "x" * 100_000
-    for error in ({"message": words}, {"detail": [words]}):
-        upstream.enqueue(Reply(status=400, error=error))
-        _, raised = await events_of(connect(key=key))
-        assert isinstance(raised, ProviderRejectedError)
-        assert len(raised.detail) <= 300
-        for secret in (key, "sk-proj", "abcdef", "\n"):
-            assert secret not in raised.detail
-
-
-async def test_a_refusal_that_is_no_json_is_understood_by_its_status(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.reply = Reply(status=502, body=[b"<html>Bad Gateway</html>"])
-    _, error = await events_of(connect())
-    assert type(error) is ProviderUnavailableError
-
-
-async def test_nobody_at_the_address_is_unavailable(connect: Connect) -> None:
-    for url in ("http://127.0.0.1:1/v1", "http://name.invalid/v1"):
-        _, error = await events_of(connect(base_url=url))
-        assert type(error) is ProviderUnavailableError
-
-
-async def test_a_server_that_speaks_no_http_is_unavailable(connect: Connect) -> None:
-    async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"SSH-2.0-nonsense\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        _, error = await events_of(connect(base_url=f"http://127.0.0.1:{port}/v1"))
-    assert type(error) is ProviderUnavailableError
 
 
 async def test_a_form_that_a_server_refuses_is_changed_once_and_remembered(
@@ -368,13 +124,3 @@ async def test_a_server_that_refuses_every_form_is_not_asked_for_ever(upstream: 
     _, error = await events_of(connect())
     assert isinstance(error, ProviderRejectedError)
     assert len(upstream.requests) == 3
-
-
-async def test_the_models_of_a_server_are_listed(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.models = ("one", "two")
-    assert await connect().model_names() == ["one", "two"]
-    # Served as the list of models, whatever its shape.
-    for body in (b"[]", b"{}", b'{"data": [1]}', b"oops"):
-        upstream.enqueue(Reply(body=[body]))
-        with pytest.raises(ProviderUnavailableError):
-            await connect().model_names()

@@ -40,7 +40,7 @@ class Process:
 
 
 def environment(home: Path, variables: dict[str, str]) -> dict[str, str]:
-    foreign = ("PARLEY_", "OPENAI_", "OLLAMA_")
+    foreign = ("PARLEY_", "OPENAI_", "ANTHROPIC_", "OLLAMA_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {**kept, "PARLEY_HOME": str(home), "PARLEY_INFERENCE_PORT": "0", "PARLEY_LOG_FORMAT": "json", **variables}
 

@@ -6,11 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from parley_inference.adapters.completion_stream import (
-    MOST_CHARACTERS_OF_ARGUMENTS,
-    MOST_TOOL_CALLS,
-    CompletionStream,
-)
+from parley_inference.adapters.completion_stream import CompletionStream
+from parley_inference.adapters.written_pieces import MOST_CHARACTERS_OF_ARGUMENTS, MOST_TOOL_CALLS
 from parley_inference.domain.errors import ProviderRateLimitedError, ProviderUnavailableError
 from parley_inference.domain.generation import (
     FinishReason,

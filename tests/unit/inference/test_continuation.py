@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
-from parley_inference.domain.continuation import LEAST_OVERLAP, LEAST_TELLING, OverlapTrimmer
+from parley_inference.domain.continuation import LEAST_OVERLAP, LEAST_TELLING, OverlapTrimmer, RepeatedSpaceTrimmer
 
 BEFORE = "To add a provider, set its environment variable and start Parley again. For exam"
 
@@ -75,3 +77,24 @@ def test_a_repetition_of_any_length_from_the_least_on_is_cut_however_it_is_slice
     # What is cut is a repetition of the end, and at least as long as the one that was made.
     assert cut == 0 or (cut >= LEAST_OVERLAP and before.endswith(text[:cut]))
     assert cut >= overlap or overlap < LEAST_OVERLAP or sum(map(str.isalnum, made)) < LEAST_TELLING
+
+
+@given(st.text(alphabet=" \n\t", max_size=6), st.text(alphabet=" \n\tab", max_size=12), st.lists(st.integers(0, 12)))
+def test_hidden_white_space_is_written_once_however_the_text_is_cut(hidden: str, text: str, cuts: list[int]) -> None:
+    places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    trimmer = RepeatedSpaceTrimmer(hidden)
+    given_out = "".join(trimmer.take(text[start:end]) for start, end in itertools.pairwise(places))
+    assert given_out == RepeatedSpaceTrimmer(hidden).take(text)
+    # Nothing but what was hidden is taken away, from the beginning.
+    assert text.endswith(given_out)
+    assert hidden.startswith(text.removesuffix(given_out))
+
+
+def test_white_space_that_the_model_writes_again_is_not_doubled() -> None:
+    for hidden, text, rest in (
+        (" ", " next", "next"),
+        (" ", "next", "next"),
+        ("\n\n", "\n- b", "- b"),
+        ("", " x", " x"),
+    ):
+        assert RepeatedSpaceTrimmer(hidden).take(text) == rest

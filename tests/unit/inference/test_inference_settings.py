@@ -41,6 +41,39 @@ def test_ollama_host_is_understood_as_ollama_understands_it(given: str, url: str
 
 
 @pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("http://gate:8000", "http://gate:8000"),
+        ("http://gate:8000/v1/", "http://gate:8000"),
+        ("https://gate.example.org/anthropic", "https://gate.example.org/anthropic"),
+    ],
+)
+def test_anthropics_address_is_understood_with_and_without_its_version(given: str, url: str) -> None:
+    settings = read(ANTHROPIC_BASE_URL=given)
+    assert settings.anthropic_base_url == url
+    assert settings.has_provider
+    assert not settings.openai_base_url
+
+
+def test_anthropics_key_alone_is_a_provider_and_is_told_by_its_presence_only() -> None:
+    settings = read(ANTHROPIC_API_KEY="sk-ant-very-secret", PARLEY_INFERENCE_MODEL="claude-x")
+    assert settings.has_provider
+    assert "very-secret" not in str(describe(settings)) + repr(settings)
+    with pytest.raises(SettingsError) as raised:
+        read(ANTHROPIC_API_KEY="sk-ant-a\nb")
+    assert raised.value.variable == "ANTHROPIC_API_KEY"
+    assert "sk-ant" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1000001", "many"])
+def test_a_limit_that_no_answer_can_have_is_refused(value: str) -> None:
+    assert read().anthropic_max_tokens == 32_000
+    with pytest.raises(SettingsError) as raised:
+        read(PARLEY_INFERENCE_ANTHROPIC_MAX_TOKENS=value)
+    assert raised.value.variable == "PARLEY_INFERENCE_ANTHROPIC_MAX_TOKENS"
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "localhost:8000",
@@ -52,10 +85,11 @@ def test_ollama_host_is_understood_as_ollama_understands_it(given: str, url: str
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_and_not_repeated(url: str) -> None:
-    with pytest.raises(SettingsError) as raised:
-        read(OPENAI_BASE_URL=url)
-    assert raised.value.variable == "OPENAI_BASE_URL"
-    assert "pass" not in str(raised.value)
+    for variable in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
+        with pytest.raises(SettingsError) as raised:
+            read(**{variable: url})
+        assert raised.value.variable == variable
+        assert "pass" not in str(raised.value)
 
 
 def test_a_key_that_no_header_can_carry_is_refused_and_not_repeated() -> None:
