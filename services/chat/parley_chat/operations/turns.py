@@ -238,10 +238,10 @@ class Turns:
                     if events[-1].is_last:
                         return
             # Nothing more comes from whoever wrote it until now.
-            outcome = await self._stored_outcome(turn, place)
-            if outcome:
-                if outcome.sequence > place:
-                    yield outcome
+            rest = await self._rest_of_ended(turn, place)
+            if rest is not None:
+                for event in merge_deltas(rest):
+                    yield event
                 return
             if self._running.draining:
                 raise DrainingError
@@ -283,16 +283,21 @@ class Turns:
         # Who writes it will notice, and fail the turn.
         await asyncio.sleep(LOOK_SECONDS)
 
-    async def _stored_outcome(self, turn: Turn, place: int) -> TurnEvent | None:
-        """Makes the last event of a turn that has ended, for a log that may end without it: its process died between the two."""
+    async def _rest_of_ended(self, turn: Turn, place: int) -> list[TurnEvent] | None:
+        """Gives all that is behind a place of a turn that has ended; None while it has not.
+
+        Its log may end without the outcome, because its process died between the two; and it may have more than the outcome
+        behind the place, because another replica wrote on when the writer that was followed was shut out.
+        """
         body = outcome_of(await self._conversations.get_message(turn.message_id))
         if body is None:
             return None
         events = await self._log.read(turn.turn_id)
-        if events and events[-1].is_last:
-            return events[-1]
-        end = max(place, events[-1].sequence if events else 0)
-        return TurnEvent(end + 1, end + 1, body)
+        rest = [event for event in events if event.sequence > place]
+        if not (events and events[-1].is_last):
+            end = max(place, events[-1].sequence if events else 0)
+            rest.append(TurnEvent(end + 1, end + 1, body))
+        return rest
 
     async def find(self, user_id: str, turn_id: str) -> Turn:
         """Gets a turn of the user, or raises NotFoundError."""
