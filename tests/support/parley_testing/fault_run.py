@@ -91,7 +91,8 @@ class FaultRun:
             await self.kills.close()
 
     async def verify(self) -> FaultReport:
-        """Replays every turn and compares. Nothing disturbs any more."""
+        """Replays every turn and compares. Nothing disturbs any more, and nothing may fail any more."""
+        await self._ways.wait_until_all_answer(self.turns[0].token, self.turns[0].session_id)
         verdict = Verdict(self._ways, Random(f"{self.plan.seed} replays"))
         for turn in self.turns:
             await verdict.judge(turn)
