@@ -247,7 +247,7 @@ async def test_a_refusal_for_another_reason_is_told_at_once(anthropic: FakeAnthr
     assert len(anthropic.requests) == 1
 
 
-@pytest.mark.parametrize("so_far", ["".join(WORDS[:15]), "".join(WORDS[:15]).rstrip()])
+@pytest.mark.parametrize("so_far", ["".join(WORDS[:15]), "".join(WORDS[:15]).rstrip()], ids=["space", "no_space"])
 async def test_it_goes_on_from_a_beginning_without_losing_or_doubling_a_space(
     anthropic: FakeAnthropic, claude: Claude, so_far: str
 ) -> None:

@@ -299,9 +299,19 @@ async def test_what_a_provider_says_is_bounded_and_holds_no_key(upstream: FakeOp
 
 
 async def test_a_refusal_that_is_no_json_is_understood_by_its_status(upstream: FakeOpenAI, connect: Connect) -> None:
-    upstream.reply = Reply(status=502, body=[b"<html>Bad Gateway</html>"])
-    _, error = await events_of(connect())
-    assert type(error) is ProviderUnavailableError
+    for status, kind in ((502, ProviderUnavailableError), (400, ProviderRejectedError)):
+        upstream.enqueue(Reply(status=status, body=[b"\n<html>inner words</html>"]))
+        _, error = await events_of(connect())
+        assert type(error) is kind
+        assert "inner words" not in str(error)
+
+
+async def test_a_refusal_without_words_is_told_without_any(upstream: FakeOpenAI, connect: Connect) -> None:
+    for body in (b'{"error": {}}', b'{"error": {"message": null}}'):
+        upstream.enqueue(Reply(status=400, body=[body]))
+        _, error = await events_of(connect())
+        assert isinstance(error, ProviderRejectedError)
+        assert error.detail == ""
 
 
 async def test_nobody_at_the_address_is_unavailable(connect: Connect) -> None:

@@ -177,11 +177,13 @@ def _message_of(body: bytes) -> tuple[str, str]:
     try:
         parsed = json.loads(body)
     except ValueError:
-        return body.decode("utf-8", "replace"), ""
+        text = body.decode("utf-8", "replace")
+        # A proxy's page says nothing that its status does not.
+        return ("a page of HTML" if text.lstrip().startswith("<") else text), ""
     error = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
     if not isinstance(error, dict):
         return (error if isinstance(error, str) else json.dumps(error)), ""
-    words = error.get("message") or error.get("detail")
+    words = error.get("message") or error.get("detail") or ""
     details = error.get("details")
     code = details.get("error_code") if isinstance(details, dict) else None
     return words if isinstance(words, str) else json.dumps(words), code if isinstance(code, str) else ""
