@@ -34,7 +34,7 @@ def plan_of_this_run() -> FaultPlan:
     seed = os.environ.get("PARLEY_FAULTS_SEED", "one")
     if kills := os.environ.get("PARLEY_FAULTS_KILLS"):
         return FaultPlan(seed, cuts=int(os.environ.get("PARLEY_FAULTS_CUTS", "0")), kills=int(kills))
-    return FaultPlan(seed, cuts=60, kills=6, most_words=80, kill_pause_seconds=1.5)
+    return FaultPlan(seed, cuts=60, kills=6, turns_at_once=6, most_words=50, kill_pause_seconds=1.2)
 
 
 @asynccontextmanager

@@ -34,6 +34,8 @@ class Times:
         return cls(len(values), round(statistics.median(values), 1), round(p95, 1), round(values[-1], 1))
 
     def __str__(self) -> str:
+        if not self.count:
+            return "none"
         return f"p50 {self.p50:8,.0f}   p95 {self.p95:8,.0f}   max {self.most:8,.0f} ms   of {self.count:,}"
 
 

@@ -23,8 +23,9 @@ from parley_testing.fault_verdict import RanTurn, Verdict
 from parley_testing.fault_ways import Ways
 from parley_testing.mesh import Mesh, SignedUp
 
-MOST_CHAT_KILLS_OF_A_TURN = 3
-"""A turn goes on five times and then fails, as it is documented: here none shall come so far."""
+MOST_CHAT_KILLS_OF_A_TURN = 2
+"""A turn goes on five times and then fails, as it is documented. Here none shall come so far, also where a machine is so slow that leases
+run out by themselves."""
 TURN_SECONDS = 300.0
 """How long a turn and all its readers may take before that is a failure."""
 USERS = 4
