@@ -76,6 +76,7 @@ class ChatApp:
 
     async def drain(self) -> None:
         """Takes no more calls and begins no more turns; what runs gets its grace, and then is interrupted with its text kept."""
+        await self.server.give_notice()
         # Turns end before the server cuts their readers, so that these still get the last event.
         turns_grace = max(0.0, self.settings.service.drain_seconds - 1)
         await asyncio.gather(self.server.drain(), self.turns.drain(turns_grace))

@@ -75,13 +75,16 @@ class Server:
         for settings in self._shown:
             _logger.info("%s uses %s", self._settings.service, ", ".join(describe(settings)))
 
+    async def give_notice(self) -> None:
+        """Says NOT_SERVING, and still takes calls for `drain_notice_seconds`: who was told to call here is told otherwise meanwhile."""
+        self._health.drain()
+        notice = await _unless_hurried(asyncio.sleep(self._settings.drain_notice_seconds))
+        notice.cancel()
+
     async def drain(self) -> None:
         """Says NOT_SERVING, lets running calls go on for `drain_seconds`, and stops. A second signal stops at once."""
         self._health.drain()
-        stopping = asyncio.create_task(self._server.stop(self._settings.drain_seconds))
-        hurry = asyncio.create_task(_watch_signals().second.wait() if _owns_process else asyncio.Event().wait())
-        await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
-        hurry.cancel()
+        stopping = await _unless_hurried(self._server.stop(self._settings.drain_seconds))
         if not stopping.done():
             stopping.cancel()
             await asyncio.wait({stopping})
@@ -91,6 +94,20 @@ class Server:
     async def wait(self) -> None:
         """Waits until it has stopped."""
         await self._server.wait_for_termination()
+
+
+async def _unless_hurried(ending: Coroutine[object, object, None]) -> asyncio.Task[None]:
+    """Waits for a step of the end, or for the second signal; the task of the step may then still run."""
+    step = asyncio.create_task(ending)
+    hurry = asyncio.create_task(_watch_signals().second.wait() if _owns_process else asyncio.Event().wait())
+    try:
+        await asyncio.wait({step, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        step.cancel()
+        raise
+    finally:
+        hurry.cancel()
+    return step
 
 
 def build_server(

@@ -149,6 +149,9 @@ class ServiceSettings:
     """PARLEY_OTLP_ENDPOINT: the OTLP/gRPC collector; "" keeps spans in a bounded store in the process."""
     drain_seconds: float
     """PARLEY_DRAIN_SECONDS: how long running calls may go on after a signal to stop."""
+    drain_notice_seconds: float
+    """PARLEY_DRAIN_NOTICE_SECONDS: how long a service still takes calls after it said that it stops. Where there are
+    several replicas, longer than the pause between two health checks."""
     stream_idle_seconds: float
     """PARLEY_STREAM_IDLE_SECONDS: how long a response stream may carry no message."""
     max_message_bytes: int
@@ -172,6 +175,7 @@ class ServiceSettings:
             log_format=environment.choice("PARLEY_LOG_FORMAT", "auto", ("auto", "json", "pretty")),
             otlp_endpoint=environment.text("PARLEY_OTLP_ENDPOINT", ""),
             drain_seconds=environment.number("PARLEY_DRAIN_SECONDS", 10, least=0, most=3600),
+            drain_notice_seconds=environment.number("PARLEY_DRAIN_NOTICE_SECONDS", 0, least=0, most=60),
             stream_idle_seconds=environment.number("PARLEY_STREAM_IDLE_SECONDS", 300, least=0.1, most=86400),
             max_message_bytes=environment.integer(
                 "PARLEY_MAX_MESSAGE_BYTES", 4 * 1024 * 1024, least=64 * 1024, most=256 * 1024 * 1024

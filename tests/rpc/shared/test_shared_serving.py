@@ -94,6 +94,17 @@ async def test_a_drain_tells_watchers_first_lets_running_calls_finish_and_takes_
         await asyncio.wait_for(toy.server.wait(), 10)
 
 
+async def test_a_service_that_gave_notice_says_so_and_still_takes_calls(tmp_path: Path) -> None:
+    async with running_toy(tmp_path, PARLEY_DRAIN_NOTICE_SECONDS="60") as toy:
+        watch = toy.health.Watch(health_pb2.HealthCheckRequest(service=NAME))
+        await watch.read()
+        notice = asyncio.create_task(toy.server.give_notice())
+        assert [state.status for state in await rest_of(watch)] == [Health.NOT_SERVING]
+        await toy.stub.Generate(Request(), metadata=toy.token())
+        assert not notice.done()
+        notice.cancel()
+
+
 async def test_a_call_that_outlasts_the_drain_is_cut_and_its_generator_closed(tmp_path: Path) -> None:
     closed = asyncio.Event()
 

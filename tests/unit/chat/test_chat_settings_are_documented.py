@@ -47,7 +47,8 @@ def table() -> dict[str, Row]:
     readme = (ROOT / "services" / "chat" / "README.md").read_text()
     settings = readme.partition("## Settings")[2].partition("\n## ")[0]
     rows = {
-        found["variable"]: Row(found["default"] or "", found["least"], found["most"]) for found in _ROW.finditer(settings)
+        found["variable"]: Row(found["default"] or "", found["least"], found["most"])
+        for found in _ROW.finditer(settings)
     }
     assert len(rows) == settings.count("| `PARLEY_"), "every row of the table is understood"
     return rows

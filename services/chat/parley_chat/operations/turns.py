@@ -295,8 +295,10 @@ class Turns:
         events = await self._log.read(turn.turn_id)
         rest = [event for event in events if event.sequence > place]
         if not (events and events[-1].is_last):
-            end = max(place, events[-1].sequence if events else 0)
-            rest.append(TurnEvent(end + 1, end + 1, body))
+            # Where its writer would have logged it, or still does: behind the last event, and `started` at least is before it.
+            end = events[-1].sequence if events else 1
+            if end >= place:
+                rest.append(TurnEvent(end + 1, end + 1 if events else 1, body))
         return rest
 
     async def find(self, user_id: str, turn_id: str) -> Turn:
