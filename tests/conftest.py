@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Before anybody makes a tracer provider: what is registered to run in a forked child runs in the order of registration, and that of the
+# provider waits for a lock that this module's gives free.
+import concurrent.futures.thread  # noqa: F401 - see above
 from collections.abc import Generator
 
 import pytest
