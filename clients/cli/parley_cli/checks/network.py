@@ -14,6 +14,7 @@ from parley_cli.place import CommandError, read_ready
 
 _CONNECT_SECONDS = 3.0
 _OPENAI = "https://api.openai.com/v1"
+_ANTHROPIC = "https://api.anthropic.com"
 
 
 def check_running(home: Path) -> tuple[bool, Finding]:
@@ -98,6 +99,10 @@ def _base_urls(inference: Any) -> Mapping[str, str]:
         urls["OPENAI_BASE_URL"] = inference.openai_base_url
     elif inference.openai_api_key:
         urls["OPENAI_API_KEY"] = _OPENAI
+    if inference.anthropic_base_url:
+        urls["ANTHROPIC_BASE_URL"] = inference.anthropic_base_url
+    elif inference.anthropic_api_key:
+        urls["ANTHROPIC_API_KEY"] = _ANTHROPIC
     if inference.ollama_base_url:
         urls["OLLAMA_HOST"] = inference.ollama_base_url
     return urls

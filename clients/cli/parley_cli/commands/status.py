@@ -47,7 +47,10 @@ async def status(client: Parley, address: str, *, as_json: bool) -> int:
         console.print(Text(words, style="yellow"))
     model = printable(response.default_model)
     if response.offline:
-        words = "No provider is configured: the built-in offline model answers. Set OPENAI_API_KEY or OPENAI_BASE_URL, and start again."
+        words = (
+            "No provider is configured: the built-in offline model answers. "
+            "Set OPENAI_API_KEY, ANTHROPIC_API_KEY or OLLAMA_HOST, and start again."
+        )
         console.print(Text(words, style="yellow"))
     else:
         console.print(f"Model: {model or 'not known, inference is unreachable'}")
