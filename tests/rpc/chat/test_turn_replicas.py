@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, turn_event_pb2
+from parley_chat.adapters.redis_connection import RedisConnection
+from parley_chat.adapters.redis_turn_log import RedisTurnLog
+from parley_chat.adapters.sql_conversations import SqlConversations
+from parley_chat.domain.conversation import MessageState
+from parley_chat.domain.turn import TextDelta, TurnStarted, TurnState
 from parley_shared.settings import SettingsError
+from parley_testing.new_turns import new_turn
 from parley_testing.postgres import PostgresServer
 from parley_testing.redis_server import RedisServer
 from parley_testing.running_chat import Person, RunningChat, running_chat
@@ -209,6 +216,35 @@ async def test_answers_of_two_replicas_wait_in_one_row(
         await reader.to_end()
         reader.assert_whole_from(0)
         assert reader.kinds()[-1] == "completed"
+
+
+async def test_an_end_that_is_stored_and_not_in_the_log_has_one_place_wherever_one_resumes(
+    one: RunningChat, two: RunningChat, ada: Person, shared: dict[str, str]
+) -> None:
+    session = (await one.chat.CreateSession(pb.CreateSessionRequest(), metadata=ada.metadata)).session
+    conversations = SqlConversations(one.app.database)
+    connection = RedisConnection(shared["PARLEY_CHAT_REDIS_URL"])
+    log = RedisTurnLog(connection, retention_seconds=60)
+    # What a replica leaves that dies between the two.
+    new = new_turn(ada.user_id, session.session_id)
+    writer = await log.begin(new.turn_id)
+    turn = (await conversations.begin_turn(new)).turn
+    await writer.append(
+        [
+            TurnStarted(turn.session_id, turn.user_message_id, turn.message_id, turn.client_message_id, ""),
+            TextDelta("x"),
+        ]
+    )
+    message = replace(await conversations.get_message(turn.message_id), state=MessageState.COMPLETED, text="x")
+    assert await conversations.finish_turn(turn.turn_id, turn.fence, TurnState.COMPLETED, message)
+    await log.close()
+    await connection.close()
+    for replica in (one, two):
+        for after, kinds in ((0, ["started", "delta", "completed"]), (2, ["completed"]), (3, []), (4, [])):
+            reader = resume(replica, ada, turn.turn_id, after)
+            await reader.to_end()
+            assert reader.kinds() == kinds
+            reader.assert_whole_from(after)
 
 
 async def test_a_replica_without_the_shared_log_does_not_start_beside_one_that_has_it(
