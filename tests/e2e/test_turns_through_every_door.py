@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -218,9 +219,10 @@ async def test_without_a_good_token_there_is_no_turn(door: Door, token: str) -> 
     assert refused.value.code == 16
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("service", ["chat", "inference", "edge"])
-async def test_kill_9_in_mid_stream_loses_nothing_and_the_answer_is_written_to_its_end(
-    door: Door, paced: Mesh, upstream: FakeOpenAI, service: str
+async def test_a_process_that_ends_in_mid_stream_loses_nothing_and_the_answer_is_written_to_its_end(
+    door: Door, paced: Mesh, upstream: FakeOpenAI, service: str, number: signal.Signals
 ) -> None:
     """The reader does what every client of Parley does: when the stream is cut, it resumes after the last event it has."""
     events: list[turn_event_pb2.TurnEvent] = []
@@ -231,7 +233,7 @@ async def test_kill_9_in_mid_stream_loses_nothing_and_the_answer_is_written_to_i
         nonlocal killed
         if not killed and "word9 " in event.delta.text:
             killed = True
-            paced.kill(service)
+            paced.kill(service, number)
         return False
 
     stream = door.stream(asking())
