@@ -10,6 +10,7 @@ import pytest
 from parley_testing.contract import Rpc, rpcs
 
 OWNERS = {
+    "parley.ai.v1": "parley_chat",
     "parley.chat.v1": "parley_chat",
     "parley.identity.v1": "parley_chat",
     "parley.system.v1": "parley_chat",

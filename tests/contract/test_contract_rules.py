@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 from parley_testing.contract import Rpc, fields, rpcs
 
-READING_VERBS = ("Get", "List", "Search", "Resume", "Embed", "Watch", "Count", "Check")
+READING_VERBS = ("Get", "List", "Search", "Resume", "Embed", "Watch", "Count", "Check", "Render", "Score", "Suggest")
 """An rpc that begins so changes nothing. Clients and the edge may send it again."""
 
 ANONYMOUS = {
@@ -26,6 +26,12 @@ REST = {
     "POST /api/v2/chat/send": "parley.chat.v1.ChatService/SendMessage",
     "GET /api/v2/chat/sessions": "parley.chat.v1.ChatService/ListSessions",
     "POST /api/v2/ai/rag/search": "parley.retrieval.v1.SearchService/Search",
+    "POST /api/v2/ai/generate": "parley.ai.v1.GenerationService/GenerateText",
+    "GET /api/v2/ai/health": "parley.ai.v1.GenerationService/GetAIHealth",
+    "GET /api/v2/ai/agents": "parley.ai.v1.AgentService/ListAgents",
+    "POST /api/v2/ai/agents/{agent_id}/process": "parley.ai.v1.AgentService/Process",
+    "POST /api/ingest": "parley.retrieval.v1.IngestService/Ingest",
+    "GET /api/status/{job_id}": "parley.retrieval.v1.IngestService/GetJob",
     "POST /api/v1/documents": "parley.retrieval.v1.DocumentService/CreateDocument",
     "GET /api/v1/documents": "parley.retrieval.v1.DocumentService/ListDocuments",
     "GET /api/v1/documents/{document_id}": "parley.retrieval.v1.DocumentService/GetDocument",
@@ -37,11 +43,17 @@ REST = {
 }
 """Paths that people have in their scripts."""
 
-FOR_SERVICES_ONLY = "parley.inference.v1"
-"""Has no REST form: a user's calls go through chat."""
+FOR_SERVICES_ONLY = "inference:invoke"
+"""The scope of what has no REST form: no user's token has it, and a user's calls go through chat."""
 
 BETWEEN_SERVICES = {"parley.identity.v1.IdentityService/CheckAccessToken"}
 """Rpcs of other packages that only services have a use for."""
+
+FILES = {"parley.retrieval.v1.IngestService/Ingest"}
+"""Rpcs whose REST form takes its body as it comes."""
+
+UNVERSIONED = {"/health", "/api/ingest", "/api/status/{job_id}", "/api/status/{job_id}:watch"}
+"""Paths that people have in their scripts without a version."""
 
 every_rpc = pytest.mark.parametrize("rpc", [pytest.param(rpc, id=rpc.full_name) for rpc in rpcs()])
 
@@ -59,7 +71,7 @@ def test_an_rpc_says_who_may_call_it(rpc: Rpc) -> None:
 def test_an_rpc_that_reads_says_so_and_asks_for_a_reading_scope(rpc: Rpc) -> None:
     assert rpc.is_read == rpc.method.name.startswith(READING_VERBS)
     assert rpc.rule is not None
-    if rpc.rule.scope and rpc.package != FOR_SERVICES_ONLY:
+    if rpc.rule.scope and rpc.rule.scope != FOR_SERVICES_ONLY:
         assert rpc.rule.scope.endswith(":read" if rpc.is_read else ":write")
 
 
@@ -76,7 +88,8 @@ def test_every_field_tells_more_than_its_name() -> None:
 
 @every_rpc
 def test_a_public_rpc_has_a_rest_form_and_an_internal_one_has_none(rpc: Rpc) -> None:
-    internal = rpc.package == FOR_SERVICES_ONLY or rpc.full_name in BETWEEN_SERVICES
+    assert rpc.rule is not None
+    internal = rpc.rule.scope == FOR_SERVICES_ONLY or rpc.full_name in BETWEEN_SERVICES
     assert (rpc.rest is None) == internal
 
 
@@ -94,8 +107,9 @@ def test_a_rest_form_uses_the_verb_that_fits(rpc: Rpc) -> None:
     level = rpc.method.options.idempotency_level
     if verb == "GET":
         assert level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS, "a GET may be sent again by anybody"
-    assert body == ("*" if verb in {"POST", "PATCH", "PUT"} else "")
-    assert path == "/health" or path.startswith(("/api/v1/", "/api/v2/", "/.well-known/"))
+    takes_files = rpc.full_name in FILES
+    assert body == ("body" if takes_files else "*" if verb in {"POST", "PATCH", "PUT"} else "")
+    assert path in UNVERSIONED or path.startswith(("/api/v1/", "/api/v2/", "/.well-known/"))
 
 
 def test_no_two_rpcs_share_a_rest_path() -> None:

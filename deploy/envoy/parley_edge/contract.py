@@ -17,6 +17,7 @@ from google.protobuf import descriptor_pb2
 from parley.access.v1 import access_pb2
 
 SERVED_BY: Final[Mapping[str, str]] = {
+    "parley.ai.v1": "chat",
     "parley.chat.v1": "chat",
     "parley.identity.v1": "chat",
     "parley.system.v1": "chat",

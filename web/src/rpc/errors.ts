@@ -33,6 +33,12 @@ const BY_REASON: Partial<Record<ErrorReason, string>> = {
   [ErrorReason.INTERNAL]: "Something went wrong inside Parley. Try again; if it stays, give the trace to whoever runs it.",
   [ErrorReason.TURN_STOPPED]: "This answer was stopped.",
   [ErrorReason.DOCUMENT_SHARED]: "This document belongs to everybody, so nobody can change it.",
+  [ErrorReason.PROMPT_TOO_LONG]: "This is more than the model can read at once. Send less, or choose another model.",
+  [ErrorReason.PROVIDER_QUOTA]: "The account at the model's provider has no credit left. Whoever runs Parley has to add some.",
+  [ErrorReason.PROVIDER_QUEUE_FULL]: "The model is busy with others. Try again in a moment.",
+  [ErrorReason.RESPONSE_SCHEMA_UNMET]: "The model didn't answer in the form that was asked for. Try again.",
+  [ErrorReason.TRAINING_DATA_UNUSABLE]: "These rows can't train a model.",
+  [ErrorReason.JOB_STATE]: "This has ended in the meantime. Reload to see how.",
   [ErrorReason.SIGN_UP_CLOSED]: "New accounts are not open here. Ask whoever runs this Parley for one.",
 };
 

@@ -18,12 +18,16 @@ from parley_chat.domain.accounts import IdentityError
 
 USER_SCOPES = frozenset(
     {
+        "ai:read",
+        "ai:write",
         "chat:read",
         "chat:write",
         "documents:read",
         "documents:write",
         "identity:read",
         "identity:write",
+        "scoring:read",
+        "scoring:write",
         "system:read",
     }
 )

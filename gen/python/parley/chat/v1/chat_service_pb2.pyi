@@ -735,3 +735,83 @@ class StopReplyResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StopReplyResponse: _TypeAlias = StopReplyResponse  # noqa: Y015
+
+@_typing.final
+class SuggestPromptsRequest(_message.Message):
+    """Asks for suggestions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session to go on with. When empty, suggestions to begin with."""
+    limit: _builtins.int
+    """How many to return at most. 0 to 10; 4 when 0."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestPromptsRequest: _TypeAlias = SuggestPromptsRequest  # noqa: Y015
+
+@_typing.final
+class SuggestPromptsResponse(_message.Message):
+    """Answers SuggestPrompts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUGGESTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def suggestions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PromptSuggestion]:
+        """The suggestions, the best first."""
+
+    def __init__(
+        self,
+        *,
+        suggestions: _abc.Iterable[Global___PromptSuggestion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["suggestions", b"suggestions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestPromptsResponse: _TypeAlias = SuggestPromptsResponse  # noqa: Y015
+
+@_typing.final
+class PromptSuggestion(_message.Message):
+    """Something that the user might say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    prompt: _builtins.str
+    """The message as it would be sent. 1 to 300 characters."""
+    route: _message_pb2.Route.ValueType
+    """The route that fits it: STANDARD or ENHANCED."""
+    reason: _builtins.str
+    """Why it is suggested, in a few words of English, for example `your document "Contract" has a part about notice`."""
+    def __init__(
+        self,
+        *,
+        prompt: _builtins.str = ...,
+        route: _message_pb2.Route.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "reason", b"reason", "route", b"route"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromptSuggestion: _TypeAlias = PromptSuggestion  # noqa: Y015

@@ -91,6 +91,11 @@ class ChatServiceStub:
                 request_serializer=parley_dot_chat_dot_v1_dot_chat__service__pb2.StopReplyRequest.SerializeToString,
                 response_deserializer=parley_dot_chat_dot_v1_dot_chat__service__pb2.StopReplyResponse.FromString,
                 _registered_method=True)
+        self.SuggestPrompts = channel.unary_unary(
+                '/parley.chat.v1.ChatService/SuggestPrompts',
+                request_serializer=parley_dot_chat_dot_v1_dot_chat__service__pb2.SuggestPromptsRequest.SerializeToString,
+                response_deserializer=parley_dot_chat_dot_v1_dot_chat__service__pb2.SuggestPromptsResponse.FromString,
+                _registered_method=True)
 
 
 class ChatServiceServicer:
@@ -183,6 +188,14 @@ class ChatServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuggestPrompts(self, request, context):
+        """Suggests what the user might say next: in a session, what follows from its last messages; without one, what their documents invite to ask.
+        Always answers something, without a model too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChatServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -240,6 +253,11 @@ def add_ChatServiceServicer_to_server(servicer, server):
                     servicer.StopReply,
                     request_deserializer=parley_dot_chat_dot_v1_dot_chat__service__pb2.StopReplyRequest.FromString,
                     response_serializer=parley_dot_chat_dot_v1_dot_chat__service__pb2.StopReplyResponse.SerializeToString,
+            ),
+            'SuggestPrompts': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestPrompts,
+                    request_deserializer=parley_dot_chat_dot_v1_dot_chat__service__pb2.SuggestPromptsRequest.FromString,
+                    response_serializer=parley_dot_chat_dot_v1_dot_chat__service__pb2.SuggestPromptsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -541,6 +559,33 @@ class ChatService:
             '/parley.chat.v1.ChatService/StopReply',
             parley_dot_chat_dot_v1_dot_chat__service__pb2.StopReplyRequest.SerializeToString,
             parley_dot_chat_dot_v1_dot_chat__service__pb2.StopReplyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestPrompts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.chat.v1.ChatService/SuggestPrompts',
+            parley_dot_chat_dot_v1_dot_chat__service__pb2.SuggestPromptsRequest.SerializeToString,
+            parley_dot_chat_dot_v1_dot_chat__service__pb2.SuggestPromptsResponse.FromString,
             options,
             channel_credentials,
             insecure,

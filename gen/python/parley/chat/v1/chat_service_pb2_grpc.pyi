@@ -69,6 +69,10 @@ class ChatServiceStub:
     """Stops a turn: the connection to the provider is closed, and what was written is kept. Returns when the turn has ended.
     Harmless when the turn had ended before: `message` then tells how.
     """
+    SuggestPrompts: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.SuggestPromptsRequest, _chat_service_pb2.SuggestPromptsResponse]
+    """Suggests what the user might say next: in a session, what follows from its last messages; without one, what their documents invite to ask.
+    Always answers something, without a model too.
+    """
 
 @_typing.type_check_only
 class ChatServiceAsyncStub(ChatServiceStub):
@@ -110,6 +114,10 @@ class ChatServiceAsyncStub(ChatServiceStub):
     StopReply: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.StopReplyRequest, _chat_service_pb2.StopReplyResponse]  # type: ignore[assignment]
     """Stops a turn: the connection to the provider is closed, and what was written is kept. Returns when the turn has ended.
     Harmless when the turn had ended before: `message` then tells how.
+    """
+    SuggestPrompts: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.SuggestPromptsRequest, _chat_service_pb2.SuggestPromptsResponse]  # type: ignore[assignment]
+    """Suggests what the user might say next: in a session, what follows from its last messages; without one, what their documents invite to ask.
+    Always answers something, without a model too.
     """
 
 class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -215,6 +223,16 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_chat_service_pb2.StopReplyResponse, _abc.Awaitable[_chat_service_pb2.StopReplyResponse]]:
         """Stops a turn: the connection to the provider is closed, and what was written is kept. Returns when the turn has ended.
         Harmless when the turn had ended before: `message` then tells how.
+        """
+
+    @_abc_1.abstractmethod
+    def SuggestPrompts(
+        self,
+        request: _chat_service_pb2.SuggestPromptsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chat_service_pb2.SuggestPromptsResponse, _abc.Awaitable[_chat_service_pb2.SuggestPromptsResponse]]:
+        """Suggests what the user might say next: in a session, what follows from its last messages; without one, what their documents invite to ask.
+        Always answers something, without a model too.
         """
 
 def add_ChatServiceServicer_to_server(servicer: ChatServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

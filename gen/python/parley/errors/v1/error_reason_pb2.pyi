@@ -97,6 +97,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_MODEL_NOT_FOUND: _ErrorReason.ValueType  # 14
     """No model of this name or alias is configured. NOT_FOUND.
 
+    The nearest names there are come in the message and, separated by commas, as `nearest`, when there are near ones.
+
     Example: `{"reason": "ERROR_REASON_MODEL_NOT_FOUND", "domain": "parley", "metadata": {"model": "strong"}}`
     """
     ERROR_REASON_MODEL_NOT_CAPABLE: _ErrorReason.ValueType  # 15
@@ -169,6 +171,37 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The document is shared: everybody can read it and nobody can change it. PERMISSION_DENIED.
 
     Example: `{"reason": "ERROR_REASON_DOCUMENT_SHARED", "domain": "parley", "metadata": {}}`
+    """
+    ERROR_REASON_PROMPT_TOO_LONG: _ErrorReason.ValueType  # 29
+    """The prompt does not fit into the model's context window. INVALID_ARGUMENT. Both figures are tokens; those of the prompt are estimated.
+
+    Example: `{"reason": "ERROR_REASON_PROMPT_TOO_LONG", "domain": "parley", "metadata": {"tokens": "210000", "limit": "200000"}}`
+    """
+    ERROR_REASON_PROVIDER_QUOTA: _ErrorReason.ValueType  # 30
+    """The operator's account at the provider has no credit left. FAILED_PRECONDITION: only the operator can mend it.
+
+    Example: `{"reason": "ERROR_REASON_PROVIDER_QUOTA", "domain": "parley", "metadata": {"provider": "openai"}}`
+    """
+    ERROR_REASON_PROVIDER_QUEUE_FULL: _ErrorReason.ValueType  # 31
+    """As many calls of the provider run and wait as may. RESOURCE_EXHAUSTED, with a RetryInfo.
+
+    Example: `{"reason": "ERROR_REASON_PROVIDER_QUEUE_FULL", "domain": "parley", "metadata": {"provider": "openai"}}`
+    """
+    ERROR_REASON_RESPONSE_SCHEMA_UNMET: _ErrorReason.ValueType  # 32
+    """The model's answer does not satisfy the request's JSON Schema, nor does its repair. ABORTED: the same request may do better.
+
+    Example: `{"reason": "ERROR_REASON_RESPONSE_SCHEMA_UNMET", "domain": "parley", "metadata": {"path": "$.due"}}`
+    """
+    ERROR_REASON_TRAINING_DATA_UNUSABLE: _ErrorReason.ValueType  # 33
+    """The rows cannot train a model: too few, one class only, or no column that can be used. INVALID_ARGUMENT, with a
+    `google.rpc.BadRequest` that names the field.
+
+    Example: `{"reason": "ERROR_REASON_TRAINING_DATA_UNUSABLE", "domain": "parley", "metadata": {"field": "csv"}}`
+    """
+    ERROR_REASON_JOB_STATE: _ErrorReason.ValueType  # 34
+    """The job is in a state in which this cannot be done, for example tried again although it did not fail. FAILED_PRECONDITION.
+
+    Example: `{"reason": "ERROR_REASON_JOB_STATE", "domain": "parley", "metadata": {"state": "DONE"}}`
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -254,6 +287,8 @@ Example: `{"reason": "ERROR_REASON_TOO_MANY_TURNS", "domain": "parley", "metadat
 ERROR_REASON_MODEL_NOT_FOUND: ErrorReason.ValueType  # 14
 """No model of this name or alias is configured. NOT_FOUND.
 
+The nearest names there are come in the message and, separated by commas, as `nearest`, when there are near ones.
+
 Example: `{"reason": "ERROR_REASON_MODEL_NOT_FOUND", "domain": "parley", "metadata": {"model": "strong"}}`
 """
 ERROR_REASON_MODEL_NOT_CAPABLE: ErrorReason.ValueType  # 15
@@ -326,5 +361,36 @@ ERROR_REASON_DOCUMENT_SHARED: ErrorReason.ValueType  # 28
 """The document is shared: everybody can read it and nobody can change it. PERMISSION_DENIED.
 
 Example: `{"reason": "ERROR_REASON_DOCUMENT_SHARED", "domain": "parley", "metadata": {}}`
+"""
+ERROR_REASON_PROMPT_TOO_LONG: ErrorReason.ValueType  # 29
+"""The prompt does not fit into the model's context window. INVALID_ARGUMENT. Both figures are tokens; those of the prompt are estimated.
+
+Example: `{"reason": "ERROR_REASON_PROMPT_TOO_LONG", "domain": "parley", "metadata": {"tokens": "210000", "limit": "200000"}}`
+"""
+ERROR_REASON_PROVIDER_QUOTA: ErrorReason.ValueType  # 30
+"""The operator's account at the provider has no credit left. FAILED_PRECONDITION: only the operator can mend it.
+
+Example: `{"reason": "ERROR_REASON_PROVIDER_QUOTA", "domain": "parley", "metadata": {"provider": "openai"}}`
+"""
+ERROR_REASON_PROVIDER_QUEUE_FULL: ErrorReason.ValueType  # 31
+"""As many calls of the provider run and wait as may. RESOURCE_EXHAUSTED, with a RetryInfo.
+
+Example: `{"reason": "ERROR_REASON_PROVIDER_QUEUE_FULL", "domain": "parley", "metadata": {"provider": "openai"}}`
+"""
+ERROR_REASON_RESPONSE_SCHEMA_UNMET: ErrorReason.ValueType  # 32
+"""The model's answer does not satisfy the request's JSON Schema, nor does its repair. ABORTED: the same request may do better.
+
+Example: `{"reason": "ERROR_REASON_RESPONSE_SCHEMA_UNMET", "domain": "parley", "metadata": {"path": "$.due"}}`
+"""
+ERROR_REASON_TRAINING_DATA_UNUSABLE: ErrorReason.ValueType  # 33
+"""The rows cannot train a model: too few, one class only, or no column that can be used. INVALID_ARGUMENT, with a
+`google.rpc.BadRequest` that names the field.
+
+Example: `{"reason": "ERROR_REASON_TRAINING_DATA_UNUSABLE", "domain": "parley", "metadata": {"field": "csv"}}`
+"""
+ERROR_REASON_JOB_STATE: ErrorReason.ValueType  # 34
+"""The job is in a state in which this cannot be done, for example tried again although it did not fail. FAILED_PRECONDITION.
+
+Example: `{"reason": "ERROR_REASON_JOB_STATE", "domain": "parley", "metadata": {"state": "DONE"}}`
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

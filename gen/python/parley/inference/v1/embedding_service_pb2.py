@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+parley/inference/v1/embedding_service.proto\x12\x13parley.inference.v1\x1a\x1dparley/access/v1/access.proto\":\n\x0c\x45mbedRequest\x12\x14\n\x05texts\x18\x01 \x03(\tR\x05texts\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\"\x88\x01\n\rEmbedResponse\x12>\n\nembeddings\x18\x01 \x03(\x0b\x32\x1e.parley.inference.v1.EmbeddingR\nembeddings\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12!\n\x0cinput_tokens\x18\x03 \x01(\x05R\x0binputTokens\"#\n\tEmbedding\x12\x16\n\x06values\x18\x01 \x03(\x02R\x06values2}\n\x10\x45mbeddingService\x12i\n\x05\x45mbed\x12!.parley.inference.v1.EmbedRequest\x1a\".parley.inference.v1.EmbedResponse\"\x19\x90\x02\x01\xaa\xe3\x18\x12\x12\x10inference:invokeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+parley/inference/v1/embedding_service.proto\x12\x13parley.inference.v1\x1a\x1dparley/access/v1/access.proto\":\n\x0c\x45mbedRequest\x12\x14\n\x05texts\x18\x01 \x03(\tR\x05texts\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\"\xcb\x01\n\rEmbedResponse\x12>\n\nembeddings\x18\x01 \x03(\x0b\x32\x1e.parley.inference.v1.EmbeddingR\nembeddings\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12!\n\x0cinput_tokens\x18\x03 \x01(\x05R\x0binputTokens\x12!\n\x0c\x63\x61\x63hed_count\x18\x04 \x01(\x05R\x0b\x63\x61\x63hedCount\x12\x1e\n\ndimensions\x18\x05 \x01(\x05R\ndimensions\"9\n\tEmbedding\x12\x16\n\x06values\x18\x01 \x03(\x02R\x06values\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model2}\n\x10\x45mbeddingService\x12i\n\x05\x45mbed\x12!.parley.inference.v1.EmbedRequest\x1a\".parley.inference.v1.EmbedResponse\"\x19\x90\x02\x01\xaa\xe3\x18\x12\x12\x10inference:invokeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,9 +37,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDREQUEST']._serialized_start=99
   _globals['_EMBEDREQUEST']._serialized_end=157
   _globals['_EMBEDRESPONSE']._serialized_start=160
-  _globals['_EMBEDRESPONSE']._serialized_end=296
-  _globals['_EMBEDDING']._serialized_start=298
-  _globals['_EMBEDDING']._serialized_end=333
-  _globals['_EMBEDDINGSERVICE']._serialized_start=335
-  _globals['_EMBEDDINGSERVICE']._serialized_end=460
+  _globals['_EMBEDRESPONSE']._serialized_end=363
+  _globals['_EMBEDDING']._serialized_start=365
+  _globals['_EMBEDDING']._serialized_end=422
+  _globals['_EMBEDDINGSERVICE']._serialized_start=424
+  _globals['_EMBEDDINGSERVICE']._serialized_end=549
 # @@protoc_insertion_point(module_scope)

@@ -25,29 +25,33 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$parley/inference/v1/generation.proto\x12\x13parley.inference.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xb8\x01\n\rPromptMessage\x12\x33\n\x04role\x18\x01 \x01(\x0e\x32\x1f.parley.inference.v1.PromptRoleR\x04role\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12<\n\ntool_calls\x18\x03 \x03(\x0b\x32\x1d.parley.inference.v1.ToolCallR\ttoolCalls\x12 \n\x0ctool_call_id\x18\x04 \x01(\tR\ntoolCallId\"e\n\x07Passage\x12\x16\n\x06number\x18\x01 \x01(\x05R\x06number\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\x12\x18\n\x07heading\x18\x04 \x01(\tR\x07heading\"\x82\x01\n\x04Tool\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\x12\x44\n\x11parameters_schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructR\x10parametersSchema\"g\n\x08ToolCall\x12 \n\x0ctool_call_id\x18\x01 \x01(\tR\ntoolCallId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12%\n\x0e\x61rguments_json\x18\x03 \x01(\tR\rargumentsJson\"\xf5\x01\n\x08Sampling\x12%\n\x0btemperature\x18\x01 \x01(\x02H\x00R\x0btemperature\x88\x01\x01\x12\x18\n\x05top_p\x18\x02 \x01(\x02H\x01R\x04topP\x88\x01\x01\x12/\n\x11max_output_tokens\x18\x03 \x01(\x05H\x02R\x0fmaxOutputTokens\x88\x01\x01\x12%\n\x0estop_sequences\x18\x04 \x03(\tR\rstopSequences\x12\x17\n\x04seed\x18\x05 \x01(\x03H\x03R\x04seed\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x14\n\x12_max_output_tokensB\x07\n\x05_seed\"\x99\x01\n\nTokenPrice\x12(\n\x10input_usd_micros\x18\x01 \x01(\x03R\x0einputUsdMicros\x12*\n\x11output_usd_micros\x18\x02 \x01(\x03R\x0foutputUsdMicros\x12\x35\n\x17\x63\x61\x63hed_input_usd_micros\x18\x03 \x01(\x03R\x14\x63\x61\x63hedInputUsdMicros\"\xcd\x01\n\nTokenUsage\x12!\n\x0cinput_tokens\x18\x01 \x01(\x05R\x0binputTokens\x12#\n\routput_tokens\x18\x02 \x01(\x05R\x0coutputTokens\x12.\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\x05R\x11\x63\x61\x63hedInputTokens\x12)\n\x10reasoning_tokens\x18\x04 \x01(\x05R\x0freasoningTokens\x12\x1c\n\testimated\x18\x05 \x01(\x08R\testimated*\x88\x01\n\nPromptRole\x12\x1b\n\x17PROMPT_ROLE_UNSPECIFIED\x10\x00\x12\x16\n\x12PROMPT_ROLE_SYSTEM\x10\x01\x12\x14\n\x10PROMPT_ROLE_USER\x10\x02\x12\x19\n\x15PROMPT_ROLE_ASSISTANT\x10\x03\x12\x14\n\x10PROMPT_ROLE_TOOL\x10\x04*\x9f\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$parley/inference/v1/generation.proto\x12\x13parley.inference.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xf2\x01\n\rPromptMessage\x12\x33\n\x04role\x18\x01 \x01(\x0e\x32\x1f.parley.inference.v1.PromptRoleR\x04role\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12<\n\ntool_calls\x18\x03 \x03(\x0b\x32\x1d.parley.inference.v1.ToolCallR\ttoolCalls\x12 \n\x0ctool_call_id\x18\x04 \x01(\tR\ntoolCallId\x12\x38\n\x06images\x18\x05 \x03(\x0b\x32 .parley.inference.v1.PromptImageR\x06images\"@\n\x0bPromptImage\x12\x1d\n\nmedia_type\x18\x01 \x01(\tR\tmediaType\x12\x12\n\x04\x64\x61ta\x18\x02 \x01(\x0cR\x04\x64\x61ta\"e\n\x07Passage\x12\x16\n\x06number\x18\x01 \x01(\x05R\x06number\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\x12\x18\n\x07heading\x18\x04 \x01(\tR\x07heading\"\x82\x01\n\x04Tool\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\x12\x44\n\x11parameters_schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructR\x10parametersSchema\"g\n\x08ToolCall\x12 \n\x0ctool_call_id\x18\x01 \x01(\tR\ntoolCallId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12%\n\x0e\x61rguments_json\x18\x03 \x01(\tR\rargumentsJson\"\xf5\x01\n\x08Sampling\x12%\n\x0btemperature\x18\x01 \x01(\x02H\x00R\x0btemperature\x88\x01\x01\x12\x18\n\x05top_p\x18\x02 \x01(\x02H\x01R\x04topP\x88\x01\x01\x12/\n\x11max_output_tokens\x18\x03 \x01(\x05H\x02R\x0fmaxOutputTokens\x88\x01\x01\x12%\n\x0estop_sequences\x18\x04 \x03(\tR\rstopSequences\x12\x17\n\x04seed\x18\x05 \x01(\x03H\x03R\x04seed\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x14\n\x12_max_output_tokensB\x07\n\x05_seed\"\xd9\x01\n\nTokenPrice\x12(\n\x10input_usd_micros\x18\x01 \x01(\x03R\x0einputUsdMicros\x12*\n\x11output_usd_micros\x18\x02 \x01(\x03R\x0foutputUsdMicros\x12\x35\n\x17\x63\x61\x63hed_input_usd_micros\x18\x03 \x01(\x03R\x14\x63\x61\x63hedInputUsdMicros\x12>\n\x1c\x63\x61\x63he_write_input_usd_micros\x18\x04 \x01(\x03R\x18\x63\x61\x63heWriteInputUsdMicros\"\x86\x02\n\nTokenUsage\x12!\n\x0cinput_tokens\x18\x01 \x01(\x05R\x0binputTokens\x12#\n\routput_tokens\x18\x02 \x01(\x05R\x0coutputTokens\x12.\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\x05R\x11\x63\x61\x63hedInputTokens\x12)\n\x10reasoning_tokens\x18\x04 \x01(\x05R\x0freasoningTokens\x12\x1c\n\testimated\x18\x05 \x01(\x08R\testimated\x12\x37\n\x18\x63\x61\x63he_write_input_tokens\x18\x06 \x01(\x05R\x15\x63\x61\x63heWriteInputTokens\"\xe3\x02\n\x11GenerationAttempt\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12\x35\n\x05usage\x18\x03 \x01(\x0b\x32\x1f.parley.inference.v1.TokenUsageR\x05usage\x12+\n\x0f\x63ost_usd_micros\x18\x04 \x01(\x03H\x00R\rcostUsdMicros\x88\x01\x01\x12\x32\n\x16time_to_first_token_ms\x18\x05 \x01(\x05R\x12timeToFirstTokenMs\x12\x1f\n\x0b\x64uration_ms\x18\x06 \x01(\x05R\ndurationMs\x12\x37\n\x18output_tokens_per_second\x18\x07 \x01(\x02R\x15outputTokensPerSecond\x12\x16\n\x06reason\x18\x08 \x01(\tR\x06reasonB\x12\n\x10_cost_usd_micros*\x88\x01\n\nPromptRole\x12\x1b\n\x17PROMPT_ROLE_UNSPECIFIED\x10\x00\x12\x16\n\x12PROMPT_ROLE_SYSTEM\x10\x01\x12\x14\n\x10PROMPT_ROLE_USER\x10\x02\x12\x19\n\x15PROMPT_ROLE_ASSISTANT\x10\x03\x12\x14\n\x10PROMPT_ROLE_TOOL\x10\x04*\x9f\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.inference.v1.generation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROMPTROLE']._serialized_start=1232
-  _globals['_PROMPTROLE']._serialized_end=1368
-  _globals['_FINISHREASON']._serialized_start=1371
-  _globals['_FINISHREASON']._serialized_end=1530
+  _globals['_PROMPTROLE']._serialized_start=1835
+  _globals['_PROMPTROLE']._serialized_end=1971
+  _globals['_FINISHREASON']._serialized_start=1974
+  _globals['_FINISHREASON']._serialized_end=2133
   _globals['_PROMPTMESSAGE']._serialized_start=92
-  _globals['_PROMPTMESSAGE']._serialized_end=276
-  _globals['_PASSAGE']._serialized_start=278
-  _globals['_PASSAGE']._serialized_end=379
-  _globals['_TOOL']._serialized_start=382
-  _globals['_TOOL']._serialized_end=512
-  _globals['_TOOLCALL']._serialized_start=514
-  _globals['_TOOLCALL']._serialized_end=617
-  _globals['_SAMPLING']._serialized_start=620
-  _globals['_SAMPLING']._serialized_end=865
-  _globals['_TOKENPRICE']._serialized_start=868
-  _globals['_TOKENPRICE']._serialized_end=1021
-  _globals['_TOKENUSAGE']._serialized_start=1024
-  _globals['_TOKENUSAGE']._serialized_end=1229
+  _globals['_PROMPTMESSAGE']._serialized_end=334
+  _globals['_PROMPTIMAGE']._serialized_start=336
+  _globals['_PROMPTIMAGE']._serialized_end=400
+  _globals['_PASSAGE']._serialized_start=402
+  _globals['_PASSAGE']._serialized_end=503
+  _globals['_TOOL']._serialized_start=506
+  _globals['_TOOL']._serialized_end=636
+  _globals['_TOOLCALL']._serialized_start=638
+  _globals['_TOOLCALL']._serialized_end=741
+  _globals['_SAMPLING']._serialized_start=744
+  _globals['_SAMPLING']._serialized_end=989
+  _globals['_TOKENPRICE']._serialized_start=992
+  _globals['_TOKENPRICE']._serialized_end=1209
+  _globals['_TOKENUSAGE']._serialized_start=1212
+  _globals['_TOKENUSAGE']._serialized_end=1474
+  _globals['_GENERATIONATTEMPT']._serialized_start=1477
+  _globals['_GENERATIONATTEMPT']._serialized_end=1832
 # @@protoc_insertion_point(module_scope)

@@ -94,6 +94,7 @@ class PromptMessage(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     TOOL_CALLS_FIELD_NUMBER: _builtins.int
     TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
     role: Global___PromptRole.ValueType
     """Who speaks. Required."""
     text: _builtins.str
@@ -104,6 +105,10 @@ class PromptMessage(_message.Message):
     def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCall]:
         """The tools that the model called here. Only for ASSISTANT. At most 32."""
 
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___PromptImage]:
+        """Pictures that belong to the text. Only for USER. At most 8, together at most 3,000,000 bytes."""
+
     def __init__(
         self,
         *,
@@ -111,14 +116,41 @@ class PromptMessage(_message.Message):
         text: _builtins.str = ...,
         tool_calls: _abc.Iterable[Global___ToolCall] | None = ...,
         tool_call_id: _builtins.str = ...,
+        images: _abc.Iterable[Global___PromptImage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "text", b"text", "tool_call_id", b"tool_call_id", "tool_calls", b"tool_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "role", b"role", "text", b"text", "tool_call_id", b"tool_call_id", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PromptMessage: _TypeAlias = PromptMessage  # noqa: Y015
+
+@_typing.final
+class PromptImage(_message.Message):
+    """A picture in a prompt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    media_type: _builtins.str
+    """How it is written: `image/png`, `image/jpeg`, `image/webp` or `image/gif`. Required."""
+    data: _builtins.bytes
+    """The file. Required."""
+    def __init__(
+        self,
+        *,
+        media_type: _builtins.str = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media_type", b"media_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromptImage: _TypeAlias = PromptImage  # noqa: Y015
 
 @_typing.final
 class Passage(_message.Message):
@@ -280,22 +312,26 @@ class TokenPrice(_message.Message):
     INPUT_USD_MICROS_FIELD_NUMBER: _builtins.int
     OUTPUT_USD_MICROS_FIELD_NUMBER: _builtins.int
     CACHED_INPUT_USD_MICROS_FIELD_NUMBER: _builtins.int
+    CACHE_WRITE_INPUT_USD_MICROS_FIELD_NUMBER: _builtins.int
     input_usd_micros: _builtins.int
     """For a million tokens read."""
     output_usd_micros: _builtins.int
     """For a million tokens written, reasoning included."""
     cached_input_usd_micros: _builtins.int
     """For a million tokens read that the provider had cached. Equal to `input_usd_micros` where a provider makes no difference."""
+    cache_write_input_usd_micros: _builtins.int
+    """For a million tokens read that the provider puts into its cache. Equal to `input_usd_micros` where a provider makes no difference."""
     def __init__(
         self,
         *,
         input_usd_micros: _builtins.int = ...,
         output_usd_micros: _builtins.int = ...,
         cached_input_usd_micros: _builtins.int = ...,
+        cache_write_input_usd_micros: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_usd_micros", b"cached_input_usd_micros", "input_usd_micros", b"input_usd_micros", "output_usd_micros", b"output_usd_micros"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_write_input_usd_micros", b"cache_write_input_usd_micros", "cached_input_usd_micros", b"cached_input_usd_micros", "input_usd_micros", b"input_usd_micros", "output_usd_micros", b"output_usd_micros"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -312,6 +348,7 @@ class TokenUsage(_message.Message):
     CACHED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     REASONING_TOKENS_FIELD_NUMBER: _builtins.int
     ESTIMATED_FIELD_NUMBER: _builtins.int
+    CACHE_WRITE_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
     """Tokens read."""
     output_tokens: _builtins.int
@@ -322,6 +359,8 @@ class TokenUsage(_message.Message):
     """Of `output_tokens`, those of reasoning."""
     estimated: _builtins.bool
     """True when the provider gave no figures and inference counted characters instead."""
+    cache_write_input_tokens: _builtins.int
+    """Of `input_tokens`, those that the provider put into its cache, where it tells."""
     def __init__(
         self,
         *,
@@ -330,11 +369,66 @@ class TokenUsage(_message.Message):
         cached_input_tokens: _builtins.int = ...,
         reasoning_tokens: _builtins.int = ...,
         estimated: _builtins.bool = ...,
+        cache_write_input_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "estimated", b"estimated", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_write_input_tokens", b"cache_write_input_tokens", "cached_input_tokens", b"cached_input_tokens", "estimated", b"estimated", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "reasoning_tokens", b"reasoning_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TokenUsage: _TypeAlias = TokenUsage  # noqa: Y015
+
+@_typing.final
+class GenerationAttempt(_message.Message):
+    """What one model did for a generation. A generation has several when a model failed and another went on, and when an answer had to be repaired."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    COST_USD_MICROS_FIELD_NUMBER: _builtins.int
+    TIME_TO_FIRST_TOKEN_MS_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model, as its provider names it."""
+    provider: _builtins.str
+    """The provider's configured name."""
+    cost_usd_micros: _builtins.int
+    """What they cost, millionths of a US dollar, rounded up. Absent when the price is not known."""
+    time_to_first_token_ms: _builtins.int
+    """From asking the provider to its first text, reasoning or tool call, milliseconds. 0 when nothing came."""
+    duration_ms: _builtins.int
+    """From asking the provider to the end, milliseconds."""
+    output_tokens_per_second: _builtins.float
+    """Tokens written for each second after the first token. 0 when fewer than two came."""
+    reason: _builtins.str
+    """Why it failed: the name of the `parley.errors.v1.ErrorReason`. Empty when it did not."""
+    @_builtins.property
+    def usage(self) -> Global___TokenUsage:
+        """The tokens of this attempt alone."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        usage: Global___TokenUsage | None = ...,
+        cost_usd_micros: _builtins.int | None = ...,
+        time_to_first_token_ms: _builtins.int = ...,
+        duration_ms: _builtins.int = ...,
+        output_tokens_per_second: _builtins.float = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_usd_micros", b"_cost_usd_micros", "cost_usd_micros", b"cost_usd_micros", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_usd_micros", b"_cost_usd_micros", "cost_usd_micros", b"cost_usd_micros", "duration_ms", b"duration_ms", "model", b"model", "output_tokens_per_second", b"output_tokens_per_second", "provider", b"provider", "reason", b"reason", "time_to_first_token_ms", b"time_to_first_token_ms", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost_usd_micros: _TypeAlias = _typing.Literal["cost_usd_micros"]  # noqa: Y015
+    _WhichOneofArgType__cost_usd_micros: _TypeAlias = _typing.Literal["_cost_usd_micros", b"_cost_usd_micros"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_usd_micros) -> _WhichOneofReturnType__cost_usd_micros | None: ...
+
+Global___GenerationAttempt: _TypeAlias = GenerationAttempt  # noqa: Y015

@@ -6,6 +6,7 @@ Talking to models, whoever runs them."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from parley.inference.v1 import generation_pb2 as _generation_pb2
 import builtins as _builtins
@@ -31,11 +32,22 @@ class StreamGenerateRequest(_message.Message):
     TOOLS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     ANSWER_SO_FAR_FIELD_NUMBER: _builtins.int
+    RESPONSE_SCHEMA_FIELD_NUMBER: _builtins.int
+    CACHE_SECONDS_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model or alias. 0 to 200 characters; the default model when empty. NOT_FOUND when it is not configured."""
     answer_so_far: _builtins.str
     """The beginning of the answer, which a model wrote before it was interrupted. 0 to 1,000,000 characters. When not empty, the answer
     goes on from its end, and only what follows is sent. What the model repeats of its end is cut off.
+    """
+    cache_seconds: _builtins.int
+    """For how long an answer to the same request may be given again, seconds. 0 to 86,400. When 0, nothing is kept and nothing kept is given.
+    The same is: all fields of the request but this one, the model that it means, and the acting user. Whole answers without tool calls only.
+    """
+    agent_id: _builtins.str
+    """The agent that answers: its instructions come first, its model is asked unless `model` names another, its limits hold, and of `tools`
+    those that it may use are offered. 0 to 64 characters; none when empty. NOT_FOUND when there is none of this name.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_generation_pb2.PromptMessage]:
@@ -53,6 +65,13 @@ class StreamGenerateRequest(_message.Message):
     def sampling(self) -> _generation_pb2.Sampling:
         """How to choose tokens."""
 
+    @_builtins.property
+    def response_schema(self) -> _struct_pb2.Struct:
+        """The JSON Schema (draft 2020-12) that the answer must satisfy; at most 100,000 bytes of JSON, without references to other documents. The
+        answer is then one JSON document, checked before it is sent. An answer that does not fit is repaired once, and when that does
+        not fit either, the call ends with ABORTED. Not together with `answer_so_far`. When absent, the answer is free text.
+        """
+
     def __init__(
         self,
         *,
@@ -62,10 +81,13 @@ class StreamGenerateRequest(_message.Message):
         tools: _abc.Iterable[_generation_pb2.Tool] | None = ...,
         sampling: _generation_pb2.Sampling | None = ...,
         answer_so_far: _builtins.str = ...,
+        response_schema: _struct_pb2.Struct | None = ...,
+        cache_seconds: _builtins.int = ...,
+        agent_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["response_schema", b"response_schema", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_so_far", b"answer_so_far", "messages", b"messages", "model", b"model", "passages", b"passages", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "answer_so_far", b"answer_so_far", "cache_seconds", b"cache_seconds", "messages", b"messages", "model", b"model", "passages", b"passages", "response_schema", b"response_schema", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -141,12 +163,15 @@ class GenerationStarted(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     OFFLINE_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model, as its provider names it."""
     provider: _builtins.str
     """The provider's configured name, for example `openai`."""
     offline: _builtins.bool
     """True when this is the built-in model that answers because no provider is configured."""
+    cached: _builtins.bool
+    """True when the answer was kept from an earlier call: no provider is asked, and its usage is zero."""
     @_builtins.property
     def price(self) -> _generation_pb2.TokenPrice:
         """What its tokens cost. Absent when that is not known."""
@@ -158,10 +183,11 @@ class GenerationStarted(_message.Message):
         provider: _builtins.str = ...,
         offline: _builtins.bool = ...,
         price: _generation_pb2.TokenPrice | None = ...,
+        cached: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "offline", b"offline", "price", b"price", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "model", b"model", "offline", b"offline", "price", b"price", "provider", b"provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -218,16 +244,22 @@ class GenerationFinished(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
     reason: _generation_pb2.FinishReason.ValueType
     """Why."""
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[_generation_pb2.GenerationAttempt]:
+        """What each model did, in their order. None for an answer that was kept."""
+
     def __init__(
         self,
         *,
         reason: _generation_pb2.FinishReason.ValueType = ...,
+        attempts: _abc.Iterable[_generation_pb2.GenerationAttempt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -245,11 +277,22 @@ class GenerateRequest(_message.Message):
     TOOLS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     ANSWER_SO_FAR_FIELD_NUMBER: _builtins.int
+    RESPONSE_SCHEMA_FIELD_NUMBER: _builtins.int
+    CACHE_SECONDS_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model or alias. 0 to 200 characters; the default model when empty. NOT_FOUND when it is not configured."""
     answer_so_far: _builtins.str
     """The beginning of the answer, which a model wrote before it was interrupted. 0 to 1,000,000 characters. When not empty, the answer
     goes on from its end, and only what follows is sent. What the model repeats of its end is cut off.
+    """
+    cache_seconds: _builtins.int
+    """For how long an answer to the same request may be given again, seconds. 0 to 86,400. When 0, nothing is kept and nothing kept is given.
+    The same is: all fields of the request but this one, the model that it means, and the acting user. Whole answers without tool calls only.
+    """
+    agent_id: _builtins.str
+    """The agent that answers: its instructions come first, its model is asked unless `model` names another, its limits hold, and of `tools`
+    those that it may use are offered. 0 to 64 characters; none when empty. NOT_FOUND when there is none of this name.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_generation_pb2.PromptMessage]:
@@ -267,6 +310,13 @@ class GenerateRequest(_message.Message):
     def sampling(self) -> _generation_pb2.Sampling:
         """How to choose tokens."""
 
+    @_builtins.property
+    def response_schema(self) -> _struct_pb2.Struct:
+        """The JSON Schema (draft 2020-12) that the answer must satisfy; at most 100,000 bytes of JSON, without references to other documents. The
+        answer is then one JSON document, checked before it is returned. An answer that does not fit is repaired once, and when that does
+        not fit either, the call ends with ABORTED. Not together with `answer_so_far`. When absent, the answer is free text.
+        """
+
     def __init__(
         self,
         *,
@@ -276,10 +326,13 @@ class GenerateRequest(_message.Message):
         tools: _abc.Iterable[_generation_pb2.Tool] | None = ...,
         sampling: _generation_pb2.Sampling | None = ...,
         answer_so_far: _builtins.str = ...,
+        response_schema: _struct_pb2.Struct | None = ...,
+        cache_seconds: _builtins.int = ...,
+        agent_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["response_schema", b"response_schema", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_so_far", b"answer_so_far", "messages", b"messages", "model", b"model", "passages", b"passages", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "answer_so_far", b"answer_so_far", "cache_seconds", b"cache_seconds", "messages", b"messages", "model", b"model", "passages", b"passages", "response_schema", b"response_schema", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -298,6 +351,8 @@ class GenerateResponse(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The text. Empty when the model only called tools."""
     reasoning: _builtins.str
@@ -308,6 +363,8 @@ class GenerateResponse(_message.Message):
     """The model that finished, as its provider names it."""
     provider: _builtins.str
     """The configured name of its provider."""
+    cached: _builtins.bool
+    """True when the answer was kept from an earlier call."""
     @_builtins.property
     def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[_generation_pb2.ToolCall]:
         """The tools that the model called, in its order."""
@@ -315,6 +372,10 @@ class GenerateResponse(_message.Message):
     @_builtins.property
     def usage(self) -> _generation_pb2.TokenUsage:
         """What it used, all models together that wrote it."""
+
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[_generation_pb2.GenerationAttempt]:
+        """What each model did, in their order. None for an answer that was kept."""
 
     def __init__(
         self,
@@ -326,10 +387,12 @@ class GenerateResponse(_message.Message):
         usage: _generation_pb2.TokenUsage | None = ...,
         model: _builtins.str = ...,
         provider: _builtins.str = ...,
+        attempts: _abc.Iterable[_generation_pb2.GenerationAttempt] | None = ...,
+        cached: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finish_reason", b"finish_reason", "model", b"model", "provider", b"provider", "reasoning", b"reasoning", "text", b"text", "tool_calls", b"tool_calls", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cached", b"cached", "finish_reason", b"finish_reason", "model", b"model", "provider", b"provider", "reasoning", b"reasoning", "text", b"text", "tool_calls", b"tool_calls", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

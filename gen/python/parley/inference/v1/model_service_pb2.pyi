@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from parley.inference.v1 import generation_pb2 as _generation_pb2
@@ -34,6 +35,10 @@ class _ModelCapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Model
     """Calls tools."""
     MODEL_CAPABILITY_EMBED: _ModelCapability.ValueType  # 3
     """Embeds text."""
+    MODEL_CAPABILITY_IMAGES: _ModelCapability.ValueType  # 4
+    """Sees pictures."""
+    MODEL_CAPABILITY_STRUCTURED_OUTPUT: _ModelCapability.ValueType  # 5
+    """Keeps to a JSON Schema by itself. Others are told of the schema in words; the answer is checked in either case."""
 
 class ModelCapability(_ModelCapability, metaclass=_ModelCapabilityEnumTypeWrapper):
     """What a model can do."""
@@ -46,7 +51,39 @@ MODEL_CAPABILITY_TOOLS: ModelCapability.ValueType  # 2
 """Calls tools."""
 MODEL_CAPABILITY_EMBED: ModelCapability.ValueType  # 3
 """Embeds text."""
+MODEL_CAPABILITY_IMAGES: ModelCapability.ValueType  # 4
+"""Sees pictures."""
+MODEL_CAPABILITY_STRUCTURED_OUTPUT: ModelCapability.ValueType  # 5
+"""Keeps to a JSON Schema by itself. Others are told of the schema in words; the answer is checked in either case."""
 Global___ModelCapability: _TypeAlias = ModelCapability  # noqa: Y015
+
+class _ProviderState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProviderStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProviderState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROVIDER_STATE_UNSPECIFIED: _ProviderState.ValueType  # 0
+    """Is not known: it was not called since the process started."""
+    PROVIDER_STATE_HEALTHY: _ProviderState.ValueType  # 1
+    """Its last call went well."""
+    PROVIDER_STATE_FAILING: _ProviderState.ValueType  # 2
+    """Its last calls failed; it is still called."""
+    PROVIDER_STATE_OPEN: _ProviderState.ValueType  # 3
+    """It failed so often that it is left alone for a while: its circuit is open."""
+
+class ProviderState(_ProviderState, metaclass=_ProviderStateEnumTypeWrapper):
+    """How a provider does."""
+
+PROVIDER_STATE_UNSPECIFIED: ProviderState.ValueType  # 0
+"""Is not known: it was not called since the process started."""
+PROVIDER_STATE_HEALTHY: ProviderState.ValueType  # 1
+"""Its last call went well."""
+PROVIDER_STATE_FAILING: ProviderState.ValueType  # 2
+"""Its last calls failed; it is still called."""
+PROVIDER_STATE_OPEN: ProviderState.ValueType  # 3
+"""It failed so often that it is left alone for a while: its circuit is open."""
+Global___ProviderState: _TypeAlias = ProviderState  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):
@@ -61,6 +98,8 @@ class Model(_message.Message):
     CONTEXT_WINDOW_TOKENS_FIELD_NUMBER: _builtins.int
     OFFLINE_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
+    PROVIDER_STATE_FIELD_NUMBER: _builtins.int
+    FALLBACKS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """What a request calls it, for example `gpt-5-mini`."""
     provider: _builtins.str
@@ -69,6 +108,8 @@ class Model(_message.Message):
     """Tokens that prompt and answer may have together. 0 when it is not known."""
     offline: _builtins.bool
     """True for the built-in model that answers because no provider is configured."""
+    provider_state: Global___ProviderState.ValueType
+    """How its provider does."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Other names for it, for example `fast`. In alphabetical order."""
@@ -81,6 +122,10 @@ class Model(_message.Message):
     def price(self) -> _generation_pb2.TokenPrice:
         """What its tokens cost. Absent when that is not known."""
 
+    @_builtins.property
+    def fallbacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The models that go on when it fails, in their order, as a request names them."""
+
     def __init__(
         self,
         *,
@@ -91,14 +136,109 @@ class Model(_message.Message):
         context_window_tokens: _builtins.int = ...,
         offline: _builtins.bool = ...,
         price: _generation_pb2.TokenPrice | None = ...,
+        provider_state: Global___ProviderState.ValueType = ...,
+        fallbacks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "capabilities", b"capabilities", "context_window_tokens", b"context_window_tokens", "model", b"model", "offline", b"offline", "price", b"price", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "capabilities", b"capabilities", "context_window_tokens", b"context_window_tokens", "fallbacks", b"fallbacks", "model", b"model", "offline", b"offline", "price", b"price", "provider", b"provider", "provider_state", b"provider_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class Provider(_message.Message):
+    """A configured provider."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    STATE_CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    LAST_FAILURE_REASON_FIELD_NUMBER: _builtins.int
+    RUNNING_CALLS_FIELD_NUMBER: _builtins.int
+    WAITING_CALLS_FIELD_NUMBER: _builtins.int
+    MAX_RUNNING_CALLS_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Its configured name, for example `openai`."""
+    kind: _builtins.str
+    """What it speaks: `openai`, `anthropic` or `offline`."""
+    state: Global___ProviderState.ValueType
+    """How it does."""
+    last_failure_reason: _builtins.str
+    """Why its last failed call failed: the name of the `parley.errors.v1.ErrorReason`. Empty when none failed."""
+    running_calls: _builtins.int
+    """How many calls it answers now. 0 or more."""
+    waiting_calls: _builtins.int
+    """How many calls wait for their turn. 0 or more."""
+    max_running_calls: _builtins.int
+    """How many calls it may answer at a time. 0 when there is no limit."""
+    @_builtins.property
+    def state_change_time(self) -> _timestamp_pb2.Timestamp:
+        """When its state last changed, UTC. Absent while it is not known."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        state: Global___ProviderState.ValueType = ...,
+        state_change_time: _timestamp_pb2.Timestamp | None = ...,
+        last_failure_reason: _builtins.str = ...,
+        running_calls: _builtins.int = ...,
+        waiting_calls: _builtins.int = ...,
+        max_running_calls: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state_change_time", b"state_change_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "last_failure_reason", b"last_failure_reason", "max_running_calls", b"max_running_calls", "provider", b"provider", "running_calls", b"running_calls", "state", b"state", "state_change_time", b"state_change_time", "waiting_calls", b"waiting_calls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Provider: _TypeAlias = Provider  # noqa: Y015
+
+@_typing.final
+class ListProvidersRequest(_message.Message):
+    """Asks for the providers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProvidersRequest: _TypeAlias = ListProvidersRequest  # noqa: Y015
+
+@_typing.final
+class ListProvidersResponse(_message.Message):
+    """Answers ListProviders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Provider]:
+        """The providers, the default first."""
+
+    def __init__(
+        self,
+        *,
+        providers: _abc.Iterable[Global___Provider] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["providers", b"providers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProvidersResponse: _TypeAlias = ListProvidersResponse  # noqa: Y015
 
 @_typing.final
 class ListModelsRequest(_message.Message):

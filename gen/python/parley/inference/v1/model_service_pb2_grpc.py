@@ -40,6 +40,11 @@ class ModelServiceStub:
                 request_serializer=parley_dot_inference_dot_v1_dot_model__service__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=parley_dot_inference_dot_v1_dot_model__service__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.ListProviders = channel.unary_unary(
+                '/parley.inference.v1.ModelService/ListProviders',
+                request_serializer=parley_dot_inference_dot_v1_dot_model__service__pb2.ListProvidersRequest.SerializeToString,
+                response_deserializer=parley_dot_inference_dot_v1_dot_model__service__pb2.ListProvidersResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer:
@@ -53,6 +58,13 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListProviders(self, request, context):
+        """Lists the configured providers with how they do, as this process sees it. No provider is called for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +72,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=parley_dot_inference_dot_v1_dot_model__service__pb2.ListModelsRequest.FromString,
                     response_serializer=parley_dot_inference_dot_v1_dot_model__service__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'ListProviders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProviders,
+                    request_deserializer=parley_dot_inference_dot_v1_dot_model__service__pb2.ListProvidersRequest.FromString,
+                    response_serializer=parley_dot_inference_dot_v1_dot_model__service__pb2.ListProvidersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +107,33 @@ class ModelService:
             '/parley.inference.v1.ModelService/ListModels',
             parley_dot_inference_dot_v1_dot_model__service__pb2.ListModelsRequest.SerializeToString,
             parley_dot_inference_dot_v1_dot_model__service__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProviders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.inference.v1.ModelService/ListProviders',
+            parley_dot_inference_dot_v1_dot_model__service__pb2.ListProvidersRequest.SerializeToString,
+            parley_dot_inference_dot_v1_dot_model__service__pb2.ListProvidersResponse.FromString,
             options,
             channel_credentials,
             insecure,

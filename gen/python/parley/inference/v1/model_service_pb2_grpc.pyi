@@ -35,6 +35,8 @@ class ModelServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ModelServiceAsyncStub: ...
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.ListModelsRequest, _model_service_pb2.ListModelsResponse]
     """Lists the models that a request may name, the default first. The list is short and comes whole."""
+    ListProviders: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.ListProvidersRequest, _model_service_pb2.ListProvidersResponse]
+    """Lists the configured providers with how they do, as this process sees it. No provider is called for it."""
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
@@ -43,6 +45,8 @@ class ModelServiceAsyncStub(ModelServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListModels: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ListModelsRequest, _model_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models that a request may name, the default first. The list is short and comes whole."""
+    ListProviders: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ListProvidersRequest, _model_service_pb2.ListProvidersResponse]  # type: ignore[assignment]
+    """Lists the configured providers with how they do, as this process sees it. No provider is called for it."""
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tells which models there are."""
@@ -54,5 +58,13 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.ListModelsResponse, _abc.Awaitable[_model_service_pb2.ListModelsResponse]]:
         """Lists the models that a request may name, the default first. The list is short and comes whole."""
+
+    @_abc_1.abstractmethod
+    def ListProviders(
+        self,
+        request: _model_service_pb2.ListProvidersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_service_pb2.ListProvidersResponse, _abc.Awaitable[_model_service_pb2.ListProvidersResponse]]:
+        """Lists the configured providers with how they do, as this process sees it. No provider is called for it."""
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

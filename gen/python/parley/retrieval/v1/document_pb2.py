@@ -25,15 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"parley/retrieval/v1/document.proto\x12\x13parley.retrieval.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x03\n\x08\x44ocument\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tR\ndocumentId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\x12=\n\nmedia_type\x18\x04 \x01(\x0e\x32\x1e.parley.retrieval.v1.MediaTypeR\tmediaType\x12\x18\n\x07project\x18\x05 \x01(\tR\x07project\x12\x1d\n\nsource_uri\x18\x06 \x01(\tR\tsourceUri\x12%\n\x0e\x63ontent_sha256\x18\x07 \x01(\tR\rcontentSha256\x12\x1d\n\nsize_bytes\x18\x08 \x01(\x05R\tsizeBytes\x12\x1f\n\x0b\x63hunk_count\x18\t \x01(\x05R\nchunkCount\x12;\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x16\n\x06shared\x18\x0c \x01(\x08R\x06shared*[\n\tMediaType\x12\x1a\n\x16MEDIA_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13MEDIA_TYPE_MARKDOWN\x10\x01\x12\x19\n\x15MEDIA_TYPE_PLAIN_TEXT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"parley/retrieval/v1/document.proto\x12\x13parley.retrieval.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x05\n\x08\x44ocument\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tR\ndocumentId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\x12=\n\nmedia_type\x18\x04 \x01(\x0e\x32\x1e.parley.retrieval.v1.MediaTypeR\tmediaType\x12\x18\n\x07project\x18\x05 \x01(\tR\x07project\x12\x1d\n\nsource_uri\x18\x06 \x01(\tR\tsourceUri\x12%\n\x0e\x63ontent_sha256\x18\x07 \x01(\tR\rcontentSha256\x12\x1d\n\nsize_bytes\x18\x08 \x01(\x05R\tsizeBytes\x12\x1f\n\x0b\x63hunk_count\x18\t \x01(\x05R\nchunkCount\x12;\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x16\n\x06shared\x18\x0c \x01(\x08R\x06shared\x12\x18\n\x07version\x18\r \x01(\x05R\x07version\x12\x1a\n\x08\x66ilename\x18\x0e \x01(\tR\x08\x66ilename\x12\x1d\n\npage_count\x18\x0f \x01(\x05R\tpageCount\x12\x41\n\x06labels\x18\x10 \x03(\x0b\x32).parley.retrieval.v1.Document.LabelsEntryR\x06labels\x12\x1f\n\x0b\x66ile_sha256\x18\x11 \x01(\tR\nfileSha256\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01*\xc2\x01\n\tMediaType\x12\x1a\n\x16MEDIA_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13MEDIA_TYPE_MARKDOWN\x10\x01\x12\x19\n\x15MEDIA_TYPE_PLAIN_TEXT\x10\x02\x12\x13\n\x0fMEDIA_TYPE_HTML\x10\x03\x12\x12\n\x0eMEDIA_TYPE_PDF\x10\x04\x12\x13\n\x0fMEDIA_TYPE_DOCX\x10\x05\x12\x12\n\x0eMEDIA_TYPE_CSV\x10\x06\x12\x13\n\x0fMEDIA_TYPE_JSON\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.retrieval.v1.document_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MEDIATYPE']._serialized_start=549
-  _globals['_MEDIATYPE']._serialized_end=640
+  _globals['_DOCUMENT_LABELSENTRY']._loaded_options = None
+  _globals['_DOCUMENT_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_MEDIATYPE']._serialized_start=794
+  _globals['_MEDIATYPE']._serialized_end=988
   _globals['_DOCUMENT']._serialized_start=93
-  _globals['_DOCUMENT']._serialized_end=547
+  _globals['_DOCUMENT']._serialized_end=791
+  _globals['_DOCUMENT_LABELSENTRY']._serialized_start=734
+  _globals['_DOCUMENT_LABELSENTRY']._serialized_end=791
 # @@protoc_insertion_point(module_scope)

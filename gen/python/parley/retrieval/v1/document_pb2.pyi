@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -30,6 +32,16 @@ class _MediaTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MediaType.V
     """Markdown (CommonMark). Headings become part of the citations."""
     MEDIA_TYPE_PLAIN_TEXT: _MediaType.ValueType  # 2
     """Plain text."""
+    MEDIA_TYPE_HTML: _MediaType.ValueType  # 3
+    """A page of the web."""
+    MEDIA_TYPE_PDF: _MediaType.ValueType  # 4
+    """A PDF file."""
+    MEDIA_TYPE_DOCX: _MediaType.ValueType  # 5
+    """A Word file (Office Open XML)."""
+    MEDIA_TYPE_CSV: _MediaType.ValueType  # 6
+    """Rows of values (RFC 4180)."""
+    MEDIA_TYPE_JSON: _MediaType.ValueType  # 7
+    """A JSON document."""
 
 class MediaType(_MediaType, metaclass=_MediaTypeEnumTypeWrapper):
     """How the text of a document is written."""
@@ -40,6 +52,16 @@ MEDIA_TYPE_MARKDOWN: MediaType.ValueType  # 1
 """Markdown (CommonMark). Headings become part of the citations."""
 MEDIA_TYPE_PLAIN_TEXT: MediaType.ValueType  # 2
 """Plain text."""
+MEDIA_TYPE_HTML: MediaType.ValueType  # 3
+"""A page of the web."""
+MEDIA_TYPE_PDF: MediaType.ValueType  # 4
+"""A PDF file."""
+MEDIA_TYPE_DOCX: MediaType.ValueType  # 5
+"""A Word file (Office Open XML)."""
+MEDIA_TYPE_CSV: MediaType.ValueType  # 6
+"""Rows of values (RFC 4180)."""
+MEDIA_TYPE_JSON: MediaType.ValueType  # 7
+"""A JSON document."""
 Global___MediaType: _TypeAlias = MediaType  # noqa: Y015
 
 @_typing.final
@@ -47,6 +69,26 @@ class Document(_message.Message):
     """A text that can be searched and cited."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
@@ -60,14 +102,19 @@ class Document(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     SHARED_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    FILENAME_FIELD_NUMBER: _builtins.int
+    PAGE_COUNT_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    FILE_SHA256_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """Names the document for ever: `doc_` and 32 hexadecimal digits. Set by the server."""
     title: _builtins.str
     """What it is called. 1 to 300 characters."""
     text: _builtins.str
-    """The text. Empty in lists."""
+    """The text; of a long one, its first 1,000,000 characters. Empty in lists."""
     media_type: Global___MediaType.ValueType
-    """How the text is written. Never UNSPECIFIED."""
+    """How the text is written, or the file that it was read from. Never UNSPECIFIED."""
     project: _builtins.str
     """The project that it belongs to, a label. 0 to 100 characters."""
     source_uri: _builtins.str
@@ -80,6 +127,14 @@ class Document(_message.Message):
     """Into how many chunks it is cut. 0 for a text without words."""
     shared: _builtins.bool
     """True for a document that every user can read and none can change: Parley's own documentation."""
+    version: _builtins.int
+    """Its version: from 1, one more with each change of its text. Citations name the version that they quote."""
+    filename: _builtins.str
+    """The name of the file that it was read from. Empty for a document that was given as text."""
+    page_count: _builtins.int
+    """How many pages that file has. 0 where there are none to count."""
+    file_sha256: _builtins.str
+    """SHA-256 of the file that it was read from, 64 hexadecimal digits. Empty for a document that was given as text."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made, UTC."""
@@ -87,6 +142,10 @@ class Document(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When its text, title, project or source last changed, UTC. Lists are ordered by it."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What its owner filters by."""
 
     def __init__(
         self,
@@ -103,10 +162,15 @@ class Document(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         shared: _builtins.bool = ...,
+        version: _builtins.int = ...,
+        filename: _builtins.str = ...,
+        page_count: _builtins.int = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        file_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "content_sha256", b"content_sha256", "create_time", b"create_time", "document_id", b"document_id", "media_type", b"media_type", "project", b"project", "shared", b"shared", "size_bytes", b"size_bytes", "source_uri", b"source_uri", "text", b"text", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "content_sha256", b"content_sha256", "create_time", b"create_time", "document_id", b"document_id", "file_sha256", b"file_sha256", "filename", b"filename", "labels", b"labels", "media_type", b"media_type", "page_count", b"page_count", "project", b"project", "shared", b"shared", "size_bytes", b"size_bytes", "source_uri", b"source_uri", "text", b"text", "title", b"title", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

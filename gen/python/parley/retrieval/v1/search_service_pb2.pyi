@@ -6,7 +6,10 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from parley.retrieval.v1 import document_pb2 as _document_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,16 +21,71 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _SearchMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SearchModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SEARCH_MODE_UNSPECIFIED: _SearchMode.ValueType  # 0
+    """The default of the place where it stands: HYBRID in a request."""
+    SEARCH_MODE_HYBRID: _SearchMode.ValueType  # 1
+    """By words and by meaning, fused."""
+    SEARCH_MODE_KEYWORD: _SearchMode.ValueType  # 2
+    """By words alone."""
+    SEARCH_MODE_SEMANTIC: _SearchMode.ValueType  # 3
+    """By meaning alone."""
+
+class SearchMode(_SearchMode, metaclass=_SearchModeEnumTypeWrapper):
+    """How to search."""
+
+SEARCH_MODE_UNSPECIFIED: SearchMode.ValueType  # 0
+"""The default of the place where it stands: HYBRID in a request."""
+SEARCH_MODE_HYBRID: SearchMode.ValueType  # 1
+"""By words and by meaning, fused."""
+SEARCH_MODE_KEYWORD: SearchMode.ValueType  # 2
+"""By words alone."""
+SEARCH_MODE_SEMANTIC: SearchMode.ValueType  # 3
+"""By meaning alone."""
+Global___SearchMode: _TypeAlias = SearchMode  # noqa: Y015
+
 @_typing.final
 class SearchRequest(_message.Message):
     """Asks for passages."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     QUERY_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
     EXCLUDE_SHARED_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    DOCUMENT_IDS_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPES_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FROM_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_UNTIL_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """The question or the words. Required; 1 to 2,000 characters, not only white space."""
     limit: _builtins.int
@@ -36,6 +94,30 @@ class SearchRequest(_message.Message):
     """Only in documents of this project. 0 to 100 characters; in all when empty."""
     exclude_shared: _builtins.bool
     """Whether to leave the shared documents out. False when absent."""
+    mode: Global___SearchMode.ValueType
+    """How to search. HYBRID when unspecified; KEYWORD where no embedding model is configured, whatever is asked."""
+    page_token: _builtins.str
+    """Where to go on: `next_page_token` of the page before. Empty for the first page. At most 512 characters. All else as before."""
+    @_builtins.property
+    def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only in these documents. At most 100; in all when empty."""
+
+    @_builtins.property
+    def media_types(self) -> _containers.RepeatedScalarFieldContainer[_document_pb2.MediaType.ValueType]:
+        """Only in documents of these kinds. In all when empty."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Only in documents that have all these labels with these values. At most 20."""
+
+    @_builtins.property
+    def update_time_from(self) -> _timestamp_pb2.Timestamp:
+        """Only in documents that were changed at this time or later, UTC."""
+
+    @_builtins.property
+    def update_time_until(self) -> _timestamp_pb2.Timestamp:
+        """Only in documents that were changed before this time, UTC."""
+
     def __init__(
         self,
         *,
@@ -43,10 +125,17 @@ class SearchRequest(_message.Message):
         limit: _builtins.int = ...,
         project: _builtins.str = ...,
         exclude_shared: _builtins.bool = ...,
+        mode: Global___SearchMode.ValueType = ...,
+        document_ids: _abc.Iterable[_builtins.str] | None = ...,
+        media_types: _abc.Iterable[_document_pb2.MediaType.ValueType] | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        update_time_from: _timestamp_pb2.Timestamp | None = ...,
+        update_time_until: _timestamp_pb2.Timestamp | None = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time_from", b"update_time_from", "update_time_until", b"update_time_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude_shared", b"exclude_shared", "limit", b"limit", "project", b"project", "query", b"query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_ids", b"document_ids", "exclude_shared", b"exclude_shared", "labels", b"labels", "limit", b"limit", "media_types", b"media_types", "mode", b"mode", "page_token", b"page_token", "project", b"project", "query", b"query", "update_time_from", b"update_time_from", "update_time_until", b"update_time_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -59,6 +148,12 @@ class SearchResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HITS_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    mode: Global___SearchMode.ValueType
+    """How was searched: HYBRID, KEYWORD or SEMANTIC."""
+    next_page_token: _builtins.str
+    """Asks for the next page. Empty on the last, which is at most the 200th passage."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchHit]:
         """The passages, best first. None when no document holds any of the words."""
@@ -67,10 +162,12 @@ class SearchResponse(_message.Message):
         self,
         *,
         hits: _abc.Iterable[Global___SearchHit] | None = ...,
+        mode: Global___SearchMode.ValueType = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "mode", b"mode", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -92,6 +189,10 @@ class SearchHit(_message.Message):
     CONTENT_SHA256_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     SHARED_FIELD_NUMBER: _builtins.int
+    DOCUMENT_VERSION_FIELD_NUMBER: _builtins.int
+    PAGE_NUMBER_FIELD_NUMBER: _builtins.int
+    SNIPPET_FIELD_NUMBER: _builtins.int
+    HIGHLIGHTS_FIELD_NUMBER: _builtins.int
     chunk_id: _builtins.str
     """Names the chunk: a UUID made of the document's id, its text's hash and the chunk's place."""
     document_id: _builtins.str
@@ -112,6 +213,16 @@ class SearchHit(_message.Message):
     """How well it fits: above 0, higher is better. Comparable within one answer only."""
     shared: _builtins.bool
     """True when the document is shared."""
+    document_version: _builtins.int
+    """The version of the document."""
+    page_number: _builtins.int
+    """The page of the document's file on which the passage starts. From 1; 0 where there are no pages."""
+    snippet: _builtins.str
+    """The part of the passage that fits best. At most 300 characters."""
+    @_builtins.property
+    def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]:
+        """Where words of the query stand in the snippet, in their order."""
+
     def __init__(
         self,
         *,
@@ -125,11 +236,41 @@ class SearchHit(_message.Message):
         content_sha256: _builtins.str = ...,
         score: _builtins.float = ...,
         shared: _builtins.bool = ...,
+        document_version: _builtins.int = ...,
+        page_number: _builtins.int = ...,
+        snippet: _builtins.str = ...,
+        highlights: _abc.Iterable[Global___Highlight] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "content_sha256", b"content_sha256", "document_id", b"document_id", "document_title", b"document_title", "end_offset", b"end_offset", "heading", b"heading", "score", b"score", "shared", b"shared", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "content_sha256", b"content_sha256", "document_id", b"document_id", "document_title", b"document_title", "document_version", b"document_version", "end_offset", b"end_offset", "heading", b"heading", "highlights", b"highlights", "page_number", b"page_number", "score", b"score", "shared", b"shared", "snippet", b"snippet", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchHit: _TypeAlias = SearchHit  # noqa: Y015
+
+@_typing.final
+class Highlight(_message.Message):
+    """A word of the query in a snippet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_OFFSET_FIELD_NUMBER: _builtins.int
+    END_OFFSET_FIELD_NUMBER: _builtins.int
+    start_offset: _builtins.int
+    """Where it starts: characters (Unicode code points) of the snippet from 0."""
+    end_offset: _builtins.int
+    """Where it ends: the first character after it."""
+    def __init__(
+        self,
+        *,
+        start_offset: _builtins.int = ...,
+        end_offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_offset", b"end_offset", "start_offset", b"start_offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Highlight: _TypeAlias = Highlight  # noqa: Y015

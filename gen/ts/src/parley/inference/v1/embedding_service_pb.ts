@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/inference/v1/embedding_service.proto.
  */
 export const file_parley_inference_v1_embedding_service: GenFile = /*@__PURE__*/
-  fileDesc("CitwYXJsZXkvaW5mZXJlbmNlL3YxL2VtYmVkZGluZ19zZXJ2aWNlLnByb3RvEhNwYXJsZXkuaW5mZXJlbmNlLnYxIiwKDEVtYmVkUmVxdWVzdBINCgV0ZXh0cxgBIAMoCRINCgVtb2RlbBgCIAEoCSJoCg1FbWJlZFJlc3BvbnNlEjIKCmVtYmVkZGluZ3MYASADKAsyHi5wYXJsZXkuaW5mZXJlbmNlLnYxLkVtYmVkZGluZxINCgVtb2RlbBgCIAEoCRIUCgxpbnB1dF90b2tlbnMYAyABKAUiGwoJRW1iZWRkaW5nEg4KBnZhbHVlcxgBIAMoAjJnChBFbWJlZGRpbmdTZXJ2aWNlElMKBUVtYmVkEiEucGFybGV5LmluZmVyZW5jZS52MS5FbWJlZFJlcXVlc3QaIi5wYXJsZXkuaW5mZXJlbmNlLnYxLkVtYmVkUmVzcG9uc2UiA5ACAWIGcHJvdG8z");
+  fileDesc("CitwYXJsZXkvaW5mZXJlbmNlL3YxL2VtYmVkZGluZ19zZXJ2aWNlLnByb3RvEhNwYXJsZXkuaW5mZXJlbmNlLnYxIiwKDEVtYmVkUmVxdWVzdBINCgV0ZXh0cxgBIAMoCRINCgVtb2RlbBgCIAEoCSKSAQoNRW1iZWRSZXNwb25zZRIyCgplbWJlZGRpbmdzGAEgAygLMh4ucGFybGV5LmluZmVyZW5jZS52MS5FbWJlZGRpbmcSDQoFbW9kZWwYAiABKAkSFAoMaW5wdXRfdG9rZW5zGAMgASgFEhQKDGNhY2hlZF9jb3VudBgEIAEoBRISCgpkaW1lbnNpb25zGAUgASgFIioKCUVtYmVkZGluZxIOCgZ2YWx1ZXMYASADKAISDQoFbW9kZWwYAiABKAkyZwoQRW1iZWRkaW5nU2VydmljZRJTCgVFbWJlZBIhLnBhcmxleS5pbmZlcmVuY2UudjEuRW1iZWRSZXF1ZXN0GiIucGFybGV5LmluZmVyZW5jZS52MS5FbWJlZFJlc3BvbnNlIgOQAgFiBnByb3RvMw");
 
 /**
  * Asks for vectors.
@@ -66,6 +66,20 @@ export type EmbedResponse = Message<"parley.inference.v1.EmbedResponse"> & {
    * @generated from field: int32 input_tokens = 3;
    */
   inputTokens: number;
+
+  /**
+   * How many of the vectors were kept from earlier calls: no provider was asked for these, and their tokens do not count.
+   *
+   * @generated from field: int32 cached_count = 4;
+   */
+  cachedCount: number;
+
+  /**
+   * How many components each vector has.
+   *
+   * @generated from field: int32 dimensions = 5;
+   */
+  dimensions: number;
 };
 
 /**
@@ -87,6 +101,13 @@ export type Embedding = Message<"parley.inference.v1.Embedding"> & {
    * @generated from field: repeated float values = 1;
    */
   values: number[];
+
+  /**
+   * The model that made it, as its provider names it.
+   *
+   * @generated from field: string model = 2;
+   */
+  model: string;
 };
 
 /**

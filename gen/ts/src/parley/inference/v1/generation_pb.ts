@@ -11,7 +11,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file parley/inference/v1/generation.proto.
  */
 export const file_parley_inference_v1_generation: GenFile = /*@__PURE__*/
-  fileDesc("CiRwYXJsZXkvaW5mZXJlbmNlL3YxL2dlbmVyYXRpb24ucHJvdG8SE3BhcmxleS5pbmZlcmVuY2UudjEilQEKDVByb21wdE1lc3NhZ2USLQoEcm9sZRgBIAEoDjIfLnBhcmxleS5pbmZlcmVuY2UudjEuUHJvbXB0Um9sZRIMCgR0ZXh0GAIgASgJEjEKCnRvb2xfY2FsbHMYAyADKAsyHS5wYXJsZXkuaW5mZXJlbmNlLnYxLlRvb2xDYWxsEhQKDHRvb2xfY2FsbF9pZBgEIAEoCSJHCgdQYXNzYWdlEg4KBm51bWJlchgBIAEoBRINCgV0aXRsZRgCIAEoCRIMCgR0ZXh0GAMgASgJEg8KB2hlYWRpbmcYBCABKAkiXQoEVG9vbBIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEjIKEXBhcmFtZXRlcnNfc2NoZW1hGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJGCghUb29sQ2FsbBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCSK8AQoIU2FtcGxpbmcSGAoLdGVtcGVyYXR1cmUYASABKAJIAIgBARISCgV0b3BfcBgCIAEoAkgBiAEBEh4KEW1heF9vdXRwdXRfdG9rZW5zGAMgASgFSAKIAQESFgoOc3RvcF9zZXF1ZW5jZXMYBCADKAkSEQoEc2VlZBgFIAEoA0gDiAEBQg4KDF90ZW1wZXJhdHVyZUIICgZfdG9wX3BCFAoSX21heF9vdXRwdXRfdG9rZW5zQgcKBV9zZWVkImIKClRva2VuUHJpY2USGAoQaW5wdXRfdXNkX21pY3JvcxgBIAEoAxIZChFvdXRwdXRfdXNkX21pY3JvcxgCIAEoAxIfChdjYWNoZWRfaW5wdXRfdXNkX21pY3JvcxgDIAEoAyKDAQoKVG9rZW5Vc2FnZRIUCgxpbnB1dF90b2tlbnMYASABKAUSFQoNb3V0cHV0X3Rva2VucxgCIAEoBRIbChNjYWNoZWRfaW5wdXRfdG9rZW5zGAMgASgFEhgKEHJlYXNvbmluZ190b2tlbnMYBCABKAUSEQoJZXN0aW1hdGVkGAUgASgIKogBCgpQcm9tcHRSb2xlEhsKF1BST01QVF9ST0xFX1VOU1BFQ0lGSUVEEAASFgoSUFJPTVBUX1JPTEVfU1lTVEVNEAESFAoQUFJPTVBUX1JPTEVfVVNFUhACEhkKFVBST01QVF9ST0xFX0FTU0lTVEFOVBADEhQKEFBST01QVF9ST0xFX1RPT0wQBCqfAQoMRmluaXNoUmVhc29uEh0KGUZJTklTSF9SRUFTT05fVU5TUEVDSUZJRUQQABIWChJGSU5JU0hfUkVBU09OX1NUT1AQARIYChRGSU5JU0hfUkVBU09OX0xFTkdUSBACEhwKGEZJTklTSF9SRUFTT05fVE9PTF9DQUxMUxADEiAKHEZJTklTSF9SRUFTT05fQ09OVEVOVF9GSUxURVIQBGIGcHJvdG8z", [file_google_protobuf_struct]);
+  fileDesc("CiRwYXJsZXkvaW5mZXJlbmNlL3YxL2dlbmVyYXRpb24ucHJvdG8SE3BhcmxleS5pbmZlcmVuY2UudjEixwEKDVByb21wdE1lc3NhZ2USLQoEcm9sZRgBIAEoDjIfLnBhcmxleS5pbmZlcmVuY2UudjEuUHJvbXB0Um9sZRIMCgR0ZXh0GAIgASgJEjEKCnRvb2xfY2FsbHMYAyADKAsyHS5wYXJsZXkuaW5mZXJlbmNlLnYxLlRvb2xDYWxsEhQKDHRvb2xfY2FsbF9pZBgEIAEoCRIwCgZpbWFnZXMYBSADKAsyIC5wYXJsZXkuaW5mZXJlbmNlLnYxLlByb21wdEltYWdlIi8KC1Byb21wdEltYWdlEhIKCm1lZGlhX3R5cGUYASABKAkSDAoEZGF0YRgCIAEoDCJHCgdQYXNzYWdlEg4KBm51bWJlchgBIAEoBRINCgV0aXRsZRgCIAEoCRIMCgR0ZXh0GAMgASgJEg8KB2hlYWRpbmcYBCABKAkiXQoEVG9vbBIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEjIKEXBhcmFtZXRlcnNfc2NoZW1hGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJGCghUb29sQ2FsbBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCSK8AQoIU2FtcGxpbmcSGAoLdGVtcGVyYXR1cmUYASABKAJIAIgBARISCgV0b3BfcBgCIAEoAkgBiAEBEh4KEW1heF9vdXRwdXRfdG9rZW5zGAMgASgFSAKIAQESFgoOc3RvcF9zZXF1ZW5jZXMYBCADKAkSEQoEc2VlZBgFIAEoA0gDiAEBQg4KDF90ZW1wZXJhdHVyZUIICgZfdG9wX3BCFAoSX21heF9vdXRwdXRfdG9rZW5zQgcKBV9zZWVkIogBCgpUb2tlblByaWNlEhgKEGlucHV0X3VzZF9taWNyb3MYASABKAMSGQoRb3V0cHV0X3VzZF9taWNyb3MYAiABKAMSHwoXY2FjaGVkX2lucHV0X3VzZF9taWNyb3MYAyABKAMSJAocY2FjaGVfd3JpdGVfaW5wdXRfdXNkX21pY3JvcxgEIAEoAyKlAQoKVG9rZW5Vc2FnZRIUCgxpbnB1dF90b2tlbnMYASABKAUSFQoNb3V0cHV0X3Rva2VucxgCIAEoBRIbChNjYWNoZWRfaW5wdXRfdG9rZW5zGAMgASgFEhgKEHJlYXNvbmluZ190b2tlbnMYBCABKAUSEQoJZXN0aW1hdGVkGAUgASgIEiAKGGNhY2hlX3dyaXRlX2lucHV0X3Rva2VucxgGIAEoBSL9AQoRR2VuZXJhdGlvbkF0dGVtcHQSDQoFbW9kZWwYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSLgoFdXNhZ2UYAyABKAsyHy5wYXJsZXkuaW5mZXJlbmNlLnYxLlRva2VuVXNhZ2USHAoPY29zdF91c2RfbWljcm9zGAQgASgDSACIAQESHgoWdGltZV90b19maXJzdF90b2tlbl9tcxgFIAEoBRITCgtkdXJhdGlvbl9tcxgGIAEoBRIgChhvdXRwdXRfdG9rZW5zX3Blcl9zZWNvbmQYByABKAISDgoGcmVhc29uGAggASgJQhIKEF9jb3N0X3VzZF9taWNyb3MqiAEKClByb21wdFJvbGUSGwoXUFJPTVBUX1JPTEVfVU5TUEVDSUZJRUQQABIWChJQUk9NUFRfUk9MRV9TWVNURU0QARIUChBQUk9NUFRfUk9MRV9VU0VSEAISGQoVUFJPTVBUX1JPTEVfQVNTSVNUQU5UEAMSFAoQUFJPTVBUX1JPTEVfVE9PTBAEKp8BCgxGaW5pc2hSZWFzb24SHQoZRklOSVNIX1JFQVNPTl9VTlNQRUNJRklFRBAAEhYKEkZJTklTSF9SRUFTT05fU1RPUBABEhgKFEZJTklTSF9SRUFTT05fTEVOR1RIEAISHAoYRklOSVNIX1JFQVNPTl9UT09MX0NBTExTEAMSIAocRklOSVNIX1JFQVNPTl9DT05URU5UX0ZJTFRFUhAEYgZwcm90bzM", [file_google_protobuf_struct]);
 
 /**
  * One message of a prompt.
@@ -46,6 +46,13 @@ export type PromptMessage = Message<"parley.inference.v1.PromptMessage"> & {
    * @generated from field: string tool_call_id = 4;
    */
   toolCallId: string;
+
+  /**
+   * Pictures that belong to the text. Only for USER. At most 8, together at most 3,000,000 bytes.
+   *
+   * @generated from field: repeated parley.inference.v1.PromptImage images = 5;
+   */
+  images: PromptImage[];
 };
 
 /**
@@ -54,6 +61,34 @@ export type PromptMessage = Message<"parley.inference.v1.PromptMessage"> & {
  */
 export const PromptMessageSchema: GenMessage<PromptMessage> = /*@__PURE__*/
   messageDesc(file_parley_inference_v1_generation, 0);
+
+/**
+ * A picture in a prompt.
+ *
+ * @generated from message parley.inference.v1.PromptImage
+ */
+export type PromptImage = Message<"parley.inference.v1.PromptImage"> & {
+  /**
+   * How it is written: `image/png`, `image/jpeg`, `image/webp` or `image/gif`. Required.
+   *
+   * @generated from field: string media_type = 1;
+   */
+  mediaType: string;
+
+  /**
+   * The file. Required.
+   *
+   * @generated from field: bytes data = 2;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message parley.inference.v1.PromptImage.
+ * Use `create(PromptImageSchema)` to create a new message.
+ */
+export const PromptImageSchema: GenMessage<PromptImage> = /*@__PURE__*/
+  messageDesc(file_parley_inference_v1_generation, 1);
 
 /**
  * A passage that the answer may rest on.
@@ -95,7 +130,7 @@ export type Passage = Message<"parley.inference.v1.Passage"> & {
  * Use `create(PassageSchema)` to create a new message.
  */
 export const PassageSchema: GenMessage<Passage> = /*@__PURE__*/
-  messageDesc(file_parley_inference_v1_generation, 1);
+  messageDesc(file_parley_inference_v1_generation, 2);
 
 /**
  * A tool that the model may call.
@@ -130,7 +165,7 @@ export type Tool = Message<"parley.inference.v1.Tool"> & {
  * Use `create(ToolSchema)` to create a new message.
  */
 export const ToolSchema: GenMessage<Tool> = /*@__PURE__*/
-  messageDesc(file_parley_inference_v1_generation, 2);
+  messageDesc(file_parley_inference_v1_generation, 3);
 
 /**
  * A call of a tool, by the model.
@@ -165,7 +200,7 @@ export type ToolCall = Message<"parley.inference.v1.ToolCall"> & {
  * Use `create(ToolCallSchema)` to create a new message.
  */
 export const ToolCallSchema: GenMessage<ToolCall> = /*@__PURE__*/
-  messageDesc(file_parley_inference_v1_generation, 3);
+  messageDesc(file_parley_inference_v1_generation, 4);
 
 /**
  * How to choose tokens. A field that is absent is left to the provider's default.
@@ -214,7 +249,7 @@ export type Sampling = Message<"parley.inference.v1.Sampling"> & {
  * Use `create(SamplingSchema)` to create a new message.
  */
 export const SamplingSchema: GenMessage<Sampling> = /*@__PURE__*/
-  messageDesc(file_parley_inference_v1_generation, 4);
+  messageDesc(file_parley_inference_v1_generation, 5);
 
 /**
  * What the tokens of a model cost, in millionths of a US dollar for a million tokens: 250,000 is 0.25 dollars for a million tokens.
@@ -242,6 +277,13 @@ export type TokenPrice = Message<"parley.inference.v1.TokenPrice"> & {
    * @generated from field: int64 cached_input_usd_micros = 3;
    */
   cachedInputUsdMicros: bigint;
+
+  /**
+   * For a million tokens read that the provider puts into its cache. Equal to `input_usd_micros` where a provider makes no difference.
+   *
+   * @generated from field: int64 cache_write_input_usd_micros = 4;
+   */
+  cacheWriteInputUsdMicros: bigint;
 };
 
 /**
@@ -249,7 +291,7 @@ export type TokenPrice = Message<"parley.inference.v1.TokenPrice"> & {
  * Use `create(TokenPriceSchema)` to create a new message.
  */
 export const TokenPriceSchema: GenMessage<TokenPrice> = /*@__PURE__*/
-  messageDesc(file_parley_inference_v1_generation, 5);
+  messageDesc(file_parley_inference_v1_generation, 6);
 
 /**
  * The tokens of one generation.
@@ -291,6 +333,13 @@ export type TokenUsage = Message<"parley.inference.v1.TokenUsage"> & {
    * @generated from field: bool estimated = 5;
    */
   estimated: boolean;
+
+  /**
+   * Of `input_tokens`, those that the provider put into its cache, where it tells.
+   *
+   * @generated from field: int32 cache_write_input_tokens = 6;
+   */
+  cacheWriteInputTokens: number;
 };
 
 /**
@@ -298,7 +347,77 @@ export type TokenUsage = Message<"parley.inference.v1.TokenUsage"> & {
  * Use `create(TokenUsageSchema)` to create a new message.
  */
 export const TokenUsageSchema: GenMessage<TokenUsage> = /*@__PURE__*/
-  messageDesc(file_parley_inference_v1_generation, 6);
+  messageDesc(file_parley_inference_v1_generation, 7);
+
+/**
+ * What one model did for a generation. A generation has several when a model failed and another went on, and when an answer had to be repaired.
+ *
+ * @generated from message parley.inference.v1.GenerationAttempt
+ */
+export type GenerationAttempt = Message<"parley.inference.v1.GenerationAttempt"> & {
+  /**
+   * The model, as its provider names it.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * The provider's configured name.
+   *
+   * @generated from field: string provider = 2;
+   */
+  provider: string;
+
+  /**
+   * The tokens of this attempt alone.
+   *
+   * @generated from field: parley.inference.v1.TokenUsage usage = 3;
+   */
+  usage?: TokenUsage | undefined;
+
+  /**
+   * What they cost, millionths of a US dollar, rounded up. Absent when the price is not known.
+   *
+   * @generated from field: optional int64 cost_usd_micros = 4;
+   */
+  costUsdMicros?: bigint | undefined;
+
+  /**
+   * From asking the provider to its first text, reasoning or tool call, milliseconds. 0 when nothing came.
+   *
+   * @generated from field: int32 time_to_first_token_ms = 5;
+   */
+  timeToFirstTokenMs: number;
+
+  /**
+   * From asking the provider to the end, milliseconds.
+   *
+   * @generated from field: int32 duration_ms = 6;
+   */
+  durationMs: number;
+
+  /**
+   * Tokens written for each second after the first token. 0 when fewer than two came.
+   *
+   * @generated from field: float output_tokens_per_second = 7;
+   */
+  outputTokensPerSecond: number;
+
+  /**
+   * Why it failed: the name of the `parley.errors.v1.ErrorReason`. Empty when it did not.
+   *
+   * @generated from field: string reason = 8;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message parley.inference.v1.GenerationAttempt.
+ * Use `create(GenerationAttemptSchema)` to create a new message.
+ */
+export const GenerationAttemptSchema: GenMessage<GenerationAttempt> = /*@__PURE__*/
+  messageDesc(file_parley_inference_v1_generation, 8);
 
 /**
  * Who speaks in a prompt.

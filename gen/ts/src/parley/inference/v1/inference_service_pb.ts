@@ -6,15 +6,16 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { FinishReason, Passage, PromptMessage, Sampling, TokenPrice, TokenUsage, Tool, ToolCall } from "./generation_pb";
+import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { FinishReason, GenerationAttempt, Passage, PromptMessage, Sampling, TokenPrice, TokenUsage, Tool, ToolCall } from "./generation_pb";
 import { file_parley_inference_v1_generation } from "./generation_pb";
-import type { Message } from "@bufbuild/protobuf";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file parley/inference/v1/inference_service.proto.
  */
 export const file_parley_inference_v1_inference_service: GenFile = /*@__PURE__*/
-  fileDesc("CitwYXJsZXkvaW5mZXJlbmNlL3YxL2luZmVyZW5jZV9zZXJ2aWNlLnByb3RvEhNwYXJsZXkuaW5mZXJlbmNlLnYxIv4BChVTdHJlYW1HZW5lcmF0ZVJlcXVlc3QSNAoIbWVzc2FnZXMYASADKAsyIi5wYXJsZXkuaW5mZXJlbmNlLnYxLlByb21wdE1lc3NhZ2USDQoFbW9kZWwYAiABKAkSLgoIcGFzc2FnZXMYAyADKAsyHC5wYXJsZXkuaW5mZXJlbmNlLnYxLlBhc3NhZ2USKAoFdG9vbHMYBCADKAsyGS5wYXJsZXkuaW5mZXJlbmNlLnYxLlRvb2wSLwoIc2FtcGxpbmcYBSABKAsyHS5wYXJsZXkuaW5mZXJlbmNlLnYxLlNhbXBsaW5nEhUKDWFuc3dlcl9zb19mYXIYBiABKAki9AIKFlN0cmVhbUdlbmVyYXRlUmVzcG9uc2USOQoHc3RhcnRlZBgBIAEoCzImLnBhcmxleS5pbmZlcmVuY2UudjEuR2VuZXJhdGlvblN0YXJ0ZWRIABIUCgp0ZXh0X2RlbHRhGAIgASgJSAASGQoPcmVhc29uaW5nX2RlbHRhGAMgASgJSAASMgoJdG9vbF9jYWxsGAQgASgLMh0ucGFybGV5LmluZmVyZW5jZS52MS5Ub29sQ2FsbEgAEjAKBXVzYWdlGAUgASgLMh8ucGFybGV5LmluZmVyZW5jZS52MS5Ub2tlblVzYWdlSAASOwoIZmluaXNoZWQYBiABKAsyJy5wYXJsZXkuaW5mZXJlbmNlLnYxLkdlbmVyYXRpb25GaW5pc2hlZEgAEkIKEXByb3ZpZGVyX3N3aXRjaGVkGAcgASgLMiUucGFybGV5LmluZmVyZW5jZS52MS5Qcm92aWRlclN3aXRjaGVkSABCBwoFZXZlbnQidQoRR2VuZXJhdGlvblN0YXJ0ZWQSDQoFbW9kZWwYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSDwoHb2ZmbGluZRgDIAEoCBIuCgVwcmljZRgEIAEoCzIfLnBhcmxleS5pbmZlcmVuY2UudjEuVG9rZW5QcmljZSKkAQoQUHJvdmlkZXJTd2l0Y2hlZBISCgpmcm9tX21vZGVsGAEgASgJEhUKDWZyb21fcHJvdmlkZXIYAiABKAkSEAoIdG9fbW9kZWwYAyABKAkSEwoLdG9fcHJvdmlkZXIYBCABKAkSDgoGcmVhc29uGAUgASgJEi4KBXByaWNlGAYgASgLMh8ucGFybGV5LmluZmVyZW5jZS52MS5Ub2tlblByaWNlIkcKEkdlbmVyYXRpb25GaW5pc2hlZBIxCgZyZWFzb24YASABKA4yIS5wYXJsZXkuaW5mZXJlbmNlLnYxLkZpbmlzaFJlYXNvbiL4AQoPR2VuZXJhdGVSZXF1ZXN0EjQKCG1lc3NhZ2VzGAEgAygLMiIucGFybGV5LmluZmVyZW5jZS52MS5Qcm9tcHRNZXNzYWdlEg0KBW1vZGVsGAIgASgJEi4KCHBhc3NhZ2VzGAMgAygLMhwucGFybGV5LmluZmVyZW5jZS52MS5QYXNzYWdlEigKBXRvb2xzGAQgAygLMhkucGFybGV5LmluZmVyZW5jZS52MS5Ub29sEi8KCHNhbXBsaW5nGAUgASgLMh0ucGFybGV5LmluZmVyZW5jZS52MS5TYW1wbGluZxIVCg1hbnN3ZXJfc29fZmFyGAYgASgJIvEBChBHZW5lcmF0ZVJlc3BvbnNlEgwKBHRleHQYASABKAkSEQoJcmVhc29uaW5nGAIgASgJEjEKCnRvb2xfY2FsbHMYAyADKAsyHS5wYXJsZXkuaW5mZXJlbmNlLnYxLlRvb2xDYWxsEjgKDWZpbmlzaF9yZWFzb24YBCABKA4yIS5wYXJsZXkuaW5mZXJlbmNlLnYxLkZpbmlzaFJlYXNvbhIuCgV1c2FnZRgFIAEoCzIfLnBhcmxleS5pbmZlcmVuY2UudjEuVG9rZW5Vc2FnZRINCgVtb2RlbBgGIAEoCRIQCghwcm92aWRlchgHIAEoCTLYAQoQSW5mZXJlbmNlU2VydmljZRJrCg5TdHJlYW1HZW5lcmF0ZRIqLnBhcmxleS5pbmZlcmVuY2UudjEuU3RyZWFtR2VuZXJhdGVSZXF1ZXN0GisucGFybGV5LmluZmVyZW5jZS52MS5TdHJlYW1HZW5lcmF0ZVJlc3BvbnNlMAESVwoIR2VuZXJhdGUSJC5wYXJsZXkuaW5mZXJlbmNlLnYxLkdlbmVyYXRlUmVxdWVzdBolLnBhcmxleS5pbmZlcmVuY2UudjEuR2VuZXJhdGVSZXNwb25zZWIGcHJvdG8z", [file_parley_inference_v1_generation]);
+  fileDesc("CitwYXJsZXkvaW5mZXJlbmNlL3YxL2luZmVyZW5jZV9zZXJ2aWNlLnByb3RvEhNwYXJsZXkuaW5mZXJlbmNlLnYxItkCChVTdHJlYW1HZW5lcmF0ZVJlcXVlc3QSNAoIbWVzc2FnZXMYASADKAsyIi5wYXJsZXkuaW5mZXJlbmNlLnYxLlByb21wdE1lc3NhZ2USDQoFbW9kZWwYAiABKAkSLgoIcGFzc2FnZXMYAyADKAsyHC5wYXJsZXkuaW5mZXJlbmNlLnYxLlBhc3NhZ2USKAoFdG9vbHMYBCADKAsyGS5wYXJsZXkuaW5mZXJlbmNlLnYxLlRvb2wSLwoIc2FtcGxpbmcYBSABKAsyHS5wYXJsZXkuaW5mZXJlbmNlLnYxLlNhbXBsaW5nEhUKDWFuc3dlcl9zb19mYXIYBiABKAkSMAoPcmVzcG9uc2Vfc2NoZW1hGAcgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIVCg1jYWNoZV9zZWNvbmRzGAggASgFEhAKCGFnZW50X2lkGAkgASgJIvQCChZTdHJlYW1HZW5lcmF0ZVJlc3BvbnNlEjkKB3N0YXJ0ZWQYASABKAsyJi5wYXJsZXkuaW5mZXJlbmNlLnYxLkdlbmVyYXRpb25TdGFydGVkSAASFAoKdGV4dF9kZWx0YRgCIAEoCUgAEhkKD3JlYXNvbmluZ19kZWx0YRgDIAEoCUgAEjIKCXRvb2xfY2FsbBgEIAEoCzIdLnBhcmxleS5pbmZlcmVuY2UudjEuVG9vbENhbGxIABIwCgV1c2FnZRgFIAEoCzIfLnBhcmxleS5pbmZlcmVuY2UudjEuVG9rZW5Vc2FnZUgAEjsKCGZpbmlzaGVkGAYgASgLMicucGFybGV5LmluZmVyZW5jZS52MS5HZW5lcmF0aW9uRmluaXNoZWRIABJCChFwcm92aWRlcl9zd2l0Y2hlZBgHIAEoCzIlLnBhcmxleS5pbmZlcmVuY2UudjEuUHJvdmlkZXJTd2l0Y2hlZEgAQgcKBWV2ZW50IoUBChFHZW5lcmF0aW9uU3RhcnRlZBINCgVtb2RlbBgBIAEoCRIQCghwcm92aWRlchgCIAEoCRIPCgdvZmZsaW5lGAMgASgIEi4KBXByaWNlGAQgASgLMh8ucGFybGV5LmluZmVyZW5jZS52MS5Ub2tlblByaWNlEg4KBmNhY2hlZBgFIAEoCCKkAQoQUHJvdmlkZXJTd2l0Y2hlZBISCgpmcm9tX21vZGVsGAEgASgJEhUKDWZyb21fcHJvdmlkZXIYAiABKAkSEAoIdG9fbW9kZWwYAyABKAkSEwoLdG9fcHJvdmlkZXIYBCABKAkSDgoGcmVhc29uGAUgASgJEi4KBXByaWNlGAYgASgLMh8ucGFybGV5LmluZmVyZW5jZS52MS5Ub2tlblByaWNlIoEBChJHZW5lcmF0aW9uRmluaXNoZWQSMQoGcmVhc29uGAEgASgOMiEucGFybGV5LmluZmVyZW5jZS52MS5GaW5pc2hSZWFzb24SOAoIYXR0ZW1wdHMYAiADKAsyJi5wYXJsZXkuaW5mZXJlbmNlLnYxLkdlbmVyYXRpb25BdHRlbXB0ItMCCg9HZW5lcmF0ZVJlcXVlc3QSNAoIbWVzc2FnZXMYASADKAsyIi5wYXJsZXkuaW5mZXJlbmNlLnYxLlByb21wdE1lc3NhZ2USDQoFbW9kZWwYAiABKAkSLgoIcGFzc2FnZXMYAyADKAsyHC5wYXJsZXkuaW5mZXJlbmNlLnYxLlBhc3NhZ2USKAoFdG9vbHMYBCADKAsyGS5wYXJsZXkuaW5mZXJlbmNlLnYxLlRvb2wSLwoIc2FtcGxpbmcYBSABKAsyHS5wYXJsZXkuaW5mZXJlbmNlLnYxLlNhbXBsaW5nEhUKDWFuc3dlcl9zb19mYXIYBiABKAkSMAoPcmVzcG9uc2Vfc2NoZW1hGAcgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIVCg1jYWNoZV9zZWNvbmRzGAggASgFEhAKCGFnZW50X2lkGAkgASgJIrsCChBHZW5lcmF0ZVJlc3BvbnNlEgwKBHRleHQYASABKAkSEQoJcmVhc29uaW5nGAIgASgJEjEKCnRvb2xfY2FsbHMYAyADKAsyHS5wYXJsZXkuaW5mZXJlbmNlLnYxLlRvb2xDYWxsEjgKDWZpbmlzaF9yZWFzb24YBCABKA4yIS5wYXJsZXkuaW5mZXJlbmNlLnYxLkZpbmlzaFJlYXNvbhIuCgV1c2FnZRgFIAEoCzIfLnBhcmxleS5pbmZlcmVuY2UudjEuVG9rZW5Vc2FnZRINCgVtb2RlbBgGIAEoCRIQCghwcm92aWRlchgHIAEoCRI4CghhdHRlbXB0cxgIIAMoCzImLnBhcmxleS5pbmZlcmVuY2UudjEuR2VuZXJhdGlvbkF0dGVtcHQSDgoGY2FjaGVkGAkgASgIMtgBChBJbmZlcmVuY2VTZXJ2aWNlEmsKDlN0cmVhbUdlbmVyYXRlEioucGFybGV5LmluZmVyZW5jZS52MS5TdHJlYW1HZW5lcmF0ZVJlcXVlc3QaKy5wYXJsZXkuaW5mZXJlbmNlLnYxLlN0cmVhbUdlbmVyYXRlUmVzcG9uc2UwARJXCghHZW5lcmF0ZRIkLnBhcmxleS5pbmZlcmVuY2UudjEuR2VuZXJhdGVSZXF1ZXN0GiUucGFybGV5LmluZmVyZW5jZS52MS5HZW5lcmF0ZVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_struct, file_parley_inference_v1_generation]);
 
 /**
  * Asks for text, streamed.
@@ -64,6 +65,31 @@ export type StreamGenerateRequest = Message<"parley.inference.v1.StreamGenerateR
    * @generated from field: string answer_so_far = 6;
    */
   answerSoFar: string;
+
+  /**
+   * The JSON Schema (draft 2020-12) that the answer must satisfy; at most 100,000 bytes of JSON, without references to other documents. The
+   * answer is then one JSON document, checked before it is sent. An answer that does not fit is repaired once, and when that does
+   * not fit either, the call ends with ABORTED. Not together with `answer_so_far`. When absent, the answer is free text.
+   *
+   * @generated from field: google.protobuf.Struct response_schema = 7;
+   */
+  responseSchema?: JsonObject | undefined;
+
+  /**
+   * For how long an answer to the same request may be given again, seconds. 0 to 86,400. When 0, nothing is kept and nothing kept is given.
+   * The same is: all fields of the request but this one, the model that it means, and the acting user. Whole answers without tool calls only.
+   *
+   * @generated from field: int32 cache_seconds = 8;
+   */
+  cacheSeconds: number;
+
+  /**
+   * The agent that answers: its instructions come first, its model is asked unless `model` names another, its limits hold, and of `tools`
+   * those that it may use are offered. 0 to 64 characters; none when empty. NOT_FOUND when there is none of this name.
+   *
+   * @generated from field: string agent_id = 9;
+   */
+  agentId: string;
 };
 
 /**
@@ -184,6 +210,13 @@ export type GenerationStarted = Message<"parley.inference.v1.GenerationStarted">
    * @generated from field: parley.inference.v1.TokenPrice price = 4;
    */
   price?: TokenPrice | undefined;
+
+  /**
+   * True when the answer was kept from an earlier call: no provider is asked, and its usage is zero.
+   *
+   * @generated from field: bool cached = 5;
+   */
+  cached: boolean;
 };
 
 /**
@@ -261,6 +294,13 @@ export type GenerationFinished = Message<"parley.inference.v1.GenerationFinished
    * @generated from field: parley.inference.v1.FinishReason reason = 1;
    */
   reason: FinishReason;
+
+  /**
+   * What each model did, in their order. None for an answer that was kept.
+   *
+   * @generated from field: repeated parley.inference.v1.GenerationAttempt attempts = 2;
+   */
+  attempts: GenerationAttempt[];
 };
 
 /**
@@ -318,6 +358,31 @@ export type GenerateRequest = Message<"parley.inference.v1.GenerateRequest"> & {
    * @generated from field: string answer_so_far = 6;
    */
   answerSoFar: string;
+
+  /**
+   * The JSON Schema (draft 2020-12) that the answer must satisfy; at most 100,000 bytes of JSON, without references to other documents. The
+   * answer is then one JSON document, checked before it is returned. An answer that does not fit is repaired once, and when that does
+   * not fit either, the call ends with ABORTED. Not together with `answer_so_far`. When absent, the answer is free text.
+   *
+   * @generated from field: google.protobuf.Struct response_schema = 7;
+   */
+  responseSchema?: JsonObject | undefined;
+
+  /**
+   * For how long an answer to the same request may be given again, seconds. 0 to 86,400. When 0, nothing is kept and nothing kept is given.
+   * The same is: all fields of the request but this one, the model that it means, and the acting user. Whole answers without tool calls only.
+   *
+   * @generated from field: int32 cache_seconds = 8;
+   */
+  cacheSeconds: number;
+
+  /**
+   * The agent that answers: its instructions come first, its model is asked unless `model` names another, its limits hold, and of `tools`
+   * those that it may use are offered. 0 to 64 characters; none when empty. NOT_FOUND when there is none of this name.
+   *
+   * @generated from field: string agent_id = 9;
+   */
+  agentId: string;
 };
 
 /**
@@ -381,6 +446,20 @@ export type GenerateResponse = Message<"parley.inference.v1.GenerateResponse"> &
    * @generated from field: string provider = 7;
    */
   provider: string;
+
+  /**
+   * What each model did, in their order. None for an answer that was kept.
+   *
+   * @generated from field: repeated parley.inference.v1.GenerationAttempt attempts = 8;
+   */
+  attempts: GenerationAttempt[];
+
+  /**
+   * True when the answer was kept from an earlier call.
+   *
+   * @generated from field: bool cached = 9;
+   */
+  cached: boolean;
 };
 
 /**

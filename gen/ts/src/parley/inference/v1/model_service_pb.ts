@@ -4,6 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { TokenPrice } from "./generation_pb";
 import { file_parley_inference_v1_generation } from "./generation_pb";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/inference/v1/model_service.proto.
  */
 export const file_parley_inference_v1_model_service: GenFile = /*@__PURE__*/
-  fileDesc("CidwYXJsZXkvaW5mZXJlbmNlL3YxL21vZGVsX3NlcnZpY2UucHJvdG8SE3BhcmxleS5pbmZlcmVuY2UudjEi1QEKBU1vZGVsEg0KBW1vZGVsGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg8KB2FsaWFzZXMYAyADKAkSOgoMY2FwYWJpbGl0aWVzGAQgAygOMiQucGFybGV5LmluZmVyZW5jZS52MS5Nb2RlbENhcGFiaWxpdHkSHQoVY29udGV4dF93aW5kb3dfdG9rZW5zGAUgASgFEg8KB29mZmxpbmUYBiABKAgSLgoFcHJpY2UYByABKAsyHy5wYXJsZXkuaW5mZXJlbmNlLnYxLlRva2VuUHJpY2UiEwoRTGlzdE1vZGVsc1JlcXVlc3QiQAoSTGlzdE1vZGVsc1Jlc3BvbnNlEioKBm1vZGVscxgBIAMoCzIaLnBhcmxleS5pbmZlcmVuY2UudjEuTW9kZWwqigEKD01vZGVsQ2FwYWJpbGl0eRIgChxNT0RFTF9DQVBBQklMSVRZX1VOU1BFQ0lGSUVEEAASHQoZTU9ERUxfQ0FQQUJJTElUWV9HRU5FUkFURRABEhoKFk1PREVMX0NBUEFCSUxJVFlfVE9PTFMQAhIaChZNT0RFTF9DQVBBQklMSVRZX0VNQkVEEAMycgoMTW9kZWxTZXJ2aWNlEmIKCkxpc3RNb2RlbHMSJi5wYXJsZXkuaW5mZXJlbmNlLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GicucGFybGV5LmluZmVyZW5jZS52MS5MaXN0TW9kZWxzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_parley_inference_v1_generation]);
+  fileDesc("CidwYXJsZXkvaW5mZXJlbmNlL3YxL21vZGVsX3NlcnZpY2UucHJvdG8SE3BhcmxleS5pbmZlcmVuY2UudjEipAIKBU1vZGVsEg0KBW1vZGVsGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg8KB2FsaWFzZXMYAyADKAkSOgoMY2FwYWJpbGl0aWVzGAQgAygOMiQucGFybGV5LmluZmVyZW5jZS52MS5Nb2RlbENhcGFiaWxpdHkSHQoVY29udGV4dF93aW5kb3dfdG9rZW5zGAUgASgFEg8KB29mZmxpbmUYBiABKAgSLgoFcHJpY2UYByABKAsyHy5wYXJsZXkuaW5mZXJlbmNlLnYxLlRva2VuUHJpY2USOgoOcHJvdmlkZXJfc3RhdGUYCCABKA4yIi5wYXJsZXkuaW5mZXJlbmNlLnYxLlByb3ZpZGVyU3RhdGUSEQoJZmFsbGJhY2tzGAkgAygJIvoBCghQcm92aWRlchIQCghwcm92aWRlchgBIAEoCRIMCgRraW5kGAIgASgJEjEKBXN0YXRlGAMgASgOMiIucGFybGV5LmluZmVyZW5jZS52MS5Qcm92aWRlclN0YXRlEjUKEXN0YXRlX2NoYW5nZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbChNsYXN0X2ZhaWx1cmVfcmVhc29uGAUgASgJEhUKDXJ1bm5pbmdfY2FsbHMYBiABKAUSFQoNd2FpdGluZ19jYWxscxgHIAEoBRIZChFtYXhfcnVubmluZ19jYWxscxgIIAEoBSIWChRMaXN0UHJvdmlkZXJzUmVxdWVzdCJJChVMaXN0UHJvdmlkZXJzUmVzcG9uc2USMAoJcHJvdmlkZXJzGAEgAygLMh0ucGFybGV5LmluZmVyZW5jZS52MS5Qcm92aWRlciITChFMaXN0TW9kZWxzUmVxdWVzdCJAChJMaXN0TW9kZWxzUmVzcG9uc2USKgoGbW9kZWxzGAEgAygLMhoucGFybGV5LmluZmVyZW5jZS52MS5Nb2RlbCrPAQoPTW9kZWxDYXBhYmlsaXR5EiAKHE1PREVMX0NBUEFCSUxJVFlfVU5TUEVDSUZJRUQQABIdChlNT0RFTF9DQVBBQklMSVRZX0dFTkVSQVRFEAESGgoWTU9ERUxfQ0FQQUJJTElUWV9UT09MUxACEhoKFk1PREVMX0NBUEFCSUxJVFlfRU1CRUQQAxIbChdNT0RFTF9DQVBBQklMSVRZX0lNQUdFUxAEEiYKIk1PREVMX0NBUEFCSUxJVFlfU1RSVUNUVVJFRF9PVVRQVVQQBSqAAQoNUHJvdmlkZXJTdGF0ZRIeChpQUk9WSURFUl9TVEFURV9VTlNQRUNJRklFRBAAEhoKFlBST1ZJREVSX1NUQVRFX0hFQUxUSFkQARIaChZQUk9WSURFUl9TVEFURV9GQUlMSU5HEAISFwoTUFJPVklERVJfU1RBVEVfT1BFThADMt8BCgxNb2RlbFNlcnZpY2USYgoKTGlzdE1vZGVscxImLnBhcmxleS5pbmZlcmVuY2UudjEuTGlzdE1vZGVsc1JlcXVlc3QaJy5wYXJsZXkuaW5mZXJlbmNlLnYxLkxpc3RNb2RlbHNSZXNwb25zZSIDkAIBEmsKDUxpc3RQcm92aWRlcnMSKS5wYXJsZXkuaW5mZXJlbmNlLnYxLkxpc3RQcm92aWRlcnNSZXF1ZXN0GioucGFybGV5LmluZmVyZW5jZS52MS5MaXN0UHJvdmlkZXJzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_parley_inference_v1_generation]);
 
 /**
  * A model that a request may name.
@@ -68,6 +70,20 @@ export type Model = Message<"parley.inference.v1.Model"> & {
    * @generated from field: parley.inference.v1.TokenPrice price = 7;
    */
   price?: TokenPrice | undefined;
+
+  /**
+   * How its provider does.
+   *
+   * @generated from field: parley.inference.v1.ProviderState provider_state = 8;
+   */
+  providerState: ProviderState;
+
+  /**
+   * The models that go on when it fails, in their order, as a request names them.
+   *
+   * @generated from field: repeated string fallbacks = 9;
+   */
+  fallbacks: string[];
 };
 
 /**
@@ -76,6 +92,112 @@ export type Model = Message<"parley.inference.v1.Model"> & {
  */
 export const ModelSchema: GenMessage<Model> = /*@__PURE__*/
   messageDesc(file_parley_inference_v1_model_service, 0);
+
+/**
+ * A configured provider.
+ *
+ * @generated from message parley.inference.v1.Provider
+ */
+export type Provider = Message<"parley.inference.v1.Provider"> & {
+  /**
+   * Its configured name, for example `openai`.
+   *
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * What it speaks: `openai`, `anthropic` or `offline`.
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * How it does.
+   *
+   * @generated from field: parley.inference.v1.ProviderState state = 3;
+   */
+  state: ProviderState;
+
+  /**
+   * When its state last changed, UTC. Absent while it is not known.
+   *
+   * @generated from field: google.protobuf.Timestamp state_change_time = 4;
+   */
+  stateChangeTime?: Timestamp | undefined;
+
+  /**
+   * Why its last failed call failed: the name of the `parley.errors.v1.ErrorReason`. Empty when none failed.
+   *
+   * @generated from field: string last_failure_reason = 5;
+   */
+  lastFailureReason: string;
+
+  /**
+   * How many calls it answers now. 0 or more.
+   *
+   * @generated from field: int32 running_calls = 6;
+   */
+  runningCalls: number;
+
+  /**
+   * How many calls wait for their turn. 0 or more.
+   *
+   * @generated from field: int32 waiting_calls = 7;
+   */
+  waitingCalls: number;
+
+  /**
+   * How many calls it may answer at a time. 0 when there is no limit.
+   *
+   * @generated from field: int32 max_running_calls = 8;
+   */
+  maxRunningCalls: number;
+};
+
+/**
+ * Describes the message parley.inference.v1.Provider.
+ * Use `create(ProviderSchema)` to create a new message.
+ */
+export const ProviderSchema: GenMessage<Provider> = /*@__PURE__*/
+  messageDesc(file_parley_inference_v1_model_service, 1);
+
+/**
+ * Asks for the providers.
+ *
+ * @generated from message parley.inference.v1.ListProvidersRequest
+ */
+export type ListProvidersRequest = Message<"parley.inference.v1.ListProvidersRequest"> & {
+};
+
+/**
+ * Describes the message parley.inference.v1.ListProvidersRequest.
+ * Use `create(ListProvidersRequestSchema)` to create a new message.
+ */
+export const ListProvidersRequestSchema: GenMessage<ListProvidersRequest> = /*@__PURE__*/
+  messageDesc(file_parley_inference_v1_model_service, 2);
+
+/**
+ * Answers ListProviders.
+ *
+ * @generated from message parley.inference.v1.ListProvidersResponse
+ */
+export type ListProvidersResponse = Message<"parley.inference.v1.ListProvidersResponse"> & {
+  /**
+   * The providers, the default first.
+   *
+   * @generated from field: repeated parley.inference.v1.Provider providers = 1;
+   */
+  providers: Provider[];
+};
+
+/**
+ * Describes the message parley.inference.v1.ListProvidersResponse.
+ * Use `create(ListProvidersResponseSchema)` to create a new message.
+ */
+export const ListProvidersResponseSchema: GenMessage<ListProvidersResponse> = /*@__PURE__*/
+  messageDesc(file_parley_inference_v1_model_service, 3);
 
 /**
  * Asks for the models.
@@ -90,7 +212,7 @@ export type ListModelsRequest = Message<"parley.inference.v1.ListModelsRequest">
  * Use `create(ListModelsRequestSchema)` to create a new message.
  */
 export const ListModelsRequestSchema: GenMessage<ListModelsRequest> = /*@__PURE__*/
-  messageDesc(file_parley_inference_v1_model_service, 1);
+  messageDesc(file_parley_inference_v1_model_service, 4);
 
 /**
  * Answers ListModels.
@@ -111,7 +233,7 @@ export type ListModelsResponse = Message<"parley.inference.v1.ListModelsResponse
  * Use `create(ListModelsResponseSchema)` to create a new message.
  */
 export const ListModelsResponseSchema: GenMessage<ListModelsResponse> = /*@__PURE__*/
-  messageDesc(file_parley_inference_v1_model_service, 2);
+  messageDesc(file_parley_inference_v1_model_service, 5);
 
 /**
  * What a model can do.
@@ -146,6 +268,20 @@ export enum ModelCapability {
    * @generated from enum value: MODEL_CAPABILITY_EMBED = 3;
    */
   EMBED = 3,
+
+  /**
+   * Sees pictures.
+   *
+   * @generated from enum value: MODEL_CAPABILITY_IMAGES = 4;
+   */
+  IMAGES = 4,
+
+  /**
+   * Keeps to a JSON Schema by itself. Others are told of the schema in words; the answer is checked in either case.
+   *
+   * @generated from enum value: MODEL_CAPABILITY_STRUCTURED_OUTPUT = 5;
+   */
+  STRUCTURED_OUTPUT = 5,
 }
 
 /**
@@ -153,6 +289,47 @@ export enum ModelCapability {
  */
 export const ModelCapabilitySchema: GenEnum<ModelCapability> = /*@__PURE__*/
   enumDesc(file_parley_inference_v1_model_service, 0);
+
+/**
+ * How a provider does.
+ *
+ * @generated from enum parley.inference.v1.ProviderState
+ */
+export enum ProviderState {
+  /**
+   * Is not known: it was not called since the process started.
+   *
+   * @generated from enum value: PROVIDER_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Its last call went well.
+   *
+   * @generated from enum value: PROVIDER_STATE_HEALTHY = 1;
+   */
+  HEALTHY = 1,
+
+  /**
+   * Its last calls failed; it is still called.
+   *
+   * @generated from enum value: PROVIDER_STATE_FAILING = 2;
+   */
+  FAILING = 2,
+
+  /**
+   * It failed so often that it is left alone for a while: its circuit is open.
+   *
+   * @generated from enum value: PROVIDER_STATE_OPEN = 3;
+   */
+  OPEN = 3,
+}
+
+/**
+ * Describes the enum parley.inference.v1.ProviderState.
+ */
+export const ProviderStateSchema: GenEnum<ProviderState> = /*@__PURE__*/
+  enumDesc(file_parley_inference_v1_model_service, 1);
 
 /**
  * Tells which models there are.
@@ -169,6 +346,16 @@ export const ModelService: GenService<{
     methodKind: "unary";
     input: typeof ListModelsRequestSchema;
     output: typeof ListModelsResponseSchema;
+  },
+  /**
+   * Lists the configured providers with how they do, as this process sees it. No provider is called for it.
+   *
+   * @generated from rpc parley.inference.v1.ModelService.ListProviders
+   */
+  listProviders: {
+    methodKind: "unary";
+    input: typeof ListProvidersRequestSchema;
+    output: typeof ListProvidersResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_parley_inference_v1_model_service, 0);

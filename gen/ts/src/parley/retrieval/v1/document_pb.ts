@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/retrieval/v1/document.proto.
  */
 export const file_parley_retrieval_v1_document: GenFile = /*@__PURE__*/
-  fileDesc("CiJwYXJsZXkvcmV0cmlldmFsL3YxL2RvY3VtZW50LnByb3RvEhNwYXJsZXkucmV0cmlldmFsLnYxIsgCCghEb2N1bWVudBITCgtkb2N1bWVudF9pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRIMCgR0ZXh0GAMgASgJEjIKCm1lZGlhX3R5cGUYBCABKA4yHi5wYXJsZXkucmV0cmlldmFsLnYxLk1lZGlhVHlwZRIPCgdwcm9qZWN0GAUgASgJEhIKCnNvdXJjZV91cmkYBiABKAkSFgoOY29udGVudF9zaGEyNTYYByABKAkSEgoKc2l6ZV9ieXRlcxgIIAEoBRITCgtjaHVua19jb3VudBgJIAEoBRIvCgtjcmVhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnNoYXJlZBgMIAEoCCpbCglNZWRpYVR5cGUSGgoWTUVESUFfVFlQRV9VTlNQRUNJRklFRBAAEhcKE01FRElBX1RZUEVfTUFSS0RPV04QARIZChVNRURJQV9UWVBFX1BMQUlOX1RFWFQQAmIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiJwYXJsZXkvcmV0cmlldmFsL3YxL2RvY3VtZW50LnByb3RvEhNwYXJsZXkucmV0cmlldmFsLnYxIv4DCghEb2N1bWVudBITCgtkb2N1bWVudF9pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRIMCgR0ZXh0GAMgASgJEjIKCm1lZGlhX3R5cGUYBCABKA4yHi5wYXJsZXkucmV0cmlldmFsLnYxLk1lZGlhVHlwZRIPCgdwcm9qZWN0GAUgASgJEhIKCnNvdXJjZV91cmkYBiABKAkSFgoOY29udGVudF9zaGEyNTYYByABKAkSEgoKc2l6ZV9ieXRlcxgIIAEoBRITCgtjaHVua19jb3VudBgJIAEoBRIvCgtjcmVhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnNoYXJlZBgMIAEoCBIPCgd2ZXJzaW9uGA0gASgFEhAKCGZpbGVuYW1lGA4gASgJEhIKCnBhZ2VfY291bnQYDyABKAUSOQoGbGFiZWxzGBAgAygLMikucGFybGV5LnJldHJpZXZhbC52MS5Eb2N1bWVudC5MYWJlbHNFbnRyeRITCgtmaWxlX3NoYTI1NhgRIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBKsIBCglNZWRpYVR5cGUSGgoWTUVESUFfVFlQRV9VTlNQRUNJRklFRBAAEhcKE01FRElBX1RZUEVfTUFSS0RPV04QARIZChVNRURJQV9UWVBFX1BMQUlOX1RFWFQQAhITCg9NRURJQV9UWVBFX0hUTUwQAxISCg5NRURJQV9UWVBFX1BERhAEEhMKD01FRElBX1RZUEVfRE9DWBAFEhIKDk1FRElBX1RZUEVfQ1NWEAYSEwoPTUVESUFfVFlQRV9KU09OEAdiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * A text that can be searched and cited.
@@ -35,14 +35,14 @@ export type Document = Message<"parley.retrieval.v1.Document"> & {
   title: string;
 
   /**
-   * The text. Empty in lists.
+   * The text; of a long one, its first 1,000,000 characters. Empty in lists.
    *
    * @generated from field: string text = 3;
    */
   text: string;
 
   /**
-   * How the text is written. Never UNSPECIFIED.
+   * How the text is written, or the file that it was read from. Never UNSPECIFIED.
    *
    * @generated from field: parley.retrieval.v1.MediaType media_type = 4;
    */
@@ -103,6 +103,41 @@ export type Document = Message<"parley.retrieval.v1.Document"> & {
    * @generated from field: bool shared = 12;
    */
   shared: boolean;
+
+  /**
+   * Its version: from 1, one more with each change of its text. Citations name the version that they quote.
+   *
+   * @generated from field: int32 version = 13;
+   */
+  version: number;
+
+  /**
+   * The name of the file that it was read from. Empty for a document that was given as text.
+   *
+   * @generated from field: string filename = 14;
+   */
+  filename: string;
+
+  /**
+   * How many pages that file has. 0 where there are none to count.
+   *
+   * @generated from field: int32 page_count = 15;
+   */
+  pageCount: number;
+
+  /**
+   * What its owner filters by.
+   *
+   * @generated from field: map<string, string> labels = 16;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * SHA-256 of the file that it was read from, 64 hexadecimal digits. Empty for a document that was given as text.
+   *
+   * @generated from field: string file_sha256 = 17;
+   */
+  fileSha256: string;
 };
 
 /**
@@ -138,6 +173,41 @@ export enum MediaType {
    * @generated from enum value: MEDIA_TYPE_PLAIN_TEXT = 2;
    */
   PLAIN_TEXT = 2,
+
+  /**
+   * A page of the web.
+   *
+   * @generated from enum value: MEDIA_TYPE_HTML = 3;
+   */
+  HTML = 3,
+
+  /**
+   * A PDF file.
+   *
+   * @generated from enum value: MEDIA_TYPE_PDF = 4;
+   */
+  PDF = 4,
+
+  /**
+   * A Word file (Office Open XML).
+   *
+   * @generated from enum value: MEDIA_TYPE_DOCX = 5;
+   */
+  DOCX = 5,
+
+  /**
+   * Rows of values (RFC 4180).
+   *
+   * @generated from enum value: MEDIA_TYPE_CSV = 6;
+   */
+  CSV = 6,
+
+  /**
+   * A JSON document.
+   *
+   * @generated from enum value: MEDIA_TYPE_JSON = 7;
+   */
+  JSON = 7,
 }
 
 /**

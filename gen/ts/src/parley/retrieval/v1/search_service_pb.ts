@@ -2,15 +2,19 @@
 // @generated from file parley/retrieval/v1/search_service.proto (package parley.retrieval.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { MediaType } from "./document_pb";
+import { file_parley_retrieval_v1_document } from "./document_pb";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file parley/retrieval/v1/search_service.proto.
  */
 export const file_parley_retrieval_v1_search_service: GenFile = /*@__PURE__*/
-  fileDesc("CihwYXJsZXkvcmV0cmlldmFsL3YxL3NlYXJjaF9zZXJ2aWNlLnByb3RvEhNwYXJsZXkucmV0cmlldmFsLnYxIlYKDVNlYXJjaFJlcXVlc3QSDQoFcXVlcnkYASABKAkSDQoFbGltaXQYAiABKAUSDwoHcHJvamVjdBgDIAEoCRIWCg5leGNsdWRlX3NoYXJlZBgEIAEoCCI+Cg5TZWFyY2hSZXNwb25zZRIsCgRoaXRzGAEgAygLMh4ucGFybGV5LnJldHJpZXZhbC52MS5TZWFyY2hIaXQiygEKCVNlYXJjaEhpdBIQCghjaHVua19pZBgBIAEoCRITCgtkb2N1bWVudF9pZBgCIAEoCRIWCg5kb2N1bWVudF90aXRsZRgDIAEoCRIPCgdoZWFkaW5nGAQgASgJEgwKBHRleHQYBSABKAkSFAoMc3RhcnRfb2Zmc2V0GAYgASgFEhIKCmVuZF9vZmZzZXQYByABKAUSFgoOY29udGVudF9zaGEyNTYYCCABKAkSDQoFc2NvcmUYCSABKAISDgoGc2hhcmVkGAogASgIMmcKDVNlYXJjaFNlcnZpY2USVgoGU2VhcmNoEiIucGFybGV5LnJldHJpZXZhbC52MS5TZWFyY2hSZXF1ZXN0GiMucGFybGV5LnJldHJpZXZhbC52MS5TZWFyY2hSZXNwb25zZSIDkAIBYgZwcm90bzM");
+  fileDesc("CihwYXJsZXkvcmV0cmlldmFsL3YxL3NlYXJjaF9zZXJ2aWNlLnByb3RvEhNwYXJsZXkucmV0cmlldmFsLnYxIsADCg1TZWFyY2hSZXF1ZXN0Eg0KBXF1ZXJ5GAEgASgJEg0KBWxpbWl0GAIgASgFEg8KB3Byb2plY3QYAyABKAkSFgoOZXhjbHVkZV9zaGFyZWQYBCABKAgSLQoEbW9kZRgFIAEoDjIfLnBhcmxleS5yZXRyaWV2YWwudjEuU2VhcmNoTW9kZRIUCgxkb2N1bWVudF9pZHMYBiADKAkSMwoLbWVkaWFfdHlwZXMYByADKA4yHi5wYXJsZXkucmV0cmlldmFsLnYxLk1lZGlhVHlwZRI+CgZsYWJlbHMYCCADKAsyLi5wYXJsZXkucmV0cmlldmFsLnYxLlNlYXJjaFJlcXVlc3QuTGFiZWxzRW50cnkSNAoQdXBkYXRlX3RpbWVfZnJvbRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoRdXBkYXRlX3RpbWVfdW50aWwYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnBhZ2VfdG9rZW4YCyABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKGAQoOU2VhcmNoUmVzcG9uc2USLAoEaGl0cxgBIAMoCzIeLnBhcmxleS5yZXRyaWV2YWwudjEuU2VhcmNoSGl0Ei0KBG1vZGUYAiABKA4yHy5wYXJsZXkucmV0cmlldmFsLnYxLlNlYXJjaE1vZGUSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJIr4CCglTZWFyY2hIaXQSEAoIY2h1bmtfaWQYASABKAkSEwoLZG9jdW1lbnRfaWQYAiABKAkSFgoOZG9jdW1lbnRfdGl0bGUYAyABKAkSDwoHaGVhZGluZxgEIAEoCRIMCgR0ZXh0GAUgASgJEhQKDHN0YXJ0X29mZnNldBgGIAEoBRISCgplbmRfb2Zmc2V0GAcgASgFEhYKDmNvbnRlbnRfc2hhMjU2GAggASgJEg0KBXNjb3JlGAkgASgCEg4KBnNoYXJlZBgKIAEoCBIYChBkb2N1bWVudF92ZXJzaW9uGAsgASgFEhMKC3BhZ2VfbnVtYmVyGAwgASgFEg8KB3NuaXBwZXQYDSABKAkSMgoKaGlnaGxpZ2h0cxgOIAMoCzIeLnBhcmxleS5yZXRyaWV2YWwudjEuSGlnaGxpZ2h0IjUKCUhpZ2hsaWdodBIUCgxzdGFydF9vZmZzZXQYASABKAUSEgoKZW5kX29mZnNldBgCIAEoBSp0CgpTZWFyY2hNb2RlEhsKF1NFQVJDSF9NT0RFX1VOU1BFQ0lGSUVEEAASFgoSU0VBUkNIX01PREVfSFlCUklEEAESFwoTU0VBUkNIX01PREVfS0VZV09SRBACEhgKFFNFQVJDSF9NT0RFX1NFTUFOVElDEAMyZwoNU2VhcmNoU2VydmljZRJWCgZTZWFyY2gSIi5wYXJsZXkucmV0cmlldmFsLnYxLlNlYXJjaFJlcXVlc3QaIy5wYXJsZXkucmV0cmlldmFsLnYxLlNlYXJjaFJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_timestamp, file_parley_retrieval_v1_document]);
 
 /**
  * Asks for passages.
@@ -45,6 +49,55 @@ export type SearchRequest = Message<"parley.retrieval.v1.SearchRequest"> & {
    * @generated from field: bool exclude_shared = 4;
    */
   excludeShared: boolean;
+
+  /**
+   * How to search. HYBRID when unspecified; KEYWORD where no embedding model is configured, whatever is asked.
+   *
+   * @generated from field: parley.retrieval.v1.SearchMode mode = 5;
+   */
+  mode: SearchMode;
+
+  /**
+   * Only in these documents. At most 100; in all when empty.
+   *
+   * @generated from field: repeated string document_ids = 6;
+   */
+  documentIds: string[];
+
+  /**
+   * Only in documents of these kinds. In all when empty.
+   *
+   * @generated from field: repeated parley.retrieval.v1.MediaType media_types = 7;
+   */
+  mediaTypes: MediaType[];
+
+  /**
+   * Only in documents that have all these labels with these values. At most 20.
+   *
+   * @generated from field: map<string, string> labels = 8;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * Only in documents that were changed at this time or later, UTC.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time_from = 9;
+   */
+  updateTimeFrom?: Timestamp | undefined;
+
+  /**
+   * Only in documents that were changed before this time, UTC.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time_until = 10;
+   */
+  updateTimeUntil?: Timestamp | undefined;
+
+  /**
+   * Where to go on: `next_page_token` of the page before. Empty for the first page. At most 512 characters. All else as before.
+   *
+   * @generated from field: string page_token = 11;
+   */
+  pageToken: string;
 };
 
 /**
@@ -66,6 +119,20 @@ export type SearchResponse = Message<"parley.retrieval.v1.SearchResponse"> & {
    * @generated from field: repeated parley.retrieval.v1.SearchHit hits = 1;
    */
   hits: SearchHit[];
+
+  /**
+   * How was searched: HYBRID, KEYWORD or SEMANTIC.
+   *
+   * @generated from field: parley.retrieval.v1.SearchMode mode = 2;
+   */
+  mode: SearchMode;
+
+  /**
+   * Asks for the next page. Empty on the last, which is at most the 200th passage.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -150,6 +217,34 @@ export type SearchHit = Message<"parley.retrieval.v1.SearchHit"> & {
    * @generated from field: bool shared = 10;
    */
   shared: boolean;
+
+  /**
+   * The version of the document.
+   *
+   * @generated from field: int32 document_version = 11;
+   */
+  documentVersion: number;
+
+  /**
+   * The page of the document's file on which the passage starts. From 1; 0 where there are no pages.
+   *
+   * @generated from field: int32 page_number = 12;
+   */
+  pageNumber: number;
+
+  /**
+   * The part of the passage that fits best. At most 300 characters.
+   *
+   * @generated from field: string snippet = 13;
+   */
+  snippet: string;
+
+  /**
+   * Where words of the query stand in the snippet, in their order.
+   *
+   * @generated from field: repeated parley.retrieval.v1.Highlight highlights = 14;
+   */
+  highlights: Highlight[];
 };
 
 /**
@@ -158,6 +253,75 @@ export type SearchHit = Message<"parley.retrieval.v1.SearchHit"> & {
  */
 export const SearchHitSchema: GenMessage<SearchHit> = /*@__PURE__*/
   messageDesc(file_parley_retrieval_v1_search_service, 2);
+
+/**
+ * A word of the query in a snippet.
+ *
+ * @generated from message parley.retrieval.v1.Highlight
+ */
+export type Highlight = Message<"parley.retrieval.v1.Highlight"> & {
+  /**
+   * Where it starts: characters (Unicode code points) of the snippet from 0.
+   *
+   * @generated from field: int32 start_offset = 1;
+   */
+  startOffset: number;
+
+  /**
+   * Where it ends: the first character after it.
+   *
+   * @generated from field: int32 end_offset = 2;
+   */
+  endOffset: number;
+};
+
+/**
+ * Describes the message parley.retrieval.v1.Highlight.
+ * Use `create(HighlightSchema)` to create a new message.
+ */
+export const HighlightSchema: GenMessage<Highlight> = /*@__PURE__*/
+  messageDesc(file_parley_retrieval_v1_search_service, 3);
+
+/**
+ * How to search.
+ *
+ * @generated from enum parley.retrieval.v1.SearchMode
+ */
+export enum SearchMode {
+  /**
+   * The default of the place where it stands: HYBRID in a request.
+   *
+   * @generated from enum value: SEARCH_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * By words and by meaning, fused.
+   *
+   * @generated from enum value: SEARCH_MODE_HYBRID = 1;
+   */
+  HYBRID = 1,
+
+  /**
+   * By words alone.
+   *
+   * @generated from enum value: SEARCH_MODE_KEYWORD = 2;
+   */
+  KEYWORD = 2,
+
+  /**
+   * By meaning alone.
+   *
+   * @generated from enum value: SEARCH_MODE_SEMANTIC = 3;
+   */
+  SEMANTIC = 3,
+}
+
+/**
+ * Describes the enum parley.retrieval.v1.SearchMode.
+ */
+export const SearchModeSchema: GenEnum<SearchMode> = /*@__PURE__*/
+  enumDesc(file_parley_retrieval_v1_search_service, 0);
 
 /**
  * Searches in documents.
