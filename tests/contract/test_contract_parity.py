@@ -16,6 +16,7 @@ OWNERS = {
     "parley.system.v1": "parley_chat",
     "parley.inference.v1": "parley_inference",
     "parley.retrieval.v1": "parley_retrieval",
+    "parley.workspace.v1": "parley_chat",
 }
 """Which service serves which package of the contract."""
 

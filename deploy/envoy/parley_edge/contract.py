@@ -23,6 +23,7 @@ SERVED_BY: Final[Mapping[str, str]] = {
     "parley.system.v1": "chat",
     "parley.inference.v1": "inference",
     "parley.retrieval.v1": "retrieval",
+    "parley.workspace.v1": "chat",
 }
 """The one thing that the contracts do not say: which process serves a package."""
 

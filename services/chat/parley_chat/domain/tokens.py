@@ -29,6 +29,8 @@ USER_SCOPES = frozenset(
         "scoring:read",
         "scoring:write",
         "system:read",
+        "tasks:read",
+        "tasks:write",
     }
 )
 """What a user may do. A sign-in has them all; a personal access token some. `inference:invoke` is not among them: models

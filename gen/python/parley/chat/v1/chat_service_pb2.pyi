@@ -427,6 +427,7 @@ class SendMessageRequest(_message.Message):
     PARENT_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     ON_FAILURE_FIELD_NUMBER: _builtins.int
     QUEUE_WHEN_UNAVAILABLE_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     message: _builtins.str
     """What the user says. Required; 1 to 32,000 characters, not only white space, without U+0000."""
     session_id: _builtins.str
@@ -447,6 +448,8 @@ class SendMessageRequest(_message.Message):
     """What becomes of an answer whose writing is interrupted. CONTINUE when unspecified."""
     queue_when_unavailable: _builtins.bool
     """Whether the answer waits when no model can be reached, instead of failing. False when absent."""
+    time_zone: _builtins.str
+    """The user's time zone, an IANA name like `Europe/Berlin`: what "tomorrow at nine" means. 0 to 64 characters; UTC when empty."""
     def __init__(
         self,
         *,
@@ -458,10 +461,11 @@ class SendMessageRequest(_message.Message):
         parent_message_id: _builtins.str | None = ...,
         on_failure: _message_pb2.OnFailure.ValueType = ...,
         queue_when_unavailable: _builtins.bool = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id", "parent_message_id", b"parent_message_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "queue_when_unavailable", b"queue_when_unavailable", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "queue_when_unavailable", b"queue_when_unavailable", "route", b"route", "session_id", b"session_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__parent_message_id: _TypeAlias = _typing.Literal["parent_message_id"]  # noqa: Y015
     _WhichOneofArgType__parent_message_id: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id"]  # noqa: Y015
@@ -487,6 +491,7 @@ class SendMessageResponse(_message.Message):
     NOTICES_FIELD_NUMBER: _builtins.int
     TRACE_ID_FIELD_NUMBER: _builtins.int
     CLIENT_MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    TOOL_USES_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The session, also when the request had it made."""
     turn_id: _builtins.str
@@ -517,6 +522,10 @@ class SendMessageResponse(_message.Message):
     def notices(self) -> _containers.RepeatedCompositeFieldContainer[_turn_event_pb2.Notice]:
         """What the reader should know, in the order in which it came up. Mostly none; none when the turn's events are no longer kept."""
 
+    @_builtins.property
+    def tool_uses(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.ToolUse]:
+        """The tools that the model used, in their order."""
+
     def __init__(
         self,
         *,
@@ -532,10 +541,11 @@ class SendMessageResponse(_message.Message):
         notices: _abc.Iterable[_turn_event_pb2.Notice] | None = ...,
         trace_id: _builtins.str = ...,
         client_message_id: _builtins.str = ...,
+        tool_uses: _abc.Iterable[_message_pb2.ToolUse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "client_message_id", b"client_message_id", "message_id", b"message_id", "model", b"model", "notices", b"notices", "route", b"route", "route_reason", b"route_reason", "session_id", b"session_id", "text", b"text", "trace_id", b"trace_id", "turn_id", b"turn_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "client_message_id", b"client_message_id", "message_id", b"message_id", "model", b"model", "notices", b"notices", "route", b"route", "route_reason", b"route_reason", "session_id", b"session_id", "text", b"text", "tool_uses", b"tool_uses", "trace_id", b"trace_id", "turn_id", b"turn_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -556,6 +566,7 @@ class StreamReplyRequest(_message.Message):
     DETACH_FIELD_NUMBER: _builtins.int
     ON_FAILURE_FIELD_NUMBER: _builtins.int
     QUEUE_WHEN_UNAVAILABLE_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     message: _builtins.str
     """What the user says. Required; 1 to 32,000 characters, not only white space."""
     session_id: _builtins.str
@@ -582,6 +593,8 @@ class StreamReplyRequest(_message.Message):
     """Whether the answer waits when no model can be reached, instead of failing. False when absent. A turn that waits says so with
     `queued` events, survives restarts as any turn does, and fails after a day at the latest.
     """
+    time_zone: _builtins.str
+    """The user's time zone, an IANA name like `Europe/Berlin`: what "tomorrow at nine" means. 0 to 64 characters; UTC when empty."""
     def __init__(
         self,
         *,
@@ -594,10 +607,11 @@ class StreamReplyRequest(_message.Message):
         detach: _builtins.bool | None = ...,
         on_failure: _message_pb2.OnFailure.ValueType = ...,
         queue_when_unavailable: _builtins.bool = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "_parent_message_id", b"_parent_message_id", "detach", b"detach", "parent_message_id", b"parent_message_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "detach", b"detach", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "queue_when_unavailable", b"queue_when_unavailable", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "detach", b"detach", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "queue_when_unavailable", b"queue_when_unavailable", "route", b"route", "session_id", b"session_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detach: _TypeAlias = _typing.Literal["detach"]  # noqa: Y015
     _WhichOneofArgType__detach: _TypeAlias = _typing.Literal["_detach", b"_detach"]  # noqa: Y015

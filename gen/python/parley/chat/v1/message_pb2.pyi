@@ -153,6 +153,7 @@ class Message(_message.Message):
     FAILURE_FIELD_NUMBER: _builtins.int
     CLIENT_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     TRACE_ID_FIELD_NUMBER: _builtins.int
+    TOOL_USES_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """Names the message for ever: `msg_` and 32 hexadecimal digits. Set by the server."""
     session_id: _builtins.str
@@ -191,6 +192,10 @@ class Message(_message.Message):
     def failure(self) -> Global___Failure:
         """Why it failed. Absent unless the state is FAILED."""
 
+    @_builtins.property
+    def tool_uses(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolUse]:
+        """The tools that the model used, in their order. Empty for a user's message."""
+
     def __init__(
         self,
         *,
@@ -209,14 +214,57 @@ class Message(_message.Message):
         failure: Global___Failure | None = ...,
         client_message_id: _builtins.str = ...,
         trace_id: _builtins.str = ...,
+        tool_uses: _abc.Iterable[Global___ToolUse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failure", b"failure", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "client_message_id", b"client_message_id", "create_time", b"create_time", "failure", b"failure", "message_id", b"message_id", "model", b"model", "parent_message_id", b"parent_message_id", "role", b"role", "route", b"route", "session_id", b"session_id", "state", b"state", "text", b"text", "trace_id", b"trace_id", "turn_id", b"turn_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "client_message_id", b"client_message_id", "create_time", b"create_time", "failure", b"failure", "message_id", b"message_id", "model", b"model", "parent_message_id", b"parent_message_id", "role", b"role", "route", b"route", "session_id", b"session_id", "state", b"state", "text", b"text", "tool_uses", b"tool_uses", "trace_id", b"trace_id", "turn_id", b"turn_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Message: _TypeAlias = Message  # noqa: Y015
+
+@_typing.final
+class ToolUse(_message.Message):
+    """A use of a tool, by the model that wrote an answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    RESULT_JSON_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    TEXT_OFFSET_FIELD_NUMBER: _builtins.int
+    tool_call_id: _builtins.str
+    """Names the call, in this turn and all others."""
+    tool: _builtins.str
+    """The tool, for example `create_task`."""
+    arguments_json: _builtins.str
+    """The arguments as a JSON object, as the model wrote it. At most 100,000 characters."""
+    result_json: _builtins.str
+    """What it returned, a JSON object. Empty when the turn ended before it did. At most 100,000 characters."""
+    failed: _builtins.bool
+    """True when it did not work."""
+    text_offset: _builtins.int
+    """How much of the answer's text stood before it: characters (Unicode code points)."""
+    def __init__(
+        self,
+        *,
+        tool_call_id: _builtins.str = ...,
+        tool: _builtins.str = ...,
+        arguments_json: _builtins.str = ...,
+        result_json: _builtins.str = ...,
+        failed: _builtins.bool = ...,
+        text_offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "failed", b"failed", "result_json", b"result_json", "text_offset", b"text_offset", "tool", b"tool", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolUse: _TypeAlias = ToolUse  # noqa: Y015
 
 @_typing.final
 class Citation(_message.Message):

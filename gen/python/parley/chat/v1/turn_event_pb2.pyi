@@ -42,6 +42,8 @@ class _NoticeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NoticeKind
     """The process that wrote the answer ended, and another goes on with it."""
     NOTICE_KIND_TRYING_AGAIN: _NoticeKind.ValueType  # 7
     """Inference does not answer; it is tried again."""
+    NOTICE_KIND_TOOL_LIMIT: _NoticeKind.ValueType  # 8
+    """The model has used tools as often as a turn may, and has to answer with what it has."""
 
 class NoticeKind(_NoticeKind, metaclass=_NoticeKindEnumTypeWrapper):
     """What a notice is about."""
@@ -62,6 +64,8 @@ NOTICE_KIND_CONTINUED: NoticeKind.ValueType  # 6
 """The process that wrote the answer ended, and another goes on with it."""
 NOTICE_KIND_TRYING_AGAIN: NoticeKind.ValueType  # 7
 """Inference does not answer; it is tried again."""
+NOTICE_KIND_TOOL_LIMIT: NoticeKind.ValueType  # 8
+"""The model has used tools as often as a turn may, and has to answer with what it has."""
 Global___NoticeKind: _TypeAlias = NoticeKind  # noqa: Y015
 
 @_typing.final
@@ -90,6 +94,8 @@ class TurnEvent(_message.Message):
     RESTARTED_FIELD_NUMBER: _builtins.int
     PROVIDER_SWITCHED_FIELD_NUMBER: _builtins.int
     QUEUED_FIELD_NUMBER: _builtins.int
+    TOOL_CALLED_FIELD_NUMBER: _builtins.int
+    TOOL_RETURNED_FIELD_NUMBER: _builtins.int
     turn_id: _builtins.str
     """The turn that it belongs to: `trn_` and 32 hexadecimal digits. Never the session's id."""
     sequence: _builtins.int
@@ -148,6 +154,14 @@ class TurnEvent(_message.Message):
     def queued(self) -> Global___TurnQueued:
         """No model can be reached, and the turn waits for one, as its request asked. Again whenever its place changes."""
 
+    @_builtins.property
+    def tool_called(self) -> Global___ToolCalled:
+        """The model calls a tool; it runs next."""
+
+    @_builtins.property
+    def tool_returned(self) -> Global___ToolReturned:
+        """A tool has run."""
+
     def __init__(
         self,
         *,
@@ -166,12 +180,14 @@ class TurnEvent(_message.Message):
         restarted: Global___TurnRestarted | None = ...,
         provider_switched: Global___ProviderSwitched | None = ...,
         queued: Global___TurnQueued | None = ...,
+        tool_called: Global___ToolCalled | None = ...,
+        tool_returned: Global___ToolReturned | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "tool_called", b"tool_called", "tool_returned", b"tool_returned"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "first_sequence", b"first_sequence", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sequence", b"sequence", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "turn_id", b"turn_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "first_sequence", b"first_sequence", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sequence", b"sequence", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "tool_called", b"tool_called", "tool_returned", b"tool_returned", "turn_id", b"turn_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "route_chosen", "sources_found", "delta", "reasoning_delta", "notice", "completed", "failed", "stopped", "restarted", "provider_switched", "queued"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "route_chosen", "sources_found", "delta", "reasoning_delta", "notice", "completed", "failed", "stopped", "restarted", "provider_switched", "queued", "tool_called", "tool_returned"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -393,6 +409,72 @@ class TurnQueued(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TurnQueued: _TypeAlias = TurnQueued  # noqa: Y015
+
+@_typing.final
+class ToolCalled(_message.Message):
+    """Tells that the model calls a tool. Exactly one `tool_returned` follows for it, unless the turn ends before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    tool_call_id: _builtins.str
+    """Names the call, in this turn and all others."""
+    tool: _builtins.str
+    """The tool, for example `create_task`."""
+    arguments_json: _builtins.str
+    """The arguments as a JSON object, as the model wrote it; what is no JSON object comes as it is. At most 100,000 characters."""
+    def __init__(
+        self,
+        *,
+        tool_call_id: _builtins.str = ...,
+        tool: _builtins.str = ...,
+        arguments_json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "tool", b"tool", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolCalled: _TypeAlias = ToolCalled  # noqa: Y015
+
+@_typing.final
+class ToolReturned(_message.Message):
+    """Tells what came of a tool."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
+    RESULT_JSON_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    tool_call_id: _builtins.str
+    """The call."""
+    tool: _builtins.str
+    """The tool."""
+    result_json: _builtins.str
+    """What it returned, a JSON object: the response of the rpc that it stands for, or `{"error": {"code", "reason", "message"}}`. At most 100,000
+    characters.
+    """
+    failed: _builtins.bool
+    """True when it did not work; nothing was changed then."""
+    def __init__(
+        self,
+        *,
+        tool_call_id: _builtins.str = ...,
+        tool: _builtins.str = ...,
+        result_json: _builtins.str = ...,
+        failed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "result_json", b"result_json", "tool", b"tool", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolReturned: _TypeAlias = ToolReturned  # noqa: Y015
 
 @_typing.final
 class Notice(_message.Message):

@@ -12,7 +12,7 @@ import type { Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file parley/chat/v1/message.proto.
  */
 export const file_parley_chat_v1_message: GenFile = /*@__PURE__*/
-  fileDesc("ChxwYXJsZXkvY2hhdC92MS9tZXNzYWdlLnByb3RvEg5wYXJsZXkuY2hhdC52MSLMAwoHTWVzc2FnZRISCgptZXNzYWdlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSGQoRcGFyZW50X21lc3NhZ2VfaWQYAyABKAkSIgoEcm9sZRgEIAEoDjIULnBhcmxleS5jaGF0LnYxLlJvbGUSDAoEdGV4dBgFIAEoCRIrCgVzdGF0ZRgGIAEoDjIcLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2VTdGF0ZRIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdHVybl9pZBgIIAEoCRIrCgljaXRhdGlvbnMYCSADKAsyGC5wYXJsZXkuY2hhdC52MS5DaXRhdGlvbhIkCgV1c2FnZRgKIAEoCzIVLnBhcmxleS5jaGF0LnYxLlVzYWdlEiQKBXJvdXRlGAsgASgOMhUucGFybGV5LmNoYXQudjEuUm91dGUSDQoFbW9kZWwYDCABKAkSKAoHZmFpbHVyZRgNIAEoCzIXLnBhcmxleS5jaGF0LnYxLkZhaWx1cmUSGQoRY2xpZW50X21lc3NhZ2VfaWQYDiABKAkSEAoIdHJhY2VfaWQYDyABKAkiugEKCENpdGF0aW9uEg4KBm51bWJlchgBIAEoBRIQCghjaHVua19pZBgCIAEoCRITCgtkb2N1bWVudF9pZBgDIAEoCRIWCg5kb2N1bWVudF90aXRsZRgEIAEoCRIPCgdoZWFkaW5nGAUgASgJEgwKBHRleHQYBiABKAkSFAoMc3RhcnRfb2Zmc2V0GAcgASgFEhIKCmVuZF9vZmZzZXQYCCABKAUSFgoOY29udGVudF9zaGEyNTYYCSABKAkirgEKBVVzYWdlEhQKDGlucHV0X3Rva2VucxgBIAEoBRIVCg1vdXRwdXRfdG9rZW5zGAIgASgFEhEKCWVzdGltYXRlZBgDIAEoCBIeChZ0aW1lX3RvX2ZpcnN0X3Rva2VuX21zGAQgASgFEhMKC2R1cmF0aW9uX21zGAUgASgFEhwKD2Nvc3RfdXNkX21pY3JvcxgGIAEoA0gAiAEBQhIKEF9jb3N0X3VzZF9taWNyb3MiSwoHRmFpbHVyZRIMCgRjb2RlGAEgASgFEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhEKCXJldHJ5YWJsZRgEIAEoCCo/CgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABINCglST0xFX1VTRVIQARISCg5ST0xFX0FTU0lTVEFOVBACKpwBCgxNZXNzYWdlU3RhdGUSHQoZTUVTU0FHRV9TVEFURV9VTlNQRUNJRklFRBAAEhsKF01FU1NBR0VfU1RBVEVfU1RSRUFNSU5HEAESGwoXTUVTU0FHRV9TVEFURV9DT01QTEVURUQQAhIZChVNRVNTQUdFX1NUQVRFX1NUT1BQRUQQAxIYChRNRVNTQUdFX1NUQVRFX0ZBSUxFRBAEKlsKBVJvdXRlEhUKEVJPVVRFX1VOU1BFQ0lGSUVEEAASEwoPUk9VVEVfQVVUT01BVElDEAESEgoOUk9VVEVfU1RBTkRBUkQQAhISCg5ST1VURV9FTkhBTkNFRBADKm0KCU9uRmFpbHVyZRIaChZPTl9GQUlMVVJFX1VOU1BFQ0lGSUVEEAASFwoTT05fRkFJTFVSRV9DT05USU5VRRABEhYKEk9OX0ZBSUxVUkVfUkVTVEFSVBACEhMKD09OX0ZBSUxVUkVfRkFJTBADYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChxwYXJsZXkvY2hhdC92MS9tZXNzYWdlLnByb3RvEg5wYXJsZXkuY2hhdC52MSL4AwoHTWVzc2FnZRISCgptZXNzYWdlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSGQoRcGFyZW50X21lc3NhZ2VfaWQYAyABKAkSIgoEcm9sZRgEIAEoDjIULnBhcmxleS5jaGF0LnYxLlJvbGUSDAoEdGV4dBgFIAEoCRIrCgVzdGF0ZRgGIAEoDjIcLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2VTdGF0ZRIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdHVybl9pZBgIIAEoCRIrCgljaXRhdGlvbnMYCSADKAsyGC5wYXJsZXkuY2hhdC52MS5DaXRhdGlvbhIkCgV1c2FnZRgKIAEoCzIVLnBhcmxleS5jaGF0LnYxLlVzYWdlEiQKBXJvdXRlGAsgASgOMhUucGFybGV5LmNoYXQudjEuUm91dGUSDQoFbW9kZWwYDCABKAkSKAoHZmFpbHVyZRgNIAEoCzIXLnBhcmxleS5jaGF0LnYxLkZhaWx1cmUSGQoRY2xpZW50X21lc3NhZ2VfaWQYDiABKAkSEAoIdHJhY2VfaWQYDyABKAkSKgoJdG9vbF91c2VzGBAgAygLMhcucGFybGV5LmNoYXQudjEuVG9vbFVzZSJ/CgdUb29sVXNlEhQKDHRvb2xfY2FsbF9pZBgBIAEoCRIMCgR0b29sGAIgASgJEhYKDmFyZ3VtZW50c19qc29uGAMgASgJEhMKC3Jlc3VsdF9qc29uGAQgASgJEg4KBmZhaWxlZBgFIAEoCBITCgt0ZXh0X29mZnNldBgGIAEoBSK6AQoIQ2l0YXRpb24SDgoGbnVtYmVyGAEgASgFEhAKCGNodW5rX2lkGAIgASgJEhMKC2RvY3VtZW50X2lkGAMgASgJEhYKDmRvY3VtZW50X3RpdGxlGAQgASgJEg8KB2hlYWRpbmcYBSABKAkSDAoEdGV4dBgGIAEoCRIUCgxzdGFydF9vZmZzZXQYByABKAUSEgoKZW5kX29mZnNldBgIIAEoBRIWCg5jb250ZW50X3NoYTI1NhgJIAEoCSKuAQoFVXNhZ2USFAoMaW5wdXRfdG9rZW5zGAEgASgFEhUKDW91dHB1dF90b2tlbnMYAiABKAUSEQoJZXN0aW1hdGVkGAMgASgIEh4KFnRpbWVfdG9fZmlyc3RfdG9rZW5fbXMYBCABKAUSEwoLZHVyYXRpb25fbXMYBSABKAUSHAoPY29zdF91c2RfbWljcm9zGAYgASgDSACIAQFCEgoQX2Nvc3RfdXNkX21pY3JvcyJLCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSEQoJcmV0cnlhYmxlGAQgASgIKj8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg0KCVJPTEVfVVNFUhABEhIKDlJPTEVfQVNTSVNUQU5UEAIqnAEKDE1lc3NhZ2VTdGF0ZRIdChlNRVNTQUdFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXTUVTU0FHRV9TVEFURV9TVFJFQU1JTkcQARIbChdNRVNTQUdFX1NUQVRFX0NPTVBMRVRFRBACEhkKFU1FU1NBR0VfU1RBVEVfU1RPUFBFRBADEhgKFE1FU1NBR0VfU1RBVEVfRkFJTEVEEAQqWwoFUm91dGUSFQoRUk9VVEVfVU5TUEVDSUZJRUQQABITCg9ST1VURV9BVVRPTUFUSUMQARISCg5ST1VURV9TVEFOREFSRBACEhIKDlJPVVRFX0VOSEFOQ0VEEAMqbQoJT25GYWlsdXJlEhoKFk9OX0ZBSUxVUkVfVU5TUEVDSUZJRUQQABIXChNPTl9GQUlMVVJFX0NPTlRJTlVFEAESFgoST05fRkFJTFVSRV9SRVNUQVJUEAISEwoPT05fRkFJTFVSRV9GQUlMEANiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * One message of a session. Never changes once its state is not STREAMING.
@@ -124,6 +124,13 @@ export type Message = Message$1<"parley.chat.v1.Message"> & {
    * @generated from field: string trace_id = 15;
    */
   traceId: string;
+
+  /**
+   * The tools that the model used, in their order. Empty for a user's message.
+   *
+   * @generated from field: repeated parley.chat.v1.ToolUse tool_uses = 16;
+   */
+  toolUses: ToolUse[];
 };
 
 /**
@@ -132,6 +139,62 @@ export type Message = Message$1<"parley.chat.v1.Message"> & {
  */
 export const MessageSchema: GenMessage<Message> = /*@__PURE__*/
   messageDesc(file_parley_chat_v1_message, 0);
+
+/**
+ * A use of a tool, by the model that wrote an answer.
+ *
+ * @generated from message parley.chat.v1.ToolUse
+ */
+export type ToolUse = Message$1<"parley.chat.v1.ToolUse"> & {
+  /**
+   * Names the call, in this turn and all others.
+   *
+   * @generated from field: string tool_call_id = 1;
+   */
+  toolCallId: string;
+
+  /**
+   * The tool, for example `create_task`.
+   *
+   * @generated from field: string tool = 2;
+   */
+  tool: string;
+
+  /**
+   * The arguments as a JSON object, as the model wrote it. At most 100,000 characters.
+   *
+   * @generated from field: string arguments_json = 3;
+   */
+  argumentsJson: string;
+
+  /**
+   * What it returned, a JSON object. Empty when the turn ended before it did. At most 100,000 characters.
+   *
+   * @generated from field: string result_json = 4;
+   */
+  resultJson: string;
+
+  /**
+   * True when it did not work.
+   *
+   * @generated from field: bool failed = 5;
+   */
+  failed: boolean;
+
+  /**
+   * How much of the answer's text stood before it: characters (Unicode code points).
+   *
+   * @generated from field: int32 text_offset = 6;
+   */
+  textOffset: number;
+};
+
+/**
+ * Describes the message parley.chat.v1.ToolUse.
+ * Use `create(ToolUseSchema)` to create a new message.
+ */
+export const ToolUseSchema: GenMessage<ToolUse> = /*@__PURE__*/
+  messageDesc(file_parley_chat_v1_message, 1);
 
 /**
  * A passage that an answer rests on.
@@ -208,7 +271,7 @@ export type Citation = Message$1<"parley.chat.v1.Citation"> & {
  * Use `create(CitationSchema)` to create a new message.
  */
 export const CitationSchema: GenMessage<Citation> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_message, 1);
+  messageDesc(file_parley_chat_v1_message, 2);
 
 /**
  * What an answer took.
@@ -265,7 +328,7 @@ export type Usage = Message$1<"parley.chat.v1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_message, 2);
+  messageDesc(file_parley_chat_v1_message, 3);
 
 /**
  * Why an answer failed, in the terms of `google.rpc.Status`.
@@ -307,7 +370,7 @@ export type Failure = Message$1<"parley.chat.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_message, 3);
+  messageDesc(file_parley_chat_v1_message, 4);
 
 /**
  * Who a message is from.

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/chat/v1/turn_event.proto.
  */
 export const file_parley_chat_v1_turn_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch9wYXJsZXkvY2hhdC92MS90dXJuX2V2ZW50LnByb3RvEg5wYXJsZXkuY2hhdC52MSKvBQoJVHVybkV2ZW50Eg8KB3R1cm5faWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAUSFgoOZmlyc3Rfc2VxdWVuY2UYAyABKAUSLgoHc3RhcnRlZBgEIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdGFydGVkSAASMwoMcm91dGVfY2hvc2VuGAUgASgLMhsucGFybGV5LmNoYXQudjEuUm91dGVDaG9zZW5IABI1Cg1zb3VyY2VzX2ZvdW5kGAYgASgLMhwucGFybGV5LmNoYXQudjEuU291cmNlc0ZvdW5kSAASKgoFZGVsdGEYByABKAsyGS5wYXJsZXkuY2hhdC52MS5UZXh0RGVsdGFIABI5Cg9yZWFzb25pbmdfZGVsdGEYCCABKAsyHi5wYXJsZXkuY2hhdC52MS5SZWFzb25pbmdEZWx0YUgAEigKBm5vdGljZRgJIAEoCzIWLnBhcmxleS5jaGF0LnYxLk5vdGljZUgAEjIKCWNvbXBsZXRlZBgKIAEoCzIdLnBhcmxleS5jaGF0LnYxLlR1cm5Db21wbGV0ZWRIABIsCgZmYWlsZWQYCyABKAsyGi5wYXJsZXkuY2hhdC52MS5UdXJuRmFpbGVkSAASLgoHc3RvcHBlZBgMIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdG9wcGVkSAASMgoJcmVzdGFydGVkGA0gASgLMh0ucGFybGV5LmNoYXQudjEuVHVyblJlc3RhcnRlZEgAEj0KEXByb3ZpZGVyX3N3aXRjaGVkGA4gASgLMiAucGFybGV5LmNoYXQudjEuUHJvdmlkZXJTd2l0Y2hlZEgAEiwKBnF1ZXVlZBgPIAEoCzIaLnBhcmxleS5jaGF0LnYxLlR1cm5RdWV1ZWRIAEIHCgVldmVudCJ7CgtUdXJuU3RhcnRlZBISCgpzZXNzaW9uX2lkGAEgASgJEhcKD3VzZXJfbWVzc2FnZV9pZBgCIAEoCRISCgptZXNzYWdlX2lkGAMgASgJEhkKEWNsaWVudF9tZXNzYWdlX2lkGAQgASgJEhAKCHRyYWNlX2lkGAUgASgJIlIKC1JvdXRlQ2hvc2VuEiQKBXJvdXRlGAEgASgOMhUucGFybGV5LmNoYXQudjEuUm91dGUSDgoGcmVhc29uGAIgASgJEg0KBW1vZGVsGAMgASgJIjsKDFNvdXJjZXNGb3VuZBIrCgljaXRhdGlvbnMYASADKAsyGC5wYXJsZXkuY2hhdC52MS5DaXRhdGlvbiIZCglUZXh0RGVsdGESDAoEdGV4dBgBIAEoCSIeCg5SZWFzb25pbmdEZWx0YRIMCgR0ZXh0GAEgASgJIg8KDVR1cm5SZXN0YXJ0ZWQibgoQUHJvdmlkZXJTd2l0Y2hlZBISCgpmcm9tX21vZGVsGAEgASgJEhAKCHRvX21vZGVsGAIgASgJEg4KBnJlYXNvbhgDIAEoCRITCgthdF9zZXF1ZW5jZRgEIAEoBRIPCgdtZXNzYWdlGAUgASgJIiwKClR1cm5RdWV1ZWQSDQoFcGxhY2UYASABKAUSDwoHbWVzc2FnZRgCIAEoCSJDCgZOb3RpY2USKAoEa2luZBgBIAEoDjIaLnBhcmxleS5jaGF0LnYxLk5vdGljZUtpbmQSDwoHbWVzc2FnZRgCIAEoCSI5Cg1UdXJuQ29tcGxldGVkEigKB21lc3NhZ2UYASABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlImAKClR1cm5GYWlsZWQSKAoHZmFpbHVyZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLkZhaWx1cmUSKAoHbWVzc2FnZRgCIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2UiTAoLVHVyblN0b3BwZWQSKAoHbWVzc2FnZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2USEwoLdGV4dF9sZW5ndGgYAiABKAUqgQIKCk5vdGljZUtpbmQSGwoXTk9USUNFX0tJTkRfVU5TUEVDSUZJRUQQABIfChtOT1RJQ0VfS0lORF9XSVRIT1VUX0NPTlRFWFQQARIdChlOT1RJQ0VfS0lORF9PRkZMSU5FX01PREVMEAISHAoYTk9USUNFX0tJTkRfTEVOR1RIX0xJTUlUEAMSHgoaTk9USUNFX0tJTkRfQ09OVEVOVF9GSUxURVIQBBIfChtOT1RJQ0VfS0lORF9ISVNUT1JZX1RSSU1NRUQQBRIZChVOT1RJQ0VfS0lORF9DT05USU5VRUQQBhIcChhOT1RJQ0VfS0lORF9UUllJTkdfQUdBSU4QB2IGcHJvdG8z", [file_parley_chat_v1_message]);
+  fileDesc("Ch9wYXJsZXkvY2hhdC92MS90dXJuX2V2ZW50LnByb3RvEg5wYXJsZXkuY2hhdC52MSKZBgoJVHVybkV2ZW50Eg8KB3R1cm5faWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAUSFgoOZmlyc3Rfc2VxdWVuY2UYAyABKAUSLgoHc3RhcnRlZBgEIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdGFydGVkSAASMwoMcm91dGVfY2hvc2VuGAUgASgLMhsucGFybGV5LmNoYXQudjEuUm91dGVDaG9zZW5IABI1Cg1zb3VyY2VzX2ZvdW5kGAYgASgLMhwucGFybGV5LmNoYXQudjEuU291cmNlc0ZvdW5kSAASKgoFZGVsdGEYByABKAsyGS5wYXJsZXkuY2hhdC52MS5UZXh0RGVsdGFIABI5Cg9yZWFzb25pbmdfZGVsdGEYCCABKAsyHi5wYXJsZXkuY2hhdC52MS5SZWFzb25pbmdEZWx0YUgAEigKBm5vdGljZRgJIAEoCzIWLnBhcmxleS5jaGF0LnYxLk5vdGljZUgAEjIKCWNvbXBsZXRlZBgKIAEoCzIdLnBhcmxleS5jaGF0LnYxLlR1cm5Db21wbGV0ZWRIABIsCgZmYWlsZWQYCyABKAsyGi5wYXJsZXkuY2hhdC52MS5UdXJuRmFpbGVkSAASLgoHc3RvcHBlZBgMIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdG9wcGVkSAASMgoJcmVzdGFydGVkGA0gASgLMh0ucGFybGV5LmNoYXQudjEuVHVyblJlc3RhcnRlZEgAEj0KEXByb3ZpZGVyX3N3aXRjaGVkGA4gASgLMiAucGFybGV5LmNoYXQudjEuUHJvdmlkZXJTd2l0Y2hlZEgAEiwKBnF1ZXVlZBgPIAEoCzIaLnBhcmxleS5jaGF0LnYxLlR1cm5RdWV1ZWRIABIxCgt0b29sX2NhbGxlZBgQIAEoCzIaLnBhcmxleS5jaGF0LnYxLlRvb2xDYWxsZWRIABI1Cg10b29sX3JldHVybmVkGBEgASgLMhwucGFybGV5LmNoYXQudjEuVG9vbFJldHVybmVkSABCBwoFZXZlbnQiewoLVHVyblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg91c2VyX21lc3NhZ2VfaWQYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIZChFjbGllbnRfbWVzc2FnZV9pZBgEIAEoCRIQCgh0cmFjZV9pZBgFIAEoCSJSCgtSb3V0ZUNob3NlbhIkCgVyb3V0ZRgBIAEoDjIVLnBhcmxleS5jaGF0LnYxLlJvdXRlEg4KBnJlYXNvbhgCIAEoCRINCgVtb2RlbBgDIAEoCSI7CgxTb3VyY2VzRm91bmQSKwoJY2l0YXRpb25zGAEgAygLMhgucGFybGV5LmNoYXQudjEuQ2l0YXRpb24iGQoJVGV4dERlbHRhEgwKBHRleHQYASABKAkiHgoOUmVhc29uaW5nRGVsdGESDAoEdGV4dBgBIAEoCSIPCg1UdXJuUmVzdGFydGVkIm4KEFByb3ZpZGVyU3dpdGNoZWQSEgoKZnJvbV9tb2RlbBgBIAEoCRIQCgh0b19tb2RlbBgCIAEoCRIOCgZyZWFzb24YAyABKAkSEwoLYXRfc2VxdWVuY2UYBCABKAUSDwoHbWVzc2FnZRgFIAEoCSIsCgpUdXJuUXVldWVkEg0KBXBsYWNlGAEgASgFEg8KB21lc3NhZ2UYAiABKAkiSAoKVG9vbENhbGxlZBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEdG9vbBgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCSJXCgxUb29sUmV0dXJuZWQSFAoMdG9vbF9jYWxsX2lkGAEgASgJEgwKBHRvb2wYAiABKAkSEwoLcmVzdWx0X2pzb24YAyABKAkSDgoGZmFpbGVkGAQgASgIIkMKBk5vdGljZRIoCgRraW5kGAEgASgOMhoucGFybGV5LmNoYXQudjEuTm90aWNlS2luZBIPCgdtZXNzYWdlGAIgASgJIjkKDVR1cm5Db21wbGV0ZWQSKAoHbWVzc2FnZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2UiYAoKVHVybkZhaWxlZBIoCgdmYWlsdXJlGAEgASgLMhcucGFybGV5LmNoYXQudjEuRmFpbHVyZRIoCgdtZXNzYWdlGAIgASgLMhcucGFybGV5LmNoYXQudjEuTWVzc2FnZSJMCgtUdXJuU3RvcHBlZBIoCgdtZXNzYWdlGAEgASgLMhcucGFybGV5LmNoYXQudjEuTWVzc2FnZRITCgt0ZXh0X2xlbmd0aBgCIAEoBSqdAgoKTm90aWNlS2luZBIbChdOT1RJQ0VfS0lORF9VTlNQRUNJRklFRBAAEh8KG05PVElDRV9LSU5EX1dJVEhPVVRfQ09OVEVYVBABEh0KGU5PVElDRV9LSU5EX09GRkxJTkVfTU9ERUwQAhIcChhOT1RJQ0VfS0lORF9MRU5HVEhfTElNSVQQAxIeChpOT1RJQ0VfS0lORF9DT05URU5UX0ZJTFRFUhAEEh8KG05PVElDRV9LSU5EX0hJU1RPUllfVFJJTU1FRBAFEhkKFU5PVElDRV9LSU5EX0NPTlRJTlVFRBAGEhwKGE5PVElDRV9LSU5EX1RSWUlOR19BR0FJThAHEhoKFk5PVElDRV9LSU5EX1RPT0xfTElNSVQQCGIGcHJvdG8z", [file_parley_chat_v1_message]);
 
 /**
  * One thing that happened in a turn. The events of a turn are the same for everybody who watches it, whenever and through
@@ -148,6 +148,22 @@ export type TurnEvent = Message<"parley.chat.v1.TurnEvent"> & {
      */
     value: TurnQueued;
     case: "queued";
+  } | {
+    /**
+     * The model calls a tool; it runs next.
+     *
+     * @generated from field: parley.chat.v1.ToolCalled tool_called = 16;
+     */
+    value: ToolCalled;
+    case: "toolCalled";
+  } | {
+    /**
+     * A tool has run.
+     *
+     * @generated from field: parley.chat.v1.ToolReturned tool_returned = 17;
+     */
+    value: ToolReturned;
+    case: "toolReturned";
   } | { case: undefined; value?: undefined };
 };
 
@@ -398,6 +414,84 @@ export const TurnQueuedSchema: GenMessage<TurnQueued> = /*@__PURE__*/
   messageDesc(file_parley_chat_v1_turn_event, 8);
 
 /**
+ * Tells that the model calls a tool. Exactly one `tool_returned` follows for it, unless the turn ends before.
+ *
+ * @generated from message parley.chat.v1.ToolCalled
+ */
+export type ToolCalled = Message<"parley.chat.v1.ToolCalled"> & {
+  /**
+   * Names the call, in this turn and all others.
+   *
+   * @generated from field: string tool_call_id = 1;
+   */
+  toolCallId: string;
+
+  /**
+   * The tool, for example `create_task`.
+   *
+   * @generated from field: string tool = 2;
+   */
+  tool: string;
+
+  /**
+   * The arguments as a JSON object, as the model wrote it; what is no JSON object comes as it is. At most 100,000 characters.
+   *
+   * @generated from field: string arguments_json = 3;
+   */
+  argumentsJson: string;
+};
+
+/**
+ * Describes the message parley.chat.v1.ToolCalled.
+ * Use `create(ToolCalledSchema)` to create a new message.
+ */
+export const ToolCalledSchema: GenMessage<ToolCalled> = /*@__PURE__*/
+  messageDesc(file_parley_chat_v1_turn_event, 9);
+
+/**
+ * Tells what came of a tool.
+ *
+ * @generated from message parley.chat.v1.ToolReturned
+ */
+export type ToolReturned = Message<"parley.chat.v1.ToolReturned"> & {
+  /**
+   * The call.
+   *
+   * @generated from field: string tool_call_id = 1;
+   */
+  toolCallId: string;
+
+  /**
+   * The tool.
+   *
+   * @generated from field: string tool = 2;
+   */
+  tool: string;
+
+  /**
+   * What it returned, a JSON object: the response of the rpc that it stands for, or `{"error": {"code", "reason", "message"}}`. At most 100,000
+   * characters.
+   *
+   * @generated from field: string result_json = 3;
+   */
+  resultJson: string;
+
+  /**
+   * True when it did not work; nothing was changed then.
+   *
+   * @generated from field: bool failed = 4;
+   */
+  failed: boolean;
+};
+
+/**
+ * Describes the message parley.chat.v1.ToolReturned.
+ * Use `create(ToolReturnedSchema)` to create a new message.
+ */
+export const ToolReturnedSchema: GenMessage<ToolReturned> = /*@__PURE__*/
+  messageDesc(file_parley_chat_v1_turn_event, 10);
+
+/**
  * Something that the reader should know.
  *
  * @generated from message parley.chat.v1.Notice
@@ -423,7 +517,7 @@ export type Notice = Message<"parley.chat.v1.Notice"> & {
  * Use `create(NoticeSchema)` to create a new message.
  */
 export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 9);
+  messageDesc(file_parley_chat_v1_turn_event, 11);
 
 /**
  * The whole answer.
@@ -444,7 +538,7 @@ export type TurnCompleted = Message<"parley.chat.v1.TurnCompleted"> & {
  * Use `create(TurnCompletedSchema)` to create a new message.
  */
 export const TurnCompletedSchema: GenMessage<TurnCompleted> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 10);
+  messageDesc(file_parley_chat_v1_turn_event, 12);
 
 /**
  * Why the turn failed.
@@ -472,7 +566,7 @@ export type TurnFailed = Message<"parley.chat.v1.TurnFailed"> & {
  * Use `create(TurnFailedSchema)` to create a new message.
  */
 export const TurnFailedSchema: GenMessage<TurnFailed> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 11);
+  messageDesc(file_parley_chat_v1_turn_event, 13);
 
 /**
  * The receipt of a stop.
@@ -500,7 +594,7 @@ export type TurnStopped = Message<"parley.chat.v1.TurnStopped"> & {
  * Use `create(TurnStoppedSchema)` to create a new message.
  */
 export const TurnStoppedSchema: GenMessage<TurnStopped> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 12);
+  messageDesc(file_parley_chat_v1_turn_event, 14);
 
 /**
  * What a notice is about.
@@ -563,6 +657,13 @@ export enum NoticeKind {
    * @generated from enum value: NOTICE_KIND_TRYING_AGAIN = 7;
    */
   TRYING_AGAIN = 7,
+
+  /**
+   * The model has used tools as often as a turn may, and has to answer with what it has.
+   *
+   * @generated from enum value: NOTICE_KIND_TOOL_LIMIT = 8;
+   */
+  TOOL_LIMIT = 8,
 }
 
 /**
