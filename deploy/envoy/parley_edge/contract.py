@@ -91,6 +91,12 @@ def rest_roots() -> list[str]:
     return sorted({"/" + path.split("/")[1] for method in methods() for path in method.rest_paths})
 
 
+def stream_switches() -> list[str]:
+    """The REST paths at which `"stream": true` in the body asks for the twin that streams: `<path>:stream` is a path too."""
+    paths = {path for method in methods() for path in method.rest_paths}
+    return sorted(path for path in paths if f"{path}:stream" in paths)
+
+
 def open_methods() -> list[str]:
     """The gRPC paths that pass without a token."""
     return [method.path for method in methods() if method.anonymous]

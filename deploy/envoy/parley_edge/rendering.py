@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -67,6 +68,7 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "descriptor_file": str(contract.descriptor_file()),
         "rest_services": contract.rest_services(),
         "rest_roots": contract.rest_roots(),
+        "stream_switches": [_path_match(path) for path in contract.stream_switches()],
         "open_methods": contract.open_methods(),
         "sign_ins": contract.sign_ins(),
         "local_replies": _local_replies(),
@@ -94,6 +96,13 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         **_service("inference", [settings.inference]),
         **_service("retrieval", [settings.retrieval]),
     }
+
+
+def _path_match(path: str) -> dict[str, Any]:
+    """How a route matches a path template: a variable is one segment, without a colon, which would begin a verb."""
+    if "{" not in path:
+        return {"path": path}
+    return {"safe_regex": {"regex": re.sub(r"\\\{\w+\\\}", "[^/:]+", re.escape(path))}}
 
 
 def _service(process: str, addresses: Sequence[Address]) -> dict[str, Any]:

@@ -164,6 +164,35 @@ def test_every_rest_path_of_the_contract_has_a_route_that_never_is_the_page() ->
             assert any(path == root or path.startswith(f"{root}/") for root in roots), path
 
 
+@pytest.mark.parametrize(
+    ("path", "switched"),
+    [
+        ("/api/v2/chat/send", True),
+        ("/api/v2/ai/generate", True),
+        ("/api/v2/ai/agents/researcher/process", True),
+        ("/api/v2/ai/agents/researcher/process:stream", False),
+        ("/api/v2/ai/agents/a/b/process", False),
+        ("/api/v2/ai/agents", False),
+        ("/api/v2/ai/generate:stream", False),
+    ],
+)
+def test_a_body_may_ask_for_a_stream_where_the_contract_has_one(path: str, switched: bool) -> None:
+    def matches(match: dict[str, Any]) -> bool:
+        if "safe_regex" in match:
+            return re.fullmatch(match["safe_regex"]["regex"], path) is not None
+        return match["path"] == path
+
+    switches = [route["match"] for route in routes(rendered({})) if route["name"] == "rest-stream-switch"]
+    assert any(map(matches, switches)) is switched
+
+
+def test_what_a_body_may_switch_to_is_a_stream_of_the_same_questions() -> None:
+    named = {path: method for method in contract.methods() for path in method.rest_paths}
+    for path in contract.stream_switches():
+        whole, twin = named[path], named[f"{path}:stream"]
+        assert (whole.service, whole.read) == (twin.service, twin.read)
+
+
 def test_the_order_of_the_filters_is_the_one_that_is_safe() -> None:
     (filters,) = [node["http_filters"] for node in nodes(rendered(EVERYTHING_SET)) if "http_filters" in node]
     names = [each["name"].rpartition(".")[2] for each in filters]
