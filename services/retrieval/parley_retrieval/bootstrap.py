@@ -16,11 +16,11 @@ from parley_shared.channels import open_channel
 from parley_shared.serving import Registration, Server, build_server
 from parley_shared.settings import SettingsError
 from parley_shared.sql import Database, migrate
+from parley_shared.token_revocation import GrpcTokenRevocation
 from parley_shared.tokens import TokenVerifier
 
 from parley_retrieval.adapters.edge_vector_index import EdgeVectorIndex
 from parley_retrieval.adapters.folder_corpus import FolderCorpus
-from parley_retrieval.adapters.grpc_token_revocation import GrpcTokenRevocation
 from parley_retrieval.adapters.murmur_term_hash import MurmurTermHash
 from parley_retrieval.adapters.otel_tracing import OtelTracing
 from parley_retrieval.adapters.semantic_text_splitter import SemanticTextSplitter

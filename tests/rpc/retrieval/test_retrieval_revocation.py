@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from parley.identity.v1 import identity_service_pb2
-from parley_retrieval.adapters import grpc_token_revocation
+from parley_shared import token_revocation
 
 GOOD, REVOKED = f"tok_{'a' * 32}", f"tok_{'b' * 32}"
 
@@ -74,7 +74,7 @@ async def test_a_token_that_is_revoked_later_is_refused_when_the_answer_is_old(
     serve: Any, tmp_path: Path, identity: tuple[Identity, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chat, address = identity
-    monkeypatch.setattr(grpc_token_revocation, "BELIEVED_SECONDS", 0.0)
+    monkeypatch.setattr(token_revocation, "BELIEVED_SECONDS", 0.0)
     async with serve(tmp_path, PARLEY_CHAT_ADDRESS=address) as retrieval:
         caller = with_token(retrieval, GOOD)
         assert await code_of(caller) is grpc.StatusCode.OK

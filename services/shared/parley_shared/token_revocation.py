@@ -1,4 +1,4 @@
-"""Asks chat whether a personal access token was revoked: its signature cannot tell.
+"""Whether a personal access token was revoked: asks chat, because the signature cannot tell.
 
 Tokens of sign-ins and of services are not asked about: they live for minutes.
 """
@@ -10,6 +10,7 @@ from collections import OrderedDict
 
 import grpc
 from parley.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
+
 from parley_shared.status import service_unavailable
 from parley_shared.tokens import Principal
 
