@@ -11,7 +11,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from parley.inference.v1 import embedding_service_pb2_grpc, inference_service_pb2_grpc, model_service_pb2_grpc
+from parley.inference.v1 import (
+    agent_service_pb2_grpc,
+    embedding_service_pb2_grpc,
+    inference_service_pb2_grpc,
+    model_service_pb2_grpc,
+)
 from parley_shared.serving import Registration, Server, build_server
 from parley_shared.settings import SettingsError
 from parley_shared.tokens import TokenVerifier
@@ -20,22 +25,28 @@ from parley_inference.adapters.continued_language_model import ContinuedLanguage
 from parley_inference.adapters.guarded_language_model import GuardedLanguageModel
 from parley_inference.adapters.offline_model import OFFLINE, OfflineModel
 from parley_inference.adapters.patience import Patience
+from parley_inference.adapters.toml_agents import read_agents
+from parley_inference.adapters.toml_folder import FolderError
 from parley_inference.adapters.toml_prices import PricesError, read_prices
 from parley_inference.adapters.traced_embedding_model import TracedEmbeddingModel
 from parley_inference.adapters.traced_language_model import TracedLanguageModel
 from parley_inference.domain.models import CHAT, EMBEDDING, Model, ModelReference, Naming, context_window_of
 from parley_inference.domain.prices import PriceList
-from parley_inference.operations.embeddings import TextEmbedding
+from parley_inference.operations.agents import Agents
+from parley_inference.operations.embedding_cache import EmbeddingCache
+from parley_inference.operations.embeddings import EmbeddingLimits, TextEmbedding
 from parley_inference.operations.generations import Generations
 from parley_inference.operations.models import Models
 from parley_inference.operations.providers import Provider
 from parley_inference.ports.language_model import LanguageModel
+from parley_inference.servicers.agents import AgentServicer
 from parley_inference.servicers.embeddings import EmbeddingServicer
 from parley_inference.servicers.inference import InferenceServicer
 from parley_inference.servicers.models import ModelServicer
 from parley_inference.servicers.status import to_status_error
 from parley_inference.settings import InferenceSettings
 
+_PACKAGE = Path(__file__).parent
 OPENAI = "openai"
 ANTHROPIC = "anthropic"
 OLLAMA = "ollama"
@@ -63,14 +74,20 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
     prices that cannot be used.
     """
     prices = _prices(settings)
+    agents = _agents(settings)
     async with AsyncExitStack() as closing:
         models = Models(_providers(settings, closing), _naming(settings), clock=time.monotonic, prices=prices)
         generations = Generations(models, settings.fallback_models, max_characters=settings.max_answer_characters)
         registrations = [
             Registration(
                 inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
-                InferenceServicer(generations),
+                InferenceServicer(generations, agents),
                 "parley.inference.v1.InferenceService",
+            ),
+            Registration(
+                agent_service_pb2_grpc.add_AgentServiceServicer_to_server,
+                AgentServicer(agents),
+                "parley.inference.v1.AgentService",
             ),
             Registration(
                 model_service_pb2_grpc.add_ModelServiceServicer_to_server,
@@ -79,7 +96,7 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
             ),
             Registration(
                 embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server,
-                EmbeddingServicer(TextEmbedding(models)),
+                EmbeddingServicer(_embedding(settings, models)),
                 "parley.inference.v1.EmbeddingService",
             ),
         ]
@@ -89,6 +106,34 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
             service, registrations, verifier=verifier, to_status_error=to_status_error, shown=(settings,)
         )
         yield InferenceApp(settings, server, models)
+
+
+def _embedding(settings: InferenceSettings, models: Models) -> TextEmbedding:
+    limits = EmbeddingLimits(
+        batch_texts=settings.embedding_batch_texts,
+        batch_tokens=settings.embedding_batch_tokens,
+        calls=settings.embedding_calls,
+        answer_bytes=settings.service.max_message_bytes,
+    )
+    return TextEmbedding(models, EmbeddingCache(settings.embedding_cache_megabytes * 1024 * 1024), limits)
+
+
+def _agents(settings: InferenceSettings) -> Agents:
+    """The agents that ship, and over them the operator's."""
+    agents = {agent.agent_id: agent for agent in read_agents(_PACKAGE / "agents")}
+    folder = settings.agents_folder or _folder_in_home(settings, "agents")
+    if folder is not None:
+        try:
+            agents |= {agent.agent_id: agent for agent in read_agents(folder)}
+        except FolderError as error:
+            variable = "PARLEY_INFERENCE_AGENTS_FOLDER"
+            raise SettingsError(variable, f"{variable}: {error}.") from error
+    return Agents(agents.values())
+
+
+def _folder_in_home(settings: InferenceSettings, name: str) -> Path | None:
+    folder = settings.service.home / name
+    return folder if folder.is_dir() else None
 
 
 def _prices(settings: InferenceSettings) -> PriceList:

@@ -63,6 +63,19 @@ class InferenceSettings:
     embedding_model: str
     """`PARLEY_INFERENCE_EMBEDDING_MODEL`: the default embedding model, also called `embed`. Empty: nothing is embedded."""
 
+    embedding_batch_texts: int
+    """`PARLEY_INFERENCE_EMBEDDING_BATCH_TEXTS`: how many texts one call of a provider embeds at most. 1 to 256."""
+
+    embedding_batch_tokens: int
+    """`PARLEY_INFERENCE_EMBEDDING_BATCH_TOKENS`: how many tokens, estimated, one call of a provider embeds at most; a longer text goes
+    alone. 1 to 1000000."""
+
+    embedding_calls: int
+    """`PARLEY_INFERENCE_EMBEDDING_CALLS`: how many calls that embed are under way at once. 1 to 64."""
+
+    embedding_cache_megabytes: int
+    """`PARLEY_INFERENCE_EMBEDDING_CACHE_MEGABYTES`: how much memory keeps vectors by the hash of their text. 0 to 65536; 0 keeps none."""
+
     prefill: str
     """`PARLEY_INFERENCE_PREFILL`: how the server at `OPENAI_BASE_URL` goes on with the beginning of an answer: none, last, prefix or
     continue. Empty: by its host where that is known, else none."""
@@ -88,6 +101,13 @@ class InferenceSettings:
 
     prices_file: Path | None
     """`PARLEY_INFERENCE_PRICES_FILE`: what the operator's models cost, in TOML. None: only the price of the built-in model is known."""
+
+    agents_folder: Path | None
+    """`PARLEY_INFERENCE_AGENTS_FOLDER`: the operator's own agents, one file of TOML for each. None: `agents` in the home, when it is there."""
+
+    content_templates_folder: Path | None
+    """`PARLEY_INFERENCE_CONTENT_TEMPLATES_FOLDER`: the operator's own templates of content, one file of TOML for each. None:
+    `content-templates` in the home, when it is there."""
 
     offline_tokens_per_second: float
     """`PARLEY_INFERENCE_OFFLINE_TOKENS_PER_SECOND`: how fast the built-in model writes; 0 is as fast as it can."""
@@ -122,6 +142,14 @@ class InferenceSettings:
             more_models=_names(environment, "PARLEY_INFERENCE_MODELS"),
             fallback_models=_names(environment, "PARLEY_INFERENCE_FALLBACK_MODELS"),
             embedding_model=_name(environment, "PARLEY_INFERENCE_EMBEDDING_MODEL"),
+            embedding_batch_texts=environment.integer("PARLEY_INFERENCE_EMBEDDING_BATCH_TEXTS", 32, least=1, most=256),
+            embedding_batch_tokens=environment.integer(
+                "PARLEY_INFERENCE_EMBEDDING_BATCH_TOKENS", 16_000, least=1, most=1_000_000
+            ),
+            embedding_calls=environment.integer("PARLEY_INFERENCE_EMBEDDING_CALLS", 4, least=1, most=64),
+            embedding_cache_megabytes=environment.integer(
+                "PARLEY_INFERENCE_EMBEDDING_CACHE_MEGABYTES", 32, least=0, most=65_536
+            ),
             prefill=environment.choice("PARLEY_INFERENCE_PREFILL", "", PREFILLS),
             connect_timeout_seconds=environment.number(
                 "PARLEY_INFERENCE_CONNECT_TIMEOUT_SECONDS", 5, least=0.05, most=300
@@ -140,6 +168,8 @@ class InferenceSettings:
                 "PARLEY_INFERENCE_ANTHROPIC_MAX_TOKENS", 32_000, least=1, most=1_000_000
             ),
             prices_file=_file(environment, "PARLEY_INFERENCE_PRICES_FILE"),
+            agents_folder=_file(environment, "PARLEY_INFERENCE_AGENTS_FOLDER"),
+            content_templates_folder=_file(environment, "PARLEY_INFERENCE_CONTENT_TEMPLATES_FOLDER"),
             offline_tokens_per_second=environment.number(
                 "PARLEY_INFERENCE_OFFLINE_TOKENS_PER_SECOND", 200, least=0, most=10_000
             ),

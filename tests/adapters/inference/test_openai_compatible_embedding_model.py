@@ -26,7 +26,7 @@ async def model(upstream: FakeOpenAI) -> AsyncIterator[OpenAICompatibleEmbedding
     await connection.close()
 
 
-async def test_many_texts_go_in_batches_and_come_back_in_order(
+async def test_vectors_come_back_in_the_order_of_their_texts(
     upstream: FakeOpenAI, model: OpenAICompatibleEmbeddingModel
 ) -> None:
     upstream.embeddings_reversed = True
@@ -35,14 +35,14 @@ async def test_many_texts_go_in_batches_and_come_back_in_order(
     assert [list(vector) for vector in embeddings.vectors] == [vector_of(text, 8) for text in texts]
     assert embeddings.model == "vectors"
     assert embeddings.input_tokens == 450
-    assert [len(request.body["input"]) for request in upstream.requests] == [64, 64, 22]
+    assert [len(request.body["input"]) for request in upstream.requests] == [150]
     assert {request.body["encoding_format"] for request in upstream.requests} == {"float"}
 
 
 async def test_tokens_that_were_not_counted_are_not_made_up(
     upstream: FakeOpenAI, model: OpenAICompatibleEmbeddingModel
 ) -> None:
-    upstream.enqueue(Reply(), Reply(sends_usage=False))
+    upstream.enqueue(Reply(sends_usage=False))
     assert (await model.embed("vectors", ["x"] * 100)).input_tokens is None
 
 
@@ -55,6 +55,8 @@ async def test_tokens_that_were_not_counted_are_not_made_up(
         [{"index": 0, "embedding": []}],
         [{"index": 0, "embedding": ["x"]}],
         [{"embedding": [1.0]}],
+        [{"index": 0, "embedding": [None]}],
+        [{"index": 0, "embedding": 7}],
         "oops",
         None,
     ],

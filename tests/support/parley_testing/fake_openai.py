@@ -14,6 +14,8 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import math
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -327,10 +329,44 @@ class FakeOpenAI:
             yield f"data: [DONE]{reply.line_end * 2}".encode()
 
 
+SYNONYMS = (
+    "car automobile vehicle motorcar",
+    "dog puppy hound canine",
+    "cat kitten feline",
+    "doctor physician surgeon medic",
+    "buy purchase acquire",
+    "money cash funds currency",
+    "big large huge enormous",
+    "fast quick rapid swift",
+    "house home dwelling residence",
+    "child kid youngster infant",
+    "error failure fault defect",
+    "begin start commence",
+    "sea ocean",
+    "ship boat vessel",
+    "happy glad joyful cheerful",
+)
+"""Words that mean the same to the fake, as they do to a model: what it embeds can be found by them."""
+_CONCEPTS = {word: group.split()[0] for group in SYNONYMS for word in group.split()}
+_SMALL_WORDS = frozenset({"a", "an", "and", "for", "in", "is", "it", "of", "on", "or", "that", "the", "to", "what", "with"})
+_WORD = re.compile(r"\w+")
+_GRAIN = 4096
+"""Components are multiples of 1/4096, so that they stay the same in single precision."""
+
+
 def vector_of(text: str, dimensions: int) -> list[float]:
-    """The vector that the fake gives a text: the same for the same text, different for different ones."""
-    digest = hashlib.sha256(text.encode()).digest()
-    return [digest[position % len(digest)] / 256 for position in range(dimensions)]
+    """The vector that the fake gives a text: the sum of one direction per word, the same one for words that mean the same.
+
+    Always the same for the same text. Texts that share words or meanings are near each other from some 64 dimensions on.
+    """
+    total = [0.0] * dimensions
+    for word in _WORD.findall(text.lower()) or [text]:
+        weight = 0.05 if word in _SMALL_WORDS else 1.0
+        concept = _CONCEPTS.get(word) or _CONCEPTS.get(word.removesuffix("s"), word.removesuffix("s"))
+        bits = hashlib.shake_128(concept.encode()).digest(dimensions)
+        total = [sum_ + weight * (bit - 127.5) for sum_, bit in zip(total, bits, strict=True)]
+    length = math.sqrt(sum(value * value for value in total))
+    return [round(value / length * _GRAIN) / _GRAIN for value in total]
 
 
 def _interrupted(request: Mapping[str, Any]) -> str:
@@ -475,8 +511,8 @@ async def _read_request(reader: asyncio.StreamReader) -> RecordedRequest | None:
     return RecordedRequest(method, path.partition("?")[0], headers, json.loads(data) if data else None)
 
 
-async def _run(port: int, reply: Reply, models: Sequence[str]) -> None:
-    async with FakeOpenAI(reply, models=models, port=port) as upstream:
+async def _run(port: int, reply: Reply, models: Sequence[str], dimensions: int) -> None:
+    async with FakeOpenAI(reply, models=models, port=port, dimensions=dimensions) as upstream:
         print(upstream.base_url, flush=True)
         await asyncio.Event().wait()
 
@@ -490,6 +526,7 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=200, help="how many numbered words")
     parser.add_argument("--first-token-seconds", type=float, default=0.0, help="the wait before the first token")
     parser.add_argument("--model", action="append", help="a model to list; fake-model by default")
+    parser.add_argument("--dimensions", type=int, default=8, help="of embeddings")
     arguments = parser.parse_args()
     pieces = tuple(f"{word} " for word in arguments.text.split()) or numbered_words(arguments.words)
     reply = replace(
@@ -499,7 +536,7 @@ def main() -> None:
         first_token_seconds=arguments.first_token_seconds,
     )
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run(arguments.port, reply, arguments.model or ("fake-model",)))
+        asyncio.run(_run(arguments.port, reply, arguments.model or ("fake-model",), arguments.dimensions))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Embedding models behind an OpenAI-compatible server."""
+"""Embedding models behind an OpenAI-compatible server. How many texts a call may have is said by who calls (operations/embeddings.py)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from parley_inference.adapters.openai_connection import OpenAIConnection
 from parley_inference.domain.errors import ProviderStalledError, ProviderUnavailableError
 from parley_inference.ports.embedding_model import Embeddings
 
-TEXTS_OF_A_REQUEST = 64
-"""Servers bound the tokens of a request; 64 texts of usual chunks stay below what they take."""
 _MOST_BYTES = 64 * 1024 * 1024
 
 
@@ -26,18 +24,12 @@ class OpenAICompatibleEmbeddingModel:
         self._request_seconds = request_seconds
 
     async def embed(self, model: str, texts: Sequence[str]) -> Embeddings:
-        """Embeds in requests of TEXTS_OF_A_REQUEST, one after the other; see the port."""
-        vectors: list[Sequence[float]] = []
-        tokens: int | None = 0
-        for start in range(0, len(texts), TEXTS_OF_A_REQUEST):
-            batch = texts[start : start + TEXTS_OF_A_REQUEST]
-            answer = await self._request(model, batch)
-            vectors += self._vectors(answer, len(batch))
-            used = (answer.get("usage") or {}).get("prompt_tokens")
-            tokens = tokens + used if tokens is not None and isinstance(used, int) else None
-        if len({len(vector) for vector in vectors}) > 1:
-            raise ProviderUnavailableError(self._connection.provider, "sent vectors of different lengths")
-        return Embeddings(vectors, model, tokens)
+        """Embeds in one request; see the port."""
+        answer = await self._request(model, texts)
+        usage = answer.get("usage")
+        used = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        counted = used if isinstance(used, int) and used >= 0 else None
+        return Embeddings(self._vectors(answer, len(texts)), model, counted)
 
     async def _request(self, model: str, texts: Sequence[str]) -> dict[str, Any]:
         # Plain numbers: base64, the package's default, is not known to every compatible server.
@@ -65,8 +57,10 @@ class OpenAICompatibleEmbeddingModel:
             entries = sorted(answer["data"], key=lambda entry: int(entry["index"]))
             vectors = [[float(value) for value in entry["embedding"]] for entry in entries]
             indexes = [int(entry["index"]) for entry in entries]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise ProviderUnavailableError(self._connection.provider, "sent embeddings that cannot be read") from None
         if indexes != list(range(count)) or not all(vectors):
             raise ProviderUnavailableError(self._connection.provider, "sent embeddings for other texts than asked")
+        if len({len(vector) for vector in vectors}) > 1:
+            raise ProviderUnavailableError(self._connection.provider, "sent vectors of different lengths")
         return list(vectors)

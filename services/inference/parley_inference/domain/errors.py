@@ -4,6 +4,10 @@ InferenceError
   ├ ModelNotFoundError          no model of this name is configured, or its provider does not know it
   ├ ModelNotCapableError        the model cannot do this
   ├ GenerationTooLongError      the whole took longer than it may
+  ├ AgentNotFoundError          there is no agent of this name
+  ├ TemplateNotFoundError       there is no template of content of this name
+  ├ ContentFieldsError          values do not fit their template
+  ├ EmbeddingsTooLargeError     so many vectors do not fit into one answer
   └ ProviderError               the provider's side
       ├ ProviderUnavailableError    not reached, failed, or broke off
       ├ ProviderStalledError        silent for too long
@@ -13,6 +17,8 @@ InferenceError
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class InferenceError(Exception):
@@ -46,6 +52,45 @@ class GenerationTooLongError(InferenceError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"longer than {seconds:g} s")
         self.seconds = seconds
+
+
+class EmbeddingsTooLargeError(InferenceError):
+    """So many vectors of this model do not fit into one answer."""
+
+    def __init__(self, most: int, dimensions: int) -> None:
+        super().__init__(f"more than {most} vectors of {dimensions} components")
+        self.most = most
+        """How many texts one request may have."""
+        self.dimensions = dimensions
+
+
+class AgentNotFoundError(InferenceError):
+    """There is no agent of this name."""
+
+    def __init__(self, agent_id: str, nearest: Sequence[str]) -> None:
+        super().__init__(f"agent {agent_id!r} not found")
+        self.agent_id = agent_id
+        self.nearest = nearest
+        """Those that may be meant, the likeliest first."""
+
+
+class TemplateNotFoundError(InferenceError):
+    """There is no template of content of this name."""
+
+    def __init__(self, template_id: str, nearest: Sequence[str]) -> None:
+        super().__init__(f"template {template_id!r} not found")
+        self.template_id = template_id
+        self.nearest = nearest
+        """Those that may be meant, the likeliest first."""
+
+
+class ContentFieldsError(InferenceError):
+    """Values do not fit their template, or the caller's own template is none."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{field} {problem}" for field, problem in problems))
+        self.problems = problems
+        """Each wrong field as the contract names it (`fields.tone`), and what it must be, which goes on from its name."""
 
 
 class ProviderError(InferenceError):

@@ -24,7 +24,11 @@ class EmbeddingServicer(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         check_embed(request)
         embedded = await self._embedding.embed(request.model, list(request.texts))
         return embedding_service_pb2.EmbedResponse(
-            embeddings=[embedding_service_pb2.Embedding(values=vector) for vector in embedded.vectors],
+            embeddings=[
+                embedding_service_pb2.Embedding(values=vector, model=embedded.model) for vector in embedded.vectors
+            ],
             model=embedded.model,
             input_tokens=embedded.input_tokens,
+            cached_count=embedded.cached_count,
+            dimensions=embedded.dimensions,
         )

@@ -7,7 +7,7 @@ INTERNAL, its cause in the log only.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from grpc import StatusCode
@@ -56,11 +56,47 @@ def _model_not_capable(error: errors.ModelNotCapableError) -> StatusError:
     )
 
 
+def _agent_not_found(error: errors.AgentNotFoundError) -> StatusError:
+    return _not_found("agent", error.agent_id, error.nearest)
+
+
+def _template_not_found(error: errors.TemplateNotFoundError) -> StatusError:
+    return _not_found("template", error.template_id, error.nearest)
+
+
+def _not_found(resource: str, name: str, nearest: Sequence[str]) -> StatusError:
+    words = f"There is no {resource} {name}."
+    if nearest:
+        words += f" Did you mean {' or '.join(nearest)}?"
+    return StatusError(StatusCode.NOT_FOUND, "ERROR_REASON_RESOURCE_NOT_FOUND", words, metadata={"resource": resource})
+
+
+def _content_fields(error: errors.ContentFieldsError) -> StatusError:
+    field, problem = error.problems[0]
+    more = f" ({len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+    return StatusError(
+        StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_INVALID_FIELD",
+        f"{field} {problem}{more}.",
+        metadata={"field": field},
+        violations=error.problems,
+    )
+
+
 def _generation_too_long(error: errors.GenerationTooLongError) -> StatusError:
     return StatusError(
         StatusCode.DEADLINE_EXCEEDED,
         "ERROR_REASON_DEADLINE_EXCEEDED",
         f"The answer took longer than the {error.seconds:g} s that a generation may take.",
+    )
+
+
+def _embeddings_too_large(error: errors.EmbeddingsTooLargeError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_LIMIT_EXCEEDED",
+        f"Vectors of {error.dimensions} components fit into one answer up to {error.most} at a time. Ask for fewer texts at once.",
+        metadata={"limit": str(error.most)},
     )
 
 
@@ -119,6 +155,10 @@ _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     errors.ModelNotFoundError: _model_not_found,
     errors.ModelNotCapableError: _model_not_capable,
     errors.GenerationTooLongError: _generation_too_long,
+    errors.AgentNotFoundError: _agent_not_found,
+    errors.TemplateNotFoundError: _template_not_found,
+    errors.ContentFieldsError: _content_fields,
+    errors.EmbeddingsTooLargeError: _embeddings_too_large,
     errors.ProviderUnavailableError: _unavailable,
     errors.ProviderStalledError: _stalled,
     errors.ProviderRateLimitedError: _rate_limited,
