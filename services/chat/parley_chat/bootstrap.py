@@ -40,6 +40,7 @@ from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
 from parley_chat.adapters.sql_schema import metadata
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
 from parley_chat.adapters.sql_turn_ownership import SqlTurnOwnership
+from parley_chat.operations.admission import Admission
 from parley_chat.operations.answer_queue import AnswerQueue
 from parley_chat.operations.answer_writer import AnswerLimits, AnswerWriter
 from parley_chat.operations.identity import Identity, IdentityRules
@@ -173,12 +174,14 @@ async def _open_conversations(
     ownership = SqlTurnOwnership(leases, settings.lease_seconds)
     running = RunningTurns(conversations, writer, tracing, settings.max_turn_seconds)
     takeover = Takeover(conversations, log, ownership, running, settings.max_running_turns, _now)
+    admission = Admission(
+        running, per_user=settings.max_running_turns_per_user, in_process=settings.max_running_turns
+    )
     limits = TurnLimits(
         running_per_user=settings.max_running_turns_per_user,
-        running=settings.max_running_turns,
         log_retention_seconds=settings.turn_log_retention_seconds,
     )
-    turns = Turns(conversations, log, ownership, running, takeover, signals, tracing, limits, _now)
+    turns = Turns(conversations, log, ownership, running, takeover, admission, signals, tracing, limits, _now)
     closing.push_async_callback(turns.drain, 0)
     signals.listen(running.request_stop)
     await _start_takeover(takeover, ownership, is_only_process=database.dialect == "sqlite" and not log.is_shared)

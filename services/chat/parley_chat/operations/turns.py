@@ -43,6 +43,7 @@ from parley_chat.domain.turn import (
     merge_deltas,
     request_digest,
 )
+from parley_chat.operations.admission import Admission
 from parley_chat.operations.answer import Answer
 from parley_chat.operations.running_turns import INTERNAL, RunningTurns, outcome_of
 from parley_chat.operations.takeover import Takeover
@@ -85,11 +86,9 @@ class ReplyRequest:
 
 @dataclass(frozen=True, slots=True)
 class TurnLimits:
-    """How many turns run, and how long their events are kept."""
+    """How many turns a user has running in all processes together, and how long their events are kept."""
 
     running_per_user: int
-    running: int
-    """In this process."""
     log_retention_seconds: float
     """After a turn's end."""
 
@@ -104,6 +103,7 @@ class Turns:
         ownership: TurnOwnership,
         running: RunningTurns,
         takeover: Takeover,
+        admission: Admission,
         signals: StopSignals,
         tracing: Tracing,
         limits: TurnLimits,
@@ -114,6 +114,7 @@ class Turns:
         self._ownership = ownership
         self._running = running
         self._takeover = takeover
+        self._admission = admission
         self._signals = signals
         self._tracing = tracing
         self._limits = limits
@@ -136,7 +137,7 @@ class Turns:
         beginning = self._beginning.get(key)
         if beginning is None:
             try:
-                self._admit(request.user_id)
+                self._admission.take(request.user_id)
             except (DrainingError, TooManyTurnsError):
                 # A repeat of a send adds no turn, so it is never one too many.
                 turn = await self._conversations.find_turn(*key)
@@ -144,7 +145,7 @@ class Turns:
                     raise
                 return _same_request(turn, request)
             beginning = self._beginning[key] = asyncio.create_task(self._begin(request), name="begin turn")
-            beginning.add_done_callback(lambda _: self._beginning.pop(key))
+            beginning.add_done_callback(lambda _: self._begun(key))
         try:
             return _same_request(await asyncio.shield(beginning), request)
         except asyncio.CancelledError:
@@ -159,14 +160,10 @@ class Turns:
         if running and not running.watchers:
             running.request_stop()
 
-    def _admit(self, user_id: str) -> None:
-        if self._running.draining:
-            raise DrainingError
-        beginning = sum(beginning_user_id == user_id for beginning_user_id, _ in self._beginning)
-        if len(self._running.of_user(user_id)) + beginning >= self._limits.running_per_user:
-            raise TooManyTurnsError(self._limits.running_per_user)
-        if len(self._running) + len(self._beginning) >= self._limits.running:
-            raise TooManyTurnsError(self._limits.running)
+    def _begun(self, key: tuple[str, str]) -> None:
+        """It is among the running turns now, or came to nothing."""
+        self._beginning.pop(key)
+        self._admission.give_back(key[0])
 
     async def _begin(self, request: ReplyRequest) -> Turn:
         turn_id = new_turn_id()
