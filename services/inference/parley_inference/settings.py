@@ -103,7 +103,8 @@ class InferenceSettings:
     """`PARLEY_INFERENCE_PRICES_FILE`: what the operator's models cost, in TOML. None: only the price of the built-in model is known."""
 
     agents_folder: Path | None
-    """`PARLEY_INFERENCE_AGENTS_FOLDER`: the operator's own agents, one file of TOML for each. None: `agents` in the home, when it is there."""
+    """`PARLEY_INFERENCE_AGENTS_FOLDER`: the operator's own agents, one file of TOML for each. None: `agents` in the home, when
+    it is there."""
 
     content_templates_folder: Path | None
     """`PARLEY_INFERENCE_CONTENT_TEMPLATES_FOLDER`: the operator's own templates of content, one file of TOML for each. None:

@@ -3,6 +3,7 @@
 InferenceError
   ├ ModelNotFoundError          no model of this name is configured, or its provider does not know it
   ├ ModelNotCapableError        the model cannot do this
+  ├ PromptTooLongError          the prompt does not fit into the model's window
   ├ GenerationTooLongError      the whole took longer than it may
   ├ AgentNotFoundError          there is no agent of this name
   ├ TemplateNotFoundError       there is no template of content of this name
@@ -12,11 +13,15 @@ InferenceError
       ├ ProviderUnavailableError    not reached, failed, or broke off
       ├ ProviderStalledError        silent for too long
       ├ ProviderRateLimitedError    too many calls
+      ├ ProviderQuotaError          the operator's account has no credit left
+      ├ ProviderQueueFullError      as many calls run and wait here as may
       ├ ProviderCredentialsError    refused the credentials
       └ ProviderRejectedError       refused the request as it stands
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from collections.abc import Sequence
 
@@ -28,11 +33,15 @@ class InferenceError(Exception):
 class ModelNotFoundError(InferenceError):
     """No model of this name or alias is configured."""
 
-    def __init__(self, model: str, *, provider: str = "") -> None:
+    def __init__(self, model: str, *, provider: str = "", nearest: Sequence[str] = (), advice: str = "") -> None:
         super().__init__(f"model {model!r} not found")
         self.model = model
         self.provider = provider
         """Empty when it is not configured; else it is, and this provider does not know it."""
+        self.nearest = tuple(nearest)
+        """Names there are that look like it, the nearest first."""
+        self.advice = advice
+        """What to do, in a sentence for people; empty when there is nothing to say."""
 
 
 class ModelNotCapableError(InferenceError):
@@ -44,6 +53,17 @@ class ModelNotCapableError(InferenceError):
         """Empty when there is no model that could be meant."""
         self.capability = capability
         """`generate` or `embed`."""
+
+
+class PromptTooLongError(InferenceError):
+    """The prompt does not fit into the model's context window."""
+
+    def __init__(self, tokens: int, limit: int) -> None:
+        super().__init__(f"{tokens or 'too many'} tokens, {limit or 'fewer'} fit")
+        self.tokens = tokens
+        """What the prompt has, estimated here or counted by the provider; 0 when nobody says."""
+        self.limit = limit
+        """What the window has; 0 when nobody says."""
 
 
 class GenerationTooLongError(InferenceError):
@@ -106,10 +126,14 @@ class ProviderError(InferenceError):
 class ProviderUnavailableError(ProviderError):
     """It could not be reached, failed, or broke off."""
 
-    def __init__(self, provider: str, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self, provider: str, detail: str = "", *, retry_after_seconds: float | None = None, advice: str = ""
+    ) -> None:
         super().__init__(provider, detail)
         self.retry_after_seconds = retry_after_seconds
         """What the provider asked for, or how long it is left alone; None when nobody said."""
+        self.advice = advice
+        """What to do, in a sentence for people; empty when there is nothing to say."""
 
 
 class ProviderStalledError(ProviderError):
@@ -129,6 +153,19 @@ class ProviderRateLimitedError(ProviderError):
         """What the provider asked for; None when it did not say."""
 
 
+class ProviderQuotaError(ProviderError):
+    """The operator's account there has no credit left. Waiting does not help."""
+
+
+class ProviderQueueFullError(ProviderError):
+    """As many calls of it run and wait here as may, or the turn did not come in time. It was not asked."""
+
+    def __init__(self, provider: str, detail: str, limit: int) -> None:
+        super().__init__(provider, detail)
+        self.limit = limit
+        """How many calls of it may run at a time."""
+
+
 class ProviderCredentialsError(ProviderError):
     """It refused the credentials that Parley is configured with. Providers repeat parts of keys: `detail` is for the log."""
 
@@ -139,4 +176,11 @@ class ProviderRejectedError(ProviderError):
 
 def is_passing(error: InferenceError) -> bool:
     """Whether the provider failed and not the request: another model may do better."""
-    return isinstance(error, ProviderUnavailableError | ProviderStalledError | ProviderRateLimitedError)
+    return isinstance(
+        error,
+        ProviderUnavailableError
+        | ProviderStalledError
+        | ProviderRateLimitedError
+        | ProviderQuotaError
+        | ProviderQueueFullError,
+    )

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 from parley.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
 
+from parley_inference.operations.agents import Agents
 from parley_inference.operations.generations import Generations
 from parley_inference.servicers.messages import pack_event, pack_generation, unpack_request
 from parley_inference.servicers.validation import check_generate
@@ -17,8 +18,9 @@ from parley_inference.servicers.validation import check_generate
 class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
     """Serves generations."""
 
-    def __init__(self, generations: Generations) -> None:
+    def __init__(self, generations: Generations, agents: Agents) -> None:
         self._generations = generations
+        self._agents = agents
 
     async def StreamGenerate(
         self,
@@ -27,7 +29,7 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
     ) -> AsyncGenerator[inference_service_pb2.StreamGenerateResponse, None]:
         """Streams the events of a generation. A cancelled call closes the provider's connection."""
         check_generate(request)
-        async with aclosing(self._generations.stream(unpack_request(request))) as events:
+        async with aclosing(self._generations.stream(self._agents.prepared(unpack_request(request)))) as events:
             async for event in events:
                 yield pack_event(event)
 
@@ -36,4 +38,4 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
     ) -> inference_service_pb2.GenerateResponse:
         """Generates and answers with the whole."""
         check_generate(request)
-        return pack_generation(await self._generations.whole(unpack_request(request)))
+        return pack_generation(await self._generations.whole(self._agents.prepared(unpack_request(request))))

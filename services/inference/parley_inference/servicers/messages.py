@@ -29,7 +29,9 @@ from parley_inference.domain.prompt import (
     Tool,
     ToolCall,
 )
+from parley_inference.domain.provider_health import ProviderState
 from parley_inference.operations.models import ListedModel
+from parley_inference.operations.providers import Provider
 from parley_inference.servicers.status import reason_of
 
 _ROLES = {
@@ -48,6 +50,14 @@ _CAPABILITIES = {
     Capability.GENERATE: model_service_pb2.MODEL_CAPABILITY_GENERATE,
     Capability.TOOLS: model_service_pb2.MODEL_CAPABILITY_TOOLS,
     Capability.EMBED: model_service_pb2.MODEL_CAPABILITY_EMBED,
+    Capability.IMAGES: model_service_pb2.MODEL_CAPABILITY_IMAGES,
+    Capability.STRUCTURED_OUTPUT: model_service_pb2.MODEL_CAPABILITY_STRUCTURED_OUTPUT,
+}
+_STATES = {
+    ProviderState.UNKNOWN: model_service_pb2.PROVIDER_STATE_UNSPECIFIED,
+    ProviderState.HEALTHY: model_service_pb2.PROVIDER_STATE_HEALTHY,
+    ProviderState.FAILING: model_service_pb2.PROVIDER_STATE_FAILING,
+    ProviderState.OPEN: model_service_pb2.PROVIDER_STATE_OPEN,
 }
 
 Response = inference_service_pb2.StreamGenerateResponse
@@ -78,6 +88,7 @@ def unpack_request(
         ),
         sampling=_unpack_sampling(request.sampling),
         answer_so_far=request.answer_so_far,
+        agent_id=request.agent_id,
     )
 
 
@@ -177,7 +188,26 @@ def pack_model(listed: ListedModel) -> model_service_pb2.Model:
         context_window_tokens=model.context_window_tokens,
         offline=model.offline,
         price=_pack_price(listed.price),
+        provider_state=_STATES[listed.provider_state],
+        fallbacks=listed.fallbacks,
     )
+
+
+def pack_provider(provider: Provider) -> model_service_pb2.Provider:
+    """Packs how a provider does."""
+    health, queue = provider.health, provider.queue
+    packed = model_service_pb2.Provider(
+        provider=provider.name,
+        kind=provider.kind,
+        state=_STATES[health.state],
+        last_failure_reason=health.last_failure_reason,
+        running_calls=queue.running,
+        waiting_calls=queue.waiting,
+        max_running_calls=queue.limits.max_running,
+    )
+    if health.changed_at is not None:
+        packed.state_change_time.FromDatetime(health.changed_at)
+    return packed
 
 
 def _pack_price(price: TokenPrice | None) -> generation_pb2.TokenPrice | None:

@@ -43,7 +43,13 @@ def _model_not_found(error: errors.ModelNotFoundError) -> StatusError:
         words = f"The provider {error.provider} does not know the model {error.model}."
     else:
         words = f"No model {error.model} is configured."
-    return StatusError(StatusCode.NOT_FOUND, "ERROR_REASON_MODEL_NOT_FOUND", words, metadata={"model": error.model})
+    metadata = {"model": error.model}
+    if error.nearest:
+        metadata["nearest"] = ",".join(error.nearest)
+        words = f"{words} Is one of these meant: {', '.join(error.nearest)}?"
+    if error.advice:
+        words = f"{words} {error.advice}"
+    return StatusError(StatusCode.NOT_FOUND, "ERROR_REASON_MODEL_NOT_FOUND", words, metadata=metadata)
 
 
 def _model_not_capable(error: errors.ModelNotCapableError) -> StatusError:
@@ -83,6 +89,18 @@ def _content_fields(error: errors.ContentFieldsError) -> StatusError:
     )
 
 
+def _prompt_too_long(error: errors.PromptTooLongError) -> StatusError:
+    figures = {"tokens": error.tokens, "limit": error.limit}
+    has = f"has about {error.tokens} tokens" if error.tokens else "has too many tokens"
+    fits = f", and {error.limit} fit into the model's context window" if error.limit else " for the model's context window"
+    return StatusError(
+        StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_PROMPT_TOO_LONG",
+        f"The prompt {has}{fits}. Shorten it, or choose a model with a larger window.",
+        metadata={name: str(figure) for name, figure in figures.items() if figure},
+    )
+
+
 def _generation_too_long(error: errors.GenerationTooLongError) -> StatusError:
     return StatusError(
         StatusCode.DEADLINE_EXCEEDED,
@@ -105,7 +123,7 @@ def _unavailable(error: errors.ProviderUnavailableError) -> StatusError:
     return StatusError(
         StatusCode.UNAVAILABLE,
         "ERROR_REASON_PROVIDER_UNAVAILABLE",
-        f"The model provider {error.provider} cannot be reached, failed, or broke off. Try again in a moment.",
+        f"The model provider {error.provider} cannot be reached, failed, or broke off. {error.advice or 'Try again in a moment.'}",
         metadata={"provider": error.provider},
         retry_after_seconds=_RETRY_SECONDS if asked is None else asked,
     )
@@ -126,9 +144,28 @@ def _rate_limited(error: errors.ProviderRateLimitedError) -> StatusError:
     return StatusError(
         StatusCode.RESOURCE_EXHAUSTED,
         "ERROR_REASON_PROVIDER_RATE_LIMITED",
-        f"The model provider {error.provider} limits the rate of calls, or its quota is used up. Try again later.",
+        f"The model provider {error.provider} limits the rate of calls. Try again later.",
         metadata={"provider": error.provider},
         retry_after_seconds=_RATE_LIMIT_RETRY_SECONDS if asked is None else asked,
+    )
+
+
+def _quota(error: errors.ProviderQuotaError) -> StatusError:
+    return StatusError(
+        StatusCode.FAILED_PRECONDITION,
+        "ERROR_REASON_PROVIDER_QUOTA",
+        f"The account at the model provider {error.provider} has no credit left. The operator has to top it up or raise its limit.",
+        metadata={"provider": error.provider},
+    )
+
+
+def _queue_full(error: errors.ProviderQueueFullError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_PROVIDER_QUEUE_FULL",
+        f"As many calls of the model provider {error.provider} run and wait as may. Try again in a moment.",
+        metadata={"provider": error.provider, "limit": str(error.limit)},
+        retry_after_seconds=_RETRY_SECONDS,
     )
 
 
@@ -154,6 +191,7 @@ def _rejected(error: errors.ProviderRejectedError) -> StatusError:
 _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     errors.ModelNotFoundError: _model_not_found,
     errors.ModelNotCapableError: _model_not_capable,
+    errors.PromptTooLongError: _prompt_too_long,
     errors.GenerationTooLongError: _generation_too_long,
     errors.AgentNotFoundError: _agent_not_found,
     errors.TemplateNotFoundError: _template_not_found,
@@ -162,6 +200,8 @@ _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     errors.ProviderUnavailableError: _unavailable,
     errors.ProviderStalledError: _stalled,
     errors.ProviderRateLimitedError: _rate_limited,
+    errors.ProviderQuotaError: _quota,
+    errors.ProviderQueueFullError: _queue_full,
     errors.ProviderCredentialsError: _credentials,
     errors.ProviderRejectedError: _rejected,
 }

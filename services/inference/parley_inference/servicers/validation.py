@@ -6,13 +6,15 @@ import math
 import re
 
 from google.protobuf.struct_pb2 import Struct, Value
-from parley.inference.v1 import embedding_service_pb2, generation_pb2, inference_service_pb2
+from parley.inference.v1 import agent_service_pb2, embedding_service_pb2, generation_pb2, inference_service_pb2
 from parley_shared.validation import Violations
 
 MESSAGES_MOST = 1000
 MESSAGE_TEXT_MOST = 1_000_000
 TOOL_CALLS_MOST = 32
 MODEL_MOST = 200
+NAME_MOST = 64
+"""Of agents and templates."""
 PASSAGES_MOST = 50
 PASSAGE_TEXT_MOST = 20_000
 TITLE_MOST = 500
@@ -45,8 +47,16 @@ def check_generate(
     violations.count("tools", request.tools, most=TOOLS_MOST)
     _tools(violations, list(request.tools[:TOOLS_MOST]))
     violations.text("answer_so_far", request.answer_so_far, most=MESSAGE_TEXT_MOST)
+    violations.text("agent_id", request.agent_id, most=NAME_MOST)
     if request.HasField("sampling"):
         _sampling(violations, request.sampling)
+    violations.check()
+
+
+def check_get_agent(request: agent_service_pb2.GetAgentRequest) -> None:
+    """Checks a request for an agent."""
+    violations = Violations()
+    violations.text("agent_id", request.agent_id, least=1, most=NAME_MOST)
     violations.check()
 
 
