@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ _CHUNK = (
     chunks.c.end_offset,
     chunks.c.heading,
     chunks.c.text,
+    chunks.c.page_number,
 )
 # Databases bound the parameters of a statement, at 32,766 and up.
 _MOST_PARAMETERS = 5_000
@@ -110,6 +112,12 @@ class SqlDocumentStore:
             "chunk_count": document.chunk_count,
             "create_time": document.create_time,
             "update_time": document.update_time,
+            "version": document.version,
+            "filename": document.filename,
+            "page_count": document.page_count,
+            "labels": json.dumps(dict(document.labels), ensure_ascii=False),
+            "file_sha256": document.file_sha256,
+            "page_starts": json.dumps(document.page_starts),
             "text": document.text,
         }
         same = documents.c.document_id == document.document_id
@@ -122,6 +130,7 @@ class SqlDocumentStore:
                 "end_offset": chunk.end,
                 "heading": chunk.heading,
                 "text": chunk.text,
+                "page_number": chunk.page_number,
             }
             for chunk in pieces
         ]
@@ -191,8 +200,10 @@ class SqlDocumentStore:
 def _document(row: Any) -> Document:
     facts = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's documented way to a row's names.
     facts["media_type"] = MediaType(row.media_type)
+    facts["labels"] = json.loads(row.labels)
+    facts["page_starts"] = tuple(json.loads(row.page_starts))
     return Document(**{"text": None, **facts})
 
 
 def _chunk(row: Any) -> Chunk:
-    return Chunk(row.chunk_id, row.number, row.start_offset, row.end_offset, row.heading, row.text)
+    return Chunk(row.chunk_id, row.number, row.start_offset, row.end_offset, row.heading, row.text, row.page_number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile, zip_longest
@@ -43,6 +44,8 @@ class Chunk:
     """The headings above it, outermost first, joined with `PATH_SEPARATOR`; empty when there are none."""
     text: str
     """`document.text[start:end]`."""
+    page_number: int = 0
+    """The page of the document's file on which it starts, from 1; 0 where there are no pages."""
 
     @property
     def content_sha256(self) -> str:
@@ -89,14 +92,14 @@ def chunks_of(document: Document, split: Split) -> list[Chunk]:
     Headings with nothing under them go with the section that follows.
     """
     text = document.text or ""
-    if document.media_type is MediaType.MARKDOWN:
+    if document.media_type.has_headings:
         pieces = _markdown_pieces(text, split)
     else:
         pieces = ((start, end, "") for start, end in split(text, MediaType.PLAIN_TEXT))
     # A piece without a word, such as a row of dashes, can be neither found nor cited.
     worded = [(start, end, heading) for start, end, heading in pieces if _has_words(text[start:end])]
     return [
-        Chunk(chunk_id(document, number), number, start, end, heading, text[start:end])
+        Chunk(chunk_id(document, number), number, start, end, heading, text[start:end], page_number(document, start))
         for number, (start, end, heading) in enumerate(worded)
     ]
 
@@ -104,6 +107,11 @@ def chunks_of(document: Document, split: Split) -> list[Chunk]:
 def chunk_id(document: Document, number: int) -> UUID:
     """The id of a document's chunk: the same whenever the same text of the same document is cut."""
     return uuid.uuid5(_CHUNKS, f"{document.document_id}/{document.content_sha256}/{number}")
+
+
+def page_number(document: Document, place: int) -> int:
+    """The page of the document's file to which a place in the text belongs, from 1; 0 where there are no pages."""
+    return max(1, bisect_right(document.page_starts, place)) if document.page_starts else 0
 
 
 def terms_text(document: Document, chunk: Chunk) -> str:

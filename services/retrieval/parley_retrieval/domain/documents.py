@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
@@ -14,16 +15,26 @@ from parley_retrieval.domain.visibility import SHARED_OWNER
 TITLE_CHARACTERS = 300
 """The longest title."""
 TEXT_CHARACTERS = 1_000_000
-"""The longest text."""
+"""The longest text that is given as text, and what is shown of a longer one that was read from a file."""
 
 _SHARED_DOCUMENTS = uuid.UUID("8c1dd7f6-3b55-4c0e-9f0c-6f0d5b1f4a52")
 
 
 class MediaType(Enum):
-    """How a text is written. The values stand in the database."""
+    """How a text is written, or what it was read from. The values stand in the database."""
 
     MARKDOWN = "markdown"
     PLAIN_TEXT = "plain_text"
+    HTML = "html"
+    PDF = "pdf"
+    DOCX = "docx"
+    CSV = "csv"
+    JSON = "json"
+
+    @property
+    def has_headings(self) -> bool:
+        """Whether the document's text has headings as Markdown does: what is read from a page or a Word file is written so."""
+        return self in {MediaType.MARKDOWN, MediaType.HTML, MediaType.DOCX}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,18 @@ class Document:
     """UTC."""
     update_time: datetime
     """When text, title, project or source last changed, UTC."""
+    version: int = 1
+    """From 1, one more with each change of the text."""
+    filename: str = ""
+    """The name of the file that it was read from; empty when it was given as text."""
+    page_count: int = 0
+    """How many pages that file has; 0 where there are none to count."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What its owner filters by: names to values."""
+    file_sha256: str = ""
+    """Of the file that it was read from, 64 hexadecimal digits; empty when it was given as text."""
+    page_starts: tuple[int, ...] = ()
+    """Where each page of the file starts in the text, in their order; empty where there are no pages."""
 
     @property
     def shared(self) -> bool:
@@ -62,7 +85,9 @@ class Document:
 
     @property
     def likeness(self) -> str:
-        """What no two documents of an owner have in common: title and text, or the path of a shared document."""
+        """What no two documents of an owner have in common: the file, or title and text, or the path of a shared document."""
+        if self.file_sha256:
+            return sha256(f"file {self.file_sha256}")
         return likeness(self.owner_id, self.title, self.content_sha256, self.source_uri)
 
 
@@ -91,7 +116,7 @@ def title_of(text: str, media_type: MediaType) -> str:
 
     The text must not be blank. 1 to 300 characters.
     """
-    if media_type is MediaType.MARKDOWN:
+    if media_type.has_headings:
         for heading in headings(text):
             if heading.title:
                 return heading.title[:TITLE_CHARACTERS].rstrip()

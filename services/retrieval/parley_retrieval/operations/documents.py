@@ -151,6 +151,9 @@ class Documents:
                 content_sha256 = await asyncio.to_thread(sha256, change.text)
                 size_bytes = len(change.text.encode())
                 after = replace(after, text=change.text, content_sha256=content_sha256, size_bytes=size_bytes)
+                if content_sha256 != before.content_sha256:
+                    # The pages of a file are those of the text that was read from it.
+                    after = replace(after, version=before.version + 1, page_starts=())
             if after == before:
                 return before
             # Later than before also when the clock was set back, so that lists keep their order.

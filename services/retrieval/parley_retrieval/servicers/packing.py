@@ -5,17 +5,28 @@ from __future__ import annotations
 from parley.retrieval.v1 import document_pb2, search_service_pb2
 
 from parley_retrieval.domain.chunks import Hit
-from parley_retrieval.domain.documents import Document, MediaType
+from parley_retrieval.domain.documents import TEXT_CHARACTERS, Document, MediaType
 
 _MEDIA_TYPES = {
     MediaType.MARKDOWN: document_pb2.MEDIA_TYPE_MARKDOWN,
     MediaType.PLAIN_TEXT: document_pb2.MEDIA_TYPE_PLAIN_TEXT,
+    MediaType.HTML: document_pb2.MEDIA_TYPE_HTML,
+    MediaType.PDF: document_pb2.MEDIA_TYPE_PDF,
+    MediaType.DOCX: document_pb2.MEDIA_TYPE_DOCX,
+    MediaType.CSV: document_pb2.MEDIA_TYPE_CSV,
+    MediaType.JSON: document_pb2.MEDIA_TYPE_JSON,
 }
+_MEDIA_TYPES_BY_VALUE = {value: media_type for media_type, value in _MEDIA_TYPES.items()}
 
 
 def media_type_of(value: document_pb2.MediaType.ValueType) -> MediaType:
     """The media type that a request means: Markdown unless it says otherwise."""
-    return MediaType.PLAIN_TEXT if value == document_pb2.MEDIA_TYPE_PLAIN_TEXT else MediaType.MARKDOWN
+    return _MEDIA_TYPES_BY_VALUE.get(value, MediaType.MARKDOWN)
+
+
+def media_type_message(media_type: MediaType | None) -> document_pb2.MediaType.ValueType:
+    """A media type as it is sent; None is UNSPECIFIED."""
+    return document_pb2.MEDIA_TYPE_UNSPECIFIED if media_type is None else _MEDIA_TYPES[media_type]
 
 
 def document_message(document: Document, *, with_text: bool = False) -> document_pb2.Document:
@@ -23,7 +34,7 @@ def document_message(document: Document, *, with_text: bool = False) -> document
     message = document_pb2.Document(
         document_id=document.document_id,
         title=document.title,
-        text=(document.text or "") if with_text else "",
+        text=(document.text or "")[:TEXT_CHARACTERS] if with_text else "",
         media_type=_MEDIA_TYPES[document.media_type],
         project=document.project,
         source_uri=document.source_uri,
@@ -31,6 +42,11 @@ def document_message(document: Document, *, with_text: bool = False) -> document
         size_bytes=document.size_bytes,
         chunk_count=document.chunk_count,
         shared=document.shared,
+        version=document.version,
+        filename=document.filename,
+        page_count=document.page_count,
+        labels=document.labels,
+        file_sha256=document.file_sha256,
     )
     message.create_time.FromDatetime(document.create_time)
     message.update_time.FromDatetime(document.update_time)

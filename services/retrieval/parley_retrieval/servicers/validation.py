@@ -26,6 +26,8 @@ def check_create(request: document_service_pb2.CreateDocumentRequest) -> None:
     _text(violations, "title", request.title, most=TITLE_CHARACTERS)
     _text(violations, "text", request.text, least=1, most=TEXT_CHARACTERS, not_blank=True)
     violations.choice("media_type", request.media_type, document_pb2.MediaType.values())
+    if request.media_type in {document_pb2.MEDIA_TYPE_HTML, document_pb2.MEDIA_TYPE_PDF, document_pb2.MEDIA_TYPE_DOCX}:
+        violations.add("media_type", "is one of a file, which Ingest takes")
     _text(violations, "project", request.project, most=_PROJECT_CHARACTERS)
     _text(violations, "source_uri", request.source_uri, most=_SOURCE_CHARACTERS)
     violations.check()
