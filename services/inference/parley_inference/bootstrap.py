@@ -23,6 +23,8 @@ from parley_shared.tokens import TokenVerifier
 
 from parley_inference.adapters.continued_language_model import ContinuedLanguageModel
 from parley_inference.adapters.guarded_language_model import GuardedLanguageModel
+from parley_inference.adapters.limited_embedding_model import LimitedEmbeddingModel
+from parley_inference.adapters.limited_language_model import LimitedLanguageModel
 from parley_inference.adapters.offline_model import OFFLINE, OfflineModel
 from parley_inference.adapters.patience import Patience
 from parley_inference.adapters.toml_agents import read_agents
@@ -30,8 +32,11 @@ from parley_inference.adapters.toml_folder import FolderError
 from parley_inference.adapters.toml_prices import PricesError, read_prices
 from parley_inference.adapters.traced_embedding_model import TracedEmbeddingModel
 from parley_inference.adapters.traced_language_model import TracedLanguageModel
-from parley_inference.domain.models import CHAT, EMBEDDING, Model, ModelReference, Naming, context_window_of
+from parley_inference.domain.call_queue import CallLimits, CallQueue
+from parley_inference.domain.model_families import known_model
+from parley_inference.domain.models import CHAT, EMBEDDING, Capability, Model, ModelReference, Naming
 from parley_inference.domain.prices import PriceList
+from parley_inference.domain.provider_health import ProviderHealth
 from parley_inference.operations.agents import Agents
 from parley_inference.operations.embedding_cache import EmbeddingCache
 from parley_inference.operations.embeddings import EmbeddingLimits, TextEmbedding
@@ -43,7 +48,7 @@ from parley_inference.servicers.agents import AgentServicer
 from parley_inference.servicers.embeddings import EmbeddingServicer
 from parley_inference.servicers.inference import InferenceServicer
 from parley_inference.servicers.models import ModelServicer
-from parley_inference.servicers.status import to_status_error
+from parley_inference.servicers.status import reason_of, to_status_error
 from parley_inference.settings import InferenceSettings
 
 _PACKAGE = Path(__file__).parent
@@ -77,7 +82,7 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
     agents = _agents(settings)
     async with AsyncExitStack() as closing:
         models = Models(_providers(settings, closing), _naming(settings), clock=time.monotonic, prices=prices)
-        generations = Generations(models, settings.fallback_models, max_characters=settings.max_answer_characters)
+        generations = Generations(models, max_characters=settings.max_answer_characters)
         registrations = [
             Registration(
                 inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
@@ -171,7 +176,7 @@ def _providers(settings: InferenceSettings, closing: AsyncExitStack) -> list[Pro
 def _offline(settings: InferenceSettings) -> Provider:
     model = OfflineModel(settings.offline_tokens_per_second)
     known = Model(OFFLINE, OFFLINE, CHAT, offline=True)
-    return Provider(OFFLINE, TracedLanguageModel(model, OFFLINE), models=(known,))
+    return Provider(OFFLINE, TracedLanguageModel(model, OFFLINE), models=(known,), kind=OFFLINE)
 
 
 def _openai_compatible(
@@ -195,13 +200,18 @@ def _openai_compatible(
     language_model = OpenAICompatibleModel(connection, _patience(settings), prefill)
     continued = ContinuedLanguageModel(language_model, has_prefill=prefill is not Prefill.NONE)
     embedding_model = OpenAICompatibleEmbeddingModel(connection, settings.first_token_timeout_seconds)
+    health, queue = _watched(settings, name)
     return Provider(
         name,
-        _guarded(continued, name),
-        TracedEmbeddingModel(embedding_model, name),
+        _guarded(continued, name, health, queue),
+        LimitedEmbeddingModel(TracedEmbeddingModel(embedding_model, name), queue, health),
         models=models,
         # A server whose models nobody has named (a laptop's Ollama, a vLLM with one model) offers what it has.
-        directory=None if any(model.capabilities == CHAT for model in models) else language_model,
+        directory=None if any(Capability.GENERATE in model.capabilities for model in models) else language_model,
+        kind=OPENAI,
+        pulls_models=name == OLLAMA,
+        health=health,
+        queue=queue,
     )
 
 
@@ -218,17 +228,27 @@ def _anthropic(
     connection = AnthropicConnection(Endpoint(name, base_url, key, settings.connect_timeout_seconds))
     closing.push_async_callback(connection.close)
     language_model = AnthropicModel(connection, _patience(settings), default_max_tokens=settings.anthropic_max_tokens)
+    health, queue = _watched(settings, name)
     return Provider(
         name,
-        _guarded(ContinuedLanguageModel(language_model, has_prefill=True), name),
+        _guarded(ContinuedLanguageModel(language_model, has_prefill=True), name, health, queue),
         models=models,
-        directory=None if any(model.capabilities == CHAT for model in models) else language_model,
+        directory=None if any(Capability.GENERATE in model.capabilities for model in models) else language_model,
+        kind=ANTHROPIC,
+        health=health,
+        queue=queue,
     )
 
 
-def _guarded(model: LanguageModel, provider: str) -> LanguageModel:
-    # The guard is outermost, so that every attempt has a span of its own.
-    return GuardedLanguageModel(TracedLanguageModel(model, provider), provider, clock=time.monotonic)
+def _watched(settings: InferenceSettings, provider: str) -> tuple[ProviderHealth, CallQueue]:
+    limits = CallLimits(settings.max_running_calls, settings.max_waiting_calls, settings.max_queue_seconds)
+    return ProviderHealth(name_of=reason_of), CallQueue(provider, limits)
+
+
+def _guarded(model: LanguageModel, provider: str, health: ProviderHealth, queue: CallQueue) -> LanguageModel:
+    # The guard is outside of the spans, so that every attempt has one of its own; and a call has one turn, whatever it is tried.
+    guarded = GuardedLanguageModel(TracedLanguageModel(model, provider), provider, clock=time.monotonic, health=health)
+    return LimitedLanguageModel(guarded, queue)
 
 
 def _patience(settings: InferenceSettings) -> Patience:
@@ -251,6 +271,7 @@ def _naming(settings: InferenceSettings) -> Naming:
         default=ModelReference(settings.model),
         aliases={"fast": ModelReference(settings.fast_model), "strong": ModelReference(settings.strong_model)},
         default_embedding=ModelReference(settings.embedding_model) if settings.embedding_model else None,
+        fallbacks=settings.fallback_models,
     )
 
 
@@ -267,23 +288,33 @@ def _named_models(settings: InferenceSettings, endpoints: dict[str, tuple[str, s
         if capabilities == EMBEDDING and provider == ANTHROPIC:
             variable = "PARLEY_INFERENCE_EMBEDDING_MODEL"
             raise SettingsError(variable, f"{variable} names a model of Anthropic's, which has none that embeds.")
-        model = Model(name, provider, capabilities, context_window_of(name))
+        model = _model(name, provider, capabilities)
         if model not in named[model.provider]:
             named[model.provider].append(model)
     if (
         OPENAI in endpoints
         and endpoints[OPENAI][0] == OPENAI_BASE_URL
-        and not any(model.capabilities == CHAT for model in named[OPENAI])
+        and not any(Capability.GENERATE in model.capabilities for model in named[OPENAI])
     ):
-        named[OPENAI].insert(0, Model(OPENAI_DEFAULT_MODEL, OPENAI, CHAT, context_window_of(OPENAI_DEFAULT_MODEL)))
+        named[OPENAI].insert(0, known_model(OPENAI_DEFAULT_MODEL, OPENAI))
     for text in settings.fallback_models:
         provider, name = ModelReference(text).parts(endpoints)
-        model = Model(name, provider or first, CHAT, context_window_of(name))
+        model = _model(name, provider or first, CHAT)
         others = named[model.provider]
         # Last, because the first of a provider is its default; and a server whose own list counts has it there.
-        if text not in ALIASES and model not in others and any(other.capabilities == CHAT for other in others):
+        if (
+            text not in ALIASES
+            and model not in others
+            and any(Capability.GENERATE in other.capabilities for other in others)
+        ):
             others.append(model)
     return named
+
+
+def _model(name: str, provider: str, capabilities: frozenset[Capability]) -> Model:
+    """A model that the operator names for writing or for embedding: that counts more than what its name tells."""
+    known = known_model(name, provider)
+    return known if capabilities <= known.capabilities else Model(name, provider, capabilities)
 
 
 def _first_that_embeds(endpoints: dict[str, tuple[str, str]]) -> str:

@@ -92,6 +92,15 @@ class InferenceSettings:
     total_timeout_seconds: float
     """`PARLEY_INFERENCE_TOTAL_TIMEOUT_SECONDS`: how long one generation may take."""
 
+    max_running_calls: int
+    """`PARLEY_INFERENCE_MAX_RUNNING_CALLS`: how many calls of one provider may run at a time; 0 when there is no limit."""
+
+    max_waiting_calls: int
+    """`PARLEY_INFERENCE_MAX_WAITING_CALLS`: how many calls of one provider may wait for their turn."""
+
+    max_queue_seconds: float
+    """`PARLEY_INFERENCE_MAX_QUEUE_SECONDS`: how long a call may wait for its turn."""
+
     max_answer_characters: int
     """`PARLEY_INFERENCE_MAX_ANSWER_CHARACTERS`: after how many characters, text and reasoning together, an answer is ended."""
 
@@ -162,6 +171,9 @@ class InferenceSettings:
             total_timeout_seconds=environment.number(
                 "PARLEY_INFERENCE_TOTAL_TIMEOUT_SECONDS", 900, least=0.05, most=86_400
             ),
+            max_running_calls=environment.integer("PARLEY_INFERENCE_MAX_RUNNING_CALLS", 0, least=0, most=10_000),
+            max_waiting_calls=environment.integer("PARLEY_INFERENCE_MAX_WAITING_CALLS", 100, least=0, most=10_000),
+            max_queue_seconds=environment.number("PARLEY_INFERENCE_MAX_QUEUE_SECONDS", 60, least=0.05, most=3600),
             max_answer_characters=environment.integer(
                 "PARLEY_INFERENCE_MAX_ANSWER_CHARACTERS", _MOST_CHARACTERS, least=1, most=_MOST_CHARACTERS
             ),

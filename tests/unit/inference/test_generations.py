@@ -34,9 +34,9 @@ class Scripted:
 
 def generations(*models: Scripted) -> Generations:
     providers = [model.provider for model in models]
-    naming = Naming(ModelReference(""))
     names = [f"{provider.name}/{provider.models[0].name}" for provider in providers]
-    return Generations(Models(providers, naming, clock=lambda: 0.0), names[1:])
+    naming = Naming(ModelReference(""), fallbacks=tuple(names[1:]))
+    return Generations(Models(providers, naming, clock=lambda: 0.0))
 
 
 async def fails(with_models: Generations) -> tuple[list[GenerationEvent], InferenceError]:

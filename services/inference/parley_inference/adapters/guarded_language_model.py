@@ -20,6 +20,7 @@ from parley_inference.domain.errors import (
 )
 from parley_inference.domain.generation import GenerationEvent, GenerationFinished, GenerationStarted
 from parley_inference.domain.prompt import GenerationRequest
+from parley_inference.domain.provider_health import ProviderHealth
 from parley_inference.domain.retries import RetryBudget, delay_before_retry
 from parley_inference.ports.language_model import LanguageModel
 
@@ -35,9 +36,12 @@ class GuardedLanguageModel:
         provider: str,
         *,
         clock: Callable[[], float],
+        health: ProviderHealth | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """`health` is told how each call went."""
         self._model = model
+        self._health = health or ProviderHealth()
         self._provider = provider
         self._sleep = sleep
         self._breaker = CircuitBreaker(clock, on_change=self._tell)
@@ -85,22 +89,29 @@ class GuardedLanguageModel:
                 async for event in events:
                     if type(event) is GenerationFinished:
                         admission.succeeded()
+                        self._health.went_well()
                     elif waits_for_first and type(event) is not GenerationStarted:
                         waits_for_first = False
                         admission.answered()
                     yield event
-        except (ProviderUnavailableError, ProviderStalledError):
+        except (ProviderUnavailableError, ProviderStalledError) as error:
             admission.failed()
+            self._health.failed(error)
             raise
         except GenerationTooLongError:
             raise
-        except InferenceError:
-            # A refusal is an answer, and says nothing about how the provider does.
+        except InferenceError as error:
+            # A refusal is an answer: the provider is there.
             admission.answered()
+            self._health.failed(error)
             raise
         finally:
             admission.left()
 
     def _tell(self, state: BreakerState) -> None:
         level = logging.WARNING if state is BreakerState.OPEN else logging.INFO
+        if state is BreakerState.OPEN:
+            self._health.left_alone()
+        elif state is BreakerState.HALF_OPEN:
+            self._health.tried_again()
         _logger.log(level, "the circuit breaker of provider %s is %s", self._provider, state.value)

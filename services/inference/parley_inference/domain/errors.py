@@ -23,8 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from collections.abc import Sequence
-
 
 class InferenceError(Exception):
     """The root of inference's own errors."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from enum import StrEnum
 
 
@@ -13,6 +14,10 @@ class Capability(StrEnum):
     GENERATE = "generate"
     TOOLS = "tools"
     EMBED = "embed"
+    IMAGES = "images"
+    """Sees pictures."""
+    STRUCTURED_OUTPUT = "structured_output"
+    """Keeps to a JSON Schema by itself."""
 
 
 CHAT = frozenset({Capability.GENERATE, Capability.TOOLS})
@@ -49,7 +54,7 @@ class ModelReference:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """Which names mean which models. What a file of configuration will say one day, the environment says today."""
+    """Which names mean which models, and which go on when one fails: what the configuration file and the environment say."""
 
     default: ModelReference
     """Means the first provider's first model when its text is empty."""
@@ -57,26 +62,19 @@ class Naming:
     """`fast`, `strong`, … An alias whose text is empty means the default."""
     default_embedding: ModelReference | None = None
     """None when no embedding model is configured."""
+    fallbacks: tuple[str, ...] = ()
+    """The models or aliases that go on when one fails that has no chain of its own, in their order."""
+    chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The chains of their own, by alias or `provider/model`."""
 
 
-CONTEXT_WINDOWS = {
-    "gpt-5": 400_000,
-    "gpt-4.1": 1_047_576,
-    "gpt-4o": 128_000,
-    "o3": 200_000,
-    "o4-mini": 200_000,
-}
-"""Tokens of prompt and answer together, by how the names of a family begin, as their maker publishes them."""
+_LEAST_LIKENESS = 0.5
+_MOST_NEAREST = 3
 
 
-def context_window_of(name: str) -> int:
-    """The window of a model whose family is known; 0 for any other."""
-    for family, tokens in CONTEXT_WINDOWS.items():
-        if name == family or name.startswith((f"{family}-", f"{family}.")):
-            return tokens
-    return 0
-
-
-def capabilities_of(name: str) -> frozenset[Capability]:
-    """What a model that its provider lists can do. Lists do not tell, and embedding models say so in their names."""
-    return EMBEDDING if "embed" in name.lower() else CHAT
+def nearest_models(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The names there are that look like this one, the nearest first; three at most, and often none."""
+    # Case is what people get wrong first, and it says nothing about how much two names are alike.
+    by_lower = {one.lower(): one for one in known}
+    near = get_close_matches(name.lower(), by_lower, _MOST_NEAREST, _LEAST_LIKENESS)
+    return tuple(by_lower[one] for one in near)

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from parley_inference.domain.errors import ModelNotCapableError, ModelNotFoundError, ProviderError
-from parley_inference.domain.models import (
-    Capability,
-    Model,
-    ModelReference,
-    Naming,
-    capabilities_of,
-    context_window_of,
-)
+from parley_inference.domain.model_families import known_model
+from parley_inference.domain.models import Capability, Model, ModelReference, Naming, nearest_models
 from parley_inference.domain.prices import PriceList, TokenPrice
+from parley_inference.domain.provider_health import ProviderState
 from parley_inference.operations.providers import Provider
 
 _logger = logging.getLogger(__name__)
@@ -27,11 +22,16 @@ DIRECTORY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A model with its other names, in alphabetical order, and its price; None when that is not known."""
+    """A model with what there is to tell of it beside itself."""
 
     model: Model
     aliases: tuple[str, ...]
+    """Its other names, in alphabetical order."""
     price: TokenPrice | None
+    """None when it is not known."""
+    provider_state: ProviderState
+    fallbacks: tuple[str, ...]
+    """The models that go on when it fails, in their order, as a request names them."""
 
 
 class Models:
@@ -55,6 +55,26 @@ class Models:
     def provider(self, name: str) -> Provider:
         """The configured provider of this name."""
         return self._providers[name]
+
+    def providers(self) -> Sequence[Provider]:
+        """The configured providers, the default first; the one of the default model, where a model is named as that."""
+        default, _ = self._naming.default.parts(self._providers)
+        return sorted(self._providers.values(), key=lambda provider: provider.name != default)
+
+    def fallbacks_of(self, name: str) -> Sequence[str]:
+        """The names of the models that go on, in this order, when the one that a request calls `name` fails."""
+        chains = self._naming.chains
+        reference = self._aliases().get(name) or (ModelReference(name) if name else self._naming.default)
+        provider, model = reference.parts(self._providers)
+        for one in (name, reference.text, model if provider is None else f"{provider}/{model}"):
+            if one in chains:
+                return chains[one]
+        if provider is None:
+            # Named without its provider: the first that has such a model is meant, as everywhere.
+            for owner in self._providers.values():
+                if (key := f"{owner.name}/{model}") in chains and any(own.name == model for own in owner.models):
+                    return chains[key]
+        return self._naming.fallbacks
 
     def price_of(self, provider: str, model: str) -> TokenPrice | None:
         """What the tokens of a model cost, named as its provider names it; None when that is not known."""
@@ -89,9 +109,22 @@ class Models:
                 # Said when somebody asks for it; a list of what there is leaves it out.
                 continue
         return [
-            ListedModel(model, tuple(sorted(aliases.get(model, ()))), self.price_of(model.provider, model.name))
+            ListedModel(
+                model,
+                tuple(sorted(aliases.get(model, ()))),
+                self.price_of(model.provider, model.name),
+                self._providers[model.provider].health.state,
+                self._fallbacks_of_listed(model, aliases.get(model, ())),
+            )
             for model in models
         ]
+
+    def _fallbacks_of_listed(self, model: Model, aliases: Sequence[str]) -> tuple[str, ...]:
+        """The chain of a model that is asked by its own name, without itself. Embeddings have none."""
+        if Capability.GENERATE not in model.capabilities:
+            return ()
+        own = {f"{model.provider}/{model.name}", model.name, *aliases}
+        return tuple(name for name in self.fallbacks_of(f"{model.provider}/{model.name}") if name not in own)
 
     async def _meant(self, name: str, capability: Capability) -> Model:
         if not name and capability is Capability.EMBED:
@@ -130,7 +163,26 @@ class Models:
             for model in await self._offered(provider, wanted=model_name):
                 if model.name == model_name:
                     return model
-        raise ModelNotFoundError(name or reference.text)
+        raise self._not_found(name or reference.text, model_name, providers)
+
+    def _not_found(self, name: str, model_name: str, providers: Sequence[Provider]) -> ModelNotFoundError:
+        """The error for a name that means nothing, with the nearest that mean something."""
+        with_provider = "/" in name and name != model_name
+        known = [
+            f"{provider.name}/{model.name}" if with_provider else model.name
+            for provider in self._providers.values()
+            for model in self._known(provider)
+        ]
+        advice = ""
+        if len(providers) == 1 and providers[0].pulls_models:
+            advice = f"If it is a model of Ollama's, fetch it: ollama pull {model_name}"
+        return ModelNotFoundError(name, nearest=nearest_models(name, (*self._aliases(), *known)), advice=advice)
+
+    def _known(self, provider: Provider) -> Iterator[Model]:
+        """The models of a provider that are known without asking it."""
+        yield from provider.models
+        if (directory := self._directories.get(provider.name)) is not None:
+            yield from directory.last_read
 
     async def _offered(self, provider: Provider, *, wanted: str = "") -> Sequence[Model]:
         directory = self._directories.get(provider.name)
@@ -147,6 +199,11 @@ class _Directory:
         self._read_at: float | None = None
         self._lock = asyncio.Lock()
 
+    @property
+    def last_read(self) -> Sequence[Model]:
+        """What the provider listed when it was asked last."""
+        return self._models
+
     async def models(self, wanted: str) -> Sequence[Model]:
         named = {model.name for model in self._provider.models}
         if wanted in named:
@@ -156,10 +213,6 @@ class _Directory:
             if self._read_at is None or self._clock() - self._read_at > DIRECTORY_SECONDS:
                 assert self._provider.directory is not None  # noqa: S101 - for the type checker: see Models.__init__
                 names = await self._provider.directory.model_names()
-                self._models = [
-                    Model(name, self._provider.name, capabilities_of(name), context_window_of(name))
-                    for name in names
-                    if name not in named
-                ]
+                self._models = [known_model(name, self._provider.name) for name in names if name not in named]
                 self._read_at = self._clock()
             return self._models

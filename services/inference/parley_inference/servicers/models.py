@@ -1,4 +1,4 @@
-"""ModelService: which models there are."""
+"""ModelService: which models there are, and how their providers do."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import grpc
 from parley.inference.v1 import model_service_pb2, model_service_pb2_grpc
 
 from parley_inference.operations.models import Models
-from parley_inference.servicers.messages import pack_model
+from parley_inference.servicers.messages import pack_model, pack_provider
 
 
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
-    """Serves the list of models."""
+    """Serves the lists of models and providers."""
 
     def __init__(self, models: Models) -> None:
         self._models = models
@@ -22,3 +22,11 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     ) -> model_service_pb2.ListModelsResponse:
         """Lists the models, the default first."""
         return model_service_pb2.ListModelsResponse(models=[pack_model(model) for model in await self._models.listed()])
+
+    async def ListProviders(
+        self, request: model_service_pb2.ListProvidersRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> model_service_pb2.ListProvidersResponse:
+        """Lists the providers, the default first."""
+        return model_service_pb2.ListProvidersResponse(
+            providers=[pack_provider(provider) for provider in self._models.providers()]
+        )
