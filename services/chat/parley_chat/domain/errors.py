@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
 from parley_chat.domain.conversation import Failure
 
 
@@ -64,11 +67,24 @@ class TurnStoppedError(ChatError):
 
 
 class GenerationError(ChatError):
-    """The model could not answer, or broke off."""
+    """The model could not answer, or broke off; or inference refused the request."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(
+        self,
+        failure: Failure,
+        *,
+        metadata: Mapping[str, str] = MappingProxyType({}),
+        violations: Sequence[tuple[str, str]] = (),
+        retry_after_seconds: float | None = None,
+    ) -> None:
         super().__init__(failure.message)
         self.failure = failure
+        self.metadata = dict(metadata)
+        """The facts that belong to the reason."""
+        self.violations = tuple(violations)
+        """Fields and what is wrong with them, as inference names them."""
+        self.retry_after_seconds = retry_after_seconds
+        """When the same may succeed; None when inference does not say."""
 
 
 class InferenceUnreachableError(GenerationError):

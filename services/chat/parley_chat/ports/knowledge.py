@@ -10,6 +10,6 @@ from parley_chat.domain.conversation import Citation
 class Knowledge(Protocol):
     """Searches what a user may read."""
 
-    async def search(self, user_id: str, query: str, limit: int) -> tuple[Citation, ...]:
-        """Finds passages, best first, numbered from 1. Raises KnowledgeUnavailableError."""
+    async def search(self, user_id: str, query: str, limit: int, project: str = "") -> tuple[Citation, ...]:
+        """Finds passages, best first, numbered from 1; only in documents of the project when one is named. Raises KnowledgeUnavailableError."""
         ...

@@ -1,0 +1,223 @@
+"""Texts that belong to no session: one request, one text, nothing kept. A call that is cut ends the generation.
+
+Agents and content write through here too. What a user may have written at once is admission.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from parley_chat.domain.account import TokensUsed
+from parley_chat.domain.conversation import Failure
+from parley_chat.domain.errors import GenerationError
+from parley_chat.domain.generation import GenerationUsage, Meter
+from parley_chat.domain.models import AIState, AvailableModel, Provider, state_of
+from parley_chat.domain.prompt import estimate_tokens
+from parley_chat.operations.admission import Admission
+from parley_chat.ports.model_catalog import ModelCatalog
+from parley_chat.ports.text_model import (
+    ReasoningPiece,
+    TextEnd,
+    TextEnded,
+    TextModel,
+    TextPiece,
+    TextRequest,
+    TextStarted,
+    TextSwitched,
+)
+from parley_chat.ports.tracing import Stage, Tracing
+
+LIST_SECONDS = 10.0
+"""How long a list of models is waited for."""
+HEALTH_SECONDS = 2.0
+"""The same where no answer is an answer too."""
+
+BROKE_OFF = Failure(
+    14, "ERROR_REASON_PROVIDER_UNAVAILABLE", "The model broke off before its text was whole.", retryable=True
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TextFinished:
+    """The text is whole."""
+
+    end: TextEnd
+    usage: GenerationUsage
+    trace_id: str
+
+
+TextEvent = TextStarted | TextPiece | ReasoningPiece | TextSwitched | TextFinished
+
+
+@dataclass(frozen=True, slots=True)
+class WholeText:
+    """A text that is whole."""
+
+    text: str
+    model: str
+    """The one that finished."""
+    end: TextEnd
+    usage: GenerationUsage
+    cached: bool
+    offline: bool
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AIHealth:
+    """How the AI side does."""
+
+    state: AIState
+    default_model: str
+    """Empty while inference does not answer."""
+    offline: bool
+    providers: tuple[Provider, ...]
+
+
+class TextGenerations:
+    """Has texts written, and tells by which models."""
+
+    def __init__(
+        self,
+        model: TextModel,
+        catalog: ModelCatalog,
+        admission: Admission,
+        tracing: Tracing,
+        *,
+        longest_seconds: float,
+    ) -> None:
+        self._model = model
+        self._catalog = catalog
+        self._admission = admission
+        self._tracing = tracing
+        self._longest_seconds = longest_seconds
+
+    async def stream(self, request: TextRequest) -> AsyncGenerator[TextEvent, None]:
+        """Has a text written for a user. Raises GenerationError, TooManyTurnsError and DrainingError; closing it ends the generation."""
+        with self._admission.places(request.user_id):
+            async with aclosing(self.write(request, "chat.generate_text", Meter())) as events:
+                async for event in events:
+                    yield event
+
+    async def generate(self, request: TextRequest) -> WholeText:
+        """Has a text written and gives it whole. Raises what `stream` does."""
+        gathering = Gathering()
+        async with aclosing(self.stream(request)) as events:
+            async for event in events:
+                gathering.take(event)
+        return gathering.whole()
+
+    async def write(self, request: TextRequest, stage_name: str, meter: Meter) -> AsyncGenerator[TextEvent, None]:
+        """The same for somebody who has a place already. The meter, which began when the user asked, tells what it took, whole or not."""
+        texts = (request.instructions, *(line.text for line in request.lines), *(each.text for each in request.passages))
+        meter.asked(sum(map(estimate_tokens, texts)))
+        attributes = {"gen_ai.request.model": request.model, "parley.agent.id": request.agent_id}
+        with self._tracing.stage(stage_name, {key: value for key, value in attributes.items() if value}) as stage:
+            try:
+                async with aclosing(self._model.write(request, within_seconds=self._longest_seconds)) as events:
+                    async for event in events:
+                        match event:
+                            case TokensUsed():
+                                meter.use(event)
+                            case TextEnded(end):
+                                meter.end()
+                                yield TextFinished(end, meter.usage(), self._tracing.current_trace_id())
+                                return
+                            case _:
+                                _measure(event, meter, stage)
+                                yield event
+                raise GenerationError(BROKE_OFF)
+            finally:
+                meter.end()
+                _record(meter, stage)
+
+    async def models(self, user_id: str) -> Sequence[AvailableModel]:
+        """Lists the models that a request may name, the default first."""
+        return await self._catalog.models(user_id, within_seconds=LIST_SECONDS)
+
+    async def health(self, user_id: str) -> AIHealth:
+        """Tells how the AI side does; also when inference does not answer."""
+        try:
+            providers = await self._catalog.providers(user_id, within_seconds=HEALTH_SECONDS)
+            models = await self._catalog.models(user_id, within_seconds=HEALTH_SECONDS)
+        except GenerationError:
+            return AIHealth(AIState.UNAVAILABLE, "", offline=False, providers=())
+        default = models[0] if models else None
+        return AIHealth(
+            state=state_of(providers),
+            default_model=default.model if default else "",
+            offline=bool(default and default.offline),
+            providers=tuple(providers),
+        )
+
+
+class Gathering:
+    """Puts a text together from its events."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._started = TextStarted("", offline=False, cached=False)
+        self._model = ""
+        self._finished: TextFinished | None = None
+
+    def take(self, event: TextEvent) -> None:
+        """Takes the next event. Reasoning is no part of a text."""
+        match event:
+            case TextStarted():
+                self._started, self._model = event, event.model
+            case TextSwitched():
+                self._model = event.to_model
+            case TextPiece(text):
+                self._parts.append(text)
+            case TextFinished():
+                self._finished = event
+            case ReasoningPiece():
+                pass
+
+    def text(self) -> WholeText | None:
+        """Gives the text; None when it is not whole."""
+        if self._finished is None:
+            return None
+        return WholeText(
+            text="".join(self._parts),
+            model=self._model,
+            end=self._finished.end,
+            usage=self._finished.usage,
+            cached=self._started.cached,
+            offline=self._started.offline,
+            trace_id=self._finished.trace_id,
+        )
+
+    def whole(self) -> WholeText:
+        """Gives the text. Raises GenerationError when it is not whole."""
+        text = self.text()
+        if text is None:
+            raise GenerationError(BROKE_OFF)
+        return text
+
+
+def _measure(event: TextStarted | TextPiece | ReasoningPiece | TextSwitched, meter: Meter, stage: Stage) -> None:
+    match event:
+        case TextPiece(text):
+            meter.wrote(len(text))
+        case ReasoningPiece(text):
+            meter.wrote(len(text), reasoning=True)
+        case TextStarted():
+            meter.begin(event.price, cached=event.cached)
+            stage.record({"gen_ai.response.model": event.model, "parley.cached": event.cached})
+        case TextSwitched():
+            meter.switch(event.price)
+            stage.record({"gen_ai.response.model": event.to_model, "parley.switch.reason": event.reason})
+
+
+def _record(meter: Meter, stage: Stage) -> None:
+    usage = meter.usage()
+    stage.record(
+        {
+            "gen_ai.usage.input_tokens": usage.input_tokens,
+            "gen_ai.usage.output_tokens": usage.output_tokens,
+            "parley.time_to_first_token_ms": usage.time_to_first_token_ms,
+        }
+    )
