@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parley_chat.domain.conversation import Citation, Message, MessageState, Role, Route, snippet_of, title_of
+from parley_chat.domain.conversation import Citation, Message, MessageState, Role, snippet_of, title_of
 from parley_chat.domain.prompt import cited, estimate_tokens, fit_history
-from parley_chat.domain.routing import choose_route
 from parley_chat.domain.turn import (
     Notice,
     NoticeKind,
@@ -75,24 +73,6 @@ def test_only_sources_that_the_text_names_are_cited() -> None:
     sources = [Citation(number, f"c{number}", "d", "t", "", "p", 0, 1, "h") for number in (1, 2, 3, 4)]
     assert [source.number for source in cited("As [1] and [3, 4] say, not [9] nor [x].", sources)] == [1, 3, 4]
     assert cited("Nothing.", sources) == ()
-
-
-@pytest.mark.parametrize("message", ["Hi!", "hello there", "Thanks a lot", "How are you?", "  ok. "])
-def test_small_talk_goes_the_standard_way(message: str) -> None:
-    decision = choose_route(message, Route.AUTOMATIC)
-    assert decision.route is Route.STANDARD
-    assert decision.reason
-
-
-@pytest.mark.parametrize("message", ["How do I add a provider?", "hello, explain this stack trace", "thanks " * 30])
-def test_everything_else_goes_the_enhanced_way(message: str) -> None:
-    assert choose_route(message, Route.AUTOMATIC).route is Route.ENHANCED
-
-
-@pytest.mark.parametrize("wished", [Route.STANDARD, Route.ENHANCED])
-def test_a_route_that_is_asked_for_is_taken(wished: Route) -> None:
-    assert choose_route("Hi!", wished).route is wished
-    assert choose_route("How do I add a provider?", wished).route is wished
 
 
 def test_a_title_is_the_first_line_cut_at_a_word() -> None:
