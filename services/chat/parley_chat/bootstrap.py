@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
+from grpc.aio import Channel
+from parley.ai.v1 import agent_service_pb2_grpc, content_service_pb2_grpc, generation_service_pb2_grpc
 from parley.chat.v1 import chat_service_pb2_grpc
 from parley.identity.v1 import identity_service_pb2_grpc
 from parley.system.v1 import system_service_pb2_grpc
@@ -27,9 +29,13 @@ from parley_chat.adapters.argon2_password_hasher import Argon2PasswordHasher
 from parley_chat.adapters.es256_token_signer import Es256TokenSigner
 from parley_chat.adapters.file_signing_key import SigningKey, load_or_make_signing_key
 from parley_chat.adapters.file_turn_log import FileTurnLog, TurnLogFolderTakenError
+from parley_chat.adapters.grpc_agent_catalog import GrpcAgentCatalog
+from parley_chat.adapters.grpc_content_templates import GrpcContentTemplates
 from parley_chat.adapters.grpc_knowledge import GrpcKnowledge
 from parley_chat.adapters.grpc_language_model import GrpcLanguageModel
+from parley_chat.adapters.grpc_model_catalog import GrpcModelCatalog
 from parley_chat.adapters.grpc_service_health import GrpcServiceHealth
+from parley_chat.adapters.grpc_text_model import GrpcTextModel
 from parley_chat.adapters.json_local_user_file import JsonLocalUserFile
 from parley_chat.adapters.no_stop_signals import NoStopSignals
 from parley_chat.adapters.otel_tracing import OtelTracing
@@ -41,8 +47,10 @@ from parley_chat.adapters.sql_schema import metadata
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
 from parley_chat.adapters.sql_turn_ownership import SqlTurnOwnership
 from parley_chat.operations.admission import Admission
+from parley_chat.operations.agents import Agents, AgentSearch
 from parley_chat.operations.answer_queue import AnswerQueue
 from parley_chat.operations.answer_writer import AnswerLimits, AnswerWriter
+from parley_chat.operations.content import Content
 from parley_chat.operations.identity import Identity, IdentityRules
 from parley_chat.operations.local_user import ensure_local_user
 from parley_chat.operations.running_turns import RunningTurns
@@ -50,12 +58,16 @@ from parley_chat.operations.service_tokens import ServiceTokens
 from parley_chat.operations.sessions import Sessions
 from parley_chat.operations.system_status import SystemStatus
 from parley_chat.operations.takeover import BEATS_PER_LEASE, Takeover
+from parley_chat.operations.text_generations import TextGenerations
 from parley_chat.operations.token_revocation import TokenRevocation
 from parley_chat.operations.turns import TurnLimits, Turns
 from parley_chat.ports.stop_signals import StopSignals
 from parley_chat.ports.turn_log import TurnLog
 from parley_chat.ports.turn_ownership import AnotherReplicaError
+from parley_chat.servicers.agents import AgentServicer
 from parley_chat.servicers.chat import ChatServicer
+from parley_chat.servicers.content import ContentServicer
+from parley_chat.servicers.generation import GenerationServicer
 from parley_chat.servicers.identity import IdentityServicer
 from parley_chat.servicers.reflection import services_of_the_contract
 from parley_chat.servicers.status import to_status_error
@@ -205,6 +217,52 @@ async def _open_conversations(
             system_service_pb2_grpc.add_SystemServiceServicer_to_server,
             SystemServicer(status),
             "parley.system.v1.SystemService",
+        ),
+        *_generations(settings, inference, retrieval, service_tokens, admission),
+    ]
+
+
+def _generations(
+    settings: ChatSettings,
+    inference: Channel,
+    retrieval: Channel,
+    service_tokens: ServiceTokens,
+    admission: Admission,
+) -> list[Registration]:
+    """What is served without a session."""
+    tracing = OtelTracing()
+    token_for = service_tokens.for_user
+    generations = TextGenerations(
+        GrpcTextModel(inference, token_for),
+        GrpcModelCatalog(inference, token_for),
+        admission,
+        tracing,
+        longest_seconds=settings.max_turn_seconds,
+    )
+    agents = Agents(
+        GrpcAgentCatalog(inference, token_for),
+        GrpcKnowledge(retrieval, token_for),
+        generations,
+        admission,
+        tracing,
+        AgentSearch(passages=settings.passages, seconds=settings.search_seconds),
+    )
+    content = Content(GrpcContentTemplates(inference, token_for), generations, admission, tracing)
+    return [
+        Registration(
+            generation_service_pb2_grpc.add_GenerationServiceServicer_to_server,
+            GenerationServicer(generations),
+            "parley.ai.v1.GenerationService",
+        ),
+        Registration(
+            agent_service_pb2_grpc.add_AgentServiceServicer_to_server,
+            AgentServicer(agents),
+            "parley.ai.v1.AgentService",
+        ),
+        Registration(
+            content_service_pb2_grpc.add_ContentServiceServicer_to_server,
+            ContentServicer(content),
+            "parley.ai.v1.ContentService",
         ),
     ]
 

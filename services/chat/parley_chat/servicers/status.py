@@ -151,6 +151,20 @@ def _turn_stopped(error: errors.TurnStoppedError) -> StatusError:
     )
 
 
+def _generation_failed(error: errors.GenerationError) -> StatusError:
+    retry_after_seconds = error.retry_after_seconds
+    if retry_after_seconds is None and error.failure.retryable:
+        retry_after_seconds = 1.0
+    return StatusError(
+        _CODES[error.failure.code],
+        error.failure.reason,
+        error.failure.message,
+        metadata=error.metadata,
+        violations=error.violations,
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
 _CODES: dict[int, StatusCode] = {code.value[0]: code for code in StatusCode}
 
 _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
@@ -169,5 +183,7 @@ _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     errors.TooManyTurnsError: _too_many_turns,
     errors.DrainingError: _draining,
     errors.TurnFailedError: _turn_failed,
+    errors.GenerationError: _generation_failed,
+    errors.InferenceUnreachableError: _generation_failed,
     errors.TurnStoppedError: _turn_stopped,
 }
