@@ -143,9 +143,7 @@ class Agents:
         with self._tracing.stage("chat.agent.search") as stage:
             try:
                 async with asyncio.timeout(self._search.seconds):
-                    found = await self._knowledge.search(
-                        task.user_id, task.input, self._search.passages, task.project
-                    )
+                    found = await self._knowledge.search(task.user_id, task.input, self._search.passages, task.project)
             except (KnowledgeUnavailableError, TimeoutError):
                 return None
             stage.record({"parley.search.passages": len(found)})

@@ -66,8 +66,8 @@ class Content:
     async def stream(self, user_id: str, order: ContentOrder) -> AsyncGenerator[VariantEvent, None]:
         """Writes content; the events of the variants come as they happen. Closing it ends all of them.
 
-        Raises TooManyTurnsError and DrainingError; GenerationError when the template refuses the order, and that of the first variant when all
-        failed.
+        Raises TooManyTurnsError and DrainingError; GenerationError when the template refuses the order, and that of the first variant when
+        all failed.
         """
         async with aclosing(self._write(user_id, order, _meters(order))) as events:
             async for event in events:

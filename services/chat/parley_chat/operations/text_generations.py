@@ -111,7 +111,11 @@ class TextGenerations:
 
     async def write(self, request: TextRequest, stage_name: str, meter: Meter) -> AsyncGenerator[TextEvent, None]:
         """The same for somebody who has a place already. The meter, which began when the user asked, tells what it took, whole or not."""
-        texts = (request.instructions, *(line.text for line in request.lines), *(each.text for each in request.passages))
+        texts = (
+            request.instructions,
+            *(line.text for line in request.lines),
+            *(each.text for each in request.passages),
+        )
         meter.asked(sum(map(estimate_tokens, texts)))
         attributes = {"gen_ai.request.model": request.model, "parley.agent.id": request.agent_id}
         with self._tracing.stage(stage_name, {key: value for key, value in attributes.items() if value}) as stage:
