@@ -13,6 +13,7 @@ from pathlib import Path
 
 from parley.inference.v1 import (
     agent_service_pb2_grpc,
+    content_service_pb2_grpc,
     embedding_service_pb2_grpc,
     inference_service_pb2_grpc,
     model_service_pb2_grpc,
@@ -27,7 +28,9 @@ from parley_inference.adapters.limited_embedding_model import LimitedEmbeddingMo
 from parley_inference.adapters.limited_language_model import LimitedLanguageModel
 from parley_inference.adapters.offline_model import OFFLINE, OfflineModel
 from parley_inference.adapters.patience import Patience
+from parley_inference.adapters.schema_process import SchemaProcess
 from parley_inference.adapters.toml_agents import read_agents
+from parley_inference.adapters.toml_content_templates import read_content_templates
 from parley_inference.adapters.toml_folder import FolderError
 from parley_inference.adapters.toml_prices import PricesError, read_prices
 from parley_inference.adapters.traced_embedding_model import TracedEmbeddingModel
@@ -38,6 +41,8 @@ from parley_inference.domain.models import CHAT, EMBEDDING, Capability, Model, M
 from parley_inference.domain.prices import PriceList
 from parley_inference.domain.provider_health import ProviderHealth
 from parley_inference.operations.agents import Agents
+from parley_inference.operations.answer_cache import AnswerCache
+from parley_inference.operations.content import Content
 from parley_inference.operations.embedding_cache import EmbeddingCache
 from parley_inference.operations.embeddings import EmbeddingLimits, TextEmbedding
 from parley_inference.operations.generations import Generations
@@ -45,6 +50,7 @@ from parley_inference.operations.models import Models
 from parley_inference.operations.providers import Provider
 from parley_inference.ports.language_model import LanguageModel
 from parley_inference.servicers.agents import AgentServicer
+from parley_inference.servicers.content import ContentServicer
 from parley_inference.servicers.embeddings import EmbeddingServicer
 from parley_inference.servicers.inference import InferenceServicer
 from parley_inference.servicers.models import ModelServicer
@@ -80,19 +86,32 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
     """
     prices = _prices(settings)
     agents = _agents(settings)
+    content = _content(settings)
     async with AsyncExitStack() as closing:
         models = Models(_providers(settings, closing), _naming(settings), clock=time.monotonic, prices=prices)
-        generations = Generations(models, max_characters=settings.max_answer_characters)
+        checker = SchemaProcess()
+        closing.push_async_callback(checker.close)
+        generations = Generations(
+            models,
+            checker,
+            AnswerCache(settings.cache_bytes, clock=time.monotonic),
+            max_characters=settings.max_answer_characters,
+        )
         registrations = [
             Registration(
                 inference_service_pb2_grpc.add_InferenceServiceServicer_to_server,
-                InferenceServicer(generations, agents),
+                InferenceServicer(generations, agents, checker),
                 "parley.inference.v1.InferenceService",
             ),
             Registration(
                 agent_service_pb2_grpc.add_AgentServiceServicer_to_server,
                 AgentServicer(agents),
                 "parley.inference.v1.AgentService",
+            ),
+            Registration(
+                content_service_pb2_grpc.add_ContentServiceServicer_to_server,
+                ContentServicer(content),
+                "parley.inference.v1.ContentService",
             ),
             Registration(
                 model_service_pb2_grpc.add_ModelServiceServicer_to_server,
@@ -134,6 +153,19 @@ def _agents(settings: InferenceSettings) -> Agents:
             variable = "PARLEY_INFERENCE_AGENTS_FOLDER"
             raise SettingsError(variable, f"{variable}: {error}.") from error
     return Agents(agents.values())
+
+
+def _content(settings: InferenceSettings) -> Content:
+    """The templates that ship, and over them the operator's."""
+    templates = {template.template_id: template for template in read_content_templates(_PACKAGE / "content_templates")}
+    folder = settings.content_templates_folder or _folder_in_home(settings, "content-templates")
+    if folder is not None:
+        try:
+            templates |= {template.template_id: template for template in read_content_templates(folder)}
+        except FolderError as error:
+            variable = "PARLEY_INFERENCE_CONTENT_TEMPLATES_FOLDER"
+            raise SettingsError(variable, f"{variable}: {error}.") from error
+    return Content(templates.values())
 
 
 def _folder_in_home(settings: InferenceSettings, name: str) -> Path | None:

@@ -55,6 +55,13 @@ def _model_not_found(error: errors.ModelNotFoundError) -> StatusError:
 def _model_not_capable(error: errors.ModelNotCapableError) -> StatusError:
     if error.capability == "embed":
         words = "No embedding model is configured, or the model named is none."
+    elif error.capability == "images":
+        words = f"The model {error.model} sees no pictures. Ask another, or leave them out."
+    elif error.capability == "structured_output":
+        words = (
+            f"The model {error.model} understands nothing: it fills a schema only with what the request says in plain words, like "
+            "`name=value`, and something that the schema requires is not said so. Configure a provider for real answers."
+        )
     else:
         words = f"The model {error.model} does not write text."
     return StatusError(
@@ -92,12 +99,23 @@ def _content_fields(error: errors.ContentFieldsError) -> StatusError:
 def _prompt_too_long(error: errors.PromptTooLongError) -> StatusError:
     figures = {"tokens": error.tokens, "limit": error.limit}
     has = f"has about {error.tokens} tokens" if error.tokens else "has too many tokens"
-    fits = f", and {error.limit} fit into the model's context window" if error.limit else " for the model's context window"
+    fits = (
+        f", and {error.limit} fit into the model's context window" if error.limit else " for the model's context window"
+    )
     return StatusError(
         StatusCode.INVALID_ARGUMENT,
         "ERROR_REASON_PROMPT_TOO_LONG",
         f"The prompt {has}{fits}. Shorten it, or choose a model with a larger window.",
         metadata={name: str(figure) for name, figure in figures.items() if figure},
+    )
+
+
+def _schema_unmet(error: errors.ResponseSchemaUnmetError) -> StatusError:
+    return StatusError(
+        StatusCode.ABORTED,
+        "ERROR_REASON_RESPONSE_SCHEMA_UNMET",
+        f"The model's answer does not satisfy the request's JSON Schema at {error.path}, nor did its repair. Try again.",
+        metadata={"path": error.path},
     )
 
 
@@ -192,6 +210,7 @@ _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     errors.ModelNotFoundError: _model_not_found,
     errors.ModelNotCapableError: _model_not_capable,
     errors.PromptTooLongError: _prompt_too_long,
+    errors.ResponseSchemaUnmetError: _schema_unmet,
     errors.GenerationTooLongError: _generation_too_long,
     errors.AgentNotFoundError: _agent_not_found,
     errors.TemplateNotFoundError: _template_not_found,
