@@ -13,6 +13,8 @@ from typing import Any, Self
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from parley.inference.v1 import (
+    agent_service_pb2_grpc,
+    content_service_pb2_grpc,
     generation_pb2,
     inference_service_pb2,
     inference_service_pb2_grpc,
@@ -20,6 +22,8 @@ from parley.inference.v1 import (
     model_service_pb2_grpc,
 )
 from parley_shared.status import DETAILS_KEY, StatusError
+
+from parley_testing.scripted_catalogs import ScriptedAgents, ScriptedTemplates, refuse
 
 
 class ScriptedCall:
@@ -30,10 +34,13 @@ class ScriptedCall:
         request: inference_service_pb2.StreamGenerateRequest,
         metadata: dict[str, str],
         price: generation_pb2.TokenPrice | None = None,
+        *,
+        cached: bool = False,
     ) -> None:
         self.request = request
         self.metadata = metadata
         self._price = price
+        self._cached = cached
         self.cancelled = asyncio.Event()
         self._steps: asyncio.Queue[
             inference_service_pb2.StreamGenerateResponse | tuple[grpc.StatusCode, str] | StatusError | None
@@ -92,7 +99,9 @@ class ScriptedCall:
     async def steps(self, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
         """Plays what the test says."""
         yield inference_service_pb2.StreamGenerateResponse(
-            started=inference_service_pb2.GenerationStarted(model="scripted-1", provider="scripted", price=self._price)
+            started=inference_service_pb2.GenerationStarted(
+                model="scripted-1", provider="scripted", price=self._price, cached=self._cached
+            )
         )
         while step := await self._steps.get():
             if isinstance(step, tuple):
@@ -106,13 +115,25 @@ class ScriptedCall:
 class ScriptedInference(
     inference_service_pb2_grpc.InferenceServiceServicer, model_service_pb2_grpc.ModelServiceServicer
 ):
-    """Serves InferenceService.StreamGenerate and ModelService.ListModels."""
+    """Serves InferenceService.StreamGenerate and ModelService; its `agents` and `templates` serve the rest."""
 
     def __init__(self) -> None:
         self.address = ""
         self.calls = 0
         self.price: generation_pb2.TokenPrice | None = None
         """What the tokens of its model cost, from the next call on."""
+        self.cached = False
+        """Whether its answers were kept from an earlier call, from the next call on."""
+        self.refusal: StatusError | None = None
+        """What generations are refused with, before a model takes them, from the next call on."""
+        self.models = [model_service_pb2.Model(model="scripted-1", provider="scripted")]
+        self.providers = [
+            model_service_pb2.Provider(
+                provider="scripted", kind="openai", state=model_service_pb2.PROVIDER_STATE_HEALTHY
+            )
+        ]
+        self.agents = ScriptedAgents()
+        self.templates = ScriptedTemplates()
         self._arrived: asyncio.Queue[ScriptedCall] = asyncio.Queue()
         self._server: grpc.aio.Server | None = None
         self._port = 0
@@ -122,6 +143,8 @@ class ScriptedInference(
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         inference_service_pb2_grpc.add_InferenceServiceServicer_to_server(self, server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(self, server)
+        agent_service_pb2_grpc.add_AgentServiceServicer_to_server(self.agents, server)
+        content_service_pb2_grpc.add_ContentServiceServicer_to_server(self.templates, server)
         states = health.aio.HealthServicer()
         await states.set("", health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(states, server)
@@ -154,7 +177,9 @@ class ScriptedInference(
         """Hands the call to the test and plays what it says."""
         self.calls += 1
         metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
-        call = ScriptedCall(request, metadata, self.price)
+        if self.refusal:
+            await refuse(context, self.refusal)
+        call = ScriptedCall(request, metadata, self.price, cached=self.cached)
         self._arrived.put_nowait(call)
         try:
             async for step in call.steps(context):
@@ -172,7 +197,11 @@ class ScriptedInference(
     async def ListModels(
         self, request: model_service_pb2.ListModelsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> model_service_pb2.ListModelsResponse:
-        """Lists the one model there is."""
-        return model_service_pb2.ListModelsResponse(
-            models=[model_service_pb2.Model(model="scripted-1", provider="scripted")]
-        )
+        """Lists its models."""
+        return model_service_pb2.ListModelsResponse(models=self.models)
+
+    async def ListProviders(
+        self, request: model_service_pb2.ListProvidersRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> model_service_pb2.ListProvidersResponse:
+        """Lists its providers."""
+        return model_service_pb2.ListProvidersResponse(providers=self.providers)
