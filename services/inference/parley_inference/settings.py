@@ -18,8 +18,36 @@ _OLLAMA_PORT = 11434
 _MOST_NAME = 200
 _MOST_NAMES = 100
 PREFILLS = ("none", "last", "prefix", "continue")
+_CONFIG_FILE = "parley.toml"
 _MOST_CHARACTERS = 1_000_000
 """As many as an answer may have that a request asks to go on with."""
+
+
+_IN_FILE_TOO = {
+    "connect_timeout_seconds": "PARLEY_INFERENCE_CONNECT_TIMEOUT_SECONDS",
+    "first_token_timeout_seconds": "PARLEY_INFERENCE_FIRST_TOKEN_TIMEOUT_SECONDS",
+    "idle_timeout_seconds": "PARLEY_INFERENCE_IDLE_TIMEOUT_SECONDS",
+    "total_timeout_seconds": "PARLEY_INFERENCE_TOTAL_TIMEOUT_SECONDS",
+    "max_running_calls": "PARLEY_INFERENCE_MAX_RUNNING_CALLS",
+    "max_waiting_calls": "PARLEY_INFERENCE_MAX_WAITING_CALLS",
+    "max_queue_seconds": "PARLEY_INFERENCE_MAX_QUEUE_SECONDS",
+    "max_answer_characters": "PARLEY_INFERENCE_MAX_ANSWER_CHARACTERS",
+}
+"""The settings that the configuration file may hold as well, with their variables: where both say it, the variable wins."""
+
+
+class NamedSecrets:
+    """Finds the secrets whose variables the configuration file names. Shows none."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    def find(self, variable: str) -> Secret | None:
+        """The secret in a variable; None when it is not set. Raises SettingsError for what can be no key."""
+        return _key(self._environment, variable)
+
+    def __repr__(self) -> str:
+        return "[by name]"
 
 
 @dataclass(frozen=True)
@@ -28,6 +56,16 @@ class InferenceSettings:
 
     service: ServiceSettings
     """What every Parley service can be told: home, address, tokens, logs, telemetry."""
+
+    config_file: Path | None
+    """`PARLEY_INFERENCE_CONFIG_FILE`: the file of providers, aliases, fallbacks, prices and limits; `parley.toml` in the home, when it is
+    there. None: there is none."""
+
+    said: frozenset[str]
+    """Which of the settings that the configuration file may hold too the environment says: over these it has no word."""
+
+    secrets: NamedSecrets
+    """For the keys whose variables the configuration file names."""
 
     openai_api_key: Secret | None
     """`OPENAI_API_KEY`: the key of OpenAI, or of the server at `OPENAI_BASE_URL`, which may need none."""
@@ -108,6 +146,9 @@ class InferenceSettings:
     """`PARLEY_INFERENCE_ANTHROPIC_MAX_TOKENS`: how many tokens an answer of Anthropic's may have when a request sets no limit: the API
     insists on one."""
 
+    cache_bytes: int
+    """`PARLEY_INFERENCE_CACHE_BYTES`: how much memory answers may take that are kept for requests with `cache_seconds`; 0: none is kept."""
+
     prices_file: Path | None
     """`PARLEY_INFERENCE_PRICES_FILE`: what the operator's models cost, in TOML. None: only the price of the built-in model is known."""
 
@@ -124,7 +165,7 @@ class InferenceSettings:
 
     @property
     def has_provider(self) -> bool:
-        """Whether anybody but the built-in model is configured."""
+        """Whether the environment configures anybody but the built-in model."""
         return bool(
             self.openai_api_key
             or self.openai_base_url
@@ -136,16 +177,18 @@ class InferenceSettings:
     @classmethod
     def read(cls, environment: Environment) -> InferenceSettings:
         """Reads the settings. Raises SettingsError, naming the variable, for the first that does not fit."""
+        service = ServiceSettings.read(environment, service=SERVICE, default_port=DEFAULT_PORT)
+        own_file = service.home / _CONFIG_FILE
         settings = cls(
-            service=ServiceSettings.read(environment, service=SERVICE, default_port=DEFAULT_PORT),
+            service=service,
+            config_file=_file(environment, "PARLEY_INFERENCE_CONFIG_FILE") or (own_file if own_file.exists() else None),
+            said=frozenset(name for name, variable in _IN_FILE_TOO.items() if environment.text(variable, "")),
+            secrets=NamedSecrets(environment),
             openai_api_key=_key(environment, "OPENAI_API_KEY"),
-            openai_base_url=_url("OPENAI_BASE_URL", environment.text("OPENAI_BASE_URL", "")),
+            openai_base_url=base_url_of("openai", "OPENAI_BASE_URL", environment.text("OPENAI_BASE_URL", "")),
             anthropic_api_key=_key(environment, "ANTHROPIC_API_KEY"),
-            # Its users write it without the version, and some with it.
-            anthropic_base_url=_url(
-                "ANTHROPIC_BASE_URL", environment.text("ANTHROPIC_BASE_URL", ""), like="http://localhost:8000"
-            ).removesuffix("/v1"),
-            ollama_base_url=_ollama_url(environment.text("OLLAMA_HOST", "")),
+            anthropic_base_url=base_url_of("anthropic", "ANTHROPIC_BASE_URL", environment.text("ANTHROPIC_BASE_URL", "")),
+            ollama_base_url=base_url_of("ollama", "OLLAMA_HOST", environment.text("OLLAMA_HOST", "")),
             model=_name(environment, "PARLEY_INFERENCE_MODEL"),
             fast_model=_name(environment, "PARLEY_INFERENCE_FAST_MODEL"),
             strong_model=_name(environment, "PARLEY_INFERENCE_STRONG_MODEL"),
@@ -180,6 +223,9 @@ class InferenceSettings:
             anthropic_max_tokens=environment.integer(
                 "PARLEY_INFERENCE_ANTHROPIC_MAX_TOKENS", 32_000, least=1, most=1_000_000
             ),
+            cache_bytes=environment.integer(
+                "PARLEY_INFERENCE_CACHE_BYTES", 64 * 1024 * 1024, least=0, most=16 * 1024**3
+            ),
             prices_file=_file(environment, "PARLEY_INFERENCE_PRICES_FILE"),
             agents_folder=_file(environment, "PARLEY_INFERENCE_AGENTS_FOLDER"),
             content_templates_folder=_file(environment, "PARLEY_INFERENCE_CONTENT_TEMPLATES_FOLDER"),
@@ -187,7 +233,7 @@ class InferenceSettings:
                 "PARLEY_INFERENCE_OFFLINE_TOKENS_PER_SECOND", 200, least=0, most=10_000
             ),
         )
-        if not settings.has_provider:
+        if not settings.has_provider and settings.config_file is None:
             settings.refuse_models_without_provider()
         return settings
 
@@ -208,6 +254,19 @@ class InferenceSettings:
                     f"{variable} names a model and no provider is configured to run it. "
                     "Set OPENAI_API_KEY, OPENAI_BASE_URL, ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL or OLLAMA_HOST.",
                 )
+
+
+def base_url_of(kind: str, name: str, given: str) -> str:
+    """Where the server of a provider of this kind begins: `openai`, `anthropic` or `ollama`; empty when nothing is given.
+
+    Raises SettingsError with the name of what holds it.
+    """
+    if kind == "ollama":
+        return _ollama_url(name, given)
+    if kind == "anthropic":
+        # Its users write it without the version, and some with it.
+        return _url(name, given, like="http://localhost:8000").removesuffix("/v1")
+    return _url(name, given)
 
 
 def _key(environment: Environment, name: str) -> Secret | None:
@@ -236,7 +295,7 @@ def _file(environment: Environment, variable: str) -> Path | None:
 
 
 def _url(variable: str, given: str, *, like: str = "http://localhost:8000/v1") -> str:
-    """A base URL without a slash at its end. The value is not repeated in an error: it may hold a password."""
+    """A base URL without a slash at its end. Raises SettingsError; the value is not repeated: it may hold a password."""
     if not given:
         return ""
     try:
@@ -249,12 +308,12 @@ def _url(variable: str, given: str, *, like: str = "http://localhost:8000/v1") -
     return given.rstrip("/")
 
 
-def _ollama_url(given: str) -> str:
+def _ollama_url(name: str, given: str) -> str:
     """What OLLAMA_HOST means: a URL, or a host with or without a port. Ollama's own server reads it too, as the address to listen on."""
     if not given:
         return ""
     has_scheme = "://" in given
-    url = _url("OLLAMA_HOST", given if has_scheme else f"http://{given}")
+    url = _url(name, given if has_scheme else f"http://{given}")
     parts = urlsplit(url)
     host = parts.hostname or ""
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - "listen everywhere" is no place to connect to

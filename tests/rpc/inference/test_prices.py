@@ -16,16 +16,23 @@ PRICES = """
 input = 0.25
 output = "2"
 cached_input = 0.025
+cache_write_input = 0.3125
 
 ["openai/fake-model"]
 input = 1.25
 output = 10
 """
 PRICE = generation_pb2.TokenPrice(
-    input_usd_micros=1_250_000, output_usd_micros=10_000_000, cached_input_usd_micros=1_250_000
+    input_usd_micros=1_250_000,
+    output_usd_micros=10_000_000,
+    cached_input_usd_micros=1_250_000,
+    cache_write_input_usd_micros=1_250_000,
 )
 OTHER_PRICE = generation_pb2.TokenPrice(
-    input_usd_micros=250_000, output_usd_micros=2_000_000, cached_input_usd_micros=25_000
+    input_usd_micros=250_000,
+    output_usd_micros=2_000_000,
+    cached_input_usd_micros=25_000,
+    cache_write_input_usd_micros=312_500,
 )
 
 

@@ -32,13 +32,14 @@ def prices_of(folder: Path, text: str | bytes) -> dict[str, TokenPrice]:
     ],
 )
 def test_a_price_is_read_exactly_as_it_is_written(tmp_path: Path, given: str, micros: int) -> None:
-    text = f'["m"]\ninput = {given}\noutput = {given}\ncached_input = {given}\n'
-    assert prices_of(tmp_path, text) == {"m": TokenPrice(micros, micros, micros)}
+    text = f'["m"]\ninput = {given}\noutput = {given}\ncached_input = {given}\ncache_write_input = {given}\n'
+    assert prices_of(tmp_path, text) == {"m": TokenPrice(micros, micros, micros, micros)}
 
 
 def test_without_a_price_of_its_own_cached_input_costs_what_input_costs(tmp_path: Path) -> None:
+    # And what is put into a provider's cache costs the same, too.
     assert prices_of(tmp_path, '["org/m-1.5"]\ninput = 3\noutput = 15\n') == {
-        "org/m-1.5": TokenPrice(3_000_000, 15_000_000, 3_000_000)
+        "org/m-1.5": TokenPrice(3_000_000, 15_000_000, 3_000_000, 3_000_000)
     }
 
 
@@ -61,7 +62,7 @@ def test_without_a_price_of_its_own_cached_input_costs_what_input_costs(tmp_path
         '"1e-999999999"',
     ],
 )
-@pytest.mark.parametrize("field", ["input", "output", "cached_input"])
+@pytest.mark.parametrize("field", ["input", "output", "cached_input", "cache_write_input"])
 def test_what_is_no_price_is_told_with_its_model_and_field(tmp_path: Path, field: str, given: str) -> None:
     prices = {"input": "1", "output": "1"} | {field: given}
     text = '["good"]\ninput = 1\noutput = 1\n["bad-1"]\n' + "".join(f"{name} = {one}\n" for name, one in prices.items())
@@ -102,7 +103,7 @@ def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
 
 
 def test_a_name_with_its_provider_wins_and_who_is_not_named_has_no_price() -> None:
-    one, other = TokenPrice(1, 1, 1), TokenPrice(2, 2, 2)
+    one, other = TokenPrice(1, 1, 1, 1), TokenPrice(2, 2, 2, 2)
     prices = PriceList({"m": one, "ollama/m": other})
     assert prices.price_of("openai", "m") == one
     assert prices.price_of("ollama", "m") == other

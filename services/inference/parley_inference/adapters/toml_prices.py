@@ -4,6 +4,7 @@
     input = 0.25
     output = "2"
     cached_input = 0.025
+    cache_write_input = 0.3125
 
 Numbers are read as they are written: no price goes through binary floating point. Which file it is, is bootstrap's business.
 """
@@ -22,7 +23,7 @@ MOST_BYTES = 1024 * 1024
 MOST_MODELS = 2_000
 MOST_DOLLARS = 1_000_000
 _MOST_NAME = 400
-_FIELDS = ("input", "output", "cached_input")
+_FIELDS = ("input", "output", "cached_input", "cache_write_input")
 _MICROS = Decimal(1_000_000)
 _EXACT = Context(prec=40, traps=[Inexact, InvalidOperation, Overflow])
 """Refuses what it would have to round."""
@@ -49,6 +50,11 @@ def read_prices(path: Path) -> Mapping[str, TokenPrice]:
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         # Integers with thousands of digits are a ValueError that is not TOML's.
         raise PricesError(f"is not TOML: {error}") from None
+    return prices_of(tables)
+
+
+def prices_of(tables: Mapping[str, Any]) -> Mapping[str, TokenPrice]:
+    """The prices of tables whose numbers were read as Decimal, by the names of models. Raises PricesError."""
     if len(tables) > MOST_MODELS:
         raise PricesError(f"names more than {MOST_MODELS} models")
     return {name: _price(name, table) for name, table in tables.items()}
@@ -74,6 +80,9 @@ def _price(name: str, table: Any) -> TokenPrice:
         output_usd_micros=_micros(name, "output", table["output"]),
         cached_input_usd_micros=_micros(name, "cached_input", table["cached_input"])
         if "cached_input" in table
+        else of_input,
+        cache_write_input_usd_micros=_micros(name, "cache_write_input", table["cache_write_input"])
+        if "cache_write_input" in table
         else of_input,
     )
 

@@ -8,6 +8,7 @@ InferenceError
   ├ AgentNotFoundError          there is no agent of this name
   ├ TemplateNotFoundError       there is no template of content of this name
   ├ ContentFieldsError          values do not fit their template
+  ├ ResponseSchemaUnmetError    the answer does not satisfy the schema, nor does its repair
   ├ EmbeddingsTooLargeError     so many vectors do not fit into one answer
   └ ProviderError               the provider's side
       ├ ProviderUnavailableError    not reached, failed, or broke off
@@ -50,7 +51,7 @@ class ModelNotCapableError(InferenceError):
         self.model = model
         """Empty when there is no model that could be meant."""
         self.capability = capability
-        """`generate` or `embed`."""
+        """`generate`, `embed`, `images` or `structured_output`."""
 
 
 class PromptTooLongError(InferenceError):
@@ -70,6 +71,15 @@ class GenerationTooLongError(InferenceError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"longer than {seconds:g} s")
         self.seconds = seconds
+
+
+class ResponseSchemaUnmetError(InferenceError):
+    """What the model wrote does not satisfy the schema of the request."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"the answer does not satisfy the schema at {path}")
+        self.path = path
+        """The first place that does not, in JSONPath. Holds no words of the answer."""
 
 
 class EmbeddingsTooLargeError(InferenceError):

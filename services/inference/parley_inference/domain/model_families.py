@@ -84,6 +84,12 @@ def family_of(name: str) -> Family:
     return _UNKNOWN if longest is None else _BY_PLAIN_NAME[longest]
 
 
+def is_blind(model: Model) -> bool:
+    """Whether a model is known to see no pictures. Of a model that no family fits, nothing is known."""
+    is_known = model.offline or family_of(model.name) is not _UNKNOWN
+    return is_known and Capability.IMAGES not in model.capabilities
+
+
 def known_model(name: str, provider: str) -> Model:
     """The model of this name, with all that its name tells. Embedding models mostly say so in theirs."""
     if _EMBEDDERS.search(_plain(name)):

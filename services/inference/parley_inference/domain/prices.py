@@ -1,9 +1,11 @@
-"""What the tokens of models cost. Sums nothing: whoever asked for an answer adds up what it took."""
+"""What the tokens of models cost. Sums nothing: `TokenUsage` of generation.py does, and whoever asked for an answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+TOKENS_OF_A_PRICE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,8 @@ class TokenPrice:
     """Reasoning included."""
     cached_input_usd_micros: int
     """For tokens read that the provider had cached."""
+    cache_write_input_usd_micros: int
+    """For tokens read that the provider puts into its cache."""
 
 
 class PriceList:

@@ -8,19 +8,24 @@ from typing import Any
 
 import grpc
 from parley.inference.v1 import inference_service_pb2, inference_service_pb2_grpc
+from parley_shared.tokens import current_principal
 
+from parley_inference.domain.prompt import GenerationRequest
 from parley_inference.operations.agents import Agents
 from parley_inference.operations.generations import Generations
+from parley_inference.ports.schema_checker import SchemaChecker
 from parley_inference.servicers.messages import pack_event, pack_generation, unpack_request
+from parley_inference.servicers.schemas import check_schemas
 from parley_inference.servicers.validation import check_generate
 
 
 class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
     """Serves generations."""
 
-    def __init__(self, generations: Generations, agents: Agents) -> None:
+    def __init__(self, generations: Generations, agents: Agents, checker: SchemaChecker) -> None:
         self._generations = generations
         self._agents = agents
+        self._checker = checker
 
     async def StreamGenerate(
         self,
@@ -28,8 +33,9 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> AsyncGenerator[inference_service_pb2.StreamGenerateResponse, None]:
         """Streams the events of a generation. A cancelled call closes the provider's connection."""
-        check_generate(request)
-        async with aclosing(self._generations.stream(self._agents.prepared(unpack_request(request)))) as events:
+        asked = await self._asked(request)
+        user_id = current_principal().user_id
+        async with aclosing(self._generations.stream(asked, user_id=user_id)) as events:
             async for event in events:
                 yield pack_event(event)
 
@@ -37,5 +43,14 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServiceServicer):
         self, request: inference_service_pb2.GenerateRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> inference_service_pb2.GenerateResponse:
         """Generates and answers with the whole."""
+        asked = await self._asked(request)
+        return pack_generation(await self._generations.whole(asked, user_id=current_principal().user_id))
+
+    async def _asked(
+        self, request: inference_service_pb2.StreamGenerateRequest | inference_service_pb2.GenerateRequest
+    ) -> GenerationRequest:
+        """The request, checked, as the agent that it names asks it."""
         check_generate(request)
-        return pack_generation(await self._generations.whole(self._agents.prepared(unpack_request(request))))
+        unpacked = unpack_request(request)
+        await check_schemas(unpacked, self._checker)
+        return self._agents.prepared(unpacked)

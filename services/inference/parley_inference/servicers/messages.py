@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
 from parley.inference.v1 import generation_pb2, inference_service_pb2, model_service_pb2
 
 from parley_inference.domain.generation import (
+    MOST_TOKENS,
     FinishReason,
     Generation,
+    GenerationAttempt,
     GenerationEvent,
     GenerationFinished,
     GenerationStarted,
@@ -23,6 +26,7 @@ from parley_inference.domain.prices import TokenPrice
 from parley_inference.domain.prompt import (
     GenerationRequest,
     Passage,
+    PromptImage,
     PromptMessage,
     Role,
     Sampling,
@@ -76,6 +80,7 @@ def unpack_request(
                     ToolCall(call.tool_call_id, call.name, call.arguments_json) for call in message.tool_calls
                 ),
                 tool_call_id=message.tool_call_id,
+                images=tuple(PromptImage(image.media_type, image.data) for image in message.images),
             )
             for message in request.messages
         ),
@@ -89,11 +94,14 @@ def unpack_request(
         sampling=_unpack_sampling(request.sampling),
         answer_so_far=request.answer_so_far,
         agent_id=request.agent_id,
+        response_schema=_unpack_schema(request.response_schema) if request.HasField("response_schema") else None,
+        cache_seconds=request.cache_seconds,
     )
 
 
 def _unpack_schema(schema: Struct) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in schema.fields.items()}
+    # In the order of their names: a map has none, and the same schema is to be the same text for a provider's cache.
+    return {name: _plain(schema.fields[name]) for name in sorted(schema.fields)}
 
 
 def _plain(value: Value) -> Any:
@@ -147,6 +155,7 @@ def pack_event(event: GenerationEvent) -> Response:
                     provider=event.provider,
                     offline=event.offline,
                     price=_pack_price(event.price),
+                    cached=event.cached,
                 )
             )
         case ProviderSwitched():
@@ -161,7 +170,11 @@ def pack_event(event: GenerationEvent) -> Response:
                 )
             )
         case GenerationFinished():
-            return Response(finished=inference_service_pb2.GenerationFinished(reason=_REASONS[event.reason]))
+            return Response(
+                finished=inference_service_pb2.GenerationFinished(
+                    reason=_REASONS[event.reason], attempts=map(_pack_attempt, event.attempts)
+                )
+            )
 
 
 def pack_generation(generation: Generation) -> inference_service_pb2.GenerateResponse:
@@ -174,6 +187,8 @@ def pack_generation(generation: Generation) -> inference_service_pb2.GenerateRes
         usage=_pack_usage(generation.usage),
         model=generation.model,
         provider=generation.provider,
+        attempts=map(_pack_attempt, generation.attempts),
+        cached=generation.cached,
     )
 
 
@@ -217,6 +232,7 @@ def _pack_price(price: TokenPrice | None) -> generation_pb2.TokenPrice | None:
         input_usd_micros=price.input_usd_micros,
         output_usd_micros=price.output_usd_micros,
         cached_input_usd_micros=price.cached_input_usd_micros,
+        cache_write_input_usd_micros=price.cache_write_input_usd_micros,
     )
 
 
@@ -231,4 +247,23 @@ def _pack_usage(usage: TokenUsage) -> generation_pb2.TokenUsage:
         cached_input_tokens=usage.cached_input_tokens,
         reasoning_tokens=usage.reasoning_tokens,
         estimated=usage.estimated,
+        cache_write_input_tokens=usage.cache_write_input_tokens,
     )
+
+
+def _pack_attempt(attempt: GenerationAttempt) -> generation_pb2.GenerationAttempt:
+    return generation_pb2.GenerationAttempt(
+        model=attempt.model,
+        provider=attempt.provider,
+        usage=_pack_usage(attempt.usage),
+        cost_usd_micros=attempt.cost_usd_micros,
+        time_to_first_token_ms=_milliseconds(attempt.time_to_first_token_seconds),
+        duration_ms=_milliseconds(attempt.duration_seconds),
+        output_tokens_per_second=attempt.output_tokens_per_second,
+        reason="" if attempt.failure is None else reason_of(attempt.failure),
+    )
+
+
+def _milliseconds(seconds: float) -> int:
+    """Whole milliseconds, rounded up: what took any time is not 0."""
+    return min(math.ceil(seconds * 1000), MOST_TOKENS)
