@@ -5,10 +5,12 @@ Everything under gen/python/parley and gen/ts/src is this script's and is rewrit
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from google.protobuf import descriptor_pb2
@@ -23,6 +25,10 @@ BIN = Path(sys.executable).parent
 ERROR_DETAILS_TEMPLATE = (
     '{"version":"v2","plugins":[{"local":"node_modules/.bin/protoc-gen-es","out":"gen/ts/src","opt":["target=ts"]}]}'
 )
+
+
+TOOL_PACKAGES = ("parley.workspace.v1",)
+"""Whose rpcs models reach as tools: what a model is told of them are the contract's own comments."""
 
 
 def run(*command: str | Path) -> None:
@@ -51,11 +57,25 @@ def main() -> None:
     # What the edge transcodes by and what tools read when reflection is off: google.rpc's error details included.
     run(BIN / "buf", "build", "--exclude-source-info", "-o", package / "contract.binpb")
 
+    comments = {name: text for file in contract.file if file.package in TOOL_PACKAGES for name, text in _comments(file)}
+    (package / "tool_comments.json").write_text(json.dumps(comments, indent=1, ensure_ascii=False) + "\n")
+
     run(BIN / "buf", "generate")
     run(
         BIN / "buf", "generate", package / "contract.binpb",
         "--path", "google/rpc/error_details.proto", "--template", ERROR_DETAILS_TEMPLATE,
     )  # fmt: skip
+
+
+def _comments(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, str]]:
+    """What stands above each rpc and each field of a file, by full name, as one line."""
+    at = {tuple(place.path): place.leading_comments for place in file.source_code_info.location}
+    for number, service in enumerate(file.service):
+        for place, method in enumerate(service.method):
+            yield f"{file.package}.{service.name}.{method.name}", " ".join(at.get((6, number, 2, place), "").split())
+    for number, message in enumerate(file.message_type):
+        for place, field in enumerate(message.field):
+            yield f"{file.package}.{message.name}.{field.name}", " ".join(at.get((4, number, 2, place), "").split())
 
 
 if __name__ == "__main__":

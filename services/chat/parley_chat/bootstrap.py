@@ -19,6 +19,7 @@ from parley.ai.v1 import agent_service_pb2_grpc, content_service_pb2_grpc, gener
 from parley.chat.v1 import chat_service_pb2_grpc
 from parley.identity.v1 import identity_service_pb2_grpc
 from parley.system.v1 import system_service_pb2_grpc
+from parley.workspace.v1 import task_service_pb2_grpc
 from parley_shared.channels import open_channel
 from parley_shared.serving import Registration, Server, build_server
 from parley_shared.settings import SettingsError
@@ -33,11 +34,13 @@ from parley_chat.adapters.grpc_agent_catalog import GrpcAgentCatalog
 from parley_chat.adapters.grpc_content_templates import GrpcContentTemplates
 from parley_chat.adapters.grpc_knowledge import GrpcKnowledge
 from parley_chat.adapters.grpc_language_model import GrpcLanguageModel
+from parley_chat.adapters.grpc_library import GrpcLibrary
 from parley_chat.adapters.grpc_model_catalog import GrpcModelCatalog
 from parley_chat.adapters.grpc_service_health import GrpcServiceHealth
 from parley_chat.adapters.grpc_text_model import GrpcTextModel
 from parley_chat.adapters.json_local_user_file import JsonLocalUserFile
 from parley_chat.adapters.no_stop_signals import NoStopSignals
+from parley_chat.adapters.otel_metrics import OtelMetrics
 from parley_chat.adapters.otel_tracing import OtelTracing
 from parley_chat.adapters.private_files import PrivateFileError
 from parley_chat.adapters.sql_accounts import SqlAccounts
@@ -46,9 +49,11 @@ from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
 from parley_chat.adapters.sql_schema import metadata
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
 from parley_chat.adapters.sql_turn_ownership import SqlTurnOwnership
+from parley_chat.adapters.sql_workspaces import SqlWorkspaces
 from parley_chat.operations.admission import Admission
 from parley_chat.operations.agents import Agents, AgentSearch
 from parley_chat.operations.answer_queue import AnswerQueue
+from parley_chat.operations.answer_tools import AnswerTools, ToolLimits
 from parley_chat.operations.answer_writer import AnswerLimits, AnswerWriter
 from parley_chat.operations.content import Content
 from parley_chat.operations.identity import Identity, IdentityRules
@@ -56,6 +61,7 @@ from parley_chat.operations.local_user import ensure_local_user
 from parley_chat.operations.running_turns import RunningTurns
 from parley_chat.operations.service_tokens import ServiceTokens
 from parley_chat.operations.sessions import Sessions
+from parley_chat.operations.suggestions import SuggestionLimits, Suggestions
 from parley_chat.operations.system_status import SystemStatus
 from parley_chat.operations.takeover import BEATS_PER_LEASE, Takeover
 from parley_chat.operations.text_generations import TextGenerations
@@ -72,6 +78,8 @@ from parley_chat.servicers.identity import IdentityServicer
 from parley_chat.servicers.reflection import services_of_the_contract
 from parley_chat.servicers.status import to_status_error
 from parley_chat.servicers.system import SystemServicer
+from parley_chat.servicers.tasks import TaskServicer
+from parley_chat.servicers.toolbox import WorkspaceToolbox
 from parley_chat.settings import SERVICE, ChatSettings
 
 logger = logging.getLogger(__name__)
@@ -159,6 +167,7 @@ async def _open_conversations(
     closing.push_async_callback(retrieval.close)
 
     conversations = SqlConversations(database)
+    workspaces = SqlWorkspaces(database)
     tracing = OtelTracing()
     queue = AnswerQueue(conversations, timedelta(seconds=settings.queue_seconds), _now)
     closing.push_async_callback(queue.close)
@@ -167,7 +176,11 @@ async def _open_conversations(
         GrpcKnowledge(retrieval, service_tokens.for_user),
         GrpcLanguageModel(inference, service_tokens.for_user),
         tracing,
+        OtelMetrics(),
         queue,
+        AnswerTools(
+            WorkspaceToolbox(workspaces, _now), tracing, ToolLimits(settings.tool_rounds, settings.tool_seconds)
+        ),
         AnswerLimits(
             history_tokens=settings.history_tokens,
             history_messages=200,
@@ -186,9 +199,7 @@ async def _open_conversations(
     ownership = SqlTurnOwnership(leases, settings.lease_seconds)
     running = RunningTurns(conversations, writer, tracing, settings.max_turn_seconds)
     takeover = Takeover(conversations, log, ownership, running, settings.max_running_turns, _now)
-    admission = Admission(
-        running, per_user=settings.max_running_turns_per_user, in_process=settings.max_running_turns
-    )
+    admission = Admission(running, per_user=settings.max_running_turns_per_user, in_process=settings.max_running_turns)
     limits = TurnLimits(
         running_per_user=settings.max_running_turns_per_user,
         log_retention_seconds=settings.turn_log_retention_seconds,
@@ -207,10 +218,18 @@ async def _open_conversations(
     closing.push_async_callback(health.close)
     status = SystemStatus(health, turns, version("parley-chat"), _now())
     sessions = Sessions(conversations, turns, _now)
+    suggestions = Suggestions(
+        conversations,
+        GrpcLibrary(retrieval, service_tokens.for_user),
+        GrpcTextModel(inference, service_tokens.for_user),
+        tracing,
+        SuggestionLimits(model_seconds=settings.suggestion_seconds, search_seconds=settings.search_seconds),
+    )
+    closing.push_async_callback(suggestions.close)
     return turns, [
         Registration(
             chat_service_pb2_grpc.add_ChatServiceServicer_to_server,
-            ChatServicer(sessions, turns),
+            ChatServicer(sessions, turns, suggestions),
             "parley.chat.v1.ChatService",
         ),
         Registration(
@@ -219,6 +238,11 @@ async def _open_conversations(
             "parley.system.v1.SystemService",
         ),
         *_generations(settings, inference, retrieval, service_tokens, admission),
+        Registration(
+            task_service_pb2_grpc.add_TaskServiceServicer_to_server,
+            TaskServicer(workspaces, _now),
+            "parley.workspace.v1.TaskService",
+        ),
     ]
 
 

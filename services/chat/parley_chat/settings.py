@@ -94,6 +94,16 @@ class ChatSettings:
     """`PARLEY_CHAT_INFERENCE_PATIENCE_SECONDS`: how long an answer tries inference again without progress before it fails.
     0 to 3600."""
 
+    tool_rounds: int
+    """`PARLEY_CHAT_TOOL_ROUNDS`: how often a model may call tools for one answer; each time it may call several. 0, no tools, to 50."""
+
+    tool_seconds: float
+    """`PARLEY_CHAT_TOOL_SECONDS`: how long one call of a tool may run. 0.1 to 600."""
+
+    suggestion_seconds: float
+    """`PARLEY_CHAT_SUGGESTION_SECONDS`: how long a model may take to suggest what to say next; without it, and after it, suggestions
+    are made without a model. 0, which asks no model, to 30."""
+
     @classmethod
     def read(cls, environment: Environment) -> ChatSettings:
         """Reads the settings. Raises SettingsError, naming the variable, for the first that is out of its bounds."""
@@ -129,5 +139,8 @@ class ChatSettings:
             inference_patience_seconds=environment.number(
                 "PARLEY_CHAT_INFERENCE_PATIENCE_SECONDS", 20.0, least=0.0, most=3600.0
             ),
+            tool_rounds=environment.integer("PARLEY_CHAT_TOOL_ROUNDS", 8, least=0, most=50),
+            tool_seconds=environment.number("PARLEY_CHAT_TOOL_SECONDS", 30.0, least=0.1, most=600.0),
+            suggestion_seconds=environment.number("PARLEY_CHAT_SUGGESTION_SECONDS", 2.0, least=0.0, most=30.0),
             max_turn_seconds=environment.integer("PARLEY_CHAT_MAX_TURN_SECONDS", 15 * _MINUTE, least=1, most=_DAY),
         )

@@ -26,6 +26,7 @@ from parley_chat.domain.conversation import (
     new_turn_id,
 )
 from parley_chat.domain.errors import NotFoundError
+from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import TurnState
 from parley_chat.ports.conversations import BegunTurn, NewTurn, PageCursor
 from parley_shared.sql import Database
@@ -80,6 +81,8 @@ def new_turn(
         model="strong",
         on_failure=OnFailure.RESTART,
         queue_when_unavailable=False,
+        scopes=("chat:write", "tasks:write"),
+        time_zone="Europe/Berlin",
         owner_id="rpl_1",
         most_running=1000,
     )
@@ -109,6 +112,7 @@ async def test_a_turn_begins_with_a_session_a_question_and_an_empty_answer(
     assert await conversations.get_turn(alice, new.turn_id) == begun.turn
     assert (begun.turn.wished_route, begun.turn.model) == (Route.AUTOMATIC, "strong")
     assert begun.turn.on_failure is OnFailure.RESTART
+    assert (begun.turn.scopes, begun.turn.time_zone) == (("chat:write", "tasks:write"), "Europe/Berlin")
 
 
 async def test_an_outcome_is_stored_whole_and_only_once(conversations: SqlConversations, alice: str) -> None:
@@ -122,6 +126,7 @@ async def test_an_outcome_is_stored_whole_and_only_once(conversations: SqlConver
         route=Route.ENHANCED,
         model="m",
         failure=Failure(14, "R", "words", retryable=True),
+        tool_uses=(ToolUse("call_1", "create_task", "{}", 0, 3, '{"task": {}}'),),
     )
     assert await conversations.finish_turn(begun.turn.turn_id, 1, TurnState.FAILED, whole)
     assert await conversations.get_message(whole.message_id) == whole

@@ -16,6 +16,7 @@ from parley_chat.adapters.file_turn_log import FileTurnLog
 from parley_chat.adapters.redis_connection import RedisConnection
 from parley_chat.adapters.redis_turn_log import RedisTurnLog
 from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Role, Route, Usage
+from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import (
     Notice,
     NoticeKind,
@@ -24,9 +25,12 @@ from parley_chat.domain.turn import (
     RouteChosen,
     SourcesFound,
     TextDelta,
+    ToolCalled,
+    ToolReturned,
     TurnCompleted,
     TurnEventBody,
     TurnFailed,
+    TurnQueued,
     TurnRestarted,
     TurnStarted,
     TurnStopped,
@@ -56,6 +60,10 @@ MESSAGE = Message(
     model="m",
     failure=Failure(14, "ERROR_REASON_PROVIDER_UNAVAILABLE", "words", True),
     trace_id="0" * 32,
+    tool_uses=(
+        ToolUse("call_1", "create_task", '{"title": "Pay"}', 0, 4, '{"task": {}}'),
+        ToolUse("call_2", "nope", "{", 1, 4, '{"error": {}}', failed=True),
+    ),
 )
 EVERY_KIND: list[TurnEventBody] = [
     TurnStarted("ses_1", "msg_0", "msg_1", "mine", "0" * 32),
@@ -66,6 +74,9 @@ EVERY_KIND: list[TurnEventBody] = [
     Notice(NoticeKind.WITHOUT_CONTEXT, "words"),
     TurnRestarted(),
     ProviderSwitched("a", "b", "ERROR_REASON_PROVIDER_STALLED", 7, "The model a has fallen silent; b goes on."),
+    TurnQueued(3, "words"),
+    ToolCalled("call_1", "create_task", '{"title": "Pay\\n"}'),
+    ToolReturned("call_1", "create_task", '{"task": {"title": "🦜"}}', failed=False),
     TurnCompleted(MESSAGE),
     TurnFailed(Failure(13, "ERROR_REASON_INTERNAL", "words", False), MESSAGE),
     TurnStopped(MESSAGE),

@@ -136,6 +136,9 @@ def enum_values(enum_name: str) -> dict[str, str]:
 def _fields_of(
     message: descriptor_pb2.DescriptorProto, name: str, path: tuple[int, ...], comments: dict[tuple[int, ...], str]
 ) -> Iterator[tuple[str, str]]:
+    if message.options.map_entry:
+        # Made by the compiler for a map, which has its comment where it stands.
+        return
     for place, field in enumerate(message.field):
         yield f"{name}.{field.name}", comments.get((*path, MESSAGE_FIELD, place), "")
     for place, nested in enumerate(message.nested_type):

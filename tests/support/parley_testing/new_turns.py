@@ -29,6 +29,8 @@ def new_turn(user_id: str, session_id: str, text: str = "Hello") -> NewTurn:
         model="",
         on_failure=OnFailure.CONTINUE,
         queue_when_unavailable=False,
+        scopes=(),
+        time_zone="UTC",
         owner_id="rpl_1",
         most_running=1000,
     )

@@ -54,6 +54,11 @@ class ScriptedCall:
         """Adds text to the reasoning."""
         self._steps.put_nowait(inference_service_pb2.StreamGenerateResponse(reasoning_delta=text))
 
+    def call_tool(self, name: str, arguments_json: str = "{}") -> None:
+        """Calls a tool. The test finishes the call with FINISH_REASON_TOOL_CALLS, or without a reason as sloppy models do."""
+        call = generation_pb2.ToolCall(tool_call_id="of-the-provider", name=name, arguments_json=arguments_json)
+        self._steps.put_nowait(inference_service_pb2.StreamGenerateResponse(tool_call=call))
+
     def use(self, input_tokens: int, output_tokens: int, *, cached: int = 0) -> None:
         """Reports tokens."""
         usage = generation_pb2.TokenUsage(

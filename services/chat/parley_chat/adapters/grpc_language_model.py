@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+import json
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 
 import grpc
 from parley.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
@@ -12,9 +13,12 @@ from parley_shared.status import status_error_from
 from parley_chat.domain.account import TokenPrice, TokensUsed
 from parley_chat.domain.conversation import Failure, Role
 from parley_chat.domain.errors import GenerationError, InferenceUnreachableError
+from parley_chat.domain.prompt import PromptLine
+from parley_chat.domain.tool_uses import ToolRound
 from parley_chat.ports.language_model import (
     GeneratedReasoning,
     GeneratedText,
+    GeneratedToolCall,
     GenerationEnd,
     GenerationEvent,
     GenerationFinished,
@@ -22,11 +26,13 @@ from parley_chat.ports.language_model import (
     GenerationStarted,
     GenerationSwitched,
 )
+from parley_chat.ports.toolbox import ToolDefinition
 
 _ROLES = {Role.USER: generation_pb2.PROMPT_ROLE_USER, Role.ASSISTANT: generation_pb2.PROMPT_ROLE_ASSISTANT}
 _ENDS = {
     generation_pb2.FINISH_REASON_LENGTH: GenerationEnd.LENGTH,
     generation_pb2.FINISH_REASON_CONTENT_FILTER: GenerationEnd.CONTENT_FILTER,
+    generation_pb2.FINISH_REASON_TOOL_CALLS: GenerationEnd.TOOL_CALLS,
 }
 _RETRYABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
 UNREACHABLE = "The model service cannot be reached right now. Your message is kept; try again in a moment."
@@ -58,8 +64,10 @@ def _pack(request: GenerationRequest) -> inference_service_pb2.StreamGenerateReq
     return inference_service_pb2.StreamGenerateRequest(
         messages=[
             generation_pb2.PromptMessage(role=generation_pb2.PROMPT_ROLE_SYSTEM, text=request.instructions),
-            *(generation_pb2.PromptMessage(role=_ROLES[line.role], text=line.text) for line in request.lines),
+            *(message for line in request.lines for message in _pack_line(line)),
+            *_pack_rounds(request.rounds),
         ],
+        tools=[_pack_tool(tool) for tool in request.tools],
         model=request.model,
         passages=[
             generation_pb2.Passage(
@@ -71,12 +79,51 @@ def _pack(request: GenerationRequest) -> inference_service_pb2.StreamGenerateReq
     )
 
 
+def _pack_line(line: PromptLine) -> Iterator[generation_pb2.PromptMessage]:
+    yield from _pack_rounds(line.rounds)
+    if line.text:
+        yield generation_pb2.PromptMessage(role=_ROLES[line.role], text=line.text)
+
+
+def _pack_rounds(rounds: Iterable[ToolRound]) -> Iterator[generation_pb2.PromptMessage]:
+    for each in rounds:
+        calls = [
+            generation_pb2.ToolCall(
+                tool_call_id=use.tool_call_id, name=use.tool, arguments_json=_object(use.arguments_json)
+            )
+            for use in each.uses
+        ]
+        yield generation_pb2.PromptMessage(role=generation_pb2.PROMPT_ROLE_ASSISTANT, text=each.text, tool_calls=calls)
+        for use in each.uses:
+            yield generation_pb2.PromptMessage(
+                role=generation_pb2.PROMPT_ROLE_TOOL, text=use.result_json, tool_call_id=use.tool_call_id
+            )
+
+
+def _object(arguments_json: str) -> str:
+    """The arguments if they are an object, which is all that providers take back; else what was written as one."""
+    try:
+        written = json.loads(arguments_json)
+    except ValueError:
+        written = arguments_json
+    return arguments_json if isinstance(written, dict) else json.dumps({"written": written}, ensure_ascii=False)
+
+
+def _pack_tool(tool: ToolDefinition) -> generation_pb2.Tool:
+    packed = generation_pb2.Tool(name=tool.name, description=tool.description)
+    packed.parameters_schema.update(tool.parameters_schema)
+    return packed
+
+
 def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> GenerationEvent | None:
     match response.WhichOneof("event"):
         case "text_delta":
             return GeneratedText(_storable(response.text_delta))
         case "reasoning_delta":
             return GeneratedReasoning(_storable(response.reasoning_delta))
+        case "tool_call":
+            call = response.tool_call
+            return GeneratedToolCall(_storable(call.name), _storable(call.arguments_json))
         case "usage":
             usage = response.usage
             return TokensUsed(

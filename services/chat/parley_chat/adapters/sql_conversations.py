@@ -27,6 +27,7 @@ from parley_chat.domain.conversation import (
     snippet_of,
 )
 from parley_chat.domain.errors import NotFoundError, TooManyTurnsError
+from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import Turn, TurnState
 from parley_chat.ports.conversations import BegunTurn, NewTurn, PageCursor
 
@@ -212,6 +213,7 @@ class SqlConversations:
                     route=message.route.value if message.route else "",
                     model=message.model,
                     failure=asdict(message.failure) if message.failure else None,
+                    tool_uses=[asdict(use) for use in message.tool_uses],
                 )
             )
             return True
@@ -300,6 +302,7 @@ async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
         "route": "",
         "model": "",
         "failure": None,
+        "tool_uses": [],
     }
     question = {
         **shared,
@@ -338,6 +341,8 @@ async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
         "model": new.model,
         "on_failure": new.on_failure.value,
         "queue_when_unavailable": new.queue_when_unavailable,
+        "scopes": list(new.scopes),
+        "time_zone": new.time_zone,
         "owner_id": new.owner_id,
         "fence": 1,
     }
@@ -408,6 +413,7 @@ def _to_message(row: Row[Any]) -> Message:
         model=row.model,
         failure=Failure(**row.failure) if row.failure else None,
         trace_id=row.trace_id,
+        tool_uses=tuple(ToolUse(**use) for use in row.tool_uses),
     )
 
 
@@ -430,4 +436,6 @@ def to_turn(row: Row[Any]) -> Turn:
         fence=row.fence,
         stop_requested=row.stop_request_time is not None,
         queue_time=row.queue_time,
+        scopes=tuple(row.scopes),
+        time_zone=row.time_zone,
     )

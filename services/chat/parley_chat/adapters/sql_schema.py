@@ -95,6 +95,7 @@ messages = Table(
     Column("failure", JSON(none_as_null=True), nullable=True),
     Column("client_message_id", Text, nullable=False),
     Column("trace_id", Text, nullable=False),
+    Column("tool_uses", JSON, nullable=False, server_default="[]"),  # A list of objects.
     UniqueConstraint("session_id", "position"),
 )
 
@@ -121,12 +122,27 @@ turns = Table(
     Column("fence", Integer, nullable=False, server_default="1"),  # One more with each owner.
     Column("stop_request_time", UtcDateTime, nullable=True),  # When somebody asked to stop it.
     Column("queue_time", UtcDateTime, nullable=True),  # Since when it waits for a model.
+    Column(
+        "scopes", JSON, nullable=False, server_default="[]"
+    ),  # What the token that began it allows: a list of strings.
+    Column("time_zone", Text, nullable=False, server_default="UTC"),
     UniqueConstraint("user_id", "client_message_id"),
 )
 Index("ix_turns_session", turns.c.session_id, turns.c.create_time, turns.c.turn_id)
 # What runs, and whose: few among all.
 _is_running = text("state = 'running'")
 Index("ix_turns_running", turns.c.user_id, sqlite_where=_is_running, postgresql_where=_is_running)
+
+# Tools that took effect, in the transaction of their effect, so that none takes effect twice.
+tool_runs = Table(
+    "tool_runs",
+    metadata,
+    Column("turn_id", Text, ForeignKey("turns.turn_id", ondelete="CASCADE"), primary_key=True),
+    Column("tool_call_id", Text, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("result_json", Text, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+)
 
 # The chat processes that write turns. Each has one lease for all its turns, by the database's clock.
 replicas = Table(
@@ -136,3 +152,27 @@ replicas = Table(
     Column("has_shared_log", Boolean, nullable=False),
     Column("lease_expire_time", UtcDateTime, nullable=False),
 )
+
+# Workspace -----------------------------------------------------------------------------------------------------------
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("task_id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("due_time", UtcDateTime, nullable=True),  # NULL when it is not due at any time.
+    Column("time_zone", Text, nullable=False),
+    Column("priority", Text, nullable=False),  # low, normal, high
+    Column("state", Text, nullable=False),  # open, completed
+    Column("project", Text, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+    Column("complete_time", UtcDateTime, nullable=True),
+    Column(
+        "turn_id", Text, nullable=False
+    ),  # The turn whose model made it; empty when the user did. It may be deleted.
+)
+Index("ix_tasks_due", tasks.c.user_id, tasks.c.state, tasks.c.due_time, tasks.c.task_id)
+Index("ix_tasks_newest", tasks.c.user_id, tasks.c.create_time, tasks.c.task_id)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Role, Route, Usage
+from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import (
     Notice,
     NoticeKind,
@@ -16,6 +17,8 @@ from parley_chat.domain.turn import (
     RouteChosen,
     SourcesFound,
     TextDelta,
+    ToolCalled,
+    ToolReturned,
     TurnCompleted,
     TurnEvent,
     TurnEventBody,
@@ -36,13 +39,15 @@ _KINDS: dict[type[TurnEventBody], str] = {
     TurnRestarted: "restarted",
     ProviderSwitched: "provider_switched",
     TurnQueued: "queued",
+    ToolCalled: "tool_called",
+    ToolReturned: "tool_returned",
     TurnCompleted: "completed",
     TurnFailed: "failed",
     TurnStopped: "stopped",
 }
 
-_FLAT: dict[str, type[TurnStarted | TurnRestarted | ProviderSwitched | TurnQueued]] = {
-    _KINDS[kind]: kind for kind in (TurnStarted, TurnRestarted, ProviderSwitched, TurnQueued)
+_FLAT: dict[str, type[TurnStarted | TurnRestarted | ProviderSwitched | TurnQueued | ToolCalled | ToolReturned]] = {
+    _KINDS[kind]: kind for kind in (TurnStarted, TurnRestarted, ProviderSwitched, TurnQueued, ToolCalled, ToolReturned)
 }
 """Kinds whose fields are texts and numbers only."""
 
@@ -107,5 +112,6 @@ def _decode_message(fields: dict[str, Any]) -> Message:
             "usage": Usage(**fields["usage"]) if fields["usage"] else None,
             "route": Route(fields["route"]) if fields["route"] else None,
             "failure": Failure(**fields["failure"]) if fields["failure"] else None,
+            "tool_uses": tuple(ToolUse(**use) for use in fields.get("tool_uses", ())),
         }
     )

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import uuid4
 
+from parley_chat.domain.tool_uses import ToolUse
+
 
 class Role(StrEnum):
     """Who a message is from."""
@@ -121,6 +123,8 @@ class Message:
     model: str = ""
     failure: Failure | None = None
     trace_id: str = ""
+    tool_uses: tuple[ToolUse, ...] = ()
+    """In the order in which the model called them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
 from parley_chat.domain.conversation import Citation, Failure, Message, OnFailure, Route
+from parley_chat.domain.tool_uses import ToolUse
 
 
 class TurnState(StrEnum):
@@ -30,6 +31,7 @@ class NoticeKind(StrEnum):
     HISTORY_TRIMMED = "history_trimmed"
     CONTINUED = "continued"
     TRYING_AGAIN = "trying_again"
+    TOOL_LIMIT = "tool_limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,25 @@ class TurnQueued:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The model calls a tool."""
+
+    tool_call_id: str
+    tool: str
+    arguments_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    """A tool has run."""
+
+    tool_call_id: str
+    tool: str
+    result_json: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted:
     """The answer is whole."""
 
@@ -142,6 +163,8 @@ TurnEventBody = (
     | TurnRestarted
     | ProviderSwitched
     | TurnQueued
+    | ToolCalled
+    | ToolReturned
     | TurnOutcome
 )
 
@@ -187,6 +210,10 @@ class Turn:
     """Whether a stop was asked for that its owner may not have seen."""
     queue_time: datetime | None
     """Since when it waits for a model; None when it does not."""
+    scopes: tuple[str, ...] = ()
+    """What the token that began it allows: the tools of its model need them."""
+    time_zone: str = "UTC"
+    """The user's, an IANA name."""
 
 
 def merge_deltas(events: Iterable[TurnEvent]) -> list[TurnEvent]:
@@ -225,6 +252,32 @@ def text_of(events: Iterable[TurnEvent]) -> str:
         elif isinstance(event.body, TurnRestarted):
             parts.clear()
     return "".join(parts)
+
+
+def tool_uses_of(events: Iterable[TurnEvent]) -> tuple[ToolUse, ...]:
+    """Gathers the tools that were used, in their order. Uses before an answer began anew stand at its start: the text before it is gone."""
+    uses: dict[str, ToolUse] = {}
+    length = 0
+    number_of_round = -1
+    calling = False
+    for event in events:
+        match event.body:
+            case TextDelta(text):
+                length += len(text)
+                calling = False
+            case TurnRestarted():
+                length = 0
+                uses = {name: replace(use, text_offset=0) for name, use in uses.items()}
+            case ToolCalled(tool_call_id, tool, arguments_json):
+                number_of_round += not calling
+                calling = True
+                uses[tool_call_id] = ToolUse(tool_call_id, tool, arguments_json, number_of_round, length)
+            case ToolReturned(tool_call_id, _, result_json, failed) if tool_call_id in uses:
+                calling = False
+                uses[tool_call_id] = replace(uses[tool_call_id], result_json=result_json, failed=failed)
+            case _:
+                pass
+    return tuple(uses.values())
 
 
 def request_digest(fields: Sequence[str]) -> str:

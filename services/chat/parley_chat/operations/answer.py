@@ -4,26 +4,42 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from parley_chat.domain.account import Account, TokenPrice, TokensUsed
 from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Role, Route, Usage
-from parley_chat.domain.prompt import cited
+from parley_chat.domain.prompt import cited, tokens_of_characters
+from parley_chat.domain.tool_uses import (
+    MOST_TOOL_CHARACTERS,
+    ToolRound,
+    ToolUse,
+    cut_to,
+    rounds_of,
+    tool_call_id,
+)
 from parley_chat.domain.turn import (
     Notice,
     NoticeKind,
     ProviderSwitched,
     RouteChosen,
     SourcesFound,
+    ToolCalled,
+    ToolReturned,
     Turn,
     TurnEvent,
     TurnQueued,
     TurnRestarted,
     TurnStarted,
     text_of,
+    tool_uses_of,
 )
+from parley_chat.ports.language_model import GeneratedToolCall
+from parley_chat.ports.toolbox import ToolOutcome
 from parley_chat.ports.turn_log import TurnLogWriter
+
+MOST_TOOL_NAME = 64
+"""Characters. A model may call what was never offered, by any name."""
 
 
 @dataclass(slots=True)
@@ -44,6 +60,8 @@ class Answer:
     """The model that answers; empty until one has begun."""
     sources: tuple[Citation, ...] = ()
     parts: list[str] = field(default_factory=list)
+    tool_uses: list[ToolUse] = field(default_factory=list)
+    """The tools that were called until now, in their order."""
     prompt_tokens: int = 0
     """The estimate of what a model reads."""
     noticed: set[NoticeKind] = field(default_factory=set)
@@ -76,6 +94,7 @@ class Answer:
             route=next((event.body.route for event in events if isinstance(event.body, RouteChosen)), None),
             sources=next((event.body.citations for event in events if isinstance(event.body, SourcesFound)), ()),
             parts=[text] if text else [],
+            tool_uses=list(tool_uses_of(events)),
             noticed={event.body.kind for event in events if isinstance(event.body, Notice)},
         )
         if any(isinstance(event.body, TurnQueued) for event in events):
@@ -113,6 +132,51 @@ class Answer:
         """What is written until now."""
         return "".join(self.parts)
 
+    @property
+    def rounds(self) -> tuple[ToolRound, ...]:
+        """What it did with tools until now."""
+        return rounds_of(self.text, self.tool_uses)[0]
+
+    @property
+    def text_of_round(self) -> str:
+        """What is written since the last tools returned."""
+        return rounds_of(self.text, self.tool_uses)[1]
+
+    @property
+    def begins_paragraph(self) -> bool:
+        """Whether the next text comes after tools and stands apart from the text before them."""
+        if not self.tool_uses or not self.parts or self.text_of_round:
+            return False
+        return not self.parts[-1].endswith("\n\n")
+
+    def unreturned(self) -> list[ToolUse]:
+        """The calls of tools whose results are not known."""
+        return [use for use in self.tool_uses if not use.has_returned]
+
+    async def call_tools(self, calls: Sequence[GeneratedToolCall]) -> None:
+        """Notes the calls of a new round, and tells the readers before any of them runs."""
+        number_of_round = 1 + max((use.round for use in self.tool_uses), default=-1)
+        length = len(self.text)
+        uses = [
+            ToolUse(
+                tool_call_id(self.turn.turn_id, len(self.tool_uses) + place),
+                cut_to(call.tool, MOST_TOOL_NAME),
+                cut_to(call.arguments_json, MOST_TOOL_CHARACTERS),
+                number_of_round,
+                length,
+            )
+            for place, call in enumerate(calls, start=1)
+        ]
+        await self.log.append([ToolCalled(use.tool_call_id, use.tool, use.arguments_json) for use in uses])
+        self.tool_uses += uses
+
+    async def return_tool(self, use: ToolUse, outcome: ToolOutcome) -> None:
+        """Notes what came of a call, and tells the readers."""
+        result = cut_to(outcome.result_json, MOST_TOOL_CHARACTERS)
+        await self.log.append([ToolReturned(use.tool_call_id, use.tool, result, outcome.failed)])
+        place = self.tool_uses.index(use)
+        self.tool_uses[place] = replace(use, result_json=result, failed=outcome.failed)
+
     def add(self, text: str) -> None:
         """Adds text."""
         if self.first_text is None:
@@ -123,12 +187,17 @@ class Answer:
     def begin_model(self, model: str, price: TokenPrice | None) -> None:
         """A model has taken the request."""
         self.model = model
-        self.account.begin(price, prompt_tokens=self.prompt_tokens, characters_before=sum(map(len, self.parts)))
+        self.account.begin(price, prompt_tokens=self._reads(), characters_before=sum(map(len, self.parts)))
 
     def switch_model(self, model: str, price: TokenPrice | None) -> None:
         """Another model goes on from the text until now."""
         self.model = model
-        self.account.switch(price, prompt_tokens=self.prompt_tokens, characters_before=sum(map(len, self.parts)))
+        self.account.switch(price, prompt_tokens=self._reads(), characters_before=sum(map(len, self.parts)))
+
+    def _reads(self) -> int:
+        """The estimate of what a model reads before the answer's text."""
+        of_tools = sum(len(use.arguments_json) + len(use.result_json) for use in self.tool_uses)
+        return self.prompt_tokens + tokens_of_characters(of_tools)
 
     def use(self, tokens: TokensUsed) -> None:
         """Takes the provider's figures of the attempt that runs."""
@@ -150,6 +219,7 @@ class Answer:
     async def begin_anew(self) -> None:
         """Drops the text, and tells the readers."""
         self.parts.clear()
+        self.tool_uses = [replace(use, text_offset=0) for use in self.tool_uses]
         await self.log.append([TurnRestarted()])
 
     async def notice(self, kind: NoticeKind, words: str) -> None:
@@ -188,6 +258,7 @@ class Answer:
             model=self.model,
             failure=failure,
             trace_id=self.trace_id,
+            tool_uses=tuple(self.tool_uses),
         )
 
 

@@ -16,8 +16,8 @@ from datetime import datetime
 from parley_chat.domain.account import TokensUsed
 from parley_chat.domain.conversation import Citation, Failure, OnFailure, Role, Route
 from parley_chat.domain.errors import GenerationError, InferenceUnreachableError, KnowledgeUnavailableError
-from parley_chat.domain.prompt import INSTRUCTIONS, PromptLine, estimate_tokens, fit_history
-from parley_chat.domain.routing import choose_route
+from parley_chat.domain.prompt import INSTRUCTIONS, PromptLine, estimate_tokens, fit_history, time_line
+from parley_chat.domain.routing import choose_route, goes_on
 from parley_chat.domain.turn import (
     NoticeKind,
     ProviderSwitched,
@@ -28,20 +28,26 @@ from parley_chat.domain.turn import (
 )
 from parley_chat.operations.answer import Answer
 from parley_chat.operations.answer_queue import AnswerQueue
+from parley_chat.operations.answer_tools import AnswerTools
 from parley_chat.ports.conversations import Conversations
 from parley_chat.ports.knowledge import Knowledge
 from parley_chat.ports.language_model import (
     GeneratedReasoning,
     GeneratedText,
+    GeneratedToolCall,
     GenerationEnd,
-    GenerationEvent,
     GenerationFinished,
     GenerationRequest,
     GenerationStarted,
     GenerationSwitched,
     LanguageModel,
 )
+from parley_chat.ports.metrics import Metrics
 from parley_chat.ports.tracing import Stage, Tracing
+
+_WrittenEvent = (
+    GenerationStarted | GeneratedText | GeneratedReasoning | TokensUsed | GenerationSwitched | GenerationFinished
+)
 
 ROUTE_MODEL = {Route.STANDARD: "fast", Route.ENHANCED: "strong"}
 """The alias that inference knows for each route."""
@@ -117,16 +123,20 @@ class AnswerWriter:
         knowledge: Knowledge,
         model: LanguageModel,
         tracing: Tracing,
+        metrics: Metrics,
         queue: AnswerQueue,
+        tools: AnswerTools,
         limits: AnswerLimits,
         now: Callable[[], datetime],
     ) -> None:
         self._conversations = conversations
         self._queue = queue
+        self._tools = tools
         self._now = now
         self._knowledge = knowledge
         self._model = model
         self._tracing = tracing
+        self._metrics = metrics
         self._limits = limits
 
     async def write(self, answer: Answer) -> None:
@@ -135,15 +145,23 @@ class AnswerWriter:
         Raises GenerationError. Cancelling it closes the provider's connection.
         """
         with self._tracing.stage("chat.turn", {"parley.turn.id": answer.turn.turn_id}) as stage:
-            request = await self._prepare(answer)
+            request = await self._prepare(answer, stage)
             stage.record({"parley.turn.route": str(answer.route), "parley.turn.sources": len(answer.sources)})
-            await self._generate_patiently(answer, request)
+            # A process before this one may have called them.
+            await self._tools.run(answer)
+            while True:
+                calls = await self._generate_patiently(answer, await self._tools.with_tools(answer, request))
+                if not calls:
+                    return
+                answer.end_attempt()
+                await answer.call_tools(calls)
+                await self._tools.run(answer)
 
-    async def _prepare(self, answer: Answer) -> GenerationRequest:
+    async def _prepare(self, answer: Answer, stage: Stage) -> GenerationRequest:
         """Takes the steps before the generation, as far as the log does not show them done."""
         turn = answer.turn
-        model = await self._choose_route(answer)
-        if answer.parts or answer.sources:
+        model = await self._choose_route(answer, stage)
+        if answer.parts or answer.sources or answer.tool_uses:
             history = await self._history(answer)
         else:
             async with asyncio.TaskGroup() as steps:
@@ -154,7 +172,7 @@ class AnswerWriter:
                 await answer.log.append([SourcesFound(answer.sources)])
         request = GenerationRequest(
             user_id=turn.user_id,
-            instructions=INSTRUCTIONS,
+            instructions=f"{INSTRUCTIONS}\n\n{time_line(self._now(), turn.time_zone)}",
             lines=(*history, PromptLine(Role.USER, answer.message)),
             passages=answer.sources,
             model=model,
@@ -164,15 +182,28 @@ class AnswerWriter:
         answer.prompt_tokens = sum(map(estimate_tokens, texts))
         return request
 
-    async def _choose_route(self, answer: Answer) -> str:
+    async def _choose_route(self, answer: Answer, stage: Stage) -> str:
         """Chooses the route, once a turn, and gives the model to ask."""
         turn = answer.turn
         if answer.route is None:
-            decision = choose_route(answer.message, turn.wished_route)
+            asked = turn.wished_route is not Route.AUTOMATIC
+            previous = None if asked else await self._previous_route(answer)
+            decision = choose_route(answer.message, turn.wished_route, previous)
             answer.route = decision.route
+            self._metrics.count_route(decision.route, asked=asked)
+            # By what it was chosen, not the reason: that quotes the message.
+            signs = "asked" if asked else ",".join(decision.signs) or "none"
+            stage.record({"parley.turn.route_signs": signs})
             model = turn.model or ROUTE_MODEL[decision.route]
             await answer.log.append([*answer.opening(), RouteChosen(decision.route, decision.reason, model)])
         return turn.model or ROUTE_MODEL[answer.route]
+
+    async def _previous_route(self, answer: Answer) -> Route | None:
+        """The route of the answer that the message goes on from; None when it stands for itself."""
+        if not (answer.parent_message_id and goes_on(answer.message)):
+            return None
+        before = await self._conversations.ancestors(answer.turn.session_id, answer.parent_message_id, 1)
+        return before[0].route if before else None
 
     async def _history(self, answer: Answer) -> tuple[PromptLine, ...]:
         most = self._limits.history_messages
@@ -198,19 +229,21 @@ class AnswerWriter:
             stage.record({"parley.search.passages": len(found)})
             return found
 
-    async def _generate_patiently(self, answer: Answer, request: GenerationRequest) -> None:
-        """Generates, and again from where the answer is while no model can be reached, as the request's policy says."""
+    async def _generate_patiently(self, answer: Answer, request: GenerationRequest) -> list[GeneratedToolCall]:
+        """Generates, and again from where the answer is while no model can be reached, as the request's policy says.
+
+        Gives the tools that the model calls; none when the answer is whole.
+        """
         patience = _Patience(self._limits.inference_patience_seconds, len(answer.parts))
         try:
             while True:
                 if answer.queued_since and not await self._queue.wait(answer):
                     raise GenerationError(WAITED_TOO_LONG)
                 try:
-                    await self._generate(answer, replace(request, answer_so_far=answer.text))
+                    resumed = replace(request, rounds=answer.rounds, answer_so_far=answer.text_of_round)
+                    return await self._generate(answer, resumed)
                 except GenerationError as error:
                     pause = self._pause_after(error, answer, patience)
-                else:
-                    return
                 answer.end_attempt()
                 await answer.notice(NoticeKind.TRYING_AGAIN, "The model service is temporarily unable; trying again.")
                 if answer.parts and answer.turn.on_failure is OnFailure.RESTART:
@@ -242,21 +275,28 @@ class AnswerWriter:
         answer.begin_wait(self._now())
         return 0.0
 
-    async def _generate(self, answer: Answer, request: GenerationRequest) -> None:
+    async def _generate(self, answer: Answer, request: GenerationRequest) -> list[GeneratedToolCall]:
         with self._tracing.stage("chat.turn.generate", {"gen_ai.request.model": request.model}) as stage:
             finished = False
+            calls: list[GeneratedToolCall] = []
             async with aclosing(self._model.generate(request)) as events:
                 async for event in events:
-                    finished = await self._take(answer, event, stage) or finished
+                    if isinstance(event, GeneratedToolCall):
+                        calls.append(event)
+                    else:
+                        finished = await self._take(answer, event, stage) or finished
             if not finished:
                 raise GenerationError(BROKE_OFF)
+            # A call of what was not offered is not run: the text is the answer then.
+            return calls if request.tools else []
 
-    async def _take(self, answer: Answer, event: GenerationEvent, stage: Stage) -> bool:
+    async def _take(self, answer: Answer, event: _WrittenEvent, stage: Stage) -> bool:
         """Keeps one event of the model; True for the one that ends the generation."""
         if answer.queued_since and isinstance(event, GeneratedText | GeneratedReasoning | GenerationFinished):
             await self._queue.leave(answer)
         match event:
             case GeneratedText(text):
+                text = f"\n\n{text}" if answer.begins_paragraph else text
                 answer.add(text)
                 await answer.log.append([TextDelta(text)])
             case GeneratedReasoning(text):

@@ -77,6 +77,10 @@ class ReplyRequest:
     """None for the session's newest; empty for none."""
     on_failure: OnFailure
     queue_when_unavailable: bool = False
+    scopes: tuple[str, ...] = ()
+    """What the caller's token allows, in alphabetical order: the tools of the model need them."""
+    time_zone: str = "UTC"
+    """The user's, an IANA name."""
 
     def digest(self) -> str:
         """Tells a repeat of this request from another one under the same client_message_id."""
@@ -186,6 +190,8 @@ class Turns:
             model=request.model,
             on_failure=request.on_failure,
             queue_when_unavailable=request.queue_when_unavailable,
+            scopes=request.scopes,
+            time_zone=request.time_zone,
             owner_id=self._ownership.replica_id,
             most_running=self._limits.running_per_user,
         )

@@ -43,6 +43,9 @@ class NewTurn:
     model: str
     on_failure: OnFailure
     queue_when_unavailable: bool
+    scopes: tuple[str, ...]
+    """What the caller's token allows."""
+    time_zone: str
     owner_id: str
     """The replica that will write the answer."""
     most_running: int

@@ -10,6 +10,8 @@ from typing import Protocol
 from parley_chat.domain.account import TokenPrice, TokensUsed
 from parley_chat.domain.conversation import Citation
 from parley_chat.domain.prompt import PromptLine
+from parley_chat.domain.tool_uses import ToolRound
+from parley_chat.ports.toolbox import ToolDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,18 @@ class GenerationRequest:
     """The name or alias; empty for the default."""
     answer_so_far: str = ""
     """What was written before the writing was interrupted; only what follows is generated."""
+    rounds: tuple[ToolRound, ...] = ()
+    """What the answer did with tools until now."""
+    tools: tuple[ToolDefinition, ...] = ()
+    """What it may use from here on."""
 
 
 class GenerationEnd(StrEnum):
     """Why a generation ended by itself."""
 
     STOP = "stop"
+    TOOL_CALLS = "tool_calls"
+    """The model waits for the results of the tools it called."""
     LENGTH = "length"
     CONTENT_FILTER = "content_filter"
 
@@ -60,6 +68,14 @@ class GeneratedReasoning:
 
 
 @dataclass(frozen=True, slots=True)
+class GeneratedToolCall:
+    """The model calls a tool."""
+
+    tool: str
+    arguments_json: str
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationSwitched:
     """A model failed, and another goes on from the text until now."""
 
@@ -80,7 +96,13 @@ class GenerationFinished:
 
 
 GenerationEvent = (
-    GenerationStarted | GeneratedText | GeneratedReasoning | TokensUsed | GenerationSwitched | GenerationFinished
+    GenerationStarted
+    | GeneratedText
+    | GeneratedReasoning
+    | GeneratedToolCall
+    | TokensUsed
+    | GenerationSwitched
+    | GenerationFinished
 )
 
 

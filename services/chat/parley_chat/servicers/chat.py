@@ -14,6 +14,7 @@ from parley_chat.domain.conversation import Route
 from parley_chat.domain.errors import TurnFailedError, TurnLogExpiredError
 from parley_chat.domain.turn import Notice, RouteChosen, Turn, TurnEvent, TurnFailed
 from parley_chat.operations.sessions import Sessions
+from parley_chat.operations.suggestions import Suggestions
 from parley_chat.operations.turns import ReplyRequest, Turns
 from parley_chat.servicers import validation
 from parley_chat.servicers.messages import (
@@ -23,6 +24,7 @@ from parley_chat.servicers.messages import (
     pack_message,
     pack_notice,
     pack_session,
+    pack_tool_use,
     pack_usage,
     wished_on_failure,
     wished_route,
@@ -31,6 +33,7 @@ from parley_chat.servicers.messages import (
 _SESSIONS = "sessions"
 _SESSION_MATCHES = "session matches"
 _MESSAGES = "messages"
+_SUGGESTIONS = 4
 
 Context = grpc.aio.ServicerContext[object, object]
 
@@ -38,9 +41,10 @@ Context = grpc.aio.ServicerContext[object, object]
 class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
     """Serves sessions, messages and turns to their user."""
 
-    def __init__(self, sessions: Sessions, turns: Turns) -> None:
+    def __init__(self, sessions: Sessions, turns: Turns, suggestions: Suggestions) -> None:
         self._sessions = sessions
         self._turns = turns
+        self._suggestions = suggestions
 
     async def CreateSession(
         self, request: chat_service_pb2.CreateSessionRequest, context: Context
@@ -148,6 +152,7 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
             notices=[pack_notice(notice) for notice in notices],
             trace_id=message.trace_id,
             client_message_id=turn.client_message_id,
+            tool_uses=[pack_tool_use(use) for use in message.tool_uses],
         )
 
     async def StreamReply(
@@ -181,10 +186,26 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         message, stopped = await self._turns.stop(current_principal().user_id, request.turn_id)
         return chat_service_pb2.StopReplyResponse(message=pack_message(message), stopped=stopped)
 
+    async def SuggestPrompts(
+        self, request: chat_service_pb2.SuggestPromptsRequest, context: Context
+    ) -> chat_service_pb2.SuggestPromptsResponse:
+        """Suggests what to say next."""
+        validation.check_suggest_prompts(request)
+        found = await self._suggestions.suggest(
+            current_principal().user_id, request.session_id, request.limit or _SUGGESTIONS
+        )
+        return chat_service_pb2.SuggestPromptsResponse(
+            suggestions=[
+                chat_service_pb2.PromptSuggestion(prompt=each.prompt, route=ROUTES[each.route], reason=each.reason)
+                for each in found
+            ]
+        )
+
 
 def _reply_request(request: chat_service_pb2.SendMessageRequest | chat_service_pb2.StreamReplyRequest) -> ReplyRequest:
+    principal = current_principal()
     return ReplyRequest(
-        user_id=current_principal().user_id,
+        user_id=principal.user_id,
         message=request.message,
         session_id=request.session_id,
         client_message_id=request.client_message_id,
@@ -193,6 +214,8 @@ def _reply_request(request: chat_service_pb2.SendMessageRequest | chat_service_p
         parent_message_id=request.parent_message_id if request.HasField("parent_message_id") else None,
         on_failure=wished_on_failure(request.on_failure),
         queue_when_unavailable=request.queue_when_unavailable,
+        scopes=tuple(sorted(principal.scopes)),
+        time_zone=request.time_zone or "UTC",
     )
 
 

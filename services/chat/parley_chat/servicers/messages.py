@@ -15,6 +15,7 @@ from parley_chat.domain.conversation import (
     Session,
     Usage,
 )
+from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import (
     Notice,
     NoticeKind,
@@ -23,9 +24,12 @@ from parley_chat.domain.turn import (
     RouteChosen,
     SourcesFound,
     TextDelta,
+    ToolCalled,
+    ToolReturned,
     TurnCompleted,
     TurnEvent,
     TurnFailed,
+    TurnOutcome,
     TurnQueued,
     TurnRestarted,
     TurnStarted,
@@ -59,6 +63,7 @@ _NOTICES = {
     NoticeKind.HISTORY_TRIMMED: turn_event_pb2.NOTICE_KIND_HISTORY_TRIMMED,
     NoticeKind.CONTINUED: turn_event_pb2.NOTICE_KIND_CONTINUED,
     NoticeKind.TRYING_AGAIN: turn_event_pb2.NOTICE_KIND_TRYING_AGAIN,
+    NoticeKind.TOOL_LIMIT: turn_event_pb2.NOTICE_KIND_TOOL_LIMIT,
 }
 
 _MOST_TOKENS = 2**31 - 1
@@ -134,6 +139,18 @@ def pack_notice(notice: Notice) -> turn_event_pb2.Notice:
     return turn_event_pb2.Notice(kind=_NOTICES[notice.kind], message=notice.message)
 
 
+def pack_tool_use(use: ToolUse) -> message_pb2.ToolUse:
+    """Packs the use of a tool."""
+    return message_pb2.ToolUse(
+        tool_call_id=use.tool_call_id,
+        tool=use.tool,
+        arguments_json=use.arguments_json,
+        result_json=use.result_json,
+        failed=use.failed,
+        text_offset=use.text_offset,
+    )
+
+
 def pack_message(message: Message) -> message_pb2.Message:
     """Packs a message."""
     packed = message_pb2.Message(
@@ -151,6 +168,7 @@ def pack_message(message: Message) -> message_pb2.Message:
         failure=pack_failure(message.failure) if message.failure else None,
         client_message_id=message.client_message_id,
         trace_id=message.trace_id,
+        tool_uses=[pack_tool_use(use) for use in message.tool_uses],
     )
     packed.create_time.FromDatetime(message.create_time)
     return packed
@@ -189,6 +207,28 @@ def pack_event(turn_id: str, event: TurnEvent) -> turn_event_pb2.TurnEvent:
         case TurnQueued(place, words):
             packed.queued.place = place
             packed.queued.message = words
+        case ToolCalled() | ToolReturned():
+            _pack_tool_event(packed, event.body)
+        case TurnCompleted() | TurnFailed() | TurnStopped():
+            _pack_outcome(packed, event.body)
+    return packed
+
+
+def _pack_tool_event(packed: turn_event_pb2.TurnEvent, body: ToolCalled | ToolReturned) -> None:
+    match body:
+        case ToolCalled(call_id, tool, arguments_json):
+            packed.tool_called.tool_call_id = call_id
+            packed.tool_called.tool = tool
+            packed.tool_called.arguments_json = arguments_json
+        case ToolReturned(call_id, tool, result_json, failed):
+            packed.tool_returned.tool_call_id = call_id
+            packed.tool_returned.tool = tool
+            packed.tool_returned.result_json = result_json
+            packed.tool_returned.failed = failed
+
+
+def _pack_outcome(packed: turn_event_pb2.TurnEvent, outcome: TurnOutcome) -> None:
+    match outcome:
         case TurnCompleted(message):
             packed.completed.message.CopyFrom(pack_message(message))
         case TurnFailed(failure, message):
@@ -197,4 +237,3 @@ def pack_event(turn_id: str, event: TurnEvent) -> turn_event_pb2.TurnEvent:
         case TurnStopped(message):
             packed.stopped.message.CopyFrom(pack_message(message))
             packed.stopped.text_length = len(message.text)
-    return packed

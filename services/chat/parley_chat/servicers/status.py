@@ -13,6 +13,7 @@ from grpc import StatusCode
 from parley_shared.status import StatusError, not_found
 
 from parley_chat.domain import accounts, errors, tokens
+from parley_chat.domain.tasks import TooManyTasksError
 
 
 def to_status_error(error: Exception) -> StatusError | None:
@@ -122,6 +123,15 @@ def _too_many_turns(error: errors.TooManyTurnsError) -> StatusError:
     )
 
 
+def _too_many_tasks(error: TooManyTasksError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_LIMIT_EXCEEDED",
+        f"There are {error.limit} open tasks already. Complete or delete some first.",
+        metadata={"limit": str(error.limit)},
+    )
+
+
 def _draining(_: errors.DrainingError) -> StatusError:
     return StatusError(
         StatusCode.UNAVAILABLE,
@@ -181,6 +191,7 @@ _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     errors.ClientMessageIdReusedError: _client_message_id_reused,
     errors.TurnLogExpiredError: _turn_log_expired,
     errors.TooManyTurnsError: _too_many_turns,
+    TooManyTasksError: _too_many_tasks,
     errors.DrainingError: _draining,
     errors.TurnFailedError: _turn_failed,
     errors.GenerationError: _generation_failed,

@@ -20,6 +20,7 @@ from parley_shared.validation import Violations
 from parley_chat.domain.accounts import DISPLAY_NAME_MOST, EMAIL_LEAST, EMAIL_MOST, is_email, normalize_email
 from parley_chat.domain.tokens import PERSONAL_TOKEN_PREFIX, PersonalToken
 from parley_chat.ports.conversations import PageCursor
+from parley_chat.servicers.task_fields import check_time_zone
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MOST = 100
@@ -147,6 +148,7 @@ TITLE_MOST = 200
 MODEL_MOST = 200
 QUERY_MOST = 200
 MESSAGES_PAGE_MOST = 200
+SUGGESTIONS_MOST = 10
 SESSION_PREFIX, MESSAGE_PREFIX, TURN_PREFIX = "ses_", "msg_", "trn_"
 
 _CLIENT_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -220,6 +222,7 @@ def check_reply(request: chat_service_pb2.SendMessageRequest | chat_service_pb2.
     violations.choice("on_failure", request.on_failure, message_pb2.OnFailure.values())
     violations.text("model", request.model, most=MODEL_MOST)
     _storable(violations, "model", request.model)
+    check_time_zone(violations, request.time_zone)
     if request.parent_message_id:
         violations.identifier("parent_message_id", request.parent_message_id, MESSAGE_PREFIX)
         if not request.session_id:
@@ -231,6 +234,14 @@ def check_resume_reply(request: chat_service_pb2.ResumeReplyRequest) -> None:
     violations = Violations()
     violations.identifier("turn_id", request.turn_id, TURN_PREFIX)
     violations.integer("after_sequence", request.after_sequence, least=0, most=2_147_483_647)
+    violations.check()
+
+
+def check_suggest_prompts(request: chat_service_pb2.SuggestPromptsRequest) -> None:
+    violations = Violations()
+    if request.session_id:
+        violations.identifier("session_id", request.session_id, SESSION_PREFIX)
+    violations.integer("limit", request.limit, least=0, most=SUGGESTIONS_MOST)
     violations.check()
 
 

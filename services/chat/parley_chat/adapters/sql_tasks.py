@@ -1,0 +1,120 @@
+"""Tasks in SQL, within a transaction that somebody else opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parley_chat.adapters.sql_schema import tasks
+from parley_chat.domain.errors import NotFoundError
+from parley_chat.domain.tasks import Task, TaskPriority, TaskState
+from parley_chat.ports.workspace import TaskCursor, TaskFilter
+
+
+class SqlTasks:
+    """The port `TaskStore`, for one user."""
+
+    def __init__(self, connection: AsyncConnection, user_id: str, *, for_update: bool) -> None:
+        self._connection = connection
+        self._user_id = user_id
+        self._for_update = for_update
+
+    async def add(self, task: Task) -> None:
+        """Inserts a row."""
+        await self._connection.execute(insert(tasks).values(user_id=self._user_id, **_row(task)))
+
+    async def get(self, task_id: str) -> Task:
+        """Reads a row, and holds it in a transaction that changes. SQLite knows no such hold, and has one writer only."""
+        query = select(tasks).where(tasks.c.task_id == task_id, tasks.c.user_id == self._user_id)
+        if self._for_update:
+            query = query.with_for_update()
+        row = (await self._connection.execute(query)).first()
+        if row is None:
+            raise NotFoundError("task")
+        return _task(row)
+
+    async def put(self, task: Task) -> None:
+        """Writes a row anew."""
+        await self._connection.execute(
+            update(tasks).where(tasks.c.task_id == task.task_id, tasks.c.user_id == self._user_id).values(**_row(task))
+        )
+
+    async def remove(self, task_id: str) -> bool:
+        """Deletes a row."""
+        found = await self._connection.execute(
+            delete(tasks).where(tasks.c.task_id == task_id, tasks.c.user_id == self._user_id)
+        )
+        return bool(found.rowcount)
+
+    async def page(self, wanted: TaskFilter, limit: int, after: TaskCursor | None) -> Sequence[Task]:
+        """Reads the dated ones along their index, and then the others, newest first."""
+        found: list[Task] = []
+        if after is None or after.due_time is not None:
+            dated = select(tasks).where(self._wanted(wanted), tasks.c.due_time.is_not(None))
+            if after is not None:
+                later = tasks.c.due_time > after.due_time
+                same = and_(tasks.c.due_time == after.due_time, tasks.c.task_id > after.task_id)
+                dated = dated.where(or_(later, same))
+            dated = dated.order_by(tasks.c.due_time, tasks.c.task_id).limit(limit)
+            found += [_task(row) for row in await self._connection.execute(dated)]
+        if len(found) < limit and wanted.due_before is None:
+            others = select(tasks).where(self._wanted(wanted), tasks.c.due_time.is_(None))
+            if after is not None and after.due_time is None:
+                older = tasks.c.create_time < after.create_time
+                same = and_(tasks.c.create_time == after.create_time, tasks.c.task_id < after.task_id)
+                others = others.where(or_(older, same))
+            others = others.order_by(tasks.c.create_time.desc(), tasks.c.task_id.desc()).limit(limit - len(found))
+            found += [_task(row) for row in await self._connection.execute(others)]
+        return found
+
+    async def count_open(self) -> int:
+        """Counts rows along the index."""
+        query = select(func.count()).where(tasks.c.user_id == self._user_id, tasks.c.state == TaskState.OPEN.value)
+        return (await self._connection.execute(query)).scalar_one()
+
+    def _wanted(self, wanted: TaskFilter) -> ColumnElement[bool]:
+        conditions = [tasks.c.user_id == self._user_id]
+        if wanted.state is not None:
+            conditions.append(tasks.c.state == wanted.state.value)
+        if wanted.project:
+            conditions.append(tasks.c.project == wanted.project)
+        if wanted.due_before is not None:
+            conditions.append(tasks.c.due_time < wanted.due_before)
+        return and_(*conditions)
+
+
+def _row(task: Task) -> dict[str, Any]:
+    return {
+        "task_id": task.task_id,
+        "title": task.title,
+        "notes": task.notes,
+        "due_time": task.due_time,
+        "time_zone": task.time_zone,
+        "priority": task.priority.value,
+        "state": task.state.value,
+        "project": task.project,
+        "create_time": task.create_time,
+        "update_time": task.update_time,
+        "complete_time": task.complete_time,
+        "turn_id": task.turn_id,
+    }
+
+
+def _task(row: Row[Any]) -> Task:
+    return Task(
+        task_id=row.task_id,
+        title=row.title,
+        notes=row.notes,
+        due_time=row.due_time,
+        time_zone=row.time_zone,
+        priority=TaskPriority(row.priority),
+        state=TaskState(row.state),
+        project=row.project,
+        create_time=row.create_time,
+        update_time=row.update_time,
+        complete_time=row.complete_time,
+        turn_id=row.turn_id,
+    )

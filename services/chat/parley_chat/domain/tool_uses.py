@@ -1,0 +1,73 @@
+"""The tools that a model used while it wrote an answer. Not what the tools do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MOST_TOOL_CHARACTERS = 100_000
+"""Of the arguments, and of the result, of one call."""
+
+LOST_RESULT = json.dumps(
+    {"error": {"message": "The answer ended before this returned. It is not known whether it took effect."}}
+)
+"""What a model is told of a call whose result was never logged."""
+
+_CUT = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """One call of a tool, and what came of it."""
+
+    tool_call_id: str
+    tool: str
+    arguments_json: str
+    """As the model wrote it."""
+    round: int
+    """From 0: calls of the same round were made together, and their results read together."""
+    text_offset: int
+    """How much of the answer's text stood before it, Unicode code points."""
+    result_json: str = ""
+    """Empty until it has returned."""
+    failed: bool = False
+
+    @property
+    def has_returned(self) -> bool:
+        """Whether its result is known."""
+        return bool(self.result_json)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRound:
+    """What a model wrote before it called tools, the calls, and their results."""
+
+    text: str
+    uses: tuple[ToolUse, ...]
+
+    def characters(self) -> int:
+        """How much there is to read."""
+        return len(self.text) + sum(len(use.arguments_json) + len(use.result_json) for use in self.uses)
+
+
+def rounds_of(text: str, uses: Sequence[ToolUse]) -> tuple[tuple[ToolRound, ...], str]:
+    """Cuts an answer into the rounds that ended with tools, and the text after the last of them."""
+    rounds: list[ToolRound] = []
+    start = 0
+    for number in sorted({use.round for use in uses}):
+        of_round = tuple(use for use in uses if use.round == number)
+        end = of_round[0].text_offset
+        rounds.append(ToolRound(text[start:end].strip("\n"), of_round))
+        start = end
+    return tuple(rounds), text[start:].lstrip("\n") if rounds else text
+
+
+def tool_call_id(turn_id: str, number: int) -> str:
+    """Names a call, in its turn and all others: `number` counts the calls of the turn from 1."""
+    return f"call_{turn_id.removeprefix('trn_')}_{number}"
+
+
+def cut_to(text: str, most: int) -> str:
+    """The text, and of a longer one its beginning with an ellipsis."""
+    return text if len(text) <= most else text[: most - len(_CUT)] + _CUT
