@@ -1,0 +1,136 @@
+"""The route of a turn: told in its events and its trace, counted, and taken over from the answer before where a message goes on from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from parley.chat.v1 import chat_service_pb2 as pb
+from parley.chat.v1 import message_pb2, turn_event_pb2
+from parley_chat.adapters import otel_metrics
+from parley_chat.adapters.otel_metrics import OtelMetrics
+from parley_chat.domain.conversation import Route
+from parley_shared.telemetry import spans_of
+from parley_testing.running_chat import Person, RunningChat, running_chat
+from parley_testing.scripted_inference import ScriptedInference
+from parley_testing.turn_readers import stream
+
+
+async def say(
+    running: RunningChat, inference: ScriptedInference, person: Person, message: str, **fields: Any
+) -> list[turn_event_pb2.TurnEvent]:
+    """Sends a message and has it answered; gives the events."""
+    reader = stream(running, person, message=message, **fields)
+    call = await inference.next_call()
+    assert (
+        call.request.model == {"standard": "fast", "enhanced": "strong"}[route_of(await reader.until("route_chosen"))]
+    )
+    call.say("So it is.")
+    call.finish()
+    return await reader.to_end()
+
+
+def route_of(event: turn_event_pb2.TurnEvent) -> str:
+    return message_pb2.Route.Name(event.route_chosen.route).removeprefix("ROUTE_").lower()
+
+
+def chosen_in(events: list[turn_event_pb2.TurnEvent]) -> turn_event_pb2.TurnEvent:
+    return next(event for event in events if event.HasField("route_chosen"))
+
+
+async def test_small_talk_asks_the_fast_model_and_analysis_the_strong_one(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    for message, route, reason in (
+        ("Hi!", "standard", "is small talk: “hi”"),
+        ("Compare the trade-offs", "enhanced", "asks for analysis: “compare”, “trade offs”"),
+    ):
+        events = await say(running, inference, alice, message)
+        assert route_of(chosen_in(events)) == route
+        assert chosen_in(events).route_chosen.reason == reason
+        assert message_pb2.Route.Name(events[-1].completed.message.route) == f"ROUTE_{route.upper()}"
+
+
+async def test_a_follow_up_goes_the_way_of_the_answer_before(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    first = await say(running, inference, alice, "Hi!")
+    session_id = first[0].started.session_id
+    followed = await say(running, inference, alice, "and why?", session_id=session_id)
+    assert route_of(chosen_in(followed)) == "standard"
+    assert chosen_in(followed).route_chosen.reason.startswith("goes on from the answer before")
+    # To begin with it would be a question that may need the documents.
+    alone = await say(running, inference, alice, "and why?")
+    assert route_of(chosen_in(alone)) == "enhanced"
+
+
+async def test_a_follow_up_to_another_branch_goes_its_way(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    first = await say(running, inference, alice, "Hi!")
+    started = first[0].started
+    await say(running, inference, alice, "Compare the two leases", session_id=started.session_id)
+    fields = {"session_id": started.session_id, "parent_message_id": started.message_id}
+    assert route_of(chosen_in(await say(running, inference, alice, "go on", **fields))) == "standard"
+
+
+async def test_the_trace_of_a_turn_tells_the_route_and_no_word_of_the_message(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    events = await say(running, inference, alice, "Compare Sesamoid with Parietal")
+    trace_id = events[0].started.trace_id
+    (turn,) = [span for span in spans_of(trace_id) if span.name == "chat.turn"]
+    attributes = dict(turn.attributes or {})
+    assert attributes["parley.turn.route"] == "enhanced"
+    assert attributes["parley.turn.route_signs"] == "analysis"
+    assert "sesamoid" not in str([dict(span.attributes or {}) for span in spans_of(trace_id)]).lower()
+
+
+async def test_a_whole_answer_tells_its_route_too(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    calling = running.chat.SendMessage(pb.SendMessageRequest(message="Thanks!"), metadata=alice.metadata)
+    call = await inference.next_call()
+    call.say("You are welcome.")
+    call.finish()
+    answer = await calling
+    assert (answer.route, answer.route_reason) == (message_pb2.ROUTE_STANDARD, "is small talk: “thanks”")
+
+
+def test_turns_are_counted_by_route_and_by_who_chose_it() -> None:
+    reader = InMemoryMetricReader()
+    metrics = OtelMetrics(MeterProvider(metric_readers=[reader]).get_meter("test"))
+    for route, asked in (
+        (Route.STANDARD, False),
+        (Route.ENHANCED, False),
+        (Route.ENHANCED, False),
+        (Route.ENHANCED, True),
+    ):
+        metrics.count_route(route, asked=asked)
+    assert counted(reader) == {("standard", "automatic"): 1, ("enhanced", "automatic"): 2, ("enhanced", "asked"): 1}
+
+
+async def test_every_turn_is_counted_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, inference: ScriptedInference
+) -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider(metric_readers=[reader])
+    monkeypatch.setattr(otel_metrics, "get_meter", provider.get_meter)
+    async with running_chat(tmp_path, inference=inference.address) as running:
+        alice = await running.sign_up()
+        await say(running, inference, alice, "Hi!")
+        await say(running, inference, alice, "Hi!", route=message_pb2.ROUTE_ENHANCED)
+    assert counted(reader) == {("standard", "automatic"): 1, ("enhanced", "asked"): 1}
+
+
+def counted(reader: InMemoryMetricReader) -> dict[tuple[str, str], int]:
+    data: Any = reader.get_metrics_data()
+    (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
+    assert metric.name == "parley.chat.routes"
+    return {
+        (point.attributes["parley.route"], point.attributes["parley.route.choice"]): point.value
+        for point in metric.data.data_points
+    }
