@@ -188,8 +188,16 @@ async def test_the_result_of_a_tool_is_told_and_calls_nothing_again() -> None:
     for result, part in (
         (
             '{"task_id": "tsk_1", "title": "water the plants"}',
-            "Done, with `create_task`:\n\n- task_id: tsk_1\n- title: water the plants",
+            "Done, with `create_task`:\n\n- title: water the plants",
         ),
+        (
+            '{"task": {"task_id": "tsk_1", "title": "Pay", "due_time": "2026-11-22T08:00:00Z", "time_zone": "Europe/Berlin", '
+            '"priority": "TASK_PRIORITY_NORMAL"}}',
+            "Done, with `create_task`:\n\n- title: Pay\n- due: Sunday, 2026-11-22 09:00 (Europe/Berlin)\n- priority: normal",
+        ),
+        ('{"tasks": [{"title": "Pay"}, {"title": "Rest"}]}', "`create_task` found:\n\n- Pay\n- Rest"),
+        ("{}", "Done, with `create_task`."),
+        ('{"error": {"reason": "R", "message": "no room"}}', "`create_task` did not work: no room"),
         ('{"error": "no room"}', "`create_task` did not work: no room"),
         ("created", "`create_task` answered: created"),
         ("[1, 2]", "`create_task` answered: [1, 2]"),
@@ -236,3 +244,27 @@ async def test_pieces_are_words_and_lose_nothing() -> None:
     assert "```bash\n  make   run\n\n\tnow\n```" in "".join(pieces)
     assert len(pieces) > 20
     assert max(len(piece) for piece in pieces) < 60
+
+
+async def test_a_reminder_has_its_time_where_the_instructions_tell_what_time_it_is() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"title": {"type": "string"}, "due_time": {"type": "string", "format": "date-time"}},
+        "required": ["title"],
+    }
+    tool = Tool("create_task", "Makes a task.", schema)
+    asked = user("Remind me to call the dentist tomorrow at nine")
+    told = PromptMessage(Role.SYSTEM, "For the user it is Saturday, 2026-11-21, 17:09 (Europe/Berlin, UTC+0100).")
+    _, (call,), _ = await reply(told, asked, tools=(tool,))
+    assert json.loads(call.arguments_json) == {"title": "call the dentist", "due_time": "2026-11-22T09:00:00"}
+    _, (call,), _ = await reply(asked, tools=(tool,))
+    assert json.loads(call.arguments_json) == {"title": "call the dentist tomorrow at nine"}
+
+
+@pytest.mark.parametrize(
+    "asked", ["What are my tasks?", "Show me my open tasks", "list my to-dos", "Zeig mir meine Aufgaben"]
+)
+async def test_who_asks_for_their_tasks_gets_the_list(asked: str) -> None:
+    tools = (Tool("create_task", "Makes a task.", {}), Tool("list_tasks", "Lists the user's tasks.", {}))
+    _, calls, _ = await reply(user(asked), tools=tools)
+    assert [call.name for call in calls] == ["list_tasks"]

@@ -1,20 +1,25 @@
 """The built-in model: deterministic, without key and without download. It answers when no provider is configured, and says so.
 
 It understands nothing. It quotes the passages that it is given, calls a tool that is plainly asked for, knows a few friendly words,
-and says plainly when it found nothing.
+and says plainly when it found nothing. For agents it has a few skills that need no understanding, and it puts the values of a template of
+content into its form.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 
 from parley_inference.adapters.offline_answer import answer_from
+from parley_inference.adapters.offline_content import content_for
+from parley_inference.adapters.offline_dates import now_of
+from parley_inference.adapters.offline_results import report
+from parley_inference.adapters.offline_skills import WHAT_IT_DOES, skilled_answer
 from parley_inference.adapters.offline_small_talk import small_talk
 from parley_inference.adapters.offline_tools import wished_tool
+from parley_inference.domain.content_prompt import read_brief
 from parley_inference.domain.generation import (
     FinishReason,
     GenerationEvent,
@@ -22,20 +27,26 @@ from parley_inference.domain.generation import (
     GenerationStarted,
     TextDelta,
 )
-from parley_inference.domain.prompt import GenerationRequest, PromptMessage, Role, ToolCall
+from parley_inference.domain.prompt import GenerationRequest, OfflineSkill, Role, ToolCall
 from parley_inference.ports.language_model import MOST_CHARACTERS_OF_A_DELTA
 
 OFFLINE = "offline"
 """Its name, and its provider's."""
 
-NOTE = (
-    "*No model is configured: this is Parley's built-in offline model, which only quotes documents. For written answers set "
-    "`OPENAI_API_KEY`, or `OPENAI_BASE_URL` for any OpenAI-compatible server, or `OLLAMA_HOST` for Ollama, and restart.*"
-)
+
+def note_of(what_it_does: str) -> str:
+    """The note below a first answer: that no model is configured, what this one "…" instead, and what to do about it."""
+    return (
+        f"*No model is configured: this is Parley's built-in offline model, which {what_it_does}. For written answers set "
+        "`OPENAI_API_KEY`, or `OPENAI_BASE_URL` for any OpenAI-compatible server, or `OLLAMA_HOST` for Ollama, and restart.*"
+    )
+
+
+NOTE = note_of(WHAT_IT_DOES[OfflineSkill.ANSWER])
+NOTE_OF_CONTENT = note_of("only puts your own words into a form")
 NOTHING_FOUND = "I found nothing about this in your documents. Ask in other words, or add a document that speaks of it."
 
 _PIECE = re.compile(r"\s*\S+\s*?(?=\s|$)|\s+$")
-_MOST_CHARACTERS_OF_A_RESULT = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +83,11 @@ def _reply_to(request: GenerationRequest) -> _Reply:
     last = request.messages[-1]
     is_first = all(message.role is not Role.ASSISTANT for message in request.messages)
     if last.role is Role.TOOL:
-        return _Reply(_report(request.messages))
-    if wish := wished_tool(last.text, request.tools):
+        return _Reply(report(request.messages))
+    if (brief := read_brief(request.messages)) is not None:
+        return _Reply(_noted(content_for(brief, request.sampling.seed or 0), is_first, NOTE_OF_CONTENT))
+    now = now_of([message.text for message in request.messages if message.role is Role.SYSTEM])
+    if wish := wished_tool(last.text, request.tools, now):
         if not wish.missing:
             # The id needs to differ only within its conversation.
             call_id = f"call_{sum(len(message.tool_calls) for message in request.messages) + 1}"
@@ -87,11 +101,12 @@ def _reply_to(request: GenerationRequest) -> _Reply:
     # By itself first: the question before it says what a follow-up is about, and misleads where the subject is a new one.
     answer = (
         small_talk(last.text)
+        or skilled_answer(request.offline_skill, questions)
         or answer_from(request.passages, last.text, "")
         or answer_from(request.passages, last.text, earlier)
         or NOTHING_FOUND
     )
-    return _Reply(_noted(answer, is_first))
+    return _Reply(_noted(answer, is_first, note_of(WHAT_IT_DOES[request.offline_skill])))
 
 
 def _rest(text: str, so_far: str) -> str:
@@ -101,38 +116,8 @@ def _rest(text: str, so_far: str) -> str:
     return f"\n\n{text}"
 
 
-def _noted(answer: str, is_first: bool) -> str:
-    return f"{answer}\n\n---\n\n{NOTE}" if is_first else answer
-
-
-def _report(messages: tuple[PromptMessage, ...]) -> str:
-    """Says what came of the tools that were just called."""
-    names = {call.tool_call_id: call.name for message in messages for call in message.tool_calls}
-    results: list[PromptMessage] = []
-    for message in reversed(messages):
-        if message.role is not Role.TOOL:
-            break
-        results.insert(0, message)
-    return "\n\n".join(_result(names.get(result.tool_call_id, "the tool"), result.text) for result in results)
-
-
-def _result(name: str, text: str) -> str:
-    shown = text.strip()
-    if len(shown) > _MOST_CHARACTERS_OF_A_RESULT:
-        shown = f"{shown[:_MOST_CHARACTERS_OF_A_RESULT]}…"
-    try:
-        facts = json.loads(text)
-    except ValueError:
-        return f"`{name}` answered: {shown}"
-    if not isinstance(facts, dict):
-        return f"`{name}` answered: {shown}"
-    if error := facts.get("error"):
-        return f"`{name}` did not work: {error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)}"
-    plain = [
-        f"- {key}: {value}" for key, value in facts.items() if isinstance(value, (str, int, float)) and value != ""
-    ]
-    lines = "\n".join(plain)[:_MOST_CHARACTERS_OF_A_RESULT] or shown
-    return f"Done, with `{name}`:\n\n{lines}"
+def _noted(answer: str, is_first: bool, note: str = NOTE) -> str:
+    return f"{answer}\n\n---\n\n{note}" if is_first else answer
 
 
 def _limited(text: str, request: GenerationRequest) -> tuple[str, FinishReason]:

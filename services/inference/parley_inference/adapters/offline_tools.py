@@ -1,7 +1,7 @@
 """Finds the tool that a request plainly asks for, and fills its arguments with the request's own words.
 
 It guesses nothing: a request that does not name its tool calls none, and an argument that is required and not said is named as
-missing. It knows no time and no zone, so a schema that wants a date gets one only if the request writes it as the schema wants it.
+missing. When something is due it knows only where the instructions tell what time it is.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
+from parley_inference.adapters.offline_dates import moment_in
 from parley_inference.adapters.offline_words import terms
 from parley_inference.domain.prompt import Tool
 
@@ -22,6 +24,16 @@ _USE = re.compile(
     _POLITE + r"(?:use|call|run|invoke)\s+(?:the\s+)?(?:tool\s+)?[`\"']?(?P<name>[\w-]+)[`\"']?", re.IGNORECASE
 )
 _REMIND = re.compile(_POLITE + r"remind me\s+(?:to|about|that|of)\s+(?P<what>\S[^\n]*)", re.IGNORECASE)
+_ERINNERE = re.compile(
+    r"^(?:bitte\s+)?erinner(?:e)?\s+mich\s+(?:bitte\s+)?(?:daran\s*,?\s*)?(?:an\s+)?(?P<what>\S[^\n]*)", re.IGNORECASE
+)
+_LIST = re.compile(
+    _POLITE
+    + r"(?:(?:show|list|tell)(?:\s+me)?|what\s+are|what's\s+on|zeig(?:e)?(?:\s+mir)?|welche)\s+"
+    + r"(?:all\s+)?(?:of\s+)?(?:my|the|open|meine|offenen?)?\s*(?:open\s+|offenen\s+)?"
+    + r"(?:tasks?|to-?dos?|to-?do\s+list|reminders?|aufgaben)\b",
+    re.IGNORECASE,
+)
 _CREATE = re.compile(
     _POLITE
     + r"(?:add|create|make|new)\s+(?:me\s+)?(?:an?\s+)?(?:new\s+)?(?:task|to-?do|reminder)\b"
@@ -55,8 +67,8 @@ class Wish:
         return json.dumps(self.arguments, ensure_ascii=False)
 
 
-def wished_tool(request: str, tools: Sequence[Tool]) -> Wish | None:
-    """The tool that the request plainly asks for; None when it asks for none."""
+def wished_tool(request: str, tools: Sequence[Tool], now: datetime | None = None) -> Wish | None:
+    """The tool that the request plainly asks for; None when it asks for none. `now` is the user's time, None when it is not known."""
     request = request.strip()
     if not tools or len(request) > _MOST_CHARACTERS:
         return None
@@ -65,9 +77,31 @@ def wished_tool(request: str, tools: Sequence[Tool]) -> Wish | None:
             if _same_name(tool.name, named["name"]):
                 return _filled(tool, request[named.end() :].strip(" :,."), only_said=True)
         return None
+    if _LIST.match(request):
+        listing = next((tool for tool in tools if {"list", "task"} <= set(terms(tool.name.replace("_", " ")))), None)
+        return Wish(listing, {}, ()) if listing else None
     making = _task_tool(tools)
-    asked = _REMIND.match(request) or _CREATE.match(request)
-    return _filled(making, asked["what"].strip().rstrip(".!"), only_said=False) if making and asked else None
+    asked = _REMIND.match(request) or _ERINNERE.match(request) or _CREATE.match(request)
+    if not making or not asked:
+        return None
+    said = asked["what"].strip().rstrip(".!")
+    due = _due_property(making)
+    moment = moment_in(said, now) if now and due else None
+    if moment is None or due is None:
+        return _filled(making, said, only_said=False)
+    wish = _filled(making, moment.rest or said, only_said=False)
+    return replace(wish, arguments={**wish.arguments, due: moment.time.isoformat()})
+
+
+def _due_property(tool: Tool) -> str | None:
+    """The argument that says when something is due."""
+    properties = tool.parameters_schema.get("properties")
+    times = [
+        name
+        for name, schema in (properties.items() if isinstance(properties, Mapping) else ())
+        if isinstance(schema, Mapping) and schema.get("format") == "date-time"
+    ]
+    return next((name for name in times if "due" in name), times[0] if times else None)
 
 
 def _same_name(tool: str, word: str) -> bool:
