@@ -96,7 +96,11 @@ def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> TextModel
         case "usage":
             usage = response.usage
             return TokensUsed(
-                usage.input_tokens, usage.output_tokens, usage.estimated, cached_input_tokens=usage.cached_input_tokens
+                usage.input_tokens,
+                usage.output_tokens,
+                usage.estimated,
+                cached_input_tokens=usage.cached_input_tokens,
+                cache_write_input_tokens=usage.cache_write_input_tokens,
             )
         case "started":
             started = response.started
@@ -118,4 +122,9 @@ def _price_of(
 
 def price_from(price: generation_pb2.TokenPrice) -> TokenPrice:
     """Unpacks a price."""
-    return TokenPrice(price.input_usd_micros, price.output_usd_micros, price.cached_input_usd_micros)
+    return TokenPrice(
+        price.input_usd_micros,
+        price.output_usd_micros,
+        price.cached_input_usd_micros,
+        price.cache_write_input_usd_micros,
+    )
