@@ -64,7 +64,7 @@ async def test_an_answer_arrives_whole_with_the_providers_usage(anthropic: FakeA
     assert events[0] == GenerationStarted("fake-claude", "fake")
     assert "".join(event.text for event in events if isinstance(event, ReasoningDelta)) == "hm well"
     assert text_of(events) == "".join(WORDS)
-    assert events[-2:] == [TokenUsage(7 + 3 + 5, 42, 3, 2), GenerationFinished(FinishReason.STOP)]
+    assert events[-2:] == [TokenUsage(7 + 3 + 5, 42, 3, 2, cache_write_input_tokens=5), GenerationFinished(FinishReason.STOP)]
 
 
 async def test_the_request_carries_the_key_the_version_and_a_limit(anthropic: FakeAnthropic, claude: Claude) -> None:

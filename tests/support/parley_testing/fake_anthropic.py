@@ -8,6 +8,7 @@ refuse is refused here, with the same status and in the same form. It is no mode
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from parley_testing.fake_openai import (
+    BEGINNINGS,
     FakeOpenAI,
     RecordedRequest,
     Reply,
@@ -31,6 +33,7 @@ _FIELDS = {
     "messages",
     "metadata",
     "model",
+    "output_config",
     "stop_sequences",
     "stream",
     "system",
@@ -70,6 +73,8 @@ class FakeAnthropic(FakeOpenAI):
         """`deprecated` or `retired`, by name; the others are `active`."""
         self.cache_creation_tokens = 0
         """Input that was written to the cache; not part of the reply's `input_tokens`, as what was read from it is not."""
+        self.takes_schemas = True
+        """Whether the models keep to a schema; else they refuse one."""
         self.takes_sampling = True
         """Whether the older version's models still take temperature and top_p."""
 
@@ -122,6 +127,7 @@ class FakeAnthropic(FakeOpenAI):
         if not isinstance(body.get("max_tokens"), int):
             return _invalid("max_tokens: Field required")
         words = _fault_of(body.get("messages"), takes_prefill=self.takes_prefill)
+        words = words or _fault_of_format(body.get("output_config"), takes_schemas=self.takes_schemas)
         if words is None and any(tool["input_schema"].get("type") != "object" for tool in body.get("tools", ())):
             words = "tools.0.custom.input_schema.type: Field required"
         return _invalid(words) if words is not None else None
@@ -215,6 +221,44 @@ def _error_body(reply: Reply) -> bytes:
     return json.dumps({"type": "error", "error": error, "request_id": "req_fake"}).encode()
 
 
+def _fault_of_format(config: Any, *, takes_schemas: bool) -> str | None:
+    """What the API has against the form in which an answer is wanted; None when it takes it."""
+    if config is None:
+        return None
+    if not takes_schemas:
+        return "output_config.format: structured outputs are not available for this model"
+    if set(config) != {"format"} or set(config["format"]) != {"type", "schema"}:
+        return "output_config: Extra inputs are not permitted"
+    if config["format"]["type"] != "json_schema":
+        return "output_config.format.type: Input should be 'json_schema'"
+    waiting = [config["format"]["schema"]]
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, dict):
+            continue
+        if one.get("type") == "object" and one.get("additionalProperties") is not False:
+            return (
+                "output_config.format.schema: For 'object' type, 'additionalProperties' must be explicitly set to false"
+            )
+        if {"minimum", "maximum", "minLength", "maxLength"} & one.keys():
+            return "output_config.format.schema: For this type, properties like 'minimum' and 'maxLength' are not supported"
+        waiting += [*one.get("properties", {}).values(), one.get("items")]
+    return None
+
+
+def _fault_of_image(block: Mapping[str, Any]) -> str | None:
+    """What the API has against a picture; None when it takes it."""
+    source = block.get("source", {})
+    if source.get("type") != "base64" or source.get("media_type") not in BEGINNINGS:
+        return "image.source: Input tag is not one of the expected"
+    data = base64.b64decode(source["data"], validate=True)
+    if not data.startswith(BEGINNINGS[source["media_type"]]):
+        return (
+            f"image.source.base64: The image was specified using the {source['media_type']} media type, but is not one"
+        )
+    return None
+
+
 def _fault_of(messages: Any, *, takes_prefill: bool) -> str | None:
     """What the API has against these messages; None when it takes them."""
     if not messages:
@@ -230,6 +274,9 @@ def _fault_of(messages: Any, *, takes_prefill: bool) -> str | None:
             return f"messages.{number}: all messages must have non-empty content"
         if any(block["type"] == "text" and not block["text"].strip() for block in blocks):
             return f"messages.{number}: text content blocks must contain non-whitespace text"
+        for block in blocks:
+            if block["type"] == "image" and (words := _fault_of_image(block)):
+                return f"messages.{number}.content.0.{words}"
         answered = {block["tool_use_id"] for block in blocks if block["type"] == "tool_result"}
         if answered != called:
             return f"messages.{number}: `tool_use` ids were found without `tool_result` blocks immediately after"

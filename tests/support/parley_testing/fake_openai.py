@@ -4,13 +4,15 @@ In a test: `async with FakeOpenAI() as upstream:` and point `OPENAI_BASE_URL` at
 `PYTHONPATH=tests/support python -m parley_testing.fake_openai --port 0 --tokens-per-second 50`, which prints its base URL.
 
 It writes HTTP by hand, because what it is for is misbehaving: breaking off, stalling, cutting characters in two, and knowing
-exactly which connections are open. It is no model, and it checks nothing that a real provider would check.
+exactly which connections are open. It is no model; of what is sent it checks what OpenAI checks of pictures and of the schema of an
+answer, and refuses it in OpenAI's words.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import hashlib
 import json
@@ -138,14 +140,19 @@ class FakeOpenAI:
         self.go_on = asyncio.Event()
         """Lets the replies go on that wait. Set at first."""
         self.go_on.set()
+        self.takes_schemas = True
+        """Whether the server knows `response_format`; else it refuses it."""
         self.takes_prefill = True
         """Whether a request may end with the beginning of an answer; else it is refused."""
+        self.is_ollama = True
+        """Whether it has Ollama's own list of models too, beside `/v1`."""
         self.embeddings_reversed = False
         """Send vectors in the opposite order; their `index` tells the right one."""
         self._port = port
         self._queue: list[Reply] = []
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     @property
     def port(self) -> int:
@@ -171,6 +178,11 @@ class FakeOpenAI:
                     await asyncio.sleep(0.005)
         except TimeoutError:
             raise TimeoutError(f"waited {WAIT_SECONDS:g} s for {words}") from None
+
+    def close_connections(self) -> None:
+        """Closes every connection, as servers do with those that are idle for too long."""
+        for writer in self._writers:
+            writer.close()
 
     async def start(self) -> None:
         """Listens."""
@@ -201,6 +213,7 @@ class FakeOpenAI:
         assert task is not None
         assert isinstance(reader, _Reader)
         self._tasks.add(task)
+        self._writers.add(writer)
         self.connections_opened += 1
         self.connections_open += 1
         try:
@@ -211,6 +224,7 @@ class FakeOpenAI:
         finally:
             self.connections_open -= 1
             self._tasks.discard(task)
+            self._writers.discard(writer)
             writer.close()
             with contextlib.suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()
@@ -222,6 +236,8 @@ class FakeOpenAI:
                 reply = self._queue.pop(0) if self._queue else self.reply
                 if not self.takes_prefill and request.body["messages"][-1]["role"] == "assistant":
                     reply = Reply(status=400, error={"message": "The last message must not be the assistant's."})
+                if (words := _fault_of(request.body, takes_schemas=self.takes_schemas)) is not None:
+                    reply = Reply(status=400, error={"message": words, "type": "invalid_request_error"})
                 if not await self._complete(request, reply, reader, writer):
                     return
             elif request.method == "POST" and request.path == "/v1/embeddings":
@@ -233,6 +249,12 @@ class FakeOpenAI:
                     return
                 models = [{"id": name, "object": "model", "created": 0, "owned_by": "fake"} for name in self.models]
                 await _send_json(writer, replace(reply, headers_seconds=0), {"object": "list", "data": models})
+            elif request.method == "GET" and request.path == "/api/tags" and self.is_ollama:
+                reply = self._queue.pop(0) if self._queue else Reply()
+                if reply.headers_seconds and await _client_leaves(reader, reply.headers_seconds):
+                    return
+                tags = [{"name": name, "model": name, "size": 1, "details": {"family": "fake"}} for name in self.models]
+                await _send_json(writer, replace(reply, headers_seconds=0), {"models": tags})
             else:
                 await _send_json(writer, Reply(status=404, error={"message": f"no route {request.path}"}), {})
 
@@ -348,7 +370,9 @@ SYNONYMS = (
 )
 """Words that mean the same to the fake, as they do to a model: what it embeds can be found by them."""
 _CONCEPTS = {word: group.split()[0] for group in SYNONYMS for word in group.split()}
-_SMALL_WORDS = frozenset({"a", "an", "and", "for", "in", "is", "it", "of", "on", "or", "that", "the", "to", "what", "with"})
+_SMALL_WORDS = frozenset(
+    {"a", "an", "and", "for", "in", "is", "it", "of", "on", "or", "that", "the", "to", "what", "with"}
+)
 _WORD = re.compile(r"\w+")
 _GRAIN = 4096
 """Components are multiples of 1/4096, so that they stay the same in single precision."""
@@ -367,6 +391,52 @@ def vector_of(text: str, dimensions: int) -> list[float]:
         total = [sum_ + weight * (bit - 127.5) for sum_, bit in zip(total, bits, strict=True)]
     length = math.sqrt(sum(value * value for value in total))
     return [round(value / length * _GRAIN) / _GRAIN for value in total]
+
+
+BEGINNINGS = {
+    "image/png": b"\x89PNG\r\n\x1a\n",
+    "image/jpeg": b"\xff\xd8\xff",
+    "image/gif": b"GIF8",
+    "image/webp": b"RIFF",
+}
+"""How the files of pictures begin, by their media types."""
+_SCHEMA_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def _fault_of(body: Mapping[str, Any], *, takes_schemas: bool) -> str | None:
+    """What OpenAI would have against a request; None when it would take it."""
+    for message in body["messages"]:
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            if part["type"] == "image_url" and not _is_picture(part["image_url"]["url"]):
+                return "You uploaded an unsupported image. Please make sure your image is valid."
+    if (wanted := body.get("response_format")) is None:
+        return None
+    if not takes_schemas:
+        return "response_format: Extra inputs are not permitted"
+    if wanted.get("type") != "json_schema" or not _SCHEMA_NAME.fullmatch(wanted["json_schema"]["name"]):
+        return "Invalid value: 'response_format'"
+    if not wanted["json_schema"].get("strict"):
+        return None
+    waiting = [wanted["json_schema"]["schema"]]
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, dict):
+            continue
+        properties = one.get("properties", {})
+        is_object = one.get("type") == "object"
+        if is_object and (
+            one.get("additionalProperties") is not False or set(one.get("required", ())) != set(properties)
+        ):
+            return "Invalid schema for response_format 'answer': In context=(), 'required' and 'additionalProperties' are required"
+        waiting += [*properties.values(), one.get("items")]
+    return None
+
+
+def _is_picture(url: str) -> bool:
+    head, _, data = url.partition(";base64,")
+    kind = head.removeprefix("data:")
+    return kind in BEGINNINGS and base64.b64decode(data, validate=True).startswith(BEGINNINGS[kind])
 
 
 def _interrupted(request: Mapping[str, Any]) -> str:

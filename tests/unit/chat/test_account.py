@@ -12,11 +12,11 @@ from parley_chat.domain.account import NOTHING, Account, TokenPrice, TokensUsed
 from parley_chat.domain.conversation import Message, MessageState, Role, Usage
 from parley_chat.domain.turn import TurnCompleted
 
-ONE_EACH = TokenPrice(1_000_000, 1_000_000, 1_000_000)
+ONE_EACH = TokenPrice(1_000_000, 1_000_000, 1_000_000, 1_000_000)
 """A dollar for a million tokens: a token is a millionth of a dollar."""
-CHEAP = TokenPrice(250_000, 2_000_000, 25_000)
-DEAR = TokenPrice(3_000_000, 15_000_000, 300_000)
-FREE = TokenPrice(0, 0, 0)
+CHEAP = TokenPrice(250_000, 2_000_000, 25_000, 312_500)
+DEAR = TokenPrice(3_000_000, 15_000_000, 300_000, 3_750_000)
+FREE = TokenPrice(0, 0, 0, 0)
 
 
 def told(input_tokens: int, output_tokens: int, cached: int = 0) -> TokensUsed:
@@ -45,12 +45,31 @@ def test_the_providers_figures_are_paid_at_their_prices_and_cached_input_at_its_
     assert account.cost_usd_micros() == 50 + 20 + 1_000
 
 
+def test_input_that_the_provider_put_into_its_cache_is_paid_at_its_own_price() -> None:
+    account = begun(CHEAP)
+    account.use(TokensUsed(10_000, 0, estimated=False, cached_input_tokens=2_000, cache_write_input_tokens=4_000))
+    # 4,000 at 0.25, 2,000 at 0.025 and 4,000 at 0.3125 dollars for a million.
+    assert account.cost_usd_micros() == 1_000 + 50 + 1_250
+    # Figures that cannot be are no reason to pay for more than was read.
+    account.use(TokensUsed(10, 0, estimated=False, cached_input_tokens=8, cache_write_input_tokens=8))
+    assert account.cost_usd_micros() == -(-(8 * 25_000 + 2 * 312_500) // 1_000_000)
+
+
+def test_what_was_put_into_the_cache_before_a_switch_is_paid_at_the_price_of_who_put_it_there() -> None:
+    account = begun(CHEAP)
+    account.use(TokensUsed(4_000, 0, estimated=False, cache_write_input_tokens=4_000))
+    account.switch(DEAR, prompt_tokens=0, characters_before=0)
+    account.use(TokensUsed(8_000, 0, estimated=False, cache_write_input_tokens=8_000))
+    assert account.total().cache_write_input_tokens == 8_000
+    assert account.cost_usd_micros() == 1_250 + 15_000
+
+
 def test_a_cost_is_rounded_up_once_and_not_for_each_part() -> None:
-    account = begun(TokenPrice(1, 1, 1))
+    account = begun(TokenPrice(1, 1, 1, 1))
     account.use(told(1, 1))
     assert account.cost_usd_micros() == 1
     account.end_attempt()
-    account.begin(TokenPrice(1, 1, 1), prompt_tokens=0, characters_before=0)
+    account.begin(TokenPrice(1, 1, 1, 1), prompt_tokens=0, characters_before=0)
     account.use(told(1, 1))
     assert account.cost_usd_micros() == 1
     free = begun(FREE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from parley_inference.adapters.message_request import body_of
+from parley_inference.adapters.message_request import MessageForm, body_of
 from parley_inference.domain.prompt import (
     GenerationRequest,
     Passage,
@@ -19,7 +19,9 @@ USER = PromptMessage(Role.USER, "Why?")
 
 
 def sent(*messages: PromptMessage, **fields: Any) -> dict[str, Any]:
-    return body_of(GenerationRequest(messages, "m", **fields), default_max_tokens=500, with_sampling=False)
+    return body_of(
+        GenerationRequest(messages, "m", **fields), MessageForm(sampling=False, schema=True), default_max_tokens=500
+    )
 
 
 def text(words: str) -> dict[str, str]:

@@ -72,10 +72,10 @@ def test_figures_are_totals_and_those_that_are_missing_stay() -> None:
         started(input_tokens=10, cache_read_input_tokens=4, cache_creation_input_tokens=2, output_tokens=1),
         delta(0, "text", text="x" * 40),
     )
-    assert stream.usage == TokenUsage(16, 10, 4, estimated=True)
+    assert stream.usage == TokenUsage(16, 10, 4, estimated=True, cache_write_input_tokens=2)
     end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}}
     stream.feed(json.dumps(end).encode())
-    assert stream.usage == TokenUsage(16, 9, 4)
+    assert stream.usage == TokenUsage(16, 9, 4, cache_write_input_tokens=2)
 
 
 def test_what_a_provider_did_not_count_is_not_made_up() -> None:

@@ -127,7 +127,11 @@ def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> Generatio
         case "usage":
             usage = response.usage
             return TokensUsed(
-                usage.input_tokens, usage.output_tokens, usage.estimated, cached_input_tokens=usage.cached_input_tokens
+                usage.input_tokens,
+                usage.output_tokens,
+                usage.estimated,
+                cached_input_tokens=usage.cached_input_tokens,
+                cache_write_input_tokens=usage.cache_write_input_tokens,
             )
         case "started":
             started = response.started
@@ -149,7 +153,13 @@ def _price_of(
     if not event.HasField("price"):
         return None
     price = event.price
-    return TokenPrice(price.input_usd_micros, price.output_usd_micros, price.cached_input_usd_micros)
+    return TokenPrice(
+        price.input_usd_micros,
+        price.output_usd_micros,
+        price.cached_input_usd_micros,
+        # An inference of the version before says neither this price nor such tokens.
+        price.cache_write_input_usd_micros,
+    )
 
 
 def _storable(text: str) -> str:

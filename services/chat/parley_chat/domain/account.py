@@ -16,13 +16,16 @@ class TokenPrice:
     input_usd_micros: int
     output_usd_micros: int
     cached_input_usd_micros: int
+    cache_write_input_usd_micros: int
 
     def of(self, tokens: TokensUsed) -> int:
         """What so many tokens cost, in millionths of a millionth of a US dollar: a whole number, because sums are rounded once."""
         cached = min(tokens.cached_input_tokens, tokens.input_tokens)
+        written = min(tokens.cache_write_input_tokens, tokens.input_tokens - cached)
         return (
-            (tokens.input_tokens - cached) * self.input_usd_micros
+            (tokens.input_tokens - cached - written) * self.input_usd_micros
             + cached * self.cached_input_usd_micros
+            + written * self.cache_write_input_usd_micros
             + tokens.output_tokens * self.output_usd_micros
         )
 
@@ -36,6 +39,8 @@ class TokensUsed:
     estimated: bool
     cached_input_tokens: int = 0
     """Of `input_tokens`, those that the provider had cached."""
+    cache_write_input_tokens: int = 0
+    """Of `input_tokens`, those that the provider put into its cache."""
 
     def __add__(self, other: TokensUsed) -> TokensUsed:
         """Makes the sum."""
@@ -44,6 +49,7 @@ class TokensUsed:
             self.output_tokens + other.output_tokens,
             self.estimated or other.estimated,
             self.cached_input_tokens + other.cached_input_tokens,
+            self.cache_write_input_tokens + other.cache_write_input_tokens,
         )
 
     def __sub__(self, other: TokensUsed) -> TokensUsed:
@@ -53,6 +59,7 @@ class TokensUsed:
             max(0, self.output_tokens - other.output_tokens),
             self.estimated,
             max(0, self.cached_input_tokens - other.cached_input_tokens),
+            max(0, self.cache_write_input_tokens - other.cache_write_input_tokens),
         )
 
 

@@ -1,7 +1,7 @@
 """Claude models behind Anthropic's Messages API, or a server that speaks it.
 
-One request to the provider per generation: it retries nothing (but a request with sampling parameters, when the model takes none), falls
-back to nothing and counts nothing that the provider did not count, but what was written of an answer that broke off.
+One request to the provider per generation: it retries nothing (but a request with sampling parameters or a schema, when the model takes
+none), falls back to nothing and counts nothing that the provider did not count, but what was written of an answer that broke off.
 
 Version 2026-10-21 of the API, which the package speaks, refuses `temperature` and `top_p`. The version before takes them for the models
 that still have them, so a request that wants one of them is sent in that version.
@@ -13,19 +13,21 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from parley_inference.adapters.answer_reading import read_answer
 from parley_inference.adapters.anthropic_connection import AnthropicConnection
-from parley_inference.adapters.message_request import body_of, hidden_end, wants_sampling
+from parley_inference.adapters.json_schemas import is_closed, refuses_every_schema, refuses_schema
+from parley_inference.adapters.message_request import MessageForm, body_of, hidden_end, wants_sampling
 from parley_inference.adapters.message_stream import MessageStream
 from parley_inference.adapters.patience import Clock, Patience
 from parley_inference.domain.continuation import RepeatedSpaceTrimmer
 from parley_inference.domain.errors import ProviderRejectedError, ProviderStalledError, ProviderUnavailableError
 from parley_inference.domain.generation import GenerationEvent, GenerationStarted, TextDelta
-from parley_inference.domain.prompt import GenerationRequest
+from parley_inference.domain.prompt import GenerationRequest, has_images
 
 _logger = logging.getLogger(__name__)
 
@@ -47,26 +49,25 @@ class AnthropicModel:
         self._default_max_tokens = default_max_tokens
         self._without_sampling: set[str] = set()
         """Models that refused sampling parameters. As many as are configured or listed."""
+        self._without_schemas: set[str] = set()
+        """Models that refused to be given any schema."""
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         """Streams one answer, or what follows `answer_so_far`; see the port."""
         clock = Clock(self._connection.provider, self._patience)
-        if wants_sampling(request.sampling) and request.model not in self._without_sampling:
+        form: MessageForm | None = self._first_form(request)
+        while form is not None:
             try:
-                async with aclosing(self._attempt(request, clock, with_sampling=True)) as events:
+                async with aclosing(self._attempt(request, clock, form)) as events:
                     async for event in events:
                         yield event
             except ProviderRejectedError as error:
                 # Refused before anything was generated: nothing was yielded, so another try doubles nothing.
-                if not any(name in error.detail for name in _SAMPLING_PARAMETERS):
+                form = self._other_form(request.model, form, error.detail)
+                if form is None:
                     raise
-                self._without_sampling.add(request.model)
-                _logger.info("the model %s takes no temperature or top_p; it is asked without", request.model)
             else:
                 return
-        async with aclosing(self._attempt(request, clock, with_sampling=False)) as events:
-            async for event in events:
-                yield event
 
     async def model_names(self) -> Sequence[str]:
         """What the server lists, as a ModelDirectory; at most MOST_MODELS. The newest of the middle line is the first, models that
@@ -87,14 +88,34 @@ class AnthropicModel:
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             raise ProviderUnavailableError(provider, "sent a list of models that cannot be read") from None
 
-    async def _attempt(
-        self, request: GenerationRequest, clock: Clock, *, with_sampling: bool
-    ) -> AsyncGenerator[GenerationEvent, None]:
-        body = body_of(request, default_max_tokens=self._default_max_tokens, with_sampling=with_sampling)
-        version = {"anthropic-version": _VERSION_WITH_SAMPLING} if with_sampling else None
-        opening = self._connection.open(
-            "POST", "/v1/messages", orjson.dumps(body), model=request.model, headers=version
+    def _first_form(self, request: GenerationRequest) -> MessageForm:
+        schema = request.response_schema
+        return MessageForm(
+            sampling=wants_sampling(request.sampling) and request.model not in self._without_sampling,
+            # The API refuses a schema with an object that may have any properties.
+            schema=schema is not None and is_closed(schema) and request.model not in self._without_schemas,
         )
+
+    def _other_form(self, model: str, form: MessageForm, refusal: str) -> MessageForm | None:
+        """The form in which a refused request may be taken, with less of what is wanted each time; None when there is none."""
+        if form.sampling and any(name in refusal for name in _SAMPLING_PARAMETERS):
+            self._without_sampling.add(model)
+            _logger.info("the model %s takes no temperature or top_p; it is asked without", model)
+            return replace(form, sampling=False)
+        if form.schema and refuses_schema(refusal):
+            if refuses_every_schema(refusal):
+                self._without_schemas.add(model)
+            _logger.info("the model %s does not take the schema of an answer; it is told in words", model)
+            return replace(form, schema=False)
+        return None
+
+    async def _attempt(
+        self, request: GenerationRequest, clock: Clock, form: MessageForm
+    ) -> AsyncGenerator[GenerationEvent, None]:
+        # Megabytes of pictures are written out in a thread: the event loop need not wait for it.
+        body = await asyncio.to_thread(self._body, request, form) if has_images(request) else self._body(request, form)
+        version = {"anthropic-version": _VERSION_WITH_SAMPLING} if form.sampling else None
+        opening = self._connection.open("POST", "/v1/messages", body, model=request.model, headers=version)
         message = MessageStream(self._connection.provider)
         trimmer = RepeatedSpaceTrimmer(hidden_end(request))
         # Closing a response whose body was not read to its end closes its socket, which is how a provider learns that nobody listens.
@@ -106,6 +127,9 @@ class AnthropicModel:
                         yield event
                     elif text := trimmer.take(event.text):
                         yield TextDelta(text)
+
+    def _body(self, request: GenerationRequest, form: MessageForm) -> bytes:
+        return orjson.dumps(body_of(request, form, default_max_tokens=self._default_max_tokens))
 
 
 def _place(model: dict[str, Any]) -> tuple[bool, bool]:

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
+from dataclasses import dataclass
 from typing import Any
 
 from parley_inference.adapters.system_text import system_text
-from parley_inference.domain.prompt import GenerationRequest, PromptMessage, Role, Sampling, Tool, ToolCall
+from parley_inference.domain.prompt import (
+    GenerationRequest,
+    PromptImage,
+    PromptMessage,
+    Role,
+    Sampling,
+    Tool,
+    ToolCall,
+)
 
 _BEGINS_LATER = "(The beginning of the conversation is left out.)"
 """The user's first message where a conversation begins with the assistant's, which the API refuses."""
 _NOT_IN_AN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-def body_of(request: GenerationRequest, *, default_max_tokens: int, with_sampling: bool) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class MessageForm:
+    """What of a request is sent to a model: not all of them take all."""
+
+    sampling: bool
+    """Whether temperature and the like are sent."""
+    schema: bool
+    """Whether the schema of the answer is sent for the model to keep to; else it is told in words."""
+
+
+def body_of(request: GenerationRequest, form: MessageForm, *, default_max_tokens: int) -> dict[str, Any]:
     """The JSON object to send, streaming. Text that is only white space is left out everywhere: the API refuses it.
 
-    `with_sampling`: whether temperature and the like are sent. `answer_so_far` becomes the assistant's last message, without the white
-    space at its end: `hidden_end` says what that was.
+    `answer_so_far` becomes the assistant's last message, without the white space at its end: `hidden_end` says what that was.
     """
     messages = _messages(request)
     if so_far := request.answer_so_far.rstrip():
@@ -30,13 +49,15 @@ def body_of(request: GenerationRequest, *, default_max_tokens: int, with_samplin
         "messages": messages,
         "stream": True,
     }
-    if system := system_text(request):
+    if request.response_schema is not None and form.schema:
+        body["output_config"] = {"format": {"type": "json_schema", "schema": dict(request.response_schema)}}
+    if system := system_text(request, tells_schema=not form.schema):
         body["system"] = system
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
     if request.sampling.stop_sequences:
         body["stop_sequences"] = list(request.sampling.stop_sequences)
-    if with_sampling:
+    if form.sampling:
         body |= _sampling(request.sampling)
     return body
 
@@ -82,7 +103,13 @@ def _blocks(message: PromptMessage) -> list[dict[str, Any]]:
     if message.role is Role.TOOL:
         result: dict[str, Any] = {"type": "tool_result", "tool_use_id": _id(message.tool_call_id)}
         return [result | {"content": text} if text else result]
-    return [*text, *map(_tool_use, message.tool_calls)]
+    # Pictures before the text that speaks of them: the API's own advice.
+    return [*map(_image, message.images), *text, *map(_tool_use, message.tool_calls)]
+
+
+def _image(image: PromptImage) -> dict[str, Any]:
+    data = b64encode(image.data).decode()
+    return {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": data}}
 
 
 def _text(text: str) -> dict[str, Any]:

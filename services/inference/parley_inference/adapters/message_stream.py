@@ -18,7 +18,7 @@ from parley_inference.adapters.written_pieces import (
     GrowingToolCall,
     WrittenText,
 )
-from parley_inference.domain.errors import ProviderRateLimitedError, ProviderUnavailableError
+from parley_inference.domain.errors import ProviderQuotaError, ProviderRateLimitedError, ProviderUnavailableError
 from parley_inference.domain.generation import (
     MOST_TOKENS,
     FinishReason,
@@ -39,7 +39,6 @@ _REASONS = {
     "refusal": FinishReason.CONTENT_FILTER,
 }
 """`end_turn`, `stop_sequence`, and what is not known are STOP."""
-_RATE_LIMITS = {"rate_limit_error", "billing_error"}
 
 
 class MessageStream:
@@ -85,6 +84,7 @@ class MessageStream:
             output_tokens=count("output_tokens", 0),
             cached_input_tokens=cached,
             reasoning_tokens=count("thinking_tokens", 0),
+            cache_write_input_tokens=count("cache_creation_input_tokens", 0),
         )
         if self._has_whole_bill:
             return usage
@@ -195,7 +195,9 @@ class MessageStream:
     def _error(self, error: Mapping[str, Any]) -> Exception:
         """The error that a provider sends in the middle of a stream. Its words stay here: they may tell what is not ours to tell."""
         kind = str(error.get("type") or "")
-        if kind in _RATE_LIMITS:
+        if kind == "billing_error":
+            return ProviderQuotaError(self._provider, "had no credit left in the middle of an answer")
+        if kind == "rate_limit_error":
             return ProviderRateLimitedError(self._provider, "limited the rate in the middle of an answer")
         return ProviderUnavailableError(self._provider, f"sent an error in the middle of an answer ({kind[:80]})")
 

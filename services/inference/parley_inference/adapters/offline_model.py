@@ -2,24 +2,27 @@
 
 It understands nothing. It quotes the passages that it is given, calls a tool that is plainly asked for, knows a few friendly words,
 and says plainly when it found nothing. For agents it has a few skills that need no understanding, and it puts the values of a template of
-content into its form.
+content into its form. A schema it fills with what is plainly said.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from parley_inference.adapters.offline_answer import answer_from
 from parley_inference.adapters.offline_content import content_for
 from parley_inference.adapters.offline_dates import now_of
 from parley_inference.adapters.offline_results import report
+from parley_inference.adapters.offline_schema import UnsaidError, filled
 from parley_inference.adapters.offline_skills import WHAT_IT_DOES, skilled_answer
 from parley_inference.adapters.offline_small_talk import small_talk
 from parley_inference.adapters.offline_tools import wished_tool
 from parley_inference.domain.content_prompt import read_brief
+from parley_inference.domain.errors import ModelNotCapableError
 from parley_inference.domain.generation import (
     FinishReason,
     GenerationEvent,
@@ -27,6 +30,7 @@ from parley_inference.domain.generation import (
     GenerationStarted,
     TextDelta,
 )
+from parley_inference.domain.models import Capability
 from parley_inference.domain.prompt import GenerationRequest, OfflineSkill, Role, ToolCall
 from parley_inference.ports.language_model import MOST_CHARACTERS_OF_A_DELTA
 
@@ -63,9 +67,9 @@ class OfflineModel:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         """Streams an answer; see the port."""
-        yield GenerationStarted(OFFLINE, OFFLINE, offline=True)
         # In a thread: reading many passages takes longer than an event loop may stand still.
         reply = await asyncio.to_thread(_reply_to, request)
+        yield GenerationStarted(OFFLINE, OFFLINE, offline=True)
         text, reason = _limited(_rest(reply.text, request.answer_so_far), request)
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -82,6 +86,8 @@ class OfflineModel:
 def _reply_to(request: GenerationRequest) -> _Reply:
     last = request.messages[-1]
     is_first = all(message.role is not Role.ASSISTANT for message in request.messages)
+    if request.response_schema is not None:
+        return _Reply(_document(request, request.response_schema))
     if last.role is Role.TOOL:
         return _Reply(report(request.messages))
     if (brief := read_brief(request.messages)) is not None:
@@ -107,6 +113,14 @@ def _reply_to(request: GenerationRequest) -> _Reply:
         or NOTHING_FOUND
     )
     return _Reply(_noted(answer, is_first, note_of(WHAT_IT_DOES[request.offline_skill])))
+
+
+def _document(request: GenerationRequest, schema: Mapping[str, Any]) -> str:
+    said = next((message.text for message in reversed(request.messages) if message.role is Role.USER), "")
+    try:
+        return filled(schema, said)
+    except UnsaidError:
+        raise ModelNotCapableError(OFFLINE, Capability.STRUCTURED_OUTPUT.value) from None
 
 
 def _rest(text: str, so_far: str) -> str:

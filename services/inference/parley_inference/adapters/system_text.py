@@ -1,7 +1,9 @@
-"""What a model is told before the conversation: the system messages, and the passages with how to cite them. The same for every API."""
+"""What a model is told before the conversation: the system messages, and the passages with how to cite them, and the
+schema of its answer where it is told in words. The same for every API."""
 
 from __future__ import annotations
 
+from parley_inference.adapters.json_schemas import in_words
 from parley_inference.domain.prompt import GenerationRequest, Passage, Role
 
 _CITE = (
@@ -11,11 +13,13 @@ _CITE = (
 )
 
 
-def system_text(request: GenerationRequest) -> str:
-    """All of it as one text; empty when there is nothing to say."""
+def system_text(request: GenerationRequest, *, tells_schema: bool = False) -> str:
+    """All of it as one text; empty when there is nothing to say. `tells_schema`: whether the schema of the answer is told in words."""
     parts = [message.text for message in request.messages if message.role is Role.SYSTEM and message.text]
     if request.passages:
         parts.append("\n\n".join((_CITE, *map(_passage, request.passages))))
+    if tells_schema and request.response_schema is not None:
+        parts.append(in_words(request.response_schema))
     return "\n\n".join(parts)
 
 

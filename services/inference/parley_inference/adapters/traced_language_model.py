@@ -72,6 +72,7 @@ def _record(opened: Span, event: GenerationEvent) -> None:
                     "gen_ai.usage.input_tokens": event.input_tokens,
                     "gen_ai.usage.output_tokens": event.output_tokens,
                     "gen_ai.usage.cache_read.input_tokens": event.cached_input_tokens,
+                    "gen_ai.usage.cache_creation.input_tokens": event.cache_write_input_tokens,
                     "gen_ai.usage.reasoning.output_tokens": event.reasoning_tokens,
                 }
             )

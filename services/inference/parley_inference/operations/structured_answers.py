@@ -66,6 +66,9 @@ class StructuredAnswers:
             failure = ResponseSchemaUnmetError(misfits[0].path)
             bill.fail_last(failure)
             writer = bill.last_writer
+            if writer is not None and writer.offline:
+                # It would write the same once more.
+                break
             asked = repair_of(request, answer, misfits)
             answer.begin_again()
         raise failure

@@ -19,7 +19,9 @@ class LanguageModel(Protocol):
         figures. Text that arrived together is one event, and no event's text is longer than MOST_CHARACTERS_OF_A_DELTA. It reads on
         only when it is asked for the next event. Closing the generator closes the provider's connection.
 
-        Raises ModelNotFoundError, GenerationTooLongError and ProviderError.
+        With a `response_schema` it does what it can that the answer is a JSON document that satisfies it; nobody relies on it.
+
+        Raises ModelNotFoundError, ModelNotCapableError, GenerationTooLongError and ProviderError.
         """
         ...
 
