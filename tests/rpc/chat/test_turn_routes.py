@@ -100,6 +100,16 @@ async def test_a_whole_answer_tells_its_route_too(
     assert (answer.route, answer.route_reason) == (message_pb2.ROUTE_STANDARD, "is small talk: “thanks”")
 
 
+async def test_the_reason_is_stored_with_the_answer(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    events = await say(running, inference, alice, "Hi!")
+    request = pb.ListMessagesRequest(session_id=events[0].started.session_id)
+    listed = await running.chat.ListMessages(request, metadata=alice.metadata)
+    assert [message.route_reason for message in listed.messages] == ["is small talk: “hi”", ""]
+    assert listed.messages[0] == events[-1].completed.message
+
+
 def test_turns_are_counted_by_route_and_by_who_chose_it() -> None:
     reader = InMemoryMetricReader()
     metrics = OtelMetrics(MeterProvider(metric_readers=[reader]).get_meter("test"))

@@ -214,6 +214,7 @@ class SqlConversations:
                     model=message.model,
                     failure=asdict(message.failure) if message.failure else None,
                     tool_uses=[asdict(use) for use in message.tool_uses],
+                    route_reason=message.route_reason,
                 )
             )
             return True
@@ -303,6 +304,7 @@ async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
         "model": "",
         "failure": None,
         "tool_uses": [],
+        "route_reason": "",
     }
     question = {
         **shared,
@@ -414,6 +416,7 @@ def _to_message(row: Row[Any]) -> Message:
         failure=Failure(**row.failure) if row.failure else None,
         trace_id=row.trace_id,
         tool_uses=tuple(ToolUse(**use) for use in row.tool_uses),
+        route_reason=row.route_reason,
     )
 
 

@@ -96,6 +96,7 @@ messages = Table(
     Column("client_message_id", Text, nullable=False),
     Column("trace_id", Text, nullable=False),
     Column("tool_uses", JSON, nullable=False, server_default="[]"),  # A list of objects.
+    Column("route_reason", Text, nullable=False, server_default=""),
     UniqueConstraint("session_id", "position"),
 )
 

@@ -125,6 +125,8 @@ class Message:
     trace_id: str = ""
     tool_uses: tuple[ToolUse, ...] = ()
     """In the order in which the model called them."""
+    route_reason: str = ""
+    """Why the route was taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class Answer:
     started: float = field(default_factory=time.monotonic)
     first_text: float | None = None
     route: Route | None = None
+    route_reason: str = ""
     model: str = ""
     """The model that answers; empty until one has begun."""
     sources: tuple[Citation, ...] = ()
@@ -92,6 +93,7 @@ class Answer:
             log=log,
             started=time.monotonic() - max(0.0, (now - turn.create_time).total_seconds()),
             route=next((event.body.route for event in events if isinstance(event.body, RouteChosen)), None),
+            route_reason=next((event.body.reason for event in events if isinstance(event.body, RouteChosen)), ""),
             sources=next((event.body.citations for event in events if isinstance(event.body, SourcesFound)), ()),
             parts=[text] if text else [],
             tool_uses=list(tool_uses_of(events)),
@@ -259,6 +261,7 @@ class Answer:
             failure=failure,
             trace_id=self.trace_id,
             tool_uses=tuple(self.tool_uses),
+            route_reason=self.route_reason,
         )
 
 

@@ -189,7 +189,7 @@ class AnswerWriter:
             asked = turn.wished_route is not Route.AUTOMATIC
             previous = None if asked else await self._previous_route(answer)
             decision = choose_route(answer.message, turn.wished_route, previous)
-            answer.route = decision.route
+            answer.route, answer.route_reason = decision.route, decision.reason
             self._metrics.count_route(decision.route, asked=asked)
             # By what it was chosen, not the reason: that quotes the message.
             signs = "asked" if asked else ",".join(decision.signs) or "none"

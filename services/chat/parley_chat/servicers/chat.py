@@ -12,7 +12,7 @@ from parley_shared.tokens import current_principal
 
 from parley_chat.domain.conversation import Route
 from parley_chat.domain.errors import TurnFailedError, TurnLogExpiredError
-from parley_chat.domain.turn import Notice, RouteChosen, Turn, TurnEvent, TurnFailed
+from parley_chat.domain.turn import Notice, Turn, TurnEvent, TurnFailed
 from parley_chat.operations.sessions import Sessions
 from parley_chat.operations.suggestions import Suggestions
 from parley_chat.operations.turns import ReplyRequest, Turns
@@ -128,16 +128,10 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         validation.check_reply(request)
         turn = await self._turns.begin(_reply_request(request))
         notices: list[Notice] = []
-        route_reason = ""
         # A repeat of a send whose events are gone still has its answer.
         with suppress(TurnLogExpiredError):
             async with aclosing(self._turns.watch(turn)) as events:
-                async for event in events:
-                    match event.body:
-                        case RouteChosen():
-                            route_reason = event.body.reason
-                        case Notice():
-                            notices.append(event.body)
+                notices.extend([event.body async for event in events if isinstance(event.body, Notice)])
         message = await self._turns.answer_of(turn)
         return chat_service_pb2.SendMessageResponse(
             session_id=turn.session_id,
@@ -147,7 +141,7 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
             citations=[pack_citation(citation) for citation in message.citations],
             usage=pack_usage(message.usage) if message.usage else None,
             route=ROUTES[message.route],
-            route_reason=route_reason,
+            route_reason=message.route_reason,
             model=message.model,
             notices=[pack_notice(notice) for notice in notices],
             trace_id=message.trace_id,

@@ -169,6 +169,7 @@ def pack_message(message: Message) -> message_pb2.Message:
         client_message_id=message.client_message_id,
         trace_id=message.trace_id,
         tool_uses=[pack_tool_use(use) for use in message.tool_uses],
+        route_reason=message.route_reason,
     )
     packed.create_time.FromDatetime(message.create_time)
     return packed

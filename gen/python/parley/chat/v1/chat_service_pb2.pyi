@@ -503,7 +503,7 @@ class SendMessageResponse(_message.Message):
     route: _message_pb2.Route.ValueType
     """The route taken: STANDARD or ENHANCED."""
     route_reason: _builtins.str
-    """Why that route was taken. Empty when the turn's events are no longer kept."""
+    """Why that route was taken, in a few words of English."""
     model: _builtins.str
     """The model that answered."""
     trace_id: _builtins.str

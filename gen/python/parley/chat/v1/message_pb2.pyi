@@ -154,6 +154,7 @@ class Message(_message.Message):
     CLIENT_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     TRACE_ID_FIELD_NUMBER: _builtins.int
     TOOL_USES_FIELD_NUMBER: _builtins.int
+    ROUTE_REASON_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """Names the message for ever: `msg_` and 32 hexadecimal digits. Set by the server."""
     session_id: _builtins.str
@@ -176,6 +177,10 @@ class Message(_message.Message):
     """The name that the client gave to the user's message. Empty for an answer."""
     trace_id: _builtins.str
     """The trace of the turn: 32 hexadecimal digits. Empty for a user's message, and when the turn was not traced."""
+    route_reason: _builtins.str
+    """Why that route was taken, in a few words of English, as the turn's `route_chosen` event has it. Empty for a user's message, until the
+    route is chosen, and for answers that are older than this field.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was stored, UTC."""
@@ -215,10 +220,11 @@ class Message(_message.Message):
         client_message_id: _builtins.str = ...,
         trace_id: _builtins.str = ...,
         tool_uses: _abc.Iterable[Global___ToolUse] | None = ...,
+        route_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failure", b"failure", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "client_message_id", b"client_message_id", "create_time", b"create_time", "failure", b"failure", "message_id", b"message_id", "model", b"model", "parent_message_id", b"parent_message_id", "role", b"role", "route", b"route", "session_id", b"session_id", "state", b"state", "text", b"text", "tool_uses", b"tool_uses", "trace_id", b"trace_id", "turn_id", b"turn_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "client_message_id", b"client_message_id", "create_time", b"create_time", "failure", b"failure", "message_id", b"message_id", "model", b"model", "parent_message_id", b"parent_message_id", "role", b"role", "route", b"route", "route_reason", b"route_reason", "session_id", b"session_id", "state", b"state", "text", b"text", "tool_uses", b"tool_uses", "trace_id", b"trace_id", "turn_id", b"turn_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

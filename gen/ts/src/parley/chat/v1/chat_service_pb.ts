@@ -551,7 +551,7 @@ export type SendMessageResponse = Message<"parley.chat.v1.SendMessageResponse"> 
   route: Route;
 
   /**
-   * Why that route was taken. Empty when the turn's events are no longer kept.
+   * Why that route was taken, in a few words of English.
    *
    * @generated from field: string route_reason = 8;
    */
