@@ -44,9 +44,11 @@ _TAKEN_SHARE = 0.25
 _WORDS_OF_A_ROOT = 6
 """A summary grows with the root of its text: 85 words of 200, 190 of 1,000."""
 _LEAST_WORDS, _MOST_WORDS = 30, 250
-_MOST_OF_THE_TEXT = 0.5
+_MOST_OF_THE_TEXT = 0.6
 _OVER = 1.3
 """A sentence may be longer than the room that is left by so much."""
+_LEAST_OF_THE_HIGHEST = 0.12
+"""What a further sentence has to be worth, measured by the best one: a summary need not use its room."""
 _MOST_TOO_LONG = 2
 """So many good sentences that do not fit are passed over."""
 _MOST_SENTENCES = 10
@@ -98,6 +100,7 @@ def _best(sentences: Sequence[_Sentence], room: int, most: int) -> list[_Sentenc
     taken: list[_Sentence] = []
     left = list(sentences)
     too_long = 0
+    highest = 0.0
     while left and len(taken) < most:
         positions = {sentence.position for sentence in taken}
 
@@ -109,6 +112,9 @@ def _best(sentences: Sequence[_Sentence], room: int, most: int) -> list[_Sentenc
             return value / float(max(len(sentence.terms), _USUAL_TERMS) ** 0.95)
 
         best = max(left, key=score)
+        highest = max(highest, score(best))
+        if score(best) < _LEAST_OF_THE_HIGHEST * highest:
+            break
         left.remove(best)
         if taken and best.words > room * _OVER:
             # What fits into the last gap by being short says little: better nothing.
