@@ -10,12 +10,17 @@ import grpc
 from parley.chat.v1 import chat_service_pb2 as pb
 
 from parley_client.address import parse_address
+from parley_client.agents import Agents
 from parley_client.backoff import STREAMS, UNARY_CALLS, Backoff
 from parley_client.chat import SEND_MESSAGE, Messages, Sessions
 from parley_client.connection import Connection
+from parley_client.content import Content
 from parley_client.documents import Documents, Search
 from parley_client.events import OnFailureName, RouteName, on_failure_number, route_number
+from parley_client.generation import Generation
 from parley_client.identity import Identity
+from parley_client.ingestion import Ingestion
+from parley_client.scoring import Scoring
 from parley_client.system import System
 from parley_client.tokens import FixedToken, TokenProvider
 from parley_client.turn import Turn
@@ -49,6 +54,16 @@ class Parley:
         """The user's texts that can be searched and cited."""
         self.search = Search(connection)
         """Finds passages in them."""
+        self.ingestion = Ingestion(connection)
+        """Files that become documents, and the jobs that make them."""
+        self.generation = Generation(connection)
+        """Texts without a session, and the models that write them."""
+        self.agents = Agents(connection)
+        """The operator's named agents."""
+        self.content = Content(connection)
+        """Texts from templates."""
+        self.scoring = Scoring(connection)
+        """Models that score leads."""
         self.system = System(connection)
         """The state of Parley as a whole."""
 

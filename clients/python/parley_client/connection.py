@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TypeVar
 
 import grpc
@@ -103,6 +104,62 @@ class Connection:
             response_deserializer=rpc.response.FromString,
         )
         return multicallable(request, metadata=_metadata(token))
+
+    async def stream(self, rpc: Rpc[Request, Response], request: Request) -> AsyncGenerator[Response, None]:
+        """The messages of a server stream, in their order. Raises ParleyError; closing it cancels the call.
+
+        Nothing is tried again, apart from a stream whose token was refused, with another token.
+        """
+        token = await self.token()
+        refusal: UnauthenticatedError | None = None
+        while True:
+            call = self.open_stream(rpc, request, token)
+            try:
+                while isinstance(message := await call.read(), rpc.response):
+                    yield message
+                return
+            except grpc.aio.AioRpcError as error:
+                told = error_from(error)
+                if not isinstance(told, UnauthenticatedError) or refusal is not None or not token:
+                    raise told from None
+                refusal = told
+            except asyncio.CancelledError:
+                if self._closed and not cancelled_by_caller():
+                    raise ClientClosedError from None
+                raise
+            finally:
+                call.cancel()
+            token = await self.token(instead_of=token, refusal=refusal)
+
+    async def upload(
+        self,
+        rpc: Rpc[Request, Response],
+        requests: Callable[[], AsyncIterator[Request]],
+        *,
+        timeout_seconds: float,
+    ) -> Response:
+        """Makes a call whose request is a stream. Raises ParleyError. Sent again only when its token was refused, with another token."""
+        token = await self.token()
+        refusal: UnauthenticatedError | None = None
+        while True:
+            self._check_open()
+            multicallable = self._channel.stream_unary(
+                rpc.path,
+                request_serializer=rpc.request.SerializeToString,
+                response_deserializer=rpc.response.FromString,
+            )
+            try:
+                return await multicallable(requests(), timeout=timeout_seconds, metadata=_metadata(token))
+            except grpc.aio.AioRpcError as error:
+                told = error_from(error)
+                if not isinstance(told, UnauthenticatedError) or refusal is not None or not token:
+                    raise told from None
+                refusal = told
+            except asyncio.CancelledError:
+                if self._closed and not cancelled_by_caller():
+                    raise ClientClosedError from None
+                raise
+            token = await self.token(instead_of=token, refusal=refusal)
 
     async def token(self, *, instead_of: str = "", refusal: UnauthenticatedError | None = None) -> str:
         """The token that a call should carry now; empty without a provider. Raises the refusal when there is no other token.

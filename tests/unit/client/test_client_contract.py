@@ -6,20 +6,27 @@ import importlib.metadata
 from importlib import import_module
 
 from google.protobuf.descriptor import ServiceDescriptor
+from parley.ai.v1 import agent_service_pb2, content_service_pb2, generation_service_pb2
 from parley.chat.v1 import chat_service_pb2
 from parley.identity.v1 import identity_service_pb2
-from parley.retrieval.v1 import document_service_pb2, search_service_pb2
+from parley.inference.v1 import scoring_service_pb2
+from parley.retrieval.v1 import document_service_pb2, ingest_service_pb2, search_service_pb2
 from parley.system.v1 import system_service_pb2
 from parley_client.rpc import Rpc
 from parley_client.version import VERSION
 
-MODULES = ["chat", "documents", "identity", "system", "turn"]
+MODULES = ["agents", "chat", "content", "documents", "generation", "identity", "ingestion", "scoring", "system", "turn"]
 SERVICES: list[ServiceDescriptor] = [
     service
     for file in (
         chat_service_pb2,
         identity_service_pb2,
+        agent_service_pb2,
+        content_service_pb2,
+        generation_service_pb2,
+        scoring_service_pb2,
         document_service_pb2,
+        ingest_service_pb2,
         search_service_pb2,
         system_service_pb2,
     )
@@ -41,7 +48,9 @@ def test_the_client_has_every_rpc_of_the_services_that_users_call() -> None:
 def test_only_what_the_contract_calls_repeatable_is_repeated() -> None:
     repeatable = {path.rsplit("/", 1)[1] for path, rpc in rpcs().items() if rpc.repeatable}
     assert {"GetSession", "ListMessages", "StopReply", "CreateDocument", "Search", "RevokeAccessToken"} <= repeatable
+    assert {"GetAIHealth", "ListAgents", "ScoreLeads", "WatchJob", "CancelJob"} <= repeatable
     assert repeatable.isdisjoint({"CreateSession", "DeleteSession", "SignIn", "RefreshTokens", "CreateAccessToken"})
+    assert repeatable.isdisjoint({"GenerateText", "Process", "GenerateContent", "TrainScoringModel", "Ingest"})
 
 
 def test_only_what_the_contract_admits_without_a_token_is_called_without_one() -> None:
