@@ -117,7 +117,6 @@ class Connection:
             try:
                 while isinstance(message := await call.read(), rpc.response):
                     yield message
-                return
             except grpc.aio.AioRpcError as error:
                 told = error_from(error)
                 if not isinstance(told, UnauthenticatedError) or refusal is not None or not token:
@@ -127,6 +126,8 @@ class Connection:
                 if self._closed and not cancelled_by_caller():
                     raise ClientClosedError from None
                 raise
+            else:
+                return
             finally:
                 call.cancel()
             token = await self.token(instead_of=token, refusal=refusal)

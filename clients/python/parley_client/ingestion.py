@@ -51,8 +51,9 @@ class Ingestion:
         source_uri: str = "",
         labels: Mapping[str, str] = _NO_LABELS,
     ) -> pb.IngestResponse:
-        """Uploads a file of up to 100,000,000 bytes, in pieces, and returns when its job is begun. `duplicate` when the user had it already.
+        """Uploads a file of up to 100,000,000 bytes, in pieces, and returns when its job is begun.
 
+        `duplicate` says that the user had it already; the job is then the one there was.
         filename: what to call it; the path's own name by default. OSError when the path cannot be read.
         """
         metadata = pb.IngestMetadata(
