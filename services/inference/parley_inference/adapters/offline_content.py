@@ -26,13 +26,14 @@ _INFORMAL = re.compile(r"informal|casual|friendly|warm|relaxed|playful", re.IGNO
 _USUAL_SUMMARY_WORDS = 120
 
 
-def content_for(brief: ContentBrief, seed: int) -> str:
-    """The text, as Markdown. Another seed puts points in another order, where their order is free."""
-    write = _WRITERS.get(brief.template_id, _outline)
-    return write(brief, seed) or _outline(brief, seed)
+def content_for(brief: ContentBrief, seed: int = 0) -> str:
+    """The text, as Markdown. Another version or seed puts points in another order; where there are none, all versions are the same."""
+    turn = brief.version - 1 + seed
+    write, known = _WRITERS.get(brief.template_id, (_outline, brief.values.keys()))
+    return write(brief, turn) if brief.values.keys() <= known else _outline(brief, turn)
 
 
-def _email(brief: ContentBrief, seed: int) -> str:
+def _email(brief: ContentBrief, turn: int) -> str:
     values = brief.values
     purpose = values.get("purpose", "")
     recipient, sender = values.get("recipient", ""), values.get("sender", "")
@@ -46,17 +47,17 @@ def _email(brief: ContentBrief, seed: int) -> str:
         f"{greeting} {name},".replace(" ,", ","),
         # Whatever it is given as, a topic or a wish: as part of a sentence it is one.
         _sentence(f"This is about: {purpose}"),
-        _points(_turned(_lines(values, "points"), seed)),
+        _points(_turned(_lines(values, "points"), turn)),
         _sentence(values.get("call_to_action", "")),
         f"{closing}\n{sender}".strip(),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _blog_post(brief: ContentBrief, seed: int) -> str:
+def _blog_post(brief: ContentBrief, turn: int) -> str:
     values = brief.values
-    points = _turned(_lines(values, "points"), seed)
-    wanted = int(values.get("sections") or 1)
+    points = _turned(_lines(values, "points"), turn)
+    wanted = _number(values, "sections", 1) or 1
     # Neighbours stay together: the first section has the first points, and none is empty.
     size = max(1, -(-len(points) // wanted))
     sections = [points[start : start + size] for start in range(0, len(points), size)]
@@ -71,10 +72,10 @@ def _blog_post(brief: ContentBrief, seed: int) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _social_post(brief: ContentBrief, seed: int) -> str:
+def _social_post(brief: ContentBrief, turn: int) -> str:
     values = brief.values
     message = values.get("message", "")
-    tags = " ".join(_hashtags(message, int(values.get("hashtags") or 0), seed))
+    tags = " ".join(_hashtags(message, _number(values, "hashtags", 0), turn))
     end = "\n\n".join(part for part in (values.get("link", ""), tags) if part)
     if values.get("platform") in _SHORT_POSTS:
         room = max(1, _SHORT_POST_MOST - (len(end) + 2 if end else 0))
@@ -84,10 +85,10 @@ def _social_post(brief: ContentBrief, seed: int) -> str:
     return "\n\n".join(part for part in (lead, rest, end) if part)
 
 
-def _product_description(brief: ContentBrief, seed: int) -> str:
+def _product_description(brief: ContentBrief, turn: int) -> str:
     values = brief.values
     facts = "\n".join(f"- {fact}" for fact in _lines(values, "facts"))
-    features = "\n".join(f"- {_capital(feature)}" for feature in _turned(_lines(values, "features"), seed))
+    features = "\n".join(f"- {_capital(feature)}" for feature in _turned(_lines(values, "features"), turn))
     parts = [
         f"## {_capital(values.get('product', ''))}",
         _sentence(values.get("purpose", "")),
@@ -97,7 +98,7 @@ def _product_description(brief: ContentBrief, seed: int) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _summary(brief: ContentBrief, seed: int) -> str:
+def _summary(brief: ContentBrief, turn: int) -> str:
     form = brief.values.get("form", "")
     most = 1 if form == "one sentence" else 7 if form == "key points" else 10
     found = summary_of(brief.values.get("text", ""), brief.words or _USUAL_SUMMARY_WORDS, most)
@@ -108,13 +109,13 @@ def _summary(brief: ContentBrief, seed: int) -> str:
     return " ".join(found.sentences)
 
 
-def _ad_copy(brief: ContentBrief, seed: int) -> str:
+def _ad_copy(brief: ContentBrief, turn: int) -> str:
     values = brief.values
-    benefits = _turned(_lines(values, "benefits"), seed)
+    benefits = _turned(_lines(values, "benefits"), turn)
     most = _SEARCH_HEADLINE_MOST if values.get("placement") == "search" else _HEADLINE_MOST
     product, offer = values.get("product", ""), values.get("offer", "")
     thoughts = [text for text in (product, *benefits, offer) if text]
-    wanted = int(values.get("headlines") or 3)
+    wanted = _number(values, "headlines", 3)
     headlines = list(dict.fromkeys(_shortened(thought, most) for thought in thoughts))[:wanted]
     text = " ".join(_sentence(part) for part in (product, *benefits[:1], offer) if part)
     parts = [
@@ -128,7 +129,7 @@ def _ad_copy(brief: ContentBrief, seed: int) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _outline(brief: ContentBrief, seed: int) -> str:
+def _outline(brief: ContentBrief, turn: int) -> str:
     """All that was given, each under its name."""
     parts: list[str] = []
     for name, value in brief.values.items():
@@ -141,23 +142,36 @@ def _outline(brief: ContentBrief, seed: int) -> str:
     return "\n\n".join(("This is only an outline of what you gave:", *parts)) if parts else NOTHING_GIVEN
 
 
-_WRITERS: Mapping[str, Callable[[ContentBrief, int], str]] = {
-    "email": _email,
-    "blog_post": _blog_post,
-    "social_post": _social_post,
-    "product_description": _product_description,
-    "summary": _summary,
-    "ad_copy": _ad_copy,
+_Writer = Callable[[ContentBrief, int], str]
+_WRITERS: Mapping[str, tuple[_Writer, frozenset[str]]] = {
+    "email": (_email, frozenset({"purpose", "recipient", "sender", "points", "call_to_action"})),
+    "blog_post": (
+        _blog_post,
+        frozenset({"topic", "message", "points", "keywords", "sections", "call_to_action"}),
+    ),
+    "social_post": (_social_post, frozenset({"message", "platform", "link", "hashtags"})),
+    "product_description": (_product_description, frozenset({"product", "features", "purpose", "facts"})),
+    "summary": (_summary, frozenset({"text", "focus", "form"})),
+    "ad_copy": (
+        _ad_copy,
+        frozenset({"product", "benefits", "offer", "call_to_action", "placement", "headlines"}),
+    ),
 }
+"""By template: who writes it, and the fields that it knows. An operator's own template of the same name may have others."""
 
 
 def _lines(values: Mapping[str, str], name: str) -> list[str]:
     return [line.strip().lstrip("-*• ").strip() for line in values.get(name, "").split("\n") if line.strip()]
 
 
-def _turned(points: Sequence[str], seed: int) -> list[str]:
-    """The points, beginning with another one for another seed."""
-    start = seed % len(points) if points else 0
+def _number(values: Mapping[str, str], name: str, default: int) -> int:
+    value = values.get(name, "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 4 else default
+
+
+def _turned(points: Sequence[str], turn: int) -> list[str]:
+    """The points, beginning with another one in each turn."""
+    start = turn % len(points) if points else 0
     return [*points[start:], *points[:start]]
 
 
@@ -189,8 +203,8 @@ def _shortened(text: str, most: int) -> str:
     return f"{(head if space and len(head) > most // 2 else cut).rstrip(' ,;:')}…"
 
 
-def _hashtags(message: str, count: int, seed: int) -> list[str]:
+def _hashtags(message: str, count: int, turn: int) -> list[str]:
     """The first telling words of the message, names before others."""
     words = list(dict.fromkeys(word for word in _WORD.findall(message) if terms(word)))
     words.sort(key=lambda word: not word[0].isupper())
-    return [f"#{word[:1].upper()}{word[1:]}" for word in _turned(words, seed)[:count]]
+    return [f"#{word[:1].upper()}{word[1:]}" for word in _turned(words, turn)[:count]]

@@ -29,6 +29,9 @@ _KIND = re.compile(r"^Kind of content: .{0,120} \(([a-z0-9_-]{1,64})\)\.$", re.M
 _REQUIREMENTS = "\n\nRequirements:\n"
 _WORDS = re.compile(r"^- Length: about (\d{1,6}) words\.$", re.MULTILINE)
 
+_VERSION = re.compile(r"\bversion (\d{1,3}) of \d{1,3}\b")
+"""How whoever asks for several texts tells them apart: chat adds it behind the prompt."""
+
 _FACTORS = {ContentLength.SHORT: 0.5, ContentLength.MEDIUM: 1.0, ContentLength.LONG: 2.0}
 _CUSTOM_LENGTHS = {
     ContentLength.SHORT: "- Length: shorter than usual for this kind of text.",
@@ -59,6 +62,8 @@ class ContentBrief:
     tone: str
     audience: str
     language: str
+    version: int
+    """Of several texts for the same values, from 1; 1 when there is only one."""
 
 
 def prompt_for(template: ContentTemplate, values: Mapping[str, str], wish: ContentWish) -> ContentPrompt:
@@ -102,6 +107,7 @@ def read_brief(messages: Sequence[PromptMessage]) -> ContentBrief | None:
     material, _, requirements = messages[-1].text.rpartition(_REQUIREMENTS)
     style = values_in(requirements)
     words = _WORDS.search(requirements)
+    version = _VERSION.search(requirements)
     return ContentBrief(
         template_id=kind[1],
         values=values_in(material),
@@ -109,6 +115,7 @@ def read_brief(messages: Sequence[PromptMessage]) -> ContentBrief | None:
         tone=style.get("tone", ""),
         audience=style.get("audience", ""),
         language=style.get("language", ""),
+        version=int(version[1]) if version else 1,
     )
 
 
