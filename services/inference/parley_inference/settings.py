@@ -101,6 +101,10 @@ class InferenceSettings:
     embedding_model: str
     """`PARLEY_INFERENCE_EMBEDDING_MODEL`: the default embedding model, also called `embed`. Empty: nothing is embedded."""
 
+    retrieval_jwks_file: Path
+    """`PARLEY_INFERENCE_RETRIEVAL_JWKS_FILE`: the public key of retrieval, which embeds on its own account: its tokens are good for calling
+    inference and for nothing else. By default `<home>/keys/retrieval.jwks.json`, which retrieval writes."""
+
     embedding_batch_texts: int
     """`PARLEY_INFERENCE_EMBEDDING_BATCH_TEXTS`: how many texts one call of a provider embeds at most. 1 to 256."""
 
@@ -174,6 +178,20 @@ class InferenceSettings:
             or self.ollama_base_url
         )
 
+    scoring_folder: Path
+    """`PARLEY_INFERENCE_SCORING_FOLDER`: where models that score leads are kept, by default `<home>/inference/scoring`. Several processes
+    may share it."""
+
+    scoring_training_seconds: float
+    """`PARLEY_INFERENCE_SCORING_TRAINING_SECONDS`: how long the training of one such model may take. 1 to 3600."""
+
+    scoring_memory_megabytes: int
+    """`PARLEY_INFERENCE_SCORING_MEMORY_MEGABYTES`: how much memory the process that trains may have, and the one that scores. 512 to
+    65536."""
+
+    chat_address: str
+    """`PARLEY_CHAT_ADDRESS`: host and port of the chat service, which knows the personal access tokens that were revoked."""
+
     @classmethod
     def read(cls, environment: Environment) -> InferenceSettings:
         """Reads the settings. Raises SettingsError, naming the variable, for the first that does not fit."""
@@ -187,7 +205,9 @@ class InferenceSettings:
             openai_api_key=_key(environment, "OPENAI_API_KEY"),
             openai_base_url=base_url_of("openai", "OPENAI_BASE_URL", environment.text("OPENAI_BASE_URL", "")),
             anthropic_api_key=_key(environment, "ANTHROPIC_API_KEY"),
-            anthropic_base_url=base_url_of("anthropic", "ANTHROPIC_BASE_URL", environment.text("ANTHROPIC_BASE_URL", "")),
+            anthropic_base_url=base_url_of(
+                "anthropic", "ANTHROPIC_BASE_URL", environment.text("ANTHROPIC_BASE_URL", "")
+            ),
             ollama_base_url=base_url_of("ollama", "OLLAMA_HOST", environment.text("OLLAMA_HOST", "")),
             model=_name(environment, "PARLEY_INFERENCE_MODEL"),
             fast_model=_name(environment, "PARLEY_INFERENCE_FAST_MODEL"),
@@ -195,6 +215,9 @@ class InferenceSettings:
             more_models=_names(environment, "PARLEY_INFERENCE_MODELS"),
             fallback_models=_names(environment, "PARLEY_INFERENCE_FALLBACK_MODELS"),
             embedding_model=_name(environment, "PARLEY_INFERENCE_EMBEDDING_MODEL"),
+            retrieval_jwks_file=environment.path(
+                "PARLEY_INFERENCE_RETRIEVAL_JWKS_FILE", service.home / "keys" / "retrieval.jwks.json"
+            ),
             embedding_batch_texts=environment.integer("PARLEY_INFERENCE_EMBEDDING_BATCH_TEXTS", 32, least=1, most=256),
             embedding_batch_tokens=environment.integer(
                 "PARLEY_INFERENCE_EMBEDDING_BATCH_TOKENS", 16_000, least=1, most=1_000_000
@@ -232,6 +255,14 @@ class InferenceSettings:
             offline_tokens_per_second=environment.number(
                 "PARLEY_INFERENCE_OFFLINE_TOKENS_PER_SECOND", 200, least=0, most=10_000
             ),
+            scoring_folder=environment.path("PARLEY_INFERENCE_SCORING_FOLDER", service.home / "inference" / "scoring"),
+            scoring_training_seconds=environment.number(
+                "PARLEY_INFERENCE_SCORING_TRAINING_SECONDS", 300, least=1, most=3600
+            ),
+            scoring_memory_megabytes=environment.integer(
+                "PARLEY_INFERENCE_SCORING_MEMORY_MEGABYTES", 1024, least=512, most=65_536
+            ),
+            chat_address=environment.text("PARLEY_CHAT_ADDRESS", "127.0.0.1:50051"),
         )
         if not settings.has_provider and settings.config_file is None:
             settings.refuse_models_without_provider()

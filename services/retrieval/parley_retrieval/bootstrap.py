@@ -13,14 +13,16 @@ from dataclasses import dataclass
 
 from parley.retrieval.v1 import document_service_pb2_grpc, search_service_pb2_grpc
 from parley_shared.channels import open_channel
+from parley_shared.service_keys import ServiceKeyError, ServiceTokens, load_or_make_service_key
 from parley_shared.serving import Registration, Server, build_server
 from parley_shared.settings import SettingsError
 from parley_shared.sql import Database, migrate
 from parley_shared.token_revocation import GrpcTokenRevocation
 from parley_shared.tokens import TokenVerifier
 
-from parley_retrieval.adapters.edge_vector_index import EdgeVectorIndex
+from parley_retrieval.adapters.edge_index_shelf import EdgeIndexShelf
 from parley_retrieval.adapters.folder_corpus import FolderCorpus
+from parley_retrieval.adapters.grpc_embedding_model import GrpcEmbeddingModel
 from parley_retrieval.adapters.murmur_term_hash import MurmurTermHash
 from parley_retrieval.adapters.otel_tracing import OtelTracing
 from parley_retrieval.adapters.semantic_text_splitter import SemanticTextSplitter
@@ -29,14 +31,18 @@ from parley_retrieval.adapters.sql_document_store import SqlDocumentStore
 from parley_retrieval.adapters.sql_schema import metadata
 from parley_retrieval.domain.errors import IndexInUseError
 from parley_retrieval.operations.documents import Documents
+from parley_retrieval.operations.generations import Generations
 from parley_retrieval.operations.indexing import Indexing
+from parley_retrieval.operations.meanings import Meanings
+from parley_retrieval.operations.reindexing import Reindexing
 from parley_retrieval.operations.sample_corpus import SampleCorpus
 from parley_retrieval.operations.search import Search
 from parley_retrieval.operations.terms import TermEncoder
+from parley_retrieval.ports.embedding_model import EmbeddingModel
 from parley_retrieval.servicers.documents import DocumentServicer
 from parley_retrieval.servicers.search import SearchServicer
 from parley_retrieval.servicers.status import to_status_error
-from parley_retrieval.settings import RetrievalSettings
+from parley_retrieval.settings import SERVICE, RetrievalSettings
 
 logger = logging.getLogger(__name__)
 
@@ -68,10 +74,10 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
 
         tracing = OtelTracing()
         encoder = TermEncoder(SnowballStemmer(settings.language), MurmurTermHash())
-        index = EdgeVectorIndex(settings.index_folder, encoder.encoding)
-        closing.push_async_callback(index.close)
+        shelf = EdgeIndexShelf(settings.index_folder, encoder.encoding)
+        closing.push_async_callback(shelf.close)
         try:
-            await index.open()
+            await shelf.open()
         except IndexInUseError as error:
             name = "PARLEY_RETRIEVAL_INDEX_FOLDER"
             words = (
@@ -82,7 +88,9 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
             name = "PARLEY_RETRIEVAL_INDEX_FOLDER"
             raise SettingsError(name, f"{name}: {settings.index_folder} cannot be used: {error.strerror}.") from error
 
-        indexing = Indexing(store, store, index, index, encoder, SemanticTextSplitter(), tracing)
+        index = Generations(shelf)
+        meanings = Meanings(await _embedding_model(settings, closing))
+        indexing = Indexing(store, store, index, index, encoder, SemanticTextSplitter(), tracing, meanings)
         await indexing.recover()
         closing.push_async_callback(indexing.flush)
         await SampleCorpus(FolderCorpus(settings.sample_corpus), store, indexing).load()
@@ -91,6 +99,12 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
         closing.push_async_callback(documents.settle)
         flushing = asyncio.create_task(_flush(indexing, settings.flush_seconds), name="flushing of the index")
         closing.push_async_callback(_cancel, flushing)
+
+        # In the background: a model that is slow, or away, keeps nobody from finding passages by their words.
+        reindexing = asyncio.create_task(
+            Reindexing(shelf, store, indexing, meanings).run(), name="embedding of the index"
+        )
+        closing.push_async_callback(_cancel, reindexing)
 
         chat = open_channel(settings.chat_address)
         closing.push_async_callback(chat.close)
@@ -111,7 +125,7 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
                 ),
                 Registration(
                     search_service_pb2_grpc.add_SearchServiceServicer_to_server,
-                    SearchServicer(Search(store, index, encoder, tracing)),
+                    SearchServicer(Search(store, index, encoder, tracing, meanings)),
                     "parley.retrieval.v1.SearchService",
                 ),
             ],
@@ -120,6 +134,24 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
             shown=(settings,),
         )
         yield RetrievalApp(settings, server, database)
+
+
+async def _embedding_model(settings: RetrievalSettings, closing: AsyncExitStack) -> EmbeddingModel | None:
+    """Inference as an embedding model; None when no model is named."""
+    if not settings.embedding_model:
+        return None
+    service = settings.service
+    key_file = settings.service_key_file
+    try:
+        key = await asyncio.to_thread(load_or_make_service_key, key_file, key_file.with_suffix(".jwks.json"))
+    except ServiceKeyError as error:
+        raise SettingsError("PARLEY_RETRIEVAL_SERVICE_KEY_FILE", str(error)) from error
+    tokens = ServiceTokens(
+        key, SERVICE, {"inference:invoke"}, issuer=service.token_issuer, audience=service.token_audience
+    )
+    inference = open_channel(settings.inference_address)
+    closing.push_async_callback(inference.close)
+    return GrpcEmbeddingModel(inference, tokens.token, settings.embedding_model)
 
 
 async def migrate_database(settings: RetrievalSettings) -> None:

@@ -14,6 +14,7 @@ from parley_shared.sql import default_database_url
 
 SERVICE = "retrieval"
 DEFAULT_PORT = 50053
+_MODEL_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,18 @@ class RetrievalSettings:
     chat_address: str
     """`PARLEY_CHAT_ADDRESS`: host and port of the chat service, which knows the personal access tokens that were revoked."""
 
+    inference_address: str
+    """`PARLEY_INFERENCE_ADDRESS`: host and port of the inference service, which embeds."""
+
+    embedding_model: str
+    """`PARLEY_RETRIEVAL_EMBEDDING_MODEL`: the model or alias of inference (`embed`) that says what passages and questions mean. Empty by
+    default: passages are found by their words alone. 0 to 200 characters. Another one makes the index anew, in the background."""
+
+    service_key_file: Path
+    """`PARLEY_RETRIEVAL_SERVICE_KEY_FILE`: the private key with which retrieval calls inference on its own account, by default
+    `<home>/keys/retrieval.pem`. It is made when a model is named and there is none; its public half is written beside it, with the ending
+    `.jwks.json`."""
+
     language: str
     """`PARLEY_RETRIEVAL_LANGUAGE`: the language whose word forms are brought together: its English name in small letters,
     of those that the Snowball stemmers know. Another one makes the index anew at the next start."""
@@ -59,12 +72,25 @@ class RetrievalSettings:
             index_folder=environment.path("PARLEY_RETRIEVAL_INDEX_FOLDER", service.home / "retrieval" / "index"),
             sample_corpus=_existing_paths(environment, "PARLEY_RETRIEVAL_SAMPLE_CORPUS"),
             chat_address=environment.text("PARLEY_CHAT_ADDRESS", "127.0.0.1:50051"),
+            inference_address=environment.text("PARLEY_INFERENCE_ADDRESS", "127.0.0.1:50052"),
+            embedding_model=_embedding_model(environment),
+            service_key_file=environment.path(
+                "PARLEY_RETRIEVAL_SERVICE_KEY_FILE", service.home / "keys" / "retrieval.pem"
+            ),
             language=environment.text("PARLEY_RETRIEVAL_LANGUAGE", "english"),
             documents_per_user=environment.integer(
                 "PARLEY_RETRIEVAL_DOCUMENTS_PER_USER", 10_000, least=1, most=1_000_000
             ),
             flush_seconds=environment.number("PARLEY_RETRIEVAL_FLUSH_SECONDS", 30, least=1, most=3_600),
         )
+
+
+def _embedding_model(environment: Environment) -> str:
+    name = "PARLEY_RETRIEVAL_EMBEDDING_MODEL"
+    model = environment.text(name, "")
+    if len(model) > _MODEL_CHARACTERS:
+        raise SettingsError(name, f"{name} must have at most {_MODEL_CHARACTERS} characters.")
+    return model
 
 
 def _existing_paths(environment: Environment, name: str) -> tuple[Path, ...]:

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,18 @@ def set_current_principal(principal: Principal | None) -> None:
     _principal.set(principal)
 
 
+@dataclass(frozen=True, slots=True)
+class TrustedService:
+    """A service that signs tokens for itself, with a key of its own: good for so much and no more, whatever they say."""
+
+    service: str
+    """Its name, which its tokens must carry as `sub` and as the acting service."""
+    jwks_file: Path
+    """Its public keys. None are known while the file does not exist."""
+    scopes: frozenset[str]
+    """All that its tokens may allow."""
+
+
 class TokenVerifier:
     """Verifies tokens. Verified ones are remembered until they expire, because a signature costs about 100 µs.
 
@@ -77,12 +89,14 @@ class TokenVerifier:
         audience: str,
         *,
         is_revoked: Callable[[Principal], Awaitable[bool]] | None = None,
+        trusted_services: Sequence[TrustedService] = (),
     ) -> None:
         self._jwks_file = jwks_file
+        self._trusted_services = tuple(trusted_services)
         self._issuer = issuer
         self._audience = audience
         self._is_revoked = is_revoked
-        self._keys: dict[str, jwt.PyJWK] = {}
+        self._keys: dict[str, tuple[jwt.PyJWK, TrustedService | None]] = {}
         self._read_time = float("-inf")
         self._reading = asyncio.Lock()
         self._verified: OrderedDict[bytes, Principal] = OrderedDict()
@@ -109,7 +123,7 @@ class TokenVerifier:
 
     async def _verify_signature(self, token: str) -> Principal:
         try:
-            key = await self._key(str(jwt.get_unverified_header(token).get("kid", "")))
+            key, trusted = await self._key(str(jwt.get_unverified_header(token).get("kid", "")))
             claims = jwt.decode(
                 token,
                 key,
@@ -119,21 +133,30 @@ class TokenVerifier:
                 leeway=_LEEWAY_SECONDS,
                 options={"require": ["exp", "sub", "iss", "aud"]},
             )
-            return _principal_of(claims)
+            return _principal_of(claims) if trusted is None else _service_of(claims, trusted)
         except jwt.ExpiredSignatureError as error:
             raise _expired() from error
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise _invalid() from error
 
-    async def _key(self, key_id: str) -> jwt.PyJWK:
+    async def _key(self, key_id: str) -> tuple[jwt.PyJWK, TrustedService | None]:
         if key_id not in self._keys:
             async with self._reading:
                 if key_id not in self._keys and time.monotonic() - self._read_time >= _READ_AGAIN_SECONDS:
-                    self._keys = await asyncio.to_thread(_read_keys, self._jwks_file)
+                    self._keys = await asyncio.to_thread(self._read)
                     self._read_time = time.monotonic()
         if key_id not in self._keys:
             raise jwt.InvalidKeyError("unknown key")
         return self._keys[key_id]
+
+    def _read(self) -> dict[str, tuple[jwt.PyJWK, TrustedService | None]]:
+        """Every key there is, with the service that it is of; None for those of chat. Chat's come last: nobody can stand in for one."""
+        keys: dict[str, tuple[jwt.PyJWK, TrustedService | None]] = {}
+        for trusted in self._trusted_services:
+            # A service that needs no token has no keys: a file that is not there says nothing.
+            if trusted.jwks_file.exists():
+                keys |= {key_id: (key, trusted) for key_id, key in _read_keys(trusted.jwks_file).items()}
+        return keys | {key_id: (key, None) for key_id, key in _read_keys(self._jwks_file).items()}
 
 
 def _read_keys(jwks_file: Path) -> dict[str, jwt.PyJWK]:
@@ -164,6 +187,16 @@ def _principal_of(claims: dict[str, Any]) -> Principal:
         service=str(actor.get("sub", "")),
         expire_time=float(claims["exp"]),
     )
+
+
+def _service_of(claims: dict[str, Any], trusted: TrustedService) -> Principal:
+    """Who a service's own token is of. Raises ValueError when it says more than the service may say."""
+    principal = _principal_of(claims)
+    if principal.user_id != trusted.service or principal.service != trusted.service:
+        raise ValueError("the token is not of the service whose key signed it")
+    if not principal.scopes <= trusted.scopes:
+        raise ValueError("the token allows more than the service may")
+    return principal
 
 
 def _invalid() -> StatusError:

@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 from parley_retrieval.adapters.edge_vector_index import EdgeVectorIndex
 from parley_retrieval.domain.bm25 import SparseVector
+from parley_retrieval.domain.narrowing import Narrowing
 from parley_retrieval.domain.visibility import SHARED_OWNER, Visibility
 from parley_retrieval.ports.vector_index import IndexPoint, IndexQuery, IndexUpkeep, VectorIndex
 
@@ -63,7 +64,7 @@ async def found(
     index: Index, *terms: int, visibility: Visibility | None = None, limit: int = 10, project: str = ""
 ) -> list[UUID]:
     vector = SparseVector(terms, (1.0,) * len(terms))
-    query = IndexQuery(visibility or Visibility("usr_a"), vector, limit, project)
+    query = IndexQuery(visibility or Visibility("usr_a"), vector, limit, Narrowing(project=project))
     return [scored.chunk_id for scored in await index.search(query)]
 
 
@@ -121,7 +122,7 @@ async def test_nuances_tell_points_that_fit_apart_and_make_none_fit(index: Index
     query = IndexQuery(Visibility("usr_a"), SparseVector((1,), (1.0,)), 10, nuances=nuance)
     assert [one.chunk_id for one in await index.search(query)] == [nuanced.chunk_id, plain.chunk_id]
     assert [one.chunk_id for one in await index.search(replace(query, limit=1))] == [nuanced.chunk_id]
-    assert await index.search(replace(query, project="other")) == []
+    assert await index.search(replace(query, narrowing=Narrowing(project="other"))) == []
 
 
 async def test_writing_a_point_again_replaces_it(index: Index) -> None:

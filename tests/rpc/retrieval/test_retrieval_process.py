@@ -192,13 +192,13 @@ def _lose(index: Path) -> None:
 
 
 def _break_segments(index: Path) -> None:
-    for path in (index / "shard" / "segments").rglob("*"):
+    for path in (index / "generations" / "words" / "shard" / "segments").rglob("*"):
         if path.is_file():
             path.write_bytes(b"\x07" * 100)
 
 
 def _break_log(index: Path) -> None:
-    for path in (index / "shard" / "wal").iterdir():
+    for path in (index / "generations" / "words" / "shard" / "wal").iterdir():
         path.write_bytes(b"\x07" * 100)
 
 

@@ -70,8 +70,8 @@ class Rooms:
         self._search = Search(self.store, index, encoder, tracing)
 
     async def found(self, words: str, limit: int = 50) -> list[str]:
-        hits = await self._search.find(Visibility("usr_a"), words, project="", limit=limit)
-        return [hit.passage.chunk.text for hit in hits]
+        found = await self._search.find(Visibility("usr_a"), words, limit=limit)
+        return [hit.passage.chunk.text for hit in found.hits]
 
 
 @asynccontextmanager

@@ -3,6 +3,8 @@
 The engine holds the interpreter's lock in every call, so calls are small and go through one thread of their own; its
 long ones (optimize) are never made here. It writes ahead without syncing: what it took survives the process, and the
 machine after `flush`. It checks little, so that what comes in is checked by the port's types.
+
+One folder is one generation, of one space; which of several answers is `edge_index_shelf.py`'s business.
 """
 
 from __future__ import annotations
@@ -19,35 +21,59 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import qdrant_edge as edge
 
+from parley_retrieval.adapters.index_payload import (
+    DOCUMENT,
+    KEYWORDS,
+    LABELS,
+    MEDIA_TYPE,
+    NUMBER,
+    PROJECT,
+    UPDATE_TIME,
+    USER,
+    label,
+    microseconds,
+    payload_of,
+)
 from parley_retrieval.domain.bm25 import SparseVector
-from parley_retrieval.domain.errors import IndexFailedError, IndexInUseError
-from parley_retrieval.ports.vector_index import IndexPoint, IndexQuery, ScoredPoint
+from parley_retrieval.domain.errors import IndexFailedError, IndexInUseError, SpaceChangedError
+from parley_retrieval.domain.meaning import DenseVector, Space
+from parley_retrieval.domain.narrowing import Narrowing
+from parley_retrieval.ports.vector_index import FUSION_DEPTH, FUSION_K, IndexPoint, IndexQuery, ScoredPoint
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 _TERMS = "terms"
+_MEANING = "meaning"
 _BATCH_POINTS = 64
 """About a millisecond of the engine."""
 _SCROLL_POINTS = 1_000
-_FITTING_POINTS = 100
-_LAYOUT = 1
+_FITTING_POINTS = 256
+"""How many points that fit by their terms are put in order by nuances. The same for every page of an answer."""
+_LAYOUT = 2
 """Goes up when the shard is built in another way than before: an index of another layout is made anew."""
 
 
 class EdgeVectorIndex:
     """`VectorIndex` and `IndexUpkeep` on a folder of its own."""
 
-    def __init__(self, folder: Path, encoding: str) -> None:
-        """`encoding` says what the vectors depend on: an index of another encoding is emptied when it is opened."""
+    def __init__(self, folder: Path, encoding: str, space: Space | None = None) -> None:
+        """`encoding` says what the sparse vectors depend on: an index of another encoding, or of another space, is emptied when it is
+        opened."""
         self._folder = folder
-        self._about = {"layout": _LAYOUT, "encoding": encoding}
+        self._space = space
+        self._about = {
+            "layout": _LAYOUT,
+            "encoding": encoding,
+            "model": space.model if space else "",
+            "dimensions": space.dimensions if space else 0,
+        }
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vector-index")
         self._shard: edge.EdgeShard | None = None
         self._lock: int | None = None
@@ -64,35 +90,23 @@ class EdgeVectorIndex:
         await asyncio.get_running_loop().run_in_executor(self._executor, self._close)
         self._executor.shutdown()
 
+    @property
+    def space(self) -> Space | None:
+        """See `VectorIndex`."""
+        return self._space
+
     async def search(self, query: IndexQuery) -> list[ScoredPoint]:
         """See `VectorIndex`."""
-        visible = edge.FieldCondition("user_id", match=edge.MatchAny(list(query.visibility.owners)))
-        conditions: list[edge.ConditionType] = [visible]
-        if query.project:
-            conditions.append(edge.FieldCondition("project", match=edge.MatchValue(query.project)))
-        fits = edge.Filter(must=conditions)
-        # Counted over everybody's chunks, rarity would tell one user what others write about, and mislead.
-        params = edge.SearchParams(idf=edge.IdfParams(corpus=edge.Filter(must=[visible])))
-        nearest = edge.Query.Nearest(_vector(query.terms), using=_TERMS)
-        if query.nuances is None:
-            request = edge.QueryRequest(limit=query.limit, query=nearest, filter=fits, params=params)
-        else:
-            # First what fits by the terms, then the order among it by all that was said.
-            wanted = max(_FITTING_POINTS, 2 * query.limit)
-            request = edge.QueryRequest(
-                limit=query.limit,
-                prefetches=[edge.Prefetch(limit=wanted, query=nearest, filter=fits, params=params)],
-                query=edge.Query.Nearest(_vector(query.terms, query.nuances), using=_TERMS),
-                filter=fits,
-                params=params,
-            )
+        if query.meaning is not None and query.meaning.space != self._space:
+            raise SpaceChangedError
+        request = _request(query)
         found = await self._call(lambda shard: shard.query(request))
-        return [ScoredPoint(_uuid(point.id), point.score) for point in found if point.score > 0]
+        return [_scored(point) for point in found if point.score > 0]
 
     async def upsert(self, points: Sequence[IndexPoint]) -> None:
         """See `VectorIndex`."""
         for start in range(0, len(points), _BATCH_POINTS):
-            batch = [_point(point) for point in points[start : start + _BATCH_POINTS]]
+            batch = [_point(point, self._space) for point in points[start : start + _BATCH_POINTS]]
             await self._update(edge.UpdateOperation.upsert_points(batch))
 
     async def remove(self, chunk_ids: AbstractSet[UUID]) -> None:
@@ -104,13 +118,17 @@ class EdgeVectorIndex:
 
     async def chunks_of_document(self, document_id: str) -> set[UUID]:
         """See `VectorIndex`."""
-        return await self._ids(
-            edge.Filter(must=[edge.FieldCondition("document_id", match=edge.MatchValue(document_id))])
-        )
+        return await self._ids(edge.Filter(must=[edge.FieldCondition(DOCUMENT, match=edge.MatchValue(document_id))]))
 
     async def chunk_ids(self) -> set[UUID]:
         """See `IndexUpkeep`."""
         return await self._ids(None)
+
+    async def chunk_ids_without_meaning(self) -> set[UUID]:
+        """See `IndexUpkeep`."""
+        if self._space is None:
+            return await self._ids(None)
+        return await self._ids(edge.Filter(must_not=[edge.HasVectorCondition(_MEANING)]))
 
     async def flush(self) -> None:
         """See `IndexUpkeep`. Takes tens of milliseconds, in which nothing else in the process runs."""
@@ -147,7 +165,7 @@ class EdgeVectorIndex:
 
     def _open(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._take_lock()
+        self._lock = take_folder(self._folder)
         if self._written_about() != self._about:
             self._reset()
             return
@@ -155,7 +173,7 @@ class EdgeVectorIndex:
         # Left behind for ever by an optimizer that was killed.
         shutil.rmtree(shard_folder / "temp_segments", ignore_errors=True)
         try:
-            self._shard = _translated(lambda: edge.EdgeShard.load(str(shard_folder), _config()))
+            self._shard = _translated(lambda: edge.EdgeShard.load(str(shard_folder), _config(self._space)))
         except IndexFailedError:
             logger.warning("the index cannot be opened and starts empty", exc_info=True)
             self._reset()
@@ -170,7 +188,7 @@ class EdgeVectorIndex:
         if shard_folder.exists():
             shutil.rmtree(shard_folder)
         shard_folder.mkdir(mode=0o700)
-        self._shard = _translated(lambda: _new_shard(shard_folder))
+        self._shard = _translated(lambda: _new_shard(shard_folder, self._space))
         # Last, so that a shard that was made by halves is made again.
         about_file.write_text(json.dumps(self._about), encoding="utf-8")
 
@@ -182,16 +200,6 @@ class EdgeVectorIndex:
             os.close(self._lock)
             self._lock = None
 
-    def _take_lock(self) -> None:
-        # The engine locks its log, too, but tells that like any failure, and a failure makes us empty the folder.
-        self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._lock)
-            self._lock = None
-            raise IndexInUseError from error
-
     def _written_about(self) -> object:
         try:
             return json.loads((self._folder / "about.json").read_text(encoding="utf-8"))
@@ -202,8 +210,22 @@ class EdgeVectorIndex:
             return None
 
 
-def _config() -> edge.EdgeConfig:
+def take_folder(folder: Path) -> int:
+    """Takes a folder for this process until the descriptor is closed. Raises IndexInUseError when another one has it."""
+    # The engine locks its log, too, but tells that like any failure, and a failure makes us empty the folder.
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise IndexInUseError from error
+    return lock
+
+
+def _config(space: Space | None) -> edge.EdgeConfig:
+    dense = {_MEANING: edge.EdgeVectorParams(space.dimensions, edge.Distance.Cosine)} if space else {}
     return edge.EdgeConfig(
+        vectors=dense,
         sparse_vectors={_TERMS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
         # One thread asks, one thread searches.
         max_search_threads=1,
@@ -211,26 +233,79 @@ def _config() -> edge.EdgeConfig:
     )
 
 
-def _new_shard(folder: Path) -> edge.EdgeShard:
-    shard = edge.EdgeShard.create(str(folder), _config())
-    keyword = edge.PayloadSchemaType.Keyword
-    shard.update(edge.UpdateOperation.create_field_index("user_id", edge.KeywordIndexParams(is_tenant=True)))
-    shard.update(edge.UpdateOperation.create_field_index("document_id", keyword))
-    shard.update(edge.UpdateOperation.create_field_index("project", keyword))
+def _new_shard(folder: Path, space: Space | None) -> edge.EdgeShard:
+    shard = edge.EdgeShard.create(str(folder), _config(space))
+    shard.update(edge.UpdateOperation.create_field_index(USER, edge.KeywordIndexParams(is_tenant=True)))
+    for field in KEYWORDS:
+        shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
+    shard.update(edge.UpdateOperation.create_field_index(UPDATE_TIME, edge.PayloadSchemaType.Integer))
     shard.flush()
     return shard
 
 
-def _point(point: IndexPoint) -> edge.Point:
+def _point(point: IndexPoint, space: Space | None) -> edge.Point:
     vector: dict[str, edge.NamedVector] = {_TERMS: _vector(point.terms)}
-    payload = {
-        "user_id": point.owner_id,
-        "document_id": point.document_id,
-        "project": point.project,
-        "number": point.number,
-        "content_sha256": point.content_sha256,
-    }
-    return edge.Point(point.chunk_id, vector, payload)
+    if point.meaning is not None and point.meaning.space == space:
+        vector[_MEANING] = point.meaning.values.tolist()
+    return edge.Point(point.chunk_id, vector, payload_of(point))
+
+
+def _request(query: IndexQuery) -> edge.QueryRequest:
+    visible = edge.FieldCondition(USER, match=edge.MatchAny(list(query.visibility.owners)))
+    fits = edge.Filter(must=[visible, *_conditions(query.narrowing)])
+    # Counted over everybody's chunks, rarity would tell one user what others write about, and mislead.
+    params = edge.SearchParams(idf=edge.IdfParams(corpus=edge.Filter(must=[visible])))
+    by_meaning = None
+    if query.meaning is not None:
+        by_meaning = edge.Prefetch(limit=FUSION_DEPTH, query=_nearest(query.meaning), filter=fits)
+    if query.terms is None:
+        assert query.meaning is not None  # noqa: S101 - for the type checker: see IndexQuery
+        return _answer(query.limit, query=_nearest(query.meaning), filter=fits)
+    by_terms = edge.Query.Nearest(_vector(query.terms), using=_TERMS)
+    first: list[edge.Prefetch] = []
+    if query.nuances is not None:
+        # First what fits by the terms, then the order among it by all that was said.
+        first = [edge.Prefetch(limit=max(_FITTING_POINTS, query.limit), query=by_terms, filter=fits, params=params)]
+        by_terms = edge.Query.Nearest(_vector(query.terms, query.nuances), using=_TERMS)
+    if by_meaning is None:
+        return _answer(query.limit, prefetches=first, query=by_terms, filter=fits, params=params)
+    leg = edge.Prefetch(limit=FUSION_DEPTH, prefetches=first, query=by_terms, filter=fits, params=params)
+    return _answer(query.limit, prefetches=[leg, by_meaning], query=edge.Fusion.Rrf(k=FUSION_K))
+
+
+def _answer(limit: int, **asked: Any) -> edge.QueryRequest:
+    return edge.QueryRequest(limit=limit, with_payload=True, **asked)
+
+
+def _nearest(meaning: DenseVector) -> edge.Query:
+    return edge.Query.Nearest(meaning.values.tolist(), using=_MEANING)
+
+
+def _conditions(narrowing: Narrowing) -> list[edge.ConditionType]:
+    conditions: list[edge.ConditionType] = []
+    if narrowing.project:
+        conditions.append(edge.FieldCondition(PROJECT, match=edge.MatchValue(narrowing.project)))
+    if narrowing.document_ids:
+        conditions.append(edge.FieldCondition(DOCUMENT, match=edge.MatchAny(list(narrowing.document_ids))))
+    if narrowing.media_types:
+        kinds = [media_type.value for media_type in narrowing.media_types]
+        conditions.append(edge.FieldCondition(MEDIA_TYPE, match=edge.MatchAny(kinds)))
+    conditions += [
+        edge.FieldCondition(LABELS, match=edge.MatchValue(label(name, value)))
+        for name, value in narrowing.labels.items()
+    ]
+    if narrowing.update_time_from is not None:
+        least = edge.RangeFloat(gte=microseconds(narrowing.update_time_from))
+        conditions.append(edge.FieldCondition(UPDATE_TIME, range=least))
+    if narrowing.update_time_until is not None:
+        most = edge.RangeFloat(lt=microseconds(narrowing.update_time_until))
+        conditions.append(edge.FieldCondition(UPDATE_TIME, range=most))
+    return conditions
+
+
+def _scored(point: edge.ScoredPoint) -> ScoredPoint:
+    payload = point.payload or {}
+    return ScoredPoint(_uuid(point.id), point.score, str(payload.get(DOCUMENT, "")), int(payload.get(NUMBER, 0)))
 
 
 def _scroll(request: edge.ScrollRequest, shard: edge.EdgeShard) -> tuple[list[edge.Record], edge.PointId | None]:

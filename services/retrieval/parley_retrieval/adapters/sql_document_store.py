@@ -10,11 +10,14 @@ from uuid import UUID
 from parley_shared.sql import Database
 from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parley_retrieval.adapters.sql_schema import chunks, documents, index_changes
+from parley_retrieval.adapters.sql_job_rows import held
+from parley_retrieval.adapters.sql_schema import chunks, documents, index_changes, jobs
 from parley_retrieval.domain.chunks import Chunk, Passage
 from parley_retrieval.domain.documents import Document, MediaType
-from parley_retrieval.domain.errors import DocumentExistsError
+from parley_retrieval.domain.errors import DocumentExistsError, JobLostError
+from parley_retrieval.domain.jobs import JobClaim, JobStage
 from parley_retrieval.domain.visibility import SHARED_OWNER, Visibility
 from parley_retrieval.ports.document_store import DocumentCursor
 
@@ -87,18 +90,18 @@ class SqlDocumentStore:
         if not chunk_ids:
             return []
         statement = (
-            select(*_CHUNK, documents.c.document_id, documents.c.title, documents.c.owner_id)
+            select(*_CHUNK, documents.c.document_id, documents.c.title, documents.c.owner_id, documents.c.version)
             .join_from(chunks, documents)
             .where(chunks.c.chunk_id.in_(chunk_ids))
             .where(documents.c.owner_id.in_(visibility.owners))
         )
         async with self._database.read() as connection:
             return [
-                Passage(_chunk(row), row.document_id, row.title, row.owner_id == SHARED_OWNER)
+                Passage(_chunk(row), row.document_id, row.title, row.owner_id == SHARED_OWNER, row.version)
                 for row in await connection.execute(statement)
             ]
 
-    async def put(self, document: Document, pieces: Sequence[Chunk]) -> None:
+    async def put(self, document: Document, pieces: Sequence[Chunk], claim: JobClaim | None = None) -> None:
         """See `DocumentStore`."""
         values = {
             "owner_id": document.owner_id,
@@ -136,6 +139,8 @@ class SqlDocumentStore:
         ]
         try:
             async with self._database.write() as connection:
+                if claim is not None:
+                    await _pass_indexed(connection, claim)
                 await connection.execute(delete(chunks).where(chunks.c.document_id == document.document_id))
                 replaced = await connection.execute(update(documents).where(same).values(values))
                 if replaced.rowcount == 0:
@@ -195,6 +200,13 @@ class SqlDocumentStore:
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).one_or_none()
         return None if row is None else _document(row)
+
+
+async def _pass_indexed(connection: AsyncConnection, claim: JobClaim) -> None:
+    mine = held(claim)
+    passed = await connection.execute(update(jobs).where(mine).values(stage=JobStage.INDEXED.value))
+    if not passed.rowcount:
+        raise JobLostError(claim.job_id)
 
 
 def _document(row: Any) -> Document:

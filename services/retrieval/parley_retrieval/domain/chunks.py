@@ -11,6 +11,7 @@ from uuid import UUID
 
 from parley_retrieval.domain.documents import Document, MediaType, sha256
 from parley_retrieval.domain.outline import headings
+from parley_retrieval.domain.snippets import Snippet
 from parley_retrieval.domain.words import words
 
 CHUNK_CHARACTERS = 1_100
@@ -65,6 +66,8 @@ class Passage:
     """The document's title."""
     shared: bool
     """Whether the document is shared."""
+    document_version: int = 1
+    """The version of the document that it stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class Hit:
     """What was found."""
     score: float
     """Above 0, higher is better; comparable within one answer only."""
+    snippet: Snippet
+    """The part of it that fits best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,12 @@ def terms_text(document: Document, chunk: Chunk) -> str:
     path = chunk.heading.split(PATH_SEPARATOR)
     above = dict.fromkeys([document.title, *path])
     return "\n".join([*above, path[-1], chunk.text])
+
+
+def meaning_text(document: Document, chunk: Chunk) -> str:
+    """What a chunk is embedded as: what stands above it, each once, and its text."""
+    above = dict.fromkeys([document.title, *chunk.heading.split(PATH_SEPARATOR)])
+    return "\n".join([*filter(None, above), chunk.text])
 
 
 def _markdown_pieces(text: str, split: Split) -> Iterator[tuple[int, int, str]]:

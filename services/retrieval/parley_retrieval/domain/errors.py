@@ -39,9 +39,108 @@ class TooManyDocumentsError(RetrievalError):
         self.limit = limit
 
 
+class TooManyBytesError(RetrievalError):
+    """The user has as many bytes of files and texts as one may have."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} bytes")
+        self.limit = limit
+
+
+class TooManyJobsError(RetrievalError):
+    """The user has as many unfinished jobs as one may have."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} unfinished jobs")
+        self.limit = limit
+
+
+class TooManyUploadsError(RetrievalError):
+    """The user has as many uploads under way as one may have."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} uploads at once")
+        self.limit = limit
+
+
+class JobNotFoundError(RetrievalError):
+    """No job of this id is the user's."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id} not found")
+        self.job_id = job_id
+
+
+class JobStateError(RetrievalError):
+    """What was asked cannot be done with a job that is as this one is."""
+
+    def __init__(self, job_id: str, state: str, *, file_kept: bool) -> None:
+        super().__init__(f"job {job_id} is {state}")
+        self.job_id = job_id
+        self.state = state
+        self.file_kept = file_kept
+
+
+class JobLostError(RetrievalError):
+    """Another worker has the job, or it has ended: whoever meets this writes nothing more of it."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id} is another's")
+        self.job_id = job_id
+
+
+class FileTooLargeError(RetrievalError):
+    """An upload is longer than a file may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} bytes")
+        self.limit = limit
+
+
+class UploadMalformedError(RetrievalError):
+    """The body of an upload is not what its content type says. Holds words for its sender, and the field that they are about."""
+
+    def __init__(self, field: str, words: str) -> None:
+        super().__init__(words)
+        self.field = field
+        self.words = words
+
+
+class UploadCutError(RetrievalError):
+    """An upload ended before its end, or stood still for too long."""
+
+    def __init__(self, idle_seconds: float) -> None:
+        super().__init__(f"nothing came for {idle_seconds:g} seconds")
+        self.idle_seconds = idle_seconds
+
+
 class IndexFailedError(RetrievalError):
     """The vector index could not do what it was asked. Holds the engine's words, which never leave the service."""
 
 
 class IndexInUseError(RetrievalError):
     """Another process has the vector index open."""
+
+
+class SpaceChangedError(RetrievalError):
+    """A query's meaning is of another space than the index: the index has been made anew in between."""
+
+
+class EmbeddingUnavailableError(RetrievalError):
+    """Nothing can be embedded now. It may pass."""
+
+    def __init__(self, detail: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        """What happened, for the log."""
+        self.retry_after_seconds = retry_after_seconds
+        """When to ask again; None when nobody said."""
+
+
+class EmbeddingRefusedError(RetrievalError):
+    """Nothing is embedded until somebody mends it: the model is not configured, unknown, or none that embeds."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        """What happened, for the log."""

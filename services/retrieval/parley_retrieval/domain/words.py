@@ -62,3 +62,27 @@ def _pairs(run: str) -> Iterator[str]:
         yield run
     for first, second in pairwise(run):
         yield first + second
+
+
+def word_spans(text: str) -> Iterator[tuple[int, int, str]]:
+    """The words of a text with their places in it: start, end, and the word as `words()` gives it.
+
+    A name with parts is told once for itself and once for each part, all at the place of the name. Places are those of the text as it
+    stands, so that words which only its folded form has are not told.
+    """
+    for match in _WORD.finditer(text):
+        start, end = match.span()
+        if match[0].isascii() or not _UNSPACED.search(match[0]):
+            yield from ((start, end, word) for word in words(match[0]))
+            continue
+        for run in _UNSPACED.finditer(match[0]):
+            for place in range(max(1, len(run[0]) - 1)):
+                first = start + run.start() + place
+                last = min(first + 2, start + run.end())
+                yield from ((first, last, word) for word in words(text[first:last]))
+        position = 0
+        for part in _UNSPACED.split(match[0]):
+            if part and not _UNSPACED.match(part):
+                first = start + position
+                yield from ((first, first + len(part), word) for word in words(part))
+            position += len(part)

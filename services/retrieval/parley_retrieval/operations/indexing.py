@@ -5,6 +5,9 @@ their chunks; then the database changes in one transaction; then old points leav
 database says which documents the index was being changed for: what is open in it at a start is put right, and a
 change stays open until the index has flushed it, so that a loss of power is put right as well. What the index failed to do is
 tried again before each flush.
+
+Points are written with their meaning when it can be had at once, and without it when not: then they are found by their words, and
+`reindexing.py` adds it later. A caller that cannot live with that says `must_embed`.
 """
 
 from __future__ import annotations
@@ -12,14 +15,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from uuid import UUID
 from weakref import WeakValueDictionary
 
-from parley_retrieval.domain.chunks import Chunk, chunks_of, terms_text
+from parley_retrieval.domain.chunks import Chunk, chunks_of, meaning_text, terms_text
 from parley_retrieval.domain.documents import Document
-from parley_retrieval.domain.errors import IndexFailedError
+from parley_retrieval.domain.errors import EmbeddingRefusedError, EmbeddingUnavailableError, IndexFailedError
+from parley_retrieval.domain.jobs import JobClaim
+from parley_retrieval.domain.meaning import DenseVector
+from parley_retrieval.operations.meanings import PASSAGES_SECONDS, WAITING_CALLER_SECONDS, Meanings
 from parley_retrieval.operations.terms import TermEncoder
 from parley_retrieval.ports.document_store import DocumentStore, IndexJournal
 from parley_retrieval.ports.text_splitter import TextSplitter
@@ -27,6 +35,12 @@ from parley_retrieval.ports.tracing import Tracing
 from parley_retrieval.ports.vector_index import IndexPoint, IndexUpkeep, VectorIndex
 
 logger = logging.getLogger(__name__)
+
+BATCH_CHUNKS = 64
+"""So many chunks are embedded and written at once: vectors are large, and a book has thousands."""
+
+StoredMeanings = Callable[[int], Awaitable[Sequence[DenseVector]]]
+"""The vectors of the batch of chunks that starts at a number; none where nothing was embedded."""
 
 
 class Indexing:
@@ -41,8 +55,10 @@ class Indexing:
         encoder: TermEncoder,
         split: TextSplitter,
         tracing: Tracing,
+        meanings: Meanings | None = None,
     ) -> None:
-        """`documents` and `journal` are two sides of one database, `index` and `upkeep` of one index."""
+        """`documents` and `journal` are two sides of one database, `index` and `upkeep` of one index. Without `meanings` nothing is
+        embedded."""
         self._documents = documents
         self._journal = journal
         self._index = index
@@ -50,27 +66,65 @@ class Indexing:
         self._encoder = encoder
         self._split = split
         self._tracing = tracing
+        self._meanings = meanings or Meanings(None)
         self._unflushed: list[str] = []
         self._unfinished: dict[str, str] = {}
+        self._flushing = asyncio.Lock()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def put(self, document: Document) -> Document:
+    async def put(
+        self,
+        document: Document,
+        *,
+        must_embed: bool = False,
+        on_written: Callable[[int, int], None] | None = None,
+    ) -> Document:
         """Writes a document with its text, new or in place of what is under its id, and returns it with its chunk count.
 
-        Raises DocumentExistsError when its owner has another one like it; nothing has changed then.
+        `on_written` is told how many of how many chunks are in the index. Raises DocumentExistsError when its owner has another one like
+        it, and, with `must_embed`, EmbeddingUnavailableError or EmbeddingRefusedError; nothing has changed then.
         """
+        chunks = await self.cut(document)
+        return await self.put_chunks(document, chunks, must_embed=must_embed, on_written=on_written)
+
+    async def cut(self, document: Document) -> list[Chunk]:
+        """The chunks of a document that has its text."""
         with self._tracing.stage("retrieval.cut") as stage:
             # A long text takes a second to cut and count: in a thread, so that other calls go on.
-            chunks, points = await asyncio.to_thread(self._prepare, document)
+            chunks = await asyncio.to_thread(chunks_of, document, self._split)
             stage.record({"parley.retrieval.chunks": len(chunks)})
+        return chunks
+
+    async def put_chunks(
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        *,
+        must_embed: bool = False,
+        meanings: StoredMeanings | None = None,
+        on_written: Callable[[int, int], None] | None = None,
+        claim: JobClaim | None = None,
+    ) -> Document:
+        """Does what `put` does, for a document that is cut. With `meanings` nothing is embedded here.
+
+        With a `claim`, that of the job that makes the document, the job has the document behind it in the same moment; raises JobLostError
+        when it is another's. What `on_written` raises ends the writing. Nothing has changed then, either.
+        """
         document = replace(document, chunk_count=len(chunks))
         async with self._change(document.document_id):
             with self._tracing.stage("retrieval.index.write", {"parley.retrieval.chunks": len(chunks)}):
-                await self._index.upsert(points)
+                await self._write(document, chunks, must_embed=must_embed, stored=meanings, on_written=on_written)
             with self._tracing.stage("retrieval.store.write"):
-                await self._documents.put(document, chunks)
+                await self._documents.put(document, chunks, claim)
             await self._remove_others(document.document_id, chunks)
         return document
+
+    async def ensure(self, document_id: str) -> None:
+        """Sees to it that the index has what the database says of a document."""
+        async with self._change(document_id):
+            known = {chunk.chunk_id for chunk in await self._journal.chunks(document_id)}
+            if await self._index.chunks_of_document(document_id) != known:
+                await self._restore(document_id)
 
     async def remove(self, document_id: str) -> None:
         """Deletes a document, its chunks and its points."""
@@ -95,16 +149,40 @@ class Indexing:
 
         Raises IndexFailedError when it still fails; the changes stay open then.
         """
-        await self._repair()
-        done, self._unflushed = self._unflushed, []
-        if not done:
-            return
-        try:
-            await self._upkeep.flush()
-            await self._journal.close_changes(done)
-        except BaseException:
-            self._unflushed.extend(done)
-            raise
+        # Who comes while another flushes waits: its changes may be among those that are not yet done.
+        async with self._flushing:
+            await self._repair()
+            done, self._unflushed = self._unflushed, []
+            if not done:
+                return
+            try:
+                await self._upkeep.flush()
+                await self._journal.close_changes(done)
+            except BaseException:
+                self._unflushed.extend(done)
+                raise
+
+    async def complete(self, document_id: str, chunk_ids: AbstractSet[UUID], index: VectorIndex) -> bool:
+        """Writes those of a document's chunks, with their meaning, into one index. False when the document changed meanwhile.
+
+        Raises EmbeddingUnavailableError and EmbeddingRefusedError. A document that is gone needs nothing: that is True.
+        """
+        document = await self._journal.document(document_id)
+        if document is None:
+            return True
+        chunks = [chunk for chunk in await self._journal.chunks(document_id) if chunk.chunk_id in chunk_ids]
+        for start in range(0, len(chunks), BATCH_CHUNKS):
+            batch = chunks[start : start + BATCH_CHUNKS]
+            meanings = await self._meanings.passages([meaning_text(document, chunk) for chunk in batch])
+            if any(meaning.space != index.space for meaning in meanings):
+                raise EmbeddingUnavailableError("the model became another one in the middle of the work")
+            points = await asyncio.to_thread(self._points, document, batch, meanings)
+            # Embedding takes its time, and a change of the document need not wait for it: who was slower, looks again.
+            async with self._lock(document_id):
+                if await self._journal.document(document_id) != document:
+                    return False
+                await index.upsert(points)
+        return True
 
     @asynccontextmanager
     async def _change(self, document_id: str) -> AsyncIterator[None]:
@@ -149,18 +227,50 @@ class Indexing:
         document = await self._journal.document(document_id)
         chunks = await self._journal.chunks(document_id) if document else []
         if document:
+            # Without their meaning: this happens at starts and after failures, when nobody should wait for a model.
             await self._index.upsert(await asyncio.to_thread(self._points, document, chunks))
+            self._meanings.behind.set()
         await self._remove_others(document_id, chunks)
 
     async def _remove_others(self, document_id: str, chunks: Sequence[Chunk]) -> None:
         indexed = await self._index.chunks_of_document(document_id)
         await self._index.remove(indexed - {chunk.chunk_id for chunk in chunks})
 
-    def _prepare(self, document: Document) -> tuple[list[Chunk], list[IndexPoint]]:
-        chunks = chunks_of(document, self._split)
-        return chunks, self._points(document, chunks)
+    async def _write(
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        *,
+        must_embed: bool,
+        stored: StoredMeanings | None,
+        on_written: Callable[[int, int], None] | None,
+    ) -> None:
+        embeds = stored is None and self._meanings.enabled
+        for start in range(0, len(chunks), BATCH_CHUNKS):
+            batch = chunks[start : start + BATCH_CHUNKS]
+            meanings: Sequence[DenseVector] = () if stored is None else await stored(start)
+            if embeds:
+                texts = [meaning_text(document, chunk) for chunk in batch]
+                patience = PASSAGES_SECONDS if must_embed else WAITING_CALLER_SECONDS
+                try:
+                    meanings = await self._meanings.passages(texts, seconds=patience)
+                except (EmbeddingUnavailableError, EmbeddingRefusedError) as error:
+                    if must_embed:
+                        raise
+                    logger.warning("passages are indexed by their words alone for now: %s", error)
+                    embeds = False
+                    self._meanings.behind.set()
+            points = await asyncio.to_thread(self._points, document, batch, meanings)
+            if meanings and meanings[0].space != self._index.space:
+                # The model is another one than the index was made for.
+                self._meanings.behind.set()
+            await self._index.upsert(points)
+            if on_written is not None:
+                on_written(start + len(batch), len(chunks))
 
-    def _points(self, document: Document, chunks: Sequence[Chunk]) -> list[IndexPoint]:
+    def _points(
+        self, document: Document, chunks: Sequence[Chunk], meanings: Sequence[DenseVector | None] = ()
+    ) -> list[IndexPoint]:
         return [
             IndexPoint(
                 chunk_id=chunk.chunk_id,
@@ -170,6 +280,10 @@ class Indexing:
                 number=chunk.number,
                 content_sha256=chunk.content_sha256,
                 terms=self._encoder.passage(terms_text(document, chunk)),
+                meaning=meaning,
+                media_type=document.media_type,
+                labels=document.labels,
+                update_time=document.update_time,
             )
-            for chunk in chunks
+            for chunk, meaning in zip(chunks, meanings or [None] * len(chunks), strict=True)
         ]

@@ -45,6 +45,10 @@ class TermEncoder:
 
         self._term = term
 
+    def term(self, word: str) -> int:
+        """The term of a word as `words()` gives it."""
+        return self._term(word)
+
     def passage(self, text: str) -> SparseVector:
         """The weights of a passage. It keeps its stop words, for the queries that have nothing else."""
         counts: Counter[int] = Counter()

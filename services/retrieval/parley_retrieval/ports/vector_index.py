@@ -6,14 +6,25 @@ made again. A query names a `Visibility`, so that none without a user can be sai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
 from parley_retrieval.domain.bm25 import SparseVector
+from parley_retrieval.domain.documents import MediaType
+from parley_retrieval.domain.meaning import DenseVector, Space
+from parley_retrieval.domain.narrowing import EVERYTHING, Narrowing
 from parley_retrieval.domain.visibility import Visibility
+
+FUSION_DEPTH = 100
+"""How many points by words, and how many by meaning, are fused: an answer by both has at most twice as many."""
+FUSION_K = 60
+"""How little the first places of a leg stand out: a point of rank r, from 0, counts 1 / (k + r)."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,14 @@ class IndexPoint:
     """Of the chunk's text."""
     terms: SparseVector
     """BM25 weights. Never empty."""
+    meaning: DenseVector | None = None
+    """What the chunk means; None where nothing was embedded yet. An index of another space keeps the point without it."""
+    media_type: MediaType = MediaType.MARKDOWN
+    """The document's kind."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """The document's labels."""
+    update_time: datetime = _EPOCH
+    """When the document was changed, UTC."""
 
     def __post_init__(self) -> None:
         """Refuses a point that nobody, or everybody, would own."""
@@ -45,24 +64,30 @@ class IndexPoint:
 
 @dataclass(frozen=True, slots=True)
 class IndexQuery:
-    """What is asked of the index."""
+    """What is asked of the index: by words, by meaning, or by both, fused by rank (`FUSION_DEPTH`, `FUSION_K`)."""
 
     visibility: Visibility
     """Whose chunks are looked at. The rarity of terms is counted among these, too."""
-    terms: SparseVector
-    """The query's terms. Never empty. A point fits when it has one of them."""
+    terms: SparseVector | None
+    """The query's terms; never an empty vector. A point fits when it has one of them."""
     limit: int
     """How many points at most, 1 or more."""
-    project: str = ""
-    """Only chunks of this project's documents; of all when empty."""
+    narrowing: Narrowing = EVERYTHING
+    """Which documents' chunks are looked at."""
     nuances: SparseVector | None = None
     """Further terms, which tell points that fit apart and make none fit. None of them is among `terms`."""
+    meaning: DenseVector | None = None
+    """What the query means, in the index's space. Points that are near it fit, whatever their words."""
 
     def __post_init__(self) -> None:
         """Refuses what has no answer."""
-        if not self.terms.indices:
+        if self.terms is None and self.meaning is None:
+            raise ValueError("a query asks by words or by meaning")
+        if self.terms is not None and not self.terms.indices:
             raise ValueError("a query without terms has no answer")
-        if self.nuances is not None and not set(self.nuances.indices).isdisjoint(self.terms.indices):
+        if self.nuances is not None and (
+            self.terms is None or not set(self.nuances.indices).isdisjoint(self.terms.indices)
+        ):
             raise ValueError("a nuance is no term of the query")
         if self.limit < 1:
             raise ValueError("a query asks for at least one point")
@@ -76,6 +101,10 @@ class ScoredPoint:
     """The chunk."""
     score: float
     """Above 0, higher is better."""
+    document_id: str = ""
+    """The chunk's document."""
+    number: int = 0
+    """The chunk's place in it."""
 
 
 class VectorIndex(Protocol):
@@ -84,8 +113,16 @@ class VectorIndex(Protocol):
     Every call raises `IndexFailedError` when the engine fails. A failed call may have been done in part.
     """
 
+    @property
+    def space(self) -> Space | None:
+        """What its dense vectors are of. None when it keeps none."""
+        ...
+
     async def search(self, query: IndexQuery) -> Sequence[ScoredPoint]:
-        """The points that fit best, best first; none of score 0."""
+        """The points that fit best, best first; none of score 0.
+
+        Raises SpaceChangedError when the query's meaning is of another space than the index's.
+        """
         ...
 
     async def upsert(self, points: Sequence[IndexPoint]) -> None:
@@ -108,10 +145,50 @@ class IndexUpkeep(Protocol):
         """The ids of all points."""
         ...
 
+    async def chunk_ids_without_meaning(self) -> set[UUID]:
+        """The ids of the points that have no dense vector. All of them when the index keeps none."""
+        ...
+
     async def flush(self) -> None:
         """Returns when everything written before survives a loss of power, too."""
         ...
 
     async def reset(self) -> None:
         """Empties the index, also one that cannot be read."""
+        ...
+
+
+class Index(VectorIndex, IndexUpkeep, Protocol):
+    """Both sides of one index."""
+
+
+class IndexShelf(Protocol):
+    """The generations of an index: the one that answers, and at times the next one, which is being made.
+
+    A generation is of one space for ever. What was written into either survives the process's death.
+    """
+
+    @property
+    def current(self) -> Index:
+        """The one that answers."""
+        ...
+
+    @property
+    def next(self) -> Index | None:
+        """The one that is being made; None when there is none."""
+        ...
+
+    async def begin(self, space: Space) -> None:
+        """Opens the next generation: what an earlier process has left of one of this space, else an empty one.
+
+        Any other that was being made is dropped.
+        """
+        ...
+
+    async def promote(self) -> None:
+        """Lets the next generation answer, for good and at once, and drops the one that did."""
+        ...
+
+    async def abandon(self) -> None:
+        """Drops the next generation, also one that an earlier process left."""
         ...

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
 from parley.retrieval.v1 import document_pb2, search_service_pb2
 
 from parley_retrieval.domain.chunks import Hit
 from parley_retrieval.domain.documents import TEXT_CHARACTERS, Document, MediaType
+from parley_retrieval.domain.narrowing import Narrowing
+from parley_retrieval.operations.search import Found, SearchMode
 
 _MEDIA_TYPES = {
     MediaType.MARKDOWN: document_pb2.MEDIA_TYPE_MARKDOWN,
@@ -16,6 +21,12 @@ _MEDIA_TYPES = {
     MediaType.CSV: document_pb2.MEDIA_TYPE_CSV,
     MediaType.JSON: document_pb2.MEDIA_TYPE_JSON,
 }
+_SEARCH_MODES = {
+    SearchMode.HYBRID: search_service_pb2.SEARCH_MODE_HYBRID,
+    SearchMode.KEYWORD: search_service_pb2.SEARCH_MODE_KEYWORD,
+    SearchMode.SEMANTIC: search_service_pb2.SEARCH_MODE_SEMANTIC,
+}
+_SEARCH_MODES_BY_VALUE = {value: mode for mode, value in _SEARCH_MODES.items()}
 _MEDIA_TYPES_BY_VALUE = {value: media_type for media_type, value in _MEDIA_TYPES.items()}
 
 
@@ -67,4 +78,40 @@ def hit_message(hit: Hit) -> search_service_pb2.SearchHit:
         content_sha256=chunk.content_sha256,
         score=hit.score,
         shared=passage.shared,
+        document_version=passage.document_version,
+        page_number=chunk.page_number,
+        snippet=hit.snippet.text,
+        highlights=[
+            search_service_pb2.Highlight(start_offset=start, end_offset=end) for start, end in hit.snippet.highlights
+        ],
     )
+
+
+def found_message(found: Found, next_page_token: str) -> search_service_pb2.SearchResponse:
+    """A page of an answer as it is sent."""
+    return search_service_pb2.SearchResponse(
+        hits=[hit_message(hit) for hit in found.hits],
+        mode=_SEARCH_MODES[found.mode],
+        next_page_token=next_page_token,
+    )
+
+
+def search_mode_of(value: search_service_pb2.SearchMode.ValueType) -> SearchMode:
+    """The mode that a request means: hybrid unless it says otherwise."""
+    return _SEARCH_MODES_BY_VALUE.get(value, SearchMode.HYBRID)
+
+
+def narrowing_of(request: search_service_pb2.SearchRequest) -> Narrowing:
+    """Which documents a request is about. Its times have been checked."""
+    return Narrowing(
+        project=request.project,
+        document_ids=tuple(dict.fromkeys(request.document_ids)),
+        media_types=tuple(_MEDIA_TYPES_BY_VALUE[value] for value in dict.fromkeys(request.media_types)),
+        labels=dict(request.labels),
+        update_time_from=_time(request.update_time_from) if request.HasField("update_time_from") else None,
+        update_time_until=_time(request.update_time_until) if request.HasField("update_time_until") else None,
+    )
+
+
+def _time(time: Timestamp) -> datetime:
+    return time.ToDatetime(tzinfo=UTC)

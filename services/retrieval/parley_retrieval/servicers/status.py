@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import grpc
-from parley_shared.status import StatusError, not_found
+from parley_shared.status import StatusError, not_found, service_unavailable
 
 from parley_retrieval.domain.errors import (
     DocumentExistsError,
     DocumentNotFoundError,
     DocumentSharedError,
+    EmbeddingUnavailableError,
     TooManyDocumentsError,
 )
+from parley_retrieval.servicers.ingest_status import ingest_status_error
 
 
 def to_status_error(error: Exception) -> StatusError | None:
@@ -33,6 +35,8 @@ def to_status_error(error: Exception) -> StatusError | None:
                 metadata={"field": "text"},
                 violations=[("text", words)],
             )
+        case EmbeddingUnavailableError():
+            return service_unavailable("inference")
         case TooManyDocumentsError():
             return StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -40,4 +44,4 @@ def to_status_error(error: Exception) -> StatusError | None:
                 f"You have {error.limit} documents, which is as many as one user may have. Delete some first.",
                 metadata={"limit": str(error.limit)},
             )
-    return None
+    return ingest_status_error(error)

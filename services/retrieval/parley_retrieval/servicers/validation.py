@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 from parley.retrieval.v1 import document_pb2, document_service_pb2, search_service_pb2
 from parley_shared.validation import Violations
@@ -15,6 +17,11 @@ _QUERY_CHARACTERS = 2_000
 _TOKEN_CHARACTERS = 512
 _PAGE_SIZE = 100
 _SEARCH_LIMIT = 50
+_SEARCH_DOCUMENTS = 100
+_SEARCH_LABELS = 20
+_LABEL_NAME = re.compile(r"[a-z0-9_]{1,64}")
+_LABEL_CHARACTERS = 500
+_TimeField = Literal["update_time_from", "update_time_until"]
 
 CHANGEABLE = ("title", "text", "project", "source_uri")
 """The fields that an update may name."""
@@ -75,7 +82,33 @@ def check_search(request: search_service_pb2.SearchRequest) -> None:
     violations.text("query", request.query, least=1, most=_QUERY_CHARACTERS, not_blank=True)
     violations.integer("limit", request.limit, least=0, most=_SEARCH_LIMIT)
     _text(violations, "project", request.project, most=_PROJECT_CHARACTERS)
+    violations.choice("mode", request.mode, search_service_pb2.SearchMode.values())
+    violations.count("document_ids", request.document_ids, most=_SEARCH_DOCUMENTS)
+    for place, document_id in enumerate(request.document_ids[:_SEARCH_DOCUMENTS]):
+        violations.identifier(f"document_ids[{place}]", document_id, "doc_")
+    kinds = [value for value in document_pb2.MediaType.values() if value]
+    violations.count("media_types", request.media_types, most=len(kinds))
+    for place, media_type in enumerate(request.media_types[: len(kinds)]):
+        violations.choice(f"media_types[{place}]", media_type, kinds)
+    violations.count("labels", request.labels, most=_SEARCH_LABELS)
+    for name in sorted(request.labels)[:_SEARCH_LABELS]:
+        # A name may hold anything here, so the error does not repeat it.
+        violations.pattern("labels", name, _LABEL_NAME, "named with 1 to 64 of a-z 0-9 _")
+        _text(violations, "labels", request.labels[name], most=_LABEL_CHARACTERS)
+    _time(violations, "update_time_from", request)
+    _time(violations, "update_time_until", request)
+    violations.text("page_token", request.page_token, most=_TOKEN_CHARACTERS)
     violations.check()
+
+
+def _time(violations: Violations, field: _TimeField, request: search_service_pb2.SearchRequest) -> None:
+    """A time that a calendar has: protobuf takes any number of seconds."""
+    if not request.HasField(field):
+        return
+    try:
+        getattr(request, field).ToDatetime()
+    except (ValueError, OverflowError):
+        violations.add(field, "must be a time from year 1 to year 9999")
 
 
 def _text(

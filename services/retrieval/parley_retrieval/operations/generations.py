@@ -1,0 +1,75 @@
+"""The index as everybody else sees it: one that answers, though at times the next generation of it is being made beside.
+
+Writes go into both, so that nothing is missing when the next one takes over. Not how the next one is filled (`reindexing.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from uuid import UUID
+
+from parley_retrieval.domain.errors import IndexFailedError, SpaceChangedError
+from parley_retrieval.domain.meaning import Space
+from parley_retrieval.ports.vector_index import Index, IndexPoint, IndexQuery, IndexShelf, ScoredPoint
+
+
+class Generations:
+    """`VectorIndex` and `IndexUpkeep` over what is on the shelf."""
+
+    def __init__(self, shelf: IndexShelf) -> None:
+        """The shelf is open."""
+        self._shelf = shelf
+
+    @property
+    def space(self) -> Space | None:
+        """See `VectorIndex`."""
+        return self._shelf.current.space
+
+    async def search(self, query: IndexQuery) -> Sequence[ScoredPoint]:
+        """See `VectorIndex`. A search that the next generation overtakes is made again in that."""
+        while True:
+            current = self._shelf.current
+            if query.meaning is not None and query.meaning.space != current.space:
+                raise SpaceChangedError
+            try:
+                return await current.search(query)
+            except (IndexFailedError, RuntimeError):
+                # RuntimeError: the thread of an index that was closed in between takes no more work.
+                if self._shelf.current is current:
+                    raise
+
+    async def upsert(self, points: Sequence[IndexPoint]) -> None:
+        """See `VectorIndex`."""
+        for index in self._all():
+            await index.upsert(points)
+
+    async def remove(self, chunk_ids: AbstractSet[UUID]) -> None:
+        """See `VectorIndex`."""
+        for index in self._all():
+            await index.remove(chunk_ids)
+
+    async def chunks_of_document(self, document_id: str) -> set[UUID]:
+        """See `VectorIndex`. Those of all generations, so that what is removed leaves all of them."""
+        return set().union(*[await index.chunks_of_document(document_id) for index in self._all()])
+
+    async def chunk_ids(self) -> set[UUID]:
+        """See `IndexUpkeep`."""
+        return await self._shelf.current.chunk_ids()
+
+    async def chunk_ids_without_meaning(self) -> set[UUID]:
+        """See `IndexUpkeep`."""
+        return await self._shelf.current.chunk_ids_without_meaning()
+
+    async def flush(self) -> None:
+        """See `IndexUpkeep`."""
+        for index in self._all():
+            await index.flush()
+
+    async def reset(self) -> None:
+        """See `IndexUpkeep`. The next generation is dropped, too."""
+        await self._shelf.abandon()
+        await self._shelf.current.reset()
+
+    def _all(self) -> list[Index]:
+        return [index for index in (self._shelf.current, self._shelf.next) if index is not None]
