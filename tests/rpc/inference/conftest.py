@@ -23,6 +23,7 @@ from parley_inference.bootstrap import open_inference
 from parley_inference.settings import InferenceSettings
 from parley_shared.channels import bearer, open_channel
 from parley_shared.settings import Environment
+from parley_testing.fake_anthropic import FakeAnthropic
 from parley_testing.fake_openai import FakeOpenAI
 from parley_testing.tokens import TestKeys
 
@@ -149,6 +150,38 @@ async def online(serve: Serve, upstream: FakeOpenAI) -> AsyncIterator[Inference]
         PARLEY_INFERENCE_IDLE_TIMEOUT_SECONDS="3",
     ) as service:
         yield service
+
+
+@dataclass(frozen=True)
+class Either:
+    """A service and the one provider that it has."""
+
+    name: str
+    """`openai` or `anthropic`."""
+    service: Inference
+    fake: FakeOpenAI
+
+    @property
+    def asked(self) -> list[Any]:
+        """The bodies that the provider was sent."""
+        return [one.body for one in self.fake.requests if one.body is not None]
+
+
+@pytest.fixture(params=["openai", "anthropic"])
+async def either(request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator[Either]:
+    """Each of the providers in turn: what is tested so holds for both."""
+    fake = FakeOpenAI() if request.param == "openai" else FakeAnthropic(models=("fake-model",))
+    async with (
+        fake,
+        serve(
+            **{
+                f"{request.param.upper()}_BASE_URL": fake.base_url,
+                f"{request.param.upper()}_API_KEY": "sk-test-0123456789",
+            },
+            PARLEY_INFERENCE_MODEL="fake-model",
+        ) as service,
+    ):
+        yield Either(request.param, service, fake)
 
 
 @pytest.fixture
