@@ -22,6 +22,10 @@ tokens = typer.Typer(
     help="Personal access tokens, for grpcurl, scripts and services.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(tokens, name="token")
+agents = typer.Typer(help="The named agents that the operator keeps.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(agents, name="agent")
+content = typer.Typer(help="Texts from templates.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(content, name="content")
 
 Address = Annotated[
     str | None,
@@ -182,6 +186,148 @@ def search(
     run_with_parley(
         address, token, lambda client, _: command.search(client, words, limit=limit, project=project, as_json=as_json)
     )
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to write; - reads it from standard input.")],
+    model: Model = "",
+    system: Annotated[
+        str, typer.Option(metavar="TEXT", help="Instructions that come before the prompt.", show_default=False)
+    ] = "",
+    schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A JSON Schema; the text is then JSON that satisfies it.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="How many tokens to write at most.")
+    ] = None,
+    cache: Annotated[
+        int,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            max=86_400,
+            help="For how long the same text may be given again for the same prompt.",
+        ),
+    ] = 0,
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Have a text written that belongs to no session. In a pipe the text alone goes to standard output. Ctrl-C ends it."""
+    from parley_cli.commands import generate as command
+    from parley_cli.commands.ask import read_question
+    from parley_cli.running import errors_in_words, run_with_parley
+
+    with errors_in_words(address):
+        wish = command.TextWish(
+            read_question(prompt), model, system, command.read_schema(schema), max_tokens, cache_seconds=cache
+        )
+    run_with_parley(address, token, lambda client, _: command.generate(client, wish, as_json=as_json))
+
+
+@app.command()
+def models(as_json: Json = False, address: Address = None, token: Token = None) -> None:
+    """List the models that can be named, the default first."""
+    from parley_cli.commands import generate as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.models(client, as_json=as_json))
+
+
+@agents.command("list")
+def agent_list(as_json: Json = False, address: Address = None, token: Token = None) -> None:
+    """List the agents, with what each is good for."""
+    from parley_cli.commands import agents as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.show(client, as_json=as_json))
+
+
+@app.command("agents", hidden=True)
+def agents_list(as_json: Json = False, address: Address = None, token: Token = None) -> None:
+    """List the agents: the same as `agent list`."""
+    agent_list(as_json, address, token)
+
+
+@agents.command("run")
+def agent_run(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The agent, as `agent list` shows it.")],
+    words: Annotated[
+        str, typer.Argument(metavar="INPUT", help="What it is to work on; - reads it from standard input.")
+    ],
+    model: Model = "",
+    project: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Where an agent that searches looks: only in this project.", show_default=False
+        ),
+    ] = "",
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Let an agent work. In a pipe what it says alone goes to standard output. Ctrl-C ends it."""
+    from parley_cli.commands import agents as command
+    from parley_cli.commands.ask import read_question
+    from parley_cli.running import errors_in_words, run_with_parley
+
+    with errors_in_words(address):
+        read = read_question(words)
+    run_with_parley(
+        address,
+        token,
+        lambda client, _: command.run(client, name, read, model=model, project=project, as_json=as_json),
+    )
+
+
+@content.command("list")
+def content_list(as_json: Json = False, address: Address = None, token: Token = None) -> None:
+    """List the templates, with the fields of each."""
+    from parley_cli.commands import content as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.show(client, as_json=as_json))
+
+
+@content.command("write")
+def content_write(
+    template: Annotated[str, typer.Argument(metavar="TEMPLATE", help="The template, as `content list` shows it.")],
+    field: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A value of the template; as often as it has fields.")
+    ] = None,
+    tone: Annotated[
+        str, typer.Option(metavar="WORDS", help="How it should sound, for example friendly.", show_default=False)
+    ] = "",
+    audience: Annotated[
+        str, typer.Option(metavar="WORDS", help="Who reads it, for example engineers.", show_default=False)
+    ] = "",
+    length: Annotated[Literal["short", "medium", "long"] | None, typer.Option(help="How much to write.")] = None,
+    language: Annotated[
+        str, typer.Option(metavar="NAME", help="The language to write in, for example German.", show_default=False)
+    ] = "",
+    variants: Annotated[int, typer.Option(min=1, max=4, help="How many different texts to write.")] = 1,
+    model: Model = "",
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Write a text from a template. In a pipe the text alone goes to standard output. Ctrl-C ends it."""
+    from parley_cli.commands import content as command
+    from parley_cli.running import errors_in_words, run_with_parley
+
+    with errors_in_words(address):
+        wish = command.ContentWish(
+            template_id=template,
+            fields=command.read_fields(field or []),
+            tone=tone,
+            audience=audience,
+            length=length or "",
+            language=language,
+            variants=variants,
+            model=model,
+        )
+    run_with_parley(address, token, lambda client, _: command.write(client, wish, as_json=as_json))
 
 
 @app.command()
