@@ -15,6 +15,7 @@ from parley_client import (
     ProviderSwitched,
     RouteChosen,
     TextDelta,
+    ToolReturned,
     Turn,
     TurnCompleted,
     TurnFailed,
@@ -52,6 +53,10 @@ class View(Protocol):
         """Something that the reader should know."""
         ...
 
+    def tool(self, tool: str, *, failed: bool) -> None:
+        """The model used a tool."""
+        ...
+
     def wait(self, place: int | None) -> None:
         """The turn waits for a model in this place of the queue; None when it no longer waits."""
         ...
@@ -79,6 +84,10 @@ class TerminalView:
     def notice(self, words: str) -> None:
         """Prints the notice above the answer."""
         self._stream.say(Text(f"! {printable(words)}", style="yellow"))
+
+    def tool(self, tool: str, *, failed: bool) -> None:
+        """Prints the tool where it was used."""
+        self._stream.say(Text(_used(tool, failed=failed), style="red" if failed else "green"))
 
     def wait(self, place: int | None) -> None:
         """Shows the place below the answer."""
@@ -122,6 +131,10 @@ class PlainView:
         """Tells the notice beside the answer."""
         self._waiting.say(f"! {printable(words)}")
 
+    def tool(self, tool: str, *, failed: bool) -> None:
+        """Tells the tool beside the answer."""
+        self._waiting.say(_used(tool, failed=failed))
+
     def wait(self, place: int | None) -> None:
         """Tells the place beside the answer."""
         self._waiting.show(place)
@@ -156,6 +169,9 @@ class SilentView:
         """Nothing."""
 
     def notice(self, words: str) -> None:
+        """Nothing."""
+
+    def tool(self, tool: str, *, failed: bool) -> None:
         """Nothing."""
 
     def wait(self, place: int | None) -> None:
@@ -264,6 +280,8 @@ async def _read(turn: Turn, view: View) -> None:
             match event:
                 case TextDelta(text=text):
                     view.text(text)
+                case ToolReturned(tool=tool, failed=failed):
+                    view.tool(tool, failed=failed)
                 case NoticeGiven(message=words) | ProviderSwitched(message=words):
                     view.notice(words)
                 case TurnRestarted():
@@ -273,6 +291,10 @@ async def _read(turn: Turn, view: View) -> None:
     except TurnFailedError:
         # The caller has it as the turn's last event.
         pass
+
+
+def _used(tool: str, *, failed: bool) -> str:
+    return f"✗ {printable(tool)} did not work" if failed else f"✓ {printable(tool)}"
 
 
 def _waiting(place: int) -> str:

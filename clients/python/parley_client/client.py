@@ -22,6 +22,7 @@ from parley_client.identity import Identity
 from parley_client.ingestion import Ingestion
 from parley_client.scoring import Scoring
 from parley_client.system import System
+from parley_client.tasks import Tasks
 from parley_client.tokens import FixedToken, TokenProvider
 from parley_client.turn import Turn
 
@@ -64,6 +65,8 @@ class Parley:
         """Texts from templates."""
         self.scoring = Scoring(connection)
         """Models that score leads."""
+        self.tasks = Tasks(connection)
+        """What the user wants to do."""
         self.system = System(connection)
         """The state of Parley as a whole."""
 
@@ -127,6 +130,7 @@ class Parley:
         on_failure: OnFailureName | None = None,
         queue_when_unavailable: bool = False,
         detach: bool | None = None,
+        time_zone: str = "",
     ) -> Turn:
         """Sends a message and streams the events of the turn that answers it. Nothing is sent before the Turn is read.
 
@@ -141,6 +145,7 @@ class Parley:
         queue_when_unavailable: True has the turn wait when no model can be reached, for a day at the most; `TurnQueued` events tell its
             place. By default it fails.
         detach: False stops the turn when the last of its readers goes away. By default it goes on.
+        time_zone: the user's, an IANA name like `Europe/Berlin`: what "tomorrow at nine" means. UTC by default.
         """
         request = pb.StreamReplyRequest(
             message=message,
@@ -151,6 +156,7 @@ class Parley:
             parent_message_id=parent_message_id,
             on_failure=on_failure_number(on_failure or ""),
             queue_when_unavailable=queue_when_unavailable,
+            time_zone=time_zone,
         )
         if detach is not None:
             request.detach = detach
@@ -171,6 +177,7 @@ class Parley:
         parent_message_id: str | None = None,
         on_failure: OnFailureName | None = None,
         queue_when_unavailable: bool = False,
+        time_zone: str = "",
         timeout_seconds: float = _WHOLE_ANSWER_SECONDS,
     ) -> pb.SendMessageResponse:
         """Sends a message and returns the whole answer. The arguments are those of `stream_reply`; a turn that waits in the queue is
@@ -188,6 +195,7 @@ class Parley:
             parent_message_id=parent_message_id,
             on_failure=on_failure_number(on_failure or ""),
             queue_when_unavailable=queue_when_unavailable,
+            time_zone=time_zone,
         )
         return await self._connection.call(SEND_MESSAGE, request, timeout_seconds=timeout_seconds, cut_only=True)
 

@@ -139,6 +139,32 @@ class TurnQueued(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCalled(Event):
+    """The model calls a tool; it runs next."""
+
+    tool_call_id: str
+    """Names the call."""
+    tool: str
+    """For example `create_task`."""
+    arguments_json: str
+    """As the model wrote it: mostly a JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned(Event):
+    """A tool has run."""
+
+    tool_call_id: str
+    """The call."""
+    tool: str
+    """The tool."""
+    result_json: str
+    """A JSON object: what it returned, or `{"error": …}`."""
+    failed: bool
+    """True when it did not work."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted(Event):
     """The answer is whole. Last."""
 
@@ -176,6 +202,8 @@ TurnEvent: TypeAlias = (
     | TurnRestarted
     | ProviderSwitched
     | TurnQueued
+    | ToolCalled
+    | ToolReturned
     | TurnCompleted
     | TurnFailed
     | TurnStopped
@@ -224,6 +252,14 @@ def event_from(event: turn_event_pb2.TurnEvent) -> TurnEvent | None:  # noqa: PL
             )
         case "queued":
             return TurnQueued(turn_id, sequence, event.queued.place, event.queued.message)
+        case "tool_called":
+            called = event.tool_called
+            return ToolCalled(turn_id, sequence, called.tool_call_id, called.tool, called.arguments_json)
+        case "tool_returned":
+            returned = event.tool_returned
+            return ToolReturned(
+                turn_id, sequence, returned.tool_call_id, returned.tool, returned.result_json, returned.failed
+            )
         case "completed":
             return TurnCompleted(turn_id, sequence, event.completed.message)
         case "failed":

@@ -12,10 +12,11 @@ from parley.identity.v1 import identity_service_pb2
 from parley.inference.v1 import scoring_service_pb2
 from parley.retrieval.v1 import document_service_pb2, ingest_service_pb2, search_service_pb2
 from parley.system.v1 import system_service_pb2
+from parley.workspace.v1 import task_service_pb2
 from parley_client.rpc import Rpc
 from parley_client.version import VERSION
 
-MODULES = ["agents", "chat", "content", "documents", "generation", "identity", "ingestion", "scoring", "system", "turn"]
+MODULES = ["agents", "chat", "content", "documents", "generation", "identity", "ingestion", "scoring", "system", "tasks", "turn"]
 SERVICES: list[ServiceDescriptor] = [
     service
     for file in (
@@ -29,6 +30,7 @@ SERVICES: list[ServiceDescriptor] = [
         ingest_service_pb2,
         search_service_pb2,
         system_service_pb2,
+        task_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()
 ]

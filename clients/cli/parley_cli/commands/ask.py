@@ -12,6 +12,7 @@ from parley_cli.answer import STOPPED, SilentView, show, view_for
 from parley_cli.output import print_json
 from parley_cli.place import CommandError
 from parley_cli.terminal import new_console, printable
+from parley_cli.time_zone import local_time_zone
 
 if TYPE_CHECKING:
     from parley_client import Parley, RouteName
@@ -61,6 +62,7 @@ async def ask(client: Parley, question: Question, *, as_json: bool) -> int:
         route=cast("RouteName | None", question.route or None),
         model=question.model,
         queue_when_unavailable=question.queue,
+        time_zone=local_time_zone(),
     )
     if as_json:
         silent: View = SilentView()

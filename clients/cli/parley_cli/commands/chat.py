@@ -19,6 +19,7 @@ from parley_cli.markdown_stream import MarkdownText
 from parley_cli.place import CommandError, Place
 from parley_cli.running import open_parley
 from parley_cli.terminal import new_console, printable
+from parley_cli.time_zone import local_time_zone
 
 if TYPE_CHECKING:
     from parley.chat.v1 import session_pb2
@@ -122,6 +123,7 @@ class _Conversation:
     async def _send(self, client: Parley, text: str) -> None:
         turn = client.stream_reply(
             text,
+            time_zone=local_time_zone(),
             session_id=self._session_id,
             route=cast("RouteName | None", self._options.route or None),
             model=self._options.model,
