@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+from parley.ai.v1 import generation_service_pb2 as pb_ai
 from parley.system.v1 import system_service_pb2 as pb
+from parley_client import ParleyError
 from rich.table import Table
 from rich.text import Text
 
 from parley_cli.commands.sessions import local_time
-from parley_cli.output import print_json
+from parley_cli.output import as_dict
 from parley_cli.terminal import new_console, printable
 
 if TYPE_CHECKING:
@@ -25,13 +28,22 @@ _STATES = {
     pb.SERVING_STATE_UNREACHABLE: Text("unreachable", style="red"),
 }
 
+_PROVIDER_STATES = {
+    pb_ai.PROVIDER_STATE_UNSPECIFIED: Text("not called yet", style="dim"),
+    pb_ai.PROVIDER_STATE_HEALTHY: Text("healthy", style="green"),
+    pb_ai.PROVIDER_STATE_FAILING: Text("failing", style="yellow"),
+    pb_ai.PROVIDER_STATE_OPEN: Text("left alone for a while", style="red"),
+}
+
 
 async def status(client: Parley, address: str, *, as_json: bool) -> int:
     """Prints the state of each service and the model in use. Returns 1 when Parley cannot answer messages."""
     response = await client.system.status()
     code = 0 if response.state == pb.SERVING_STATE_SERVING else 1
+    ai = await _ai_health(client)
     if as_json:
-        print_json(response)
+        told = as_dict(response) | ({} if ai is None else {"ai": as_dict(ai)})
+        print(json.dumps(told, indent=2, ensure_ascii=False))
         return code
     console = new_console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -55,7 +67,34 @@ async def status(client: Parley, address: str, *, as_json: bool) -> int:
     else:
         console.print(f"Model: {model or 'not known, inference is unreachable'}")
     console.print(f"Running turns: {response.running_turns}")
+    if ai is not None and ai.providers:
+        console.print()
+        console.print(_providers(ai.providers))
     return code
+
+
+async def _ai_health(client: Parley) -> pb_ai.GetAIHealthResponse | None:
+    """How the providers do; None where the token, or an older Parley, does not tell."""
+    try:
+        return await client.generation.health()
+    except ParleyError:
+        return None
+
+
+def _providers(providers: Iterable[pb_ai.ProviderHealth]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("provider", "state", "since", "calls", "last failure"):
+        table.add_column(column, no_wrap=True)
+    for each in providers:
+        waiting = f", {each.waiting_calls} waiting" if each.waiting_calls else ""
+        table.add_row(
+            printable(each.provider),
+            _PROVIDER_STATES.get(each.state, Text(str(each.state))),
+            local_time(each.state_change_time) if each.HasField("state_change_time") else "-",
+            f"{each.running_calls}{waiting}",
+            printable(each.last_failure_reason).removeprefix("ERROR_REASON_") or "-",
+        )
+    return table
 
 
 def _consequences(services: Iterable[pb.ServiceStatus]) -> list[str]:
