@@ -30,7 +30,7 @@ async def serve() -> None:
     )
     async with open_inference(settings) as app:
         await app.server.start()
-        if not settings.has_provider:
+        if app.models.is_offline:
             _logger.warning("no provider is configured: the built-in offline model answers")
         await until_terminated()
         await app.server.drain()

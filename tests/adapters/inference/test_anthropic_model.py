@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 from parley_inference.adapters.anthropic_model import AnthropicModel
 from parley_inference.adapters.continued_language_model import GO_ON, ContinuedLanguageModel
-from parley_inference.domain.errors import InferenceError, ProviderRateLimitedError, ProviderUnavailableError
+from parley_inference.domain.errors import (
+    InferenceError,
+    ProviderQuotaError,
+    ProviderRateLimitedError,
+    ProviderUnavailableError,
+)
 from parley_inference.domain.generation import (
     FinishReason,
     GenerationFinished,
@@ -64,7 +69,10 @@ async def test_an_answer_arrives_whole_with_the_providers_usage(anthropic: FakeA
     assert events[0] == GenerationStarted("fake-claude", "fake")
     assert "".join(event.text for event in events if isinstance(event, ReasoningDelta)) == "hm well"
     assert text_of(events) == "".join(WORDS)
-    assert events[-2:] == [TokenUsage(7 + 3 + 5, 42, 3, 2, cache_write_input_tokens=5), GenerationFinished(FinishReason.STOP)]
+    assert events[-2:] == [
+        TokenUsage(7 + 3 + 5, 42, 3, 2, cache_write_input_tokens=5),
+        GenerationFinished(FinishReason.STOP),
+    ]
 
 
 async def test_the_request_carries_the_key_the_version_and_a_limit(anthropic: FakeAnthropic, claude: Claude) -> None:
@@ -183,7 +191,7 @@ async def test_what_is_not_known_is_passed_over(anthropic: FakeAnthropic, claude
         ("api_error", ProviderUnavailableError),
         ("invalid_request_error", ProviderUnavailableError),
         ("rate_limit_error", ProviderRateLimitedError),
-        ("billing_error", ProviderRateLimitedError),
+        ("billing_error", ProviderQuotaError),
     ],
 )
 async def test_an_error_in_the_stream_ends_it_after_what_came(
@@ -208,7 +216,7 @@ async def test_an_account_that_may_spend_no_more_is_no_refusal_of_the_request(
     anthropic.enqueue(Reply(status=400, error=spent), Reply(status=402))
     for _ in range(2):
         _, error = await events_of(claude())
-        assert type(error) is ProviderRateLimitedError
+        assert type(error) is ProviderQuotaError
 
 
 async def test_a_temperature_is_sent_in_the_version_that_takes_it(anthropic: FakeAnthropic, claude: Claude) -> None:
@@ -239,11 +247,11 @@ async def test_a_model_that_takes_no_temperature_is_asked_without_and_that_is_re
 
 
 async def test_a_refusal_for_another_reason_is_told_at_once(anthropic: FakeAnthropic, claude: Claude) -> None:
-    anthropic.reply = Reply(status=400, error={"message": "prompt is too long"})
+    anthropic.reply = Reply(status=400, error={"message": "metadata: not allowed"})
     _, error = await events_of(
         claude(), GenerationRequest(ASKED.messages, "fake-claude", sampling=Sampling(temperature=0.5))
     )
-    assert "prompt is too long" in str(error)
+    assert "metadata: not allowed" in str(error)
     assert len(anthropic.requests) == 1
 
 

@@ -17,8 +17,9 @@ def concrete() -> set[type[errors.InferenceError]]:
 
 def example(kind: type[Exception]) -> Exception:
     parameters = list(inspect.signature(kind).parameters.values())
+    odd = {"seconds": 1.5, "nearest": ("near",), "problems": (("fields.tone", "must be a word"),)}
     values = [
-        1.5 if parameter.name == "seconds" else parameter.name
+        odd.get(parameter.name, parameter.name)
         for parameter in parameters
         if parameter.kind is not parameter.KEYWORD_ONLY
     ]
@@ -31,7 +32,7 @@ def test_every_error_becomes_a_status() -> None:
         found = status.to_status_error(example(kind))
         assert found is not None, kind
         assert found.reason in error_reason_pb2.ErrorReason.keys()  # noqa: SIM118 - a protobuf enum is not a mapping
-        assert found.message.endswith((".", "detail"))
+        assert found.message.endswith((".", "?", "detail"))
 
 
 def test_what_a_caller_may_try_again_says_when() -> None:

@@ -155,3 +155,50 @@ async def test_a_provider_without_any_model_says_so() -> None:
     with pytest.raises(ModelNotFoundError) as raised:
         await models(provider("ollama", directory=Directory())).resolve("", Capability.GENERATE)
     assert raised.value.provider == "ollama"
+
+
+async def test_an_unknown_name_is_told_with_the_nearest() -> None:
+    known = models(*TWO, embedding="vectors")
+    for name, nearest in (("bigg", "big"), ("smal", "small"), ("Fast", "fast"), ("ollama/smal", "ollama/small")):
+        with pytest.raises(ModelNotFoundError) as raised:
+            await known.resolve(name, Capability.GENERATE)
+        assert raised.value.nearest[0] == nearest
+        assert not raised.value.advice
+
+
+async def test_a_model_that_its_user_has_to_pull_says_how() -> None:
+    ollama = Provider("ollama", NoModel(), directory=Directory("llama3.2:latest"), pulls_models=True)
+    for name in ("llama3.3", "ollama/llama3.3"):
+        with pytest.raises(ModelNotFoundError) as raised:
+            await models(ollama).resolve(name, Capability.GENERATE)
+        assert "ollama pull llama3.3" in raised.value.advice
+    with pytest.raises(ModelNotFoundError) as raised:
+        await models(provider("openai", "big"), ollama).resolve("llama3.3", Capability.GENERATE)
+    assert not raised.value.advice
+
+
+async def test_a_chain_of_its_own_wins_over_the_one_for_all() -> None:
+    naming = Naming(
+        ModelReference("openai/big"),
+        {"fast": ModelReference("ollama/small"), "strong": ModelReference("openai/org/open")},
+        fallbacks=("everyone",),
+        chains={"strong": ("one",), "ollama/small": ("two",), "openai/big": ("ollama/big", "openai/big")},
+    )
+    known = Models(TWO, naming, clock=Clock())
+    expected = {
+        "strong": ("one",),
+        "openai/org/open": ("everyone",),
+        "ollama/small": ("two",),
+        "small": ("two",),
+        "fast": ("two",),
+        "": ("ollama/big", "openai/big"),
+        "big": ("ollama/big", "openai/big"),
+        "ollama/big": ("everyone",),
+        "unknown": ("everyone",),
+    }
+    assert {name: tuple(known.fallbacks_of(name)) for name in expected} == expected
+    listed = {f"{one.model.provider}/{one.model.name}": one.fallbacks for one in await known.listed()}
+    # Nobody goes on after itself, and nothing after what embeds.
+    assert listed["openai/big"] == ("ollama/big",)
+    assert listed["openai/vectors"] == ()
+    assert listed["ollama/big"] == ("everyone",)

@@ -17,7 +17,7 @@ from parley_inference.adapters.written_pieces import (
     GrowingToolCall,
     WrittenText,
 )
-from parley_inference.domain.errors import ProviderRateLimitedError, ProviderUnavailableError
+from parley_inference.domain.errors import ProviderQuotaError, ProviderRateLimitedError, ProviderUnavailableError
 from parley_inference.domain.generation import (
     FinishReason,
     GenerationEvent,
@@ -35,7 +35,8 @@ _REASONS = {
     "function_call": FinishReason.TOOL_CALLS,
     "content_filter": FinishReason.CONTENT_FILTER,
 }
-_RATE_LIMITS = ("rate_limit", "429", "insufficient_quota")
+_RATE_LIMITS = ("rate_limit", "429")
+_QUOTAS = ("insufficient_quota", "402", "billing")
 
 
 class CompletionStream:
@@ -158,6 +159,8 @@ class CompletionStream:
         """The error that a provider sends in the middle of a stream. Its words stay here: they may tell what is not ours to tell."""
         facts = error if isinstance(error, dict) else {"message": str(error)}
         kind = " ".join(str(facts.get(key) or "") for key in ("type", "code"))
+        if any(word in kind for word in _QUOTAS):
+            return ProviderQuotaError(self._provider, "had no credit left in the middle of an answer")
         if any(word in kind for word in _RATE_LIMITS):
             return ProviderRateLimitedError(self._provider, "limited the rate in the middle of an answer")
         return ProviderUnavailableError(

@@ -8,7 +8,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,10 +18,12 @@ import aiohttp
 import httpx2
 from parley_shared.telemetry import PROPAGATOR
 
+from parley_inference.adapters.window_refusal import prompt_too_long
 from parley_inference.domain.errors import (
     InferenceError,
     ModelNotFoundError,
     ProviderCredentialsError,
+    ProviderQuotaError,
     ProviderRateLimitedError,
     ProviderRejectedError,
     ProviderUnavailableError,
@@ -39,6 +41,10 @@ _READ_ERROR_SECONDS = 5.0
 _KEY = re.compile(r"\b(?:sk|pk|rk|key|gsk|xai)[-_][\w*.\-]{6,}|(?i:bearer)\s+\S+")
 _SPENT = "spend_limit_reached"
 """How the codes end with which Anthropic says, with 400, that an account may spend no more."""
+_QUOTAS = {"insufficient_quota", "billing_error", "billing_hard_limit_reached", "insufficient_balance"}
+"""What OpenAI (with 429), Anthropic, and those who are compatible say of an account without credit."""
+_OF_THE_REQUEST = {400, 413, 422}
+_OF_THE_ACCOUNT = {400, 402, 403, 429}
 _PASSING = {404, 408, 409, 425}
 """Refusals that are about the moment or the server, and not about the request."""
 
@@ -57,6 +63,10 @@ class Endpoint:
     api_key: str
     """Empty when the server needs none."""
     connect_seconds: float
+    advice_when_gone: str = ""
+    """What to do when nobody is at the address, in a sentence for people; empty when there is nothing to say."""
+    pulls_models: bool = False
+    """Whether a model that it does not know has to be pulled: Ollama."""
 
 
 def http_limits() -> httpx2.Limits:
@@ -76,6 +86,8 @@ class ProviderConnection:
         self.provider = endpoint.provider
         self._key = endpoint.api_key
         self._base_url = endpoint.base_url.rstrip("/")
+        self._advice_when_gone = endpoint.advice_when_gone
+        self._pulls_models = endpoint.pulls_models
         self._http = http
         self._headers = dict(headers)
         self.host = httpx2.URL(endpoint.base_url).host
@@ -92,20 +104,23 @@ class ProviderConnection:
         *,
         model: str = "",
         headers: Mapping[str, str] | None = None,
+        beside_version: bool = False,
     ) -> httpx2.Response:
         """Sends a request and gives the response, its body unread. `aclose` it: its connection is then free again, or closed when the
-        body was not read to the end. `headers` replace those of every request.
+        body was not read to the end. `headers` replace those of every request. `beside_version`: the path does not begin at the
+        version of the API (`/v1`), with which the base URL ends, but beside it.
 
         Raises a ProviderError for a status that is not 2xx and for a connection that cannot be made, ModelNotFoundError for 404 when
-        the request is about a model.
+        the request is about a model, and PromptTooLongError.
         """
         carrier = self._headers | dict(headers or {})
         PROPAGATOR.inject(carrier)
         try:
-            request = self._http.build_request(method, f"{self._base_url}{path}", content=body, headers=carrier)
+            base_url = self._base_url.removesuffix("/v1") if beside_version else self._base_url
+            request = self._http.build_request(method, f"{base_url}{path}", content=body, headers=carrier)
             response = await self._http.send(request, stream=True)
         except TRANSPORT_ERRORS as error:
-            raise self.unavailable("could not be reached", error) from error
+            raise self.unavailable("could not be reached", error, advice=self._advice_when_gone) from error
         if 200 <= response.status_code < 300:
             return response
         async with aclosing(response):
@@ -123,23 +138,25 @@ class ProviderConnection:
             raise self.unavailable("broke off", error) from error
         return bytes(body)
 
-    def unavailable(self, words: str, error: BaseException) -> ProviderUnavailableError:
+    def unavailable(self, words: str, error: BaseException, *, advice: str = "") -> ProviderUnavailableError:
         """The error for a connection that failed; for the log it names the kind of failure and not its words, which hold addresses."""
-        return ProviderUnavailableError(self.provider, f"{words} ({type(error).__name__})")
+        return ProviderUnavailableError(self.provider, f"{words} ({type(error).__name__})", advice=advice)
 
     async def _refusal(self, response: httpx2.Response, model: str) -> InferenceError:
-        words, code = await self._words_of(response)
+        words, kinds = await self._words_of(response)
         detail = self._redacted(words)
         status = response.status_code
-        if status == 400 and code.endswith(_SPENT):
-            status = 402
+        if status in _OF_THE_REQUEST and (too_long := prompt_too_long(words, *kinds)) is not None:
+            return too_long
+        if status in _OF_THE_ACCOUNT and (status == 402 or is_about_quota(kinds)):
+            return ProviderQuotaError(self.provider, f"HTTP {status}: {detail}")
         match status:
             case 401 | 403:
                 return ProviderCredentialsError(self.provider, f"HTTP {status}: {detail}")
             case 404 if model:
-                return ModelNotFoundError(model, provider=self.provider)
-            case 402 | 429:
-                # 402 is an account without money: its quota is used up.
+                advice = f"Fetch it first: ollama pull {model}" if self._pulls_models else ""
+                return ModelNotFoundError(model, provider=self.provider, advice=advice)
+            case 429:
                 return ProviderRateLimitedError(
                     self.provider, f"HTTP {status}: {detail}", retry_after_seconds=_retry_after(response)
                 )
@@ -150,13 +167,13 @@ class ProviderConnection:
                     self.provider, f"HTTP {status}: {detail}", retry_after_seconds=_retry_after(response)
                 )
 
-    async def _words_of(self, response: httpx2.Response) -> tuple[str, str]:
-        """What a refusal says, the error's message where it is JSON, else the beginning of its text; and the code that it names."""
+    async def _words_of(self, response: httpx2.Response) -> tuple[str, Sequence[str]]:
+        """What a refusal says, the error's message where it is JSON, else the beginning of its text; and the codes and types it names."""
         try:
             async with asyncio.timeout(_READ_ERROR_SECONDS):
                 await self._read_beginning(response, body := bytearray())
         except (TimeoutError, *TRANSPORT_ERRORS):
-            return "", ""
+            return "", ()
         return _message_of(bytes(body))
 
     async def _read_beginning(self, response: httpx2.Response, body: bytearray) -> None:
@@ -172,21 +189,26 @@ class ProviderConnection:
         return text if len(text) <= MOST_CHARACTERS_OF_A_DETAIL else f"{text[: MOST_CHARACTERS_OF_A_DETAIL - 1]}…"
 
 
-def _message_of(body: bytes) -> tuple[str, str]:
-    """The words and the code of an error; either may be empty."""
+def is_about_quota(kinds: Sequence[str]) -> bool:
+    """Whether the codes and types of a refusal say that the account has no credit left, or may spend no more."""
+    return any(kind in _QUOTAS or kind.endswith(_SPENT) for kind in kinds)
+
+
+def _message_of(body: bytes) -> tuple[str, Sequence[str]]:
+    """The words of an error, and its codes and types; either may be empty."""
     try:
         parsed = json.loads(body)
     except ValueError:
         text = body.decode("utf-8", "replace")
         # A proxy's page says nothing that its status does not.
-        return ("a page of HTML" if text.lstrip().startswith("<") else text), ""
+        return ("a page of HTML" if text.lstrip().startswith("<") else text), ()
     error = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
     if not isinstance(error, dict):
-        return (error if isinstance(error, str) else json.dumps(error)), ""
+        return (error if isinstance(error, str) else json.dumps(error)), ()
     words = error.get("message") or error.get("detail") or ""
     details = error.get("details")
-    code = details.get("error_code") if isinstance(details, dict) else None
-    return words if isinstance(words, str) else json.dumps(words), code if isinstance(code, str) else ""
+    kinds = (error.get("code"), error.get("type"), details.get("error_code") if isinstance(details, dict) else None)
+    return words if isinstance(words, str) else json.dumps(words), [kind for kind in kinds if isinstance(kind, str)]
 
 
 def _retry_after(response: httpx2.Response) -> float | None:

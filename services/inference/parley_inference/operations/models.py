@@ -61,6 +61,11 @@ class Models:
         default, _ = self._naming.default.parts(self._providers)
         return sorted(self._providers.values(), key=lambda provider: provider.name != default)
 
+    @property
+    def is_offline(self) -> bool:
+        """Whether there is nobody but the built-in model."""
+        return all(provider.kind == "offline" for provider in self._providers.values())
+
     def fallbacks_of(self, name: str) -> Sequence[str]:
         """The names of the models that go on, in this order, when the one that a request calls `name` fails."""
         chains = self._naming.chains
