@@ -287,6 +287,8 @@ class Citation(_message.Message):
     START_OFFSET_FIELD_NUMBER: _builtins.int
     END_OFFSET_FIELD_NUMBER: _builtins.int
     CONTENT_SHA256_FIELD_NUMBER: _builtins.int
+    DOCUMENT_VERSION_FIELD_NUMBER: _builtins.int
+    QUOTES_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """How the text names it: `[1]` is number 1. From 1."""
     chunk_id: _builtins.str
@@ -305,6 +307,12 @@ class Citation(_message.Message):
     """Where it ends: the first character after it."""
     content_sha256: _builtins.str
     """SHA-256 of the passage, 64 hexadecimal digits, so that a reader can tell whether the document has changed since."""
+    document_version: _builtins.int
+    """The version of the document that the passage is of. 0 when it is not known."""
+    @_builtins.property
+    def quotes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quote]:
+        """What the text quotes from the passage, in the order of the text. Empty in `SourcesFound`, and where the text only refers to the passage."""
+
     def __init__(
         self,
         *,
@@ -317,14 +325,50 @@ class Citation(_message.Message):
         start_offset: _builtins.int = ...,
         end_offset: _builtins.int = ...,
         content_sha256: _builtins.str = ...,
+        document_version: _builtins.int = ...,
+        quotes: _abc.Iterable[Global___Quote] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "content_sha256", b"content_sha256", "document_id", b"document_id", "document_title", b"document_title", "end_offset", b"end_offset", "heading", b"heading", "number", b"number", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "content_sha256", b"content_sha256", "document_id", b"document_id", "document_title", b"document_title", "document_version", b"document_version", "end_offset", b"end_offset", "heading", b"heading", "number", b"number", "quotes", b"quotes", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Citation: _TypeAlias = Citation  # noqa: Y015
+
+@_typing.final
+class Quote(_message.Message):
+    """A piece of an answer's text that is, or claims to be, the words of a passage: what stands in quotation marks or as a block quote before the
+    passage's number, or a whole sentence that is the passage's own.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_OFFSET_FIELD_NUMBER: _builtins.int
+    TEXT_LENGTH_FIELD_NUMBER: _builtins.int
+    VERIFIED_FIELD_NUMBER: _builtins.int
+    text_offset: _builtins.int
+    """Where it starts in the answer's text: characters (Unicode code points) from 0."""
+    text_length: _builtins.int
+    """Its length: characters."""
+    verified: _builtins.bool
+    """True when the passage holds these words in this order; case, white space and typography of quotation marks and dashes are passed over. False
+    when it does not: the words are the model's own.
+    """
+    def __init__(
+        self,
+        *,
+        text_offset: _builtins.int = ...,
+        text_length: _builtins.int = ...,
+        verified: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["text_length", b"text_length", "text_offset", b"text_offset", "verified", b"verified"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quote: _TypeAlias = Quote  # noqa: Y015
 
 @_typing.final
 class Usage(_message.Message):

@@ -12,7 +12,7 @@ import type { Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file parley/chat/v1/message.proto.
  */
 export const file_parley_chat_v1_message: GenFile = /*@__PURE__*/
-  fileDesc("ChxwYXJsZXkvY2hhdC92MS9tZXNzYWdlLnByb3RvEg5wYXJsZXkuY2hhdC52MSKOBAoHTWVzc2FnZRISCgptZXNzYWdlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSGQoRcGFyZW50X21lc3NhZ2VfaWQYAyABKAkSIgoEcm9sZRgEIAEoDjIULnBhcmxleS5jaGF0LnYxLlJvbGUSDAoEdGV4dBgFIAEoCRIrCgVzdGF0ZRgGIAEoDjIcLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2VTdGF0ZRIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdHVybl9pZBgIIAEoCRIrCgljaXRhdGlvbnMYCSADKAsyGC5wYXJsZXkuY2hhdC52MS5DaXRhdGlvbhIkCgV1c2FnZRgKIAEoCzIVLnBhcmxleS5jaGF0LnYxLlVzYWdlEiQKBXJvdXRlGAsgASgOMhUucGFybGV5LmNoYXQudjEuUm91dGUSDQoFbW9kZWwYDCABKAkSKAoHZmFpbHVyZRgNIAEoCzIXLnBhcmxleS5jaGF0LnYxLkZhaWx1cmUSGQoRY2xpZW50X21lc3NhZ2VfaWQYDiABKAkSEAoIdHJhY2VfaWQYDyABKAkSKgoJdG9vbF91c2VzGBAgAygLMhcucGFybGV5LmNoYXQudjEuVG9vbFVzZRIUCgxyb3V0ZV9yZWFzb24YESABKAkifwoHVG9vbFVzZRIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEdG9vbBgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCRITCgtyZXN1bHRfanNvbhgEIAEoCRIOCgZmYWlsZWQYBSABKAgSEwoLdGV4dF9vZmZzZXQYBiABKAUiugEKCENpdGF0aW9uEg4KBm51bWJlchgBIAEoBRIQCghjaHVua19pZBgCIAEoCRITCgtkb2N1bWVudF9pZBgDIAEoCRIWCg5kb2N1bWVudF90aXRsZRgEIAEoCRIPCgdoZWFkaW5nGAUgASgJEgwKBHRleHQYBiABKAkSFAoMc3RhcnRfb2Zmc2V0GAcgASgFEhIKCmVuZF9vZmZzZXQYCCABKAUSFgoOY29udGVudF9zaGEyNTYYCSABKAkirgEKBVVzYWdlEhQKDGlucHV0X3Rva2VucxgBIAEoBRIVCg1vdXRwdXRfdG9rZW5zGAIgASgFEhEKCWVzdGltYXRlZBgDIAEoCBIeChZ0aW1lX3RvX2ZpcnN0X3Rva2VuX21zGAQgASgFEhMKC2R1cmF0aW9uX21zGAUgASgFEhwKD2Nvc3RfdXNkX21pY3JvcxgGIAEoA0gAiAEBQhIKEF9jb3N0X3VzZF9taWNyb3MiSwoHRmFpbHVyZRIMCgRjb2RlGAEgASgFEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhEKCXJldHJ5YWJsZRgEIAEoCCo/CgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABINCglST0xFX1VTRVIQARISCg5ST0xFX0FTU0lTVEFOVBACKpwBCgxNZXNzYWdlU3RhdGUSHQoZTUVTU0FHRV9TVEFURV9VTlNQRUNJRklFRBAAEhsKF01FU1NBR0VfU1RBVEVfU1RSRUFNSU5HEAESGwoXTUVTU0FHRV9TVEFURV9DT01QTEVURUQQAhIZChVNRVNTQUdFX1NUQVRFX1NUT1BQRUQQAxIYChRNRVNTQUdFX1NUQVRFX0ZBSUxFRBAEKlsKBVJvdXRlEhUKEVJPVVRFX1VOU1BFQ0lGSUVEEAASEwoPUk9VVEVfQVVUT01BVElDEAESEgoOUk9VVEVfU1RBTkRBUkQQAhISCg5ST1VURV9FTkhBTkNFRBADKm0KCU9uRmFpbHVyZRIaChZPTl9GQUlMVVJFX1VOU1BFQ0lGSUVEEAASFwoTT05fRkFJTFVSRV9DT05USU5VRRABEhYKEk9OX0ZBSUxVUkVfUkVTVEFSVBACEhMKD09OX0ZBSUxVUkVfRkFJTBADYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChxwYXJsZXkvY2hhdC92MS9tZXNzYWdlLnByb3RvEg5wYXJsZXkuY2hhdC52MSKOBAoHTWVzc2FnZRISCgptZXNzYWdlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSGQoRcGFyZW50X21lc3NhZ2VfaWQYAyABKAkSIgoEcm9sZRgEIAEoDjIULnBhcmxleS5jaGF0LnYxLlJvbGUSDAoEdGV4dBgFIAEoCRIrCgVzdGF0ZRgGIAEoDjIcLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2VTdGF0ZRIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdHVybl9pZBgIIAEoCRIrCgljaXRhdGlvbnMYCSADKAsyGC5wYXJsZXkuY2hhdC52MS5DaXRhdGlvbhIkCgV1c2FnZRgKIAEoCzIVLnBhcmxleS5jaGF0LnYxLlVzYWdlEiQKBXJvdXRlGAsgASgOMhUucGFybGV5LmNoYXQudjEuUm91dGUSDQoFbW9kZWwYDCABKAkSKAoHZmFpbHVyZRgNIAEoCzIXLnBhcmxleS5jaGF0LnYxLkZhaWx1cmUSGQoRY2xpZW50X21lc3NhZ2VfaWQYDiABKAkSEAoIdHJhY2VfaWQYDyABKAkSKgoJdG9vbF91c2VzGBAgAygLMhcucGFybGV5LmNoYXQudjEuVG9vbFVzZRIUCgxyb3V0ZV9yZWFzb24YESABKAkifwoHVG9vbFVzZRIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEdG9vbBgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCRITCgtyZXN1bHRfanNvbhgEIAEoCRIOCgZmYWlsZWQYBSABKAgSEwoLdGV4dF9vZmZzZXQYBiABKAUi+wEKCENpdGF0aW9uEg4KBm51bWJlchgBIAEoBRIQCghjaHVua19pZBgCIAEoCRITCgtkb2N1bWVudF9pZBgDIAEoCRIWCg5kb2N1bWVudF90aXRsZRgEIAEoCRIPCgdoZWFkaW5nGAUgASgJEgwKBHRleHQYBiABKAkSFAoMc3RhcnRfb2Zmc2V0GAcgASgFEhIKCmVuZF9vZmZzZXQYCCABKAUSFgoOY29udGVudF9zaGEyNTYYCSABKAkSGAoQZG9jdW1lbnRfdmVyc2lvbhgKIAEoBRIlCgZxdW90ZXMYCyADKAsyFS5wYXJsZXkuY2hhdC52MS5RdW90ZSJDCgVRdW90ZRITCgt0ZXh0X29mZnNldBgBIAEoBRITCgt0ZXh0X2xlbmd0aBgCIAEoBRIQCgh2ZXJpZmllZBgDIAEoCCKuAQoFVXNhZ2USFAoMaW5wdXRfdG9rZW5zGAEgASgFEhUKDW91dHB1dF90b2tlbnMYAiABKAUSEQoJZXN0aW1hdGVkGAMgASgIEh4KFnRpbWVfdG9fZmlyc3RfdG9rZW5fbXMYBCABKAUSEwoLZHVyYXRpb25fbXMYBSABKAUSHAoPY29zdF91c2RfbWljcm9zGAYgASgDSACIAQFCEgoQX2Nvc3RfdXNkX21pY3JvcyJLCgdGYWlsdXJlEgwKBGNvZGUYASABKAUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSEQoJcmV0cnlhYmxlGAQgASgIKj8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg0KCVJPTEVfVVNFUhABEhIKDlJPTEVfQVNTSVNUQU5UEAIqnAEKDE1lc3NhZ2VTdGF0ZRIdChlNRVNTQUdFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXTUVTU0FHRV9TVEFURV9TVFJFQU1JTkcQARIbChdNRVNTQUdFX1NUQVRFX0NPTVBMRVRFRBACEhkKFU1FU1NBR0VfU1RBVEVfU1RPUFBFRBADEhgKFE1FU1NBR0VfU1RBVEVfRkFJTEVEEAQqWwoFUm91dGUSFQoRUk9VVEVfVU5TUEVDSUZJRUQQABITCg9ST1VURV9BVVRPTUFUSUMQARISCg5ST1VURV9TVEFOREFSRBACEhIKDlJPVVRFX0VOSEFOQ0VEEAMqbQoJT25GYWlsdXJlEhoKFk9OX0ZBSUxVUkVfVU5TUEVDSUZJRUQQABIXChNPTl9GQUlMVVJFX0NPTlRJTlVFEAESFgoST05fRkFJTFVSRV9SRVNUQVJUEAISEwoPT05fRkFJTFVSRV9GQUlMEANiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * One message of a session. Never changes once its state is not STREAMING.
@@ -272,6 +272,20 @@ export type Citation = Message$1<"parley.chat.v1.Citation"> & {
    * @generated from field: string content_sha256 = 9;
    */
   contentSha256: string;
+
+  /**
+   * The version of the document that the passage is of. 0 when it is not known.
+   *
+   * @generated from field: int32 document_version = 10;
+   */
+  documentVersion: number;
+
+  /**
+   * What the text quotes from the passage, in the order of the text. Empty in `SourcesFound`, and where the text only refers to the passage.
+   *
+   * @generated from field: repeated parley.chat.v1.Quote quotes = 11;
+   */
+  quotes: Quote[];
 };
 
 /**
@@ -280,6 +294,43 @@ export type Citation = Message$1<"parley.chat.v1.Citation"> & {
  */
 export const CitationSchema: GenMessage<Citation> = /*@__PURE__*/
   messageDesc(file_parley_chat_v1_message, 2);
+
+/**
+ * A piece of an answer's text that is, or claims to be, the words of a passage: what stands in quotation marks or as a block quote before the
+ * passage's number, or a whole sentence that is the passage's own.
+ *
+ * @generated from message parley.chat.v1.Quote
+ */
+export type Quote = Message$1<"parley.chat.v1.Quote"> & {
+  /**
+   * Where it starts in the answer's text: characters (Unicode code points) from 0.
+   *
+   * @generated from field: int32 text_offset = 1;
+   */
+  textOffset: number;
+
+  /**
+   * Its length: characters.
+   *
+   * @generated from field: int32 text_length = 2;
+   */
+  textLength: number;
+
+  /**
+   * True when the passage holds these words in this order; case, white space and typography of quotation marks and dashes are passed over. False
+   * when it does not: the words are the model's own.
+   *
+   * @generated from field: bool verified = 3;
+   */
+  verified: boolean;
+};
+
+/**
+ * Describes the message parley.chat.v1.Quote.
+ * Use `create(QuoteSchema)` to create a new message.
+ */
+export const QuoteSchema: GenMessage<Quote> = /*@__PURE__*/
+  messageDesc(file_parley_chat_v1_message, 3);
 
 /**
  * What an answer took.
@@ -336,7 +387,7 @@ export type Usage = Message$1<"parley.chat.v1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_message, 3);
+  messageDesc(file_parley_chat_v1_message, 4);
 
 /**
  * Why an answer failed, in the terms of `google.rpc.Status`.
@@ -378,7 +429,7 @@ export type Failure = Message$1<"parley.chat.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_message, 4);
+  messageDesc(file_parley_chat_v1_message, 5);
 
 /**
  * Who a message is from.
