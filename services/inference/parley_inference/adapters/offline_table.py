@@ -220,8 +220,7 @@ def _groups(numbers: Sequence[Column], others: Sequence[Column], around: str) ->
     few = [
         column
         for column in others
-        if column.kind is ColumnKind.TEXT
-        and 1 < len(set(column.known)) <= min(_MOST_CATEGORIES, len(column.known) // 2)
+        if 1 < len(set(column.known)) <= min(_MOST_CATEGORIES, len(column.known) // 2)
     ]
     if not few or not numbers:
         return []

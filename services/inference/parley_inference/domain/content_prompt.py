@@ -100,8 +100,8 @@ def target_words(usual: int, length: ContentLength | None) -> int:
 
 def read_brief(messages: Sequence[PromptMessage]) -> ContentBrief | None:
     """What a prompt for content says; None when it is none."""
-    system = next((message.text for message in messages if message.role is Role.SYSTEM), "")
-    kind = _KIND.search(system) if system.startswith(_INTRODUCTION) else None
+    system = "\n\n".join(message.text for message in messages if message.role is Role.SYSTEM)
+    kind = _KIND.search(system) if _INTRODUCTION in system else None
     if kind is None or messages[-1].role is not Role.USER:
         return None
     material, _, requirements = messages[-1].text.rpartition(_REQUIREMENTS)
