@@ -20,6 +20,7 @@ from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from parley.access.v1 import access_pb2
+from parley.ai.v1 import agent_service_pb2, content_service_pb2, generation_service_pb2
 from parley.chat.v1 import chat_service_pb2
 from parley.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from parley.inference.v1 import embedding_service_pb2, inference_service_pb2, model_service_pb2
@@ -33,6 +34,9 @@ FILES = (
     chat_service_pb2,
     identity_service_pb2,
     system_service_pb2,
+    generation_service_pb2,
+    agent_service_pb2,
+    content_service_pb2,
     document_service_pb2,
     search_service_pb2,
     inference_service_pb2,
