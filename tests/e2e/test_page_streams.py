@@ -46,6 +46,8 @@ async def slow_mesh(upstream: FakeOpenAI, tmp_path_factory: pytest.TempPathFacto
         "OPENAI_API_KEY": "sk-test",
         "PARLEY_INFERENCE_MODEL": "fake-model",
         "PARLEY_INFERENCE_IDLE_TIMEOUT_SECONDS": "600",
+        # These tests count what the provider is asked.
+        "PARLEY_CHAT_SUGGESTION_SECONDS": "0",
     }
     mesh = await asyncio.to_thread(Mesh.start, home, environment)
     try:

@@ -117,7 +117,7 @@ async def test_a_user_with_documents_is_invited_to_ask_them_and_then_the_shared_
     ]
     assert found[0].reason == "your document “Lease” has a part about Rent"
     assert prompts(found)[4:7] == ["How do I add OpenAI?", "How does a turn flow?", "How do I choose the model?"]
-    assert found[4].reason == "the document “Add a provider” answers it"
+    assert found[4].reason == "answered in “Add a provider”"
     assert {each.route for each in found[:7]} == {message_pb2.ROUTE_ENHANCED}
 
 

@@ -27,6 +27,17 @@ interface Turn {
 }
 
 const PAUSE_MS = 35;
+const FIRST = [
+  ["How do I add a provider?", "answered in “Add a provider”"],
+  ["What does “Lease of the flat” say about the notice period?", "your document “Lease of the flat” has a part about the notice period"],
+  ["Summarize “Minutes of the spring meeting”.", "your document “Minutes of the spring meeting” is new or has changed"],
+  ["How does a turn flow?", "answered in “How a turn flows”"],
+] as const;
+const FOLLOWING = [
+  ["What happens when a provider fails?", "answered in “Add a provider”"],
+  ["Explain this code step by step.", "the answer holds code"],
+  ["Summarize this in three sentences.", "the answer is long"],
+] as const;
 const USER = { userId: "usr_1", email: "ada@example.com", displayName: "Ada" };
 
 export function fakeTransport(): TransportFactory {
@@ -204,6 +215,9 @@ export function fakeTransport(): TransportFactory {
           },
           streamReply: (request, context) => follow(start(request), 0, context.signal, request.message.includes("cut")),
           resumeReply: ({ turnId, afterSequence }, context) => follow(turns.get(turnId)!, afterSequence, context.signal, false),
+          suggestPrompts: ({ sessionId, limit }) => ({
+            suggestions: (sessionId ? FOLLOWING : FIRST).slice(0, limit || 4).map(([prompt, reason]) => ({ prompt, reason, route: Route.ENHANCED })),
+          }),
           stopReply: ({ turnId }) => {
             const turn = turns.get(turnId)!;
             turn.stopped = true;

@@ -5,9 +5,11 @@ import { Conversations } from "./conversations";
 import { closeDocument } from "./reading";
 import { Sessions } from "./sessions";
 import { Status } from "./status";
+import { Suggestions } from "./suggestions";
 
 export const sessions = new Sessions(parley);
 export const status = new Status(parley);
+export const suggestions = new Suggestions(parley);
 
 /** Set by the page: goes to a path. */
 export const navigation: { go: (path: string, options?: { replace?: boolean }) => void } = { go: () => undefined };
@@ -35,5 +37,6 @@ parley.tokens.watch(() => {
   owner = user;
   conversations.clear();
   sessions.clear();
+  suggestions.clear();
   closeDocument();
 });

@@ -14,6 +14,12 @@ export function count(value: number): string {
   return value.toLocaleString("en-US");
 }
 
+/** 0.8, 7.5, 42, 1,280: how many a second, of what came within some milliseconds. */
+export function perSecond(value: number, milliseconds: number): string {
+  const rate = (value * 1000) / milliseconds;
+  return rate < 10 ? rate.toFixed(1) : count(Math.round(rate));
+}
+
 /** $0, $0.000012, $0.0012, $0.25, $3.10: of less than a dollar two digits that tell something. From millionths of a US dollar. */
 export function dollars(micros: bigint): string {
   if (micros === 0n) return "$0";

@@ -15,6 +15,7 @@ import { Alternatives } from "./Alternatives";
 import { Answer } from "./Answer";
 import { Composer } from "./Composer";
 import { Bubble, Question } from "./Question";
+import { Suggestions } from "./Suggestions";
 import { Welcome } from "./Welcome";
 
 export function ConversationView({ conversation }: { conversation: Conversation }) {
@@ -59,6 +60,11 @@ export function ConversationView({ conversation }: { conversation: Conversation 
   const parentIndex = outgoing ? steps.findIndex(({ message }) => message.messageId === outgoing.parentMessageId) : -1;
   const shown = outgoing && parentIndex >= 0 ? steps.slice(0, parentIndex + 1) : steps;
 
+  const last = shown.at(-1)?.message;
+  // Suggestions follow from the newest message, whichever branch is on the screen.
+  const isTip = last !== undefined && last.messageId === state.messages.at(-1)?.messageId;
+  const suggests = isTip && last.role === Role.ASSISTANT && !outgoing && !state.live[last.messageId];
+
   const firstOffline = shown.find(({ message }) =>
     state.remarks[message.messageId]?.notices.some(({ kind }) => kind === NoticeKind.OFFLINE_MODEL),
   )?.message;
@@ -94,6 +100,7 @@ export function ConversationView({ conversation }: { conversation: Conversation 
             conversation={conversation}
           />
         ))}
+        {suggests && <Suggestions sessionId={last.sessionId} tipMessageId={last.messageId} onAsk={send} />}
         {outgoing && <OnItsWay outgoing={outgoing} onAgain={() => conversation.sendAgain()} onBack={() => conversation.takeBack()} />}
       </StickToBottom.Content>
       <div className="relative mx-auto w-full max-w-3xl px-3 pb-[max(0.75rem,env(safe-area-inset-bottom))] sm:px-6 sm:pb-4">

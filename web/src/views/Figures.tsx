@@ -1,10 +1,11 @@
-/** What an answer took, in one quiet line. */
-import { Check, Copy } from "lucide-react";
+/** What an answer took: one quiet line, and a card with all of it on demand. */
+import { Check, ChevronDown, Copy } from "lucide-react";
+import { Popover } from "radix-ui";
 import type { ReactNode } from "react";
-import { Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
+import { Route, type Message, type Usage } from "@parley/protos/parley/chat/v1/message_pb";
 import { useCopy } from "../parts/buttons";
-import { Hint } from "../parts/Hint";
-import { count, dollars, duration } from "../text/figures";
+import { useLayer } from "../parts/layer";
+import { count, dollars, duration, perSecond } from "../text/figures";
 
 export const ROUTE_NAMES: Partial<Record<Route, string>> = {
   [Route.AUTOMATIC]: "Automatic",
@@ -13,61 +14,110 @@ export const ROUTE_NAMES: Partial<Record<Route, string>> = {
 };
 
 export function Figures({ message, routeReason }: { message: Message; routeReason: string }) {
+  const layer = useLayer();
   const { route, model, usage, traceId } = message;
-  const about = usage?.estimated ? "about " : "";
-  const figures: ReactNode[] = [];
-  const routeName = ROUTE_NAMES[route];
-  if (routeName) {
-    figures.push(
-      routeReason ? (
-        <Hint text={`Chosen because: ${routeReason}`}>
-          <button type="button" className="cursor-help rounded-sm hover:text-ink">
-            {routeName}
-          </button>
-        </Hint>
-      ) : (
-        routeName
-      ),
-    );
-  }
-  if (model) figures.push(<span className="break-all">{model}</span>);
-  if (usage) {
-    if (usage.timeToFirstTokenMs > 0) figures.push(`first word ${duration(usage.timeToFirstTokenMs)}`);
-    figures.push(`${duration(usage.durationMs)} in all`);
-    figures.push(
-      <span aria-label={`${about}${usage.inputTokens} tokens read, ${usage.outputTokens} written`}>
-        {about}
-        {count(usage.inputTokens)} → {count(usage.outputTokens)} tokens
-      </span>,
-    );
-    const cost = usage.costUsdMicros;
-    if (cost !== undefined) figures.push(`${cost ? about : ""}${dollars(cost)}`);
-  }
-  if (traceId) figures.push(<Trace traceId={traceId} />);
-  if (figures.length === 0) return null;
+  const line = [ROUTE_NAMES[route], model, usage && duration(usage.durationMs)].filter((figure) => figure !== undefined && figure !== "");
+  if (line.length === 0) return null;
   return (
-    <ul aria-label="About this answer" className="flex flex-wrap items-center gap-x-3 text-xs leading-6 text-quiet tabular-nums">
-      {figures.map((figure, index) => (
-        <li key={index}>{figure}</li>
-      ))}
-    </ul>
+    <Popover.Root>
+      <Popover.Trigger
+        className="group/figures inline-flex min-h-7 min-w-0 items-center gap-1.5 rounded-lg px-1.5 text-xs text-quiet tabular-nums transition-colors hover:bg-hover hover:text-ink data-[state=open]:bg-hover data-[state=open]:text-ink"
+      >
+        <span className="sr-only">About this answer: </span>
+        {line.map((figure, index) => (
+          <span key={index} className={index === 1 ? "min-w-0 truncate" : "shrink-0"}>
+            {index > 0 && (
+              <span className="mr-1.5" aria-hidden="true">
+                ·
+              </span>
+            )}
+            {figure}
+          </span>
+        ))}
+        <ChevronDown className="size-3 shrink-0 transition-transform group-data-[state=open]/figures:rotate-180" aria-hidden="true" />
+      </Popover.Trigger>
+      <Popover.Portal container={layer}>
+        <Popover.Content
+          side="top"
+          align="start"
+          sideOffset={6}
+          collisionPadding={12}
+          aria-label="About this answer"
+          className="z-40 max-h-(--radix-popover-content-available-height) w-[min(24rem,calc(100vw-1.5rem))] overflow-y-auto rounded-2xl border border-line bg-raised p-4 text-sm shadow-float outline-none data-[state=open]:animate-rise"
+        >
+          <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 tabular-nums">
+            {ROUTE_NAMES[route] && (
+              <Figure name="Route">
+                <span className="font-medium">{ROUTE_NAMES[route]}</span>
+                {(message.routeReason || routeReason) && (
+                  <span className="block text-[0.8125rem] text-pretty text-quiet">{message.routeReason || routeReason}</span>
+                )}
+              </Figure>
+            )}
+            {model && (
+              <Figure name="Model">
+                <span className="break-all">{model}</span>
+              </Figure>
+            )}
+            {usage && <Amounts usage={usage} />}
+            {traceId && (
+              <Figure name="Trace">
+                <Trace traceId={traceId} />
+              </Figure>
+            )}
+          </dl>
+        </Popover.Content>
+      </Popover.Portal>
+    </Popover.Root>
+  );
+}
+
+function Amounts({ usage }: { usage: Usage }) {
+  const { timeToFirstTokenMs: first, durationMs, inputTokens, outputTokens, costUsdMicros: cost } = usage;
+  const about = usage.estimated ? "about " : "";
+  // What a model writes before its first word shows, it does not write for the reader.
+  const writing = first > 0 ? durationMs - first : 0;
+  return (
+    <>
+      {first > 0 && <Figure name="First word">after {duration(first)}</Figure>}
+      <Figure name="In all">{duration(durationMs)}</Figure>
+      <Figure name="Tokens">
+        {about}
+        {count(inputTokens)} read, {count(outputTokens)} written
+      </Figure>
+      {writing > 0 && outputTokens > 0 && (
+        <Figure name="Speed">
+          {about}
+          {perSecond(outputTokens, writing)} tokens per second
+        </Figure>
+      )}
+      <Figure name="Cost">{cost === undefined ? "no price known" : `${cost ? about : ""}${dollars(cost)}`}</Figure>
+    </>
+  );
+}
+
+function Figure({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <>
+      <dt className="text-quiet">{name}</dt>
+      <dd className="min-w-0">{children}</dd>
+    </>
   );
 }
 
 function Trace({ traceId }: { traceId: string }) {
   const { copied, copy } = useCopy();
   return (
-    <Hint text={copied ? "Copied" : `Copy trace ${traceId}`}>
-      <button
-        type="button"
-        onClick={() => void copy(traceId)}
-        className="inline-flex items-center gap-1 rounded-sm hover:text-ink"
-      >
-        <span>
-          <span className="sr-only">Copy </span>trace {traceId.slice(0, 8)}
-        </span>
-        {copied ? <Check className="size-3 text-good" aria-hidden="true" /> : <Copy className="size-3" aria-hidden="true" />}
-      </button>
-    </Hint>
+    <button
+      type="button"
+      onClick={() => void copy(traceId)}
+      className="inline-flex max-w-full items-center gap-1.5 rounded-sm text-left font-mono text-[0.6875rem] break-all hover:text-accent"
+    >
+      <span>
+        <span className="sr-only">Copy trace </span>
+        {traceId}
+      </span>
+      {copied ? <Check className="size-3.5 shrink-0 text-good" aria-hidden="true" /> : <Copy className="size-3.5 shrink-0 text-quiet" aria-hidden="true" />}
+    </button>
   );
 }

@@ -1,13 +1,7 @@
-/** A new conversation: a greeting, and questions that have answers in Parley's own documentation. */
+/** A new conversation: a greeting, and what the reader's documents invite to ask. */
 import type { ReactNode } from "react";
 import { useSignIn } from "../state/account";
-
-const QUESTIONS = [
-  { question: "How do I add a provider?", about: "Connect a model of your own" },
-  { question: "What survives a kill -9?", about: "Streams that are not lost" },
-  { question: "How does a turn flow?", about: "From your message to the answer" },
-  { question: "How do I call Parley with grpcurl?", about: "The same from a terminal" },
-];
+import { FirstQuestions } from "./Suggestions";
 
 export function Welcome({ composer, onAsk }: { composer: ReactNode; onAsk: (question: string) => void }) {
   const user = useSignIn()?.user;
@@ -20,20 +14,7 @@ export function Welcome({ composer, onAsk }: { composer: ReactNode; onAsk: (ques
         </h1>
         <p className="mt-2 mb-8 text-center text-quiet">Ask, and see where the answer comes from.</p>
         {composer}
-        <ul className="mt-6 grid gap-2 sm:grid-cols-2" aria-label="First questions">
-          {QUESTIONS.map(({ question, about }) => (
-            <li key={question}>
-              <button
-                type="button"
-                onClick={() => onAsk(question)}
-                className="h-full w-full rounded-2xl border border-line px-4 py-3 text-left transition-colors hover:border-transparent hover:bg-hover"
-              >
-                <span className="block font-medium">{question}</span>
-                <span className="block text-sm text-quiet">{about}</span>
-              </button>
-            </li>
-          ))}
-        </ul>
+        <FirstQuestions onAsk={onAsk} />
       </div>
     </div>
   );

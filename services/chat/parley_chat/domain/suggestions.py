@@ -240,7 +240,8 @@ def _ideas_of_parts(parts: Iterable[DocumentPart], language: str) -> Iterator[Id
         title = _short(part.document.title, TITLE_CHARACTERS)
         whose = "the document" if part.document.shared else "your document"
         if heading.endswith("?"):
-            yield Idea(heading, f"{whose} “{title}” answers it")
+            where = "in" if part.document.shared else "in your document"
+            yield Idea(heading, f"answered {where} “{title}”")
         else:
             prompt = _TEMPLATES[language].part.format(title=title, heading=heading)
             yield Idea(prompt, f"{whose} “{title}” has a part about {heading}")
