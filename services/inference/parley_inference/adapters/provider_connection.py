@@ -8,7 +8,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +35,7 @@ MOST_RETRY_AFTER_SECONDS = 3600.0
 
 _MOST_CONNECTIONS = 100_000
 """More than a process can have streams: each stream holds one, and none may wait for another's end."""
+_PIECE_BYTES = 256 * 1024
 _KEPT_CONNECTIONS = 100
 _KEEP_SECONDS = 60.0
 _READ_ERROR_SECONDS = 5.0
@@ -117,7 +118,12 @@ class ProviderConnection:
         PROPAGATOR.inject(carrier)
         try:
             base_url = self._base_url.removesuffix("/v1") if beside_version else self._base_url
-            request = self._http.build_request(method, f"{base_url}{path}", content=body, headers=carrier)
+            content: bytes | AsyncIterator[bytes] | None = body
+            if body is not None and len(body) > _PIECE_BYTES:
+                # Pictures: a large body is written a piece at a time, so that the event loop never stands still for it. Its length is told,
+                # because not every gateway takes a body without.
+                content, carrier["content-length"] = _pieces(body), str(len(body))
+            request = self._http.build_request(method, f"{base_url}{path}", content=content, headers=carrier)
             response = await self._http.send(request, stream=True)
         except TRANSPORT_ERRORS as error:
             raise self.unavailable("could not be reached", error, advice=self._advice_when_gone) from error
@@ -233,3 +239,8 @@ def _date(response: httpx2.Response, header: str) -> datetime | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), _PIECE_BYTES):
+        yield body[start : start + _PIECE_BYTES]
