@@ -86,6 +86,41 @@ def test_the_documented_calls_on_documents_work_one_after_the_other(mesh: Mesh, 
     assert "closed on 1 May" in run(mesh, ["bash", "-euc", here(mesh, search)], token)
 
 
+GENERATIONS = "docs/guide/generate-and-agents.md"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ('{"prompt": "Say hello in three languages.", "system"', '"finish_reason":"FINISH_REASON_STOP"'),
+        ("parley generate", "offline"),
+        ('"stream": true', 'data: {"finished":'),
+        ('"response_schema"', "Lisbon"),
+        ("/api/v2/ai/models", '"model":"offline"'),
+        ("/api/v2/ai/health", '"state":"AI_STATE_HEALTHY"'),
+        ("agents/researcher/process", '"document_title":"Add a provider"'),
+        ("parley agent run", "Parley is a backend for chat."),
+        ('"template_id": "blog_post"', "Green tea"),
+        ("parley content write", "Green tea"),
+    ],
+)
+def test_the_documented_calls_without_a_session_are_answered(mesh: Mesh, token: str, words: str, told: str) -> None:
+    [command] = [block for block in blocks(GENERATIONS, "bash") if words in block]
+    assert told in run(mesh, ["bash", "-euc", here(mesh, command)], token)
+
+
+def test_every_documented_call_without_a_session_is_run() -> None:
+    # One for each row above.
+    assert len(blocks(GENERATIONS, "bash")) == 10
+
+
+def test_the_documented_program_without_a_session_writes_all_it_says(mesh: Mesh, token: str) -> None:
+    [program] = blocks(GENERATIONS, "python")
+    output = run(mesh, [sys.executable, "-W", "error", "-c", here(mesh, program)], token)
+    assert "parley status" in output
+    assert "Green tea" in output
+
+
 def test_the_first_call_that_parley_up_prints_works_as_it_stands(mesh: Mesh) -> None:
     require_tool("grpcurl")
     line = re.search(r"grpcurl -plaintext .*", mesh.logs())
