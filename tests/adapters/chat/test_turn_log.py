@@ -15,7 +15,7 @@ import pytest
 from parley_chat.adapters.file_turn_log import FileTurnLog
 from parley_chat.adapters.redis_connection import RedisConnection
 from parley_chat.adapters.redis_turn_log import RedisTurnLog
-from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Role, Route, Usage
+from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Quote, Role, Route, Usage
 from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import (
     Notice,
@@ -43,8 +43,9 @@ __all__ = ["redis_server"]  # The fixture of the server; imported so that pytest
 TURN = "trn_" + "0" * 32
 OTHER_TURN = "trn_" + "1" * 32
 CITATION = Citation(
-    1, "chunk", "doc_1", "Title", "A › B", "Passage with \n line ends\u2028and ünïcode 🦜", 3, 41, "ab" * 32
-)
+    1, "chunk", "doc_1", "Title", "A › B", "Passage with \n line ends\u2028and ünïcode 🦜", 3, 41, "ab" * 32, 2,
+    (Quote(0, 4, verified=True), Quote(9, 2, verified=False)),
+)  # fmt: skip
 MESSAGE = Message(
     message_id="msg_1",
     session_id="ses_1",

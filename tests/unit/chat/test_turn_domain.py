@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
-from parley_chat.domain.conversation import Citation, Message, MessageState, Role, snippet_of, title_of
-from parley_chat.domain.prompt import cited, estimate_tokens, fit_history
+from parley_chat.domain.conversation import Message, MessageState, Role, snippet_of, title_of
+from parley_chat.domain.prompt import estimate_tokens, fit_history
 from parley_chat.domain.turn import (
     Notice,
     NoticeKind,
@@ -67,12 +67,6 @@ def test_answers_without_text_are_no_history() -> None:
         fit_history([running, silent, MESSAGE], budget_tokens=100).lines
         == fit_history([MESSAGE], budget_tokens=100).lines
     )
-
-
-def test_only_sources_that_the_text_names_are_cited() -> None:
-    sources = [Citation(number, f"c{number}", "d", "t", "", "p", 0, 1, "h") for number in (1, 2, 3, 4)]
-    assert [source.number for source in cited("As [1] and [3, 4] say, not [9] nor [x].", sources)] == [1, 3, 4]
-    assert cited("Nothing.", sources) == ()
 
 
 def test_a_title_is_the_first_line_cut_at_a_word() -> None:

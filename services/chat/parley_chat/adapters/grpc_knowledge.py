@@ -44,6 +44,7 @@ class GrpcKnowledge:
                 start_offset=hit.start_offset,
                 end_offset=hit.end_offset,
                 content_sha256=hit.content_sha256,
+                document_version=hit.document_version,
             )
             for number, hit in enumerate(response.hits, start=1)
         )

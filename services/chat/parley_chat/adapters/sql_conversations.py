@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley_chat.adapters.sql_schema import messages, sessions, turns
+from parley_chat.adapters.turn_event_lines import decode_citations
 from parley_chat.domain.conversation import (
-    Citation,
     Failure,
     Message,
     MessageState,
@@ -409,7 +409,7 @@ def _to_message(row: Row[Any]) -> Message:
         create_time=row.create_time,
         turn_id=row.turn_id,
         client_message_id=row.client_message_id,
-        citations=tuple(Citation(**citation) for citation in row.citations),
+        citations=decode_citations(row.citations),
         usage=Usage(**row.usage) if row.usage else None,
         route=Route(row.route) if row.route else None,
         model=row.model,

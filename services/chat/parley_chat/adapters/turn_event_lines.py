@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Role, Route, Usage
+from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Quote, Role, Route, Usage
 from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import (
     Notice,
@@ -74,7 +74,9 @@ def decode_line(line: bytes) -> TurnEvent:
 
 def decode_citations(values: list[dict[str, Any]]) -> tuple[Citation, ...]:
     """Reads citations back from the dictionaries that `asdict` makes."""
-    return tuple(Citation(**value) for value in values)
+    return tuple(
+        Citation(**{**value, "quotes": tuple(Quote(**quote) for quote in value.get("quotes", ()))}) for value in values
+    )
 
 
 def _decode_body(kind: str, fields: dict[str, Any]) -> TurnEventBody:

@@ -58,6 +58,17 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Quote:
+    """A piece of an answer's text that is, or claims to be, the words of a passage."""
+
+    text_offset: int
+    """Characters (Unicode code points) from the start of the answer's text."""
+    text_length: int
+    verified: bool
+    """Whether the passage holds these words."""
+
+
+@dataclass(frozen=True, slots=True)
 class Citation:
     """A passage that an answer rests on."""
 
@@ -73,6 +84,10 @@ class Citation:
     end_offset: int
     """The first character after the passage."""
     content_sha256: str
+    document_version: int = 0
+    """0 when it is not known."""
+    quotes: tuple[Quote, ...] = ()
+    """What the answer quotes from the passage."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from parley_chat.domain.conversation import Citation, Message, MessageState, Role
+from parley_chat.domain.conversation import Message, MessageState, Role
 from parley_chat.domain.tool_uses import LOST_RESULT, ToolRound, ToolUse, cut_to, rounds_of
 
 CHARACTERS_PER_TOKEN = 4
@@ -23,8 +22,6 @@ INSTRUCTIONS = (
 
 _REMEMBERED_CHARACTERS = 4_000
 """Of the arguments and of the result of a tool in an earlier answer."""
-
-_CITATION_MARK = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +81,3 @@ def time_line(now: datetime, time_zone: str) -> str:
     """Tells a model what time it is for the user, to the minute."""
     local = now.astimezone(ZoneInfo(time_zone))
     return f"For the user it is {local:%A, %Y-%m-%d, %H:%M} ({time_zone}, UTC{local:%z})."
-
-
-def cited(text: str, sources: Sequence[Citation]) -> tuple[Citation, ...]:
-    """Finds the sources that the text cites as `[1]` or `[1, 2]`, by number. Marks of sources that were not given cite nothing."""
-    numbers = {int(number) for mark in _CITATION_MARK.findall(text) for number in mark.split(",")}
-    return tuple(source for source in sources if source.number in numbers)

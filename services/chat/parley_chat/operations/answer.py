@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from parley_chat.domain.account import Account, TokenPrice, TokensUsed
+from parley_chat.domain.citing import cited
 from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Role, Route, Usage
-from parley_chat.domain.prompt import cited, tokens_of_characters
+from parley_chat.domain.prompt import tokens_of_characters
 from parley_chat.domain.tool_uses import (
     MOST_TOOL_CHARACTERS,
     ToolRound,
