@@ -93,9 +93,9 @@ class _Planner:
 
     def plan(self) -> Plan:
         settings = self._settings
+        self._check_names()
         if not self._tables:
             settings.refuse_models_without_provider()
-        self._check_names()
         naming = Naming(
             default=ModelReference(settings.model),
             aliases={

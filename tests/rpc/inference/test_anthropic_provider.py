@@ -159,7 +159,7 @@ async def test_a_wrong_key_is_one_clear_message_and_the_key_is_in_none(
     ("status", "reason"),
     [
         (400, "PROVIDER_REJECTED"),
-        (402, "PROVIDER_RATE_LIMITED"),
+        (402, "PROVIDER_QUOTA"),
         (403, "PROVIDER_CREDENTIALS"),
         (404, "MODEL_NOT_FOUND"),
         (408, "PROVIDER_UNAVAILABLE"),

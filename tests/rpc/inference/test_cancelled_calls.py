@@ -124,7 +124,7 @@ async def test_while_the_next_provider_is_asked_for_its_models(
     call.cancel()
     await second.wait_for(lambda: second.connections_open == 0, "the connection to close")
     await ended(second)
-    assert [request.path for request in second.requests] == ["/v1/models"]
+    assert [request.path for request in second.requests] == ["/api/tags"]
     # The next caller asks for itself.
     responses, failure = await chained.stream(ask())
     assert failure is None
