@@ -30,6 +30,7 @@ from parley_retrieval.adapters.snowball_stemmer import SnowballStemmer, language
 from parley_retrieval.adapters.sql_document_store import SqlDocumentStore
 from parley_retrieval.adapters.sql_schema import metadata
 from parley_retrieval.domain.errors import IndexInUseError
+from parley_retrieval.ingestion_assembly import ingest_registration, open_ingestion
 from parley_retrieval.operations.documents import Documents
 from parley_retrieval.operations.generations import Generations
 from parley_retrieval.operations.indexing import Indexing
@@ -95,7 +96,8 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
         closing.push_async_callback(indexing.flush)
         await SampleCorpus(FolderCorpus(settings.sample_corpus), store, indexing).load()
 
-        documents = Documents(store, indexing, documents_per_user=settings.documents_per_user)
+        ingestion = await open_ingestion(settings, database, store, indexing, meanings, closing)
+        documents = Documents(store, indexing, ingestion, documents_per_user=settings.documents_per_user)
         closing.push_async_callback(documents.settle)
         flushing = asyncio.create_task(_flush(indexing, settings.flush_seconds), name="flushing of the index")
         closing.push_async_callback(_cancel, flushing)
@@ -123,6 +125,7 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
                     DocumentServicer(documents),
                     "parley.retrieval.v1.DocumentService",
                 ),
+                ingest_registration(settings, ingestion),
                 Registration(
                     search_service_pb2_grpc.add_SearchServiceServicer_to_server,
                     SearchServicer(Search(store, index, encoder, tracing, meanings)),

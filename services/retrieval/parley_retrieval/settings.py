@@ -12,6 +12,8 @@ from pathlib import Path
 from parley_shared.settings import Environment, ServiceSettings, SettingsError
 from parley_shared.sql import default_database_url
 
+from parley_retrieval.ingestion_settings import IngestionSettings
+
 SERVICE = "retrieval"
 DEFAULT_PORT = 50053
 _MODEL_CHARACTERS = 200
@@ -58,6 +60,9 @@ class RetrievalSettings:
     documents_per_user: int
     """`PARLEY_RETRIEVAL_DOCUMENTS_PER_USER`: how many documents one user may have. 1 to 1000000."""
 
+    ingestion: IngestionSettings
+    """What can be told of files and their jobs."""
+
     flush_seconds: float
     """`PARLEY_RETRIEVAL_FLUSH_SECONDS`: how often the index is synced to the disk while it changes. Until then the
     database remembers what to index again after a loss of power. 1 to 3600."""
@@ -81,6 +86,7 @@ class RetrievalSettings:
             documents_per_user=environment.integer(
                 "PARLEY_RETRIEVAL_DOCUMENTS_PER_USER", 10_000, least=1, most=1_000_000
             ),
+            ingestion=IngestionSettings.read(environment, service.home),
             flush_seconds=environment.number("PARLEY_RETRIEVAL_FLUSH_SECONDS", 30, least=1, most=3_600),
         )
 

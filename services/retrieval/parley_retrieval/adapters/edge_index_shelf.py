@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from parley_retrieval.adapters.edge_vector_index import EdgeVectorIndex, take_folder
+from parley_retrieval.adapters.edge_vector_index import EdgeVectorIndex, read_about, take_folder
 from parley_retrieval.domain.meaning import Space
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,12 @@ class EdgeIndexShelf:
         """
         await asyncio.to_thread(self._take)
         self._current = await self._opened(await asyncio.to_thread(self._named))
+        left = await asyncio.to_thread(self._left)
+        # What an earlier process was making is open from the start, so that no write passes it by.
+        self._next = await self._opened(left) if left is not None else None
+
+    async def refresh(self) -> None:
+        """See `IndexShelf`. No other process can have changed it."""
 
     async def close(self) -> None:
         """Lets go of the folder. Does not flush."""
@@ -109,6 +115,15 @@ class EdgeIndexShelf:
         except (ValueError, KeyError, TypeError):
             logger.warning("the file that names the current index cannot be read", exc_info=True)
             return None
+
+    def _left(self) -> Space | None:
+        """The space of a generation that an earlier process was making; None when there is none."""
+        for path in sorted((self._folder / _GENERATIONS).iterdir()):
+            about = read_about(path)
+            space = Space(about["model"], about["dimensions"]) if about and about.get("model") else None
+            if space is not None and path.name == self._name(space) and space != self.current.space:
+                return space
+        return None
 
     def _write_current(self, space: Space | None) -> None:
         written = {"model": space.model if space else "", "dimensions": space.dimensions if space else 0}

@@ -166,7 +166,7 @@ class EdgeVectorIndex:
     def _open(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = take_folder(self._folder)
-        if self._written_about() != self._about:
+        if read_about(self._folder) != self._about:
             self._reset()
             return
         shard_folder = self._folder / "shard"
@@ -200,14 +200,17 @@ class EdgeVectorIndex:
             os.close(self._lock)
             self._lock = None
 
-    def _written_about(self) -> object:
-        try:
-            return json.loads((self._folder / "about.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except ValueError:
-            logger.warning("the index's own description cannot be read", exc_info=True)
-            return None
+
+def read_about(folder: Path) -> dict[str, Any] | None:
+    """What an index says of itself; None when it says nothing that can be read."""
+    try:
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError:
+        logger.warning("the index's own description cannot be read", exc_info=True)
+        return None
+    return about if isinstance(about, dict) else None
 
 
 def take_folder(folder: Path) -> int:

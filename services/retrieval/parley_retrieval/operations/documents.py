@@ -18,6 +18,7 @@ from parley_retrieval.domain.errors import (
 )
 from parley_retrieval.domain.visibility import Visibility
 from parley_retrieval.operations.indexing import Indexing
+from parley_retrieval.operations.ingestion import Ingestion
 from parley_retrieval.ports.document_store import DocumentCursor, DocumentStore
 
 T = TypeVar("T")
@@ -56,10 +57,13 @@ class DocumentChange:
 class Documents:
     """The use cases. A write that was begun is finished, also when its caller has gone."""
 
-    def __init__(self, store: DocumentStore, indexing: Indexing, *, documents_per_user: int) -> None:
-        """`documents_per_user` is how many a user may have."""
+    def __init__(
+        self, store: DocumentStore, indexing: Indexing, ingestion: Ingestion, *, documents_per_user: int
+    ) -> None:
+        """`ingestion` has the files that documents are made of; `documents_per_user` is how many a user may have."""
         self._store = store
         self._indexing = indexing
+        self._ingestion = ingestion
         self._documents_per_user = documents_per_user
         self._running: set[asyncio.Task[Any]] = set()
         # One writer per user, so that what was read before a change still holds when it is made: the text, the count.
@@ -97,7 +101,10 @@ class Documents:
         return await self._finish(self._update(user_id, document_id, change))
 
     async def delete(self, user_id: str, document_id: str) -> None:
-        """Deletes a document for good. Raises DocumentNotFoundError, DocumentSharedError."""
+        """Deletes a document for good, with its file; a job that still makes it is cancelled.
+
+        Raises DocumentNotFoundError, DocumentSharedError.
+        """
         await self._finish(self._delete(user_id, document_id))
 
     async def settle(self) -> None:
@@ -162,8 +169,14 @@ class Documents:
 
     async def _delete(self, user_id: str, document_id: str) -> None:
         async with self._lock(user_id):
+            # First the file: a document that another attempt at its job could make again is not deleted.
+            if await self._ingestion.forget(user_id, document_id) and await self._is_gone(user_id, document_id):
+                return
             await self._own(user_id, document_id)
             await self._indexing.remove(document_id)
+
+    async def _is_gone(self, user_id: str, document_id: str) -> bool:
+        return await self._store.find(Visibility(user_id, include_shared=False), document_id) is None
 
     async def _own(self, user_id: str, document_id: str) -> Document:
         document = await self.get(user_id, document_id)

@@ -5,13 +5,16 @@ Writes go into both, so that nothing is missing when the next one takes over. No
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
+from typing import TypeVar
 from uuid import UUID
 
 from parley_retrieval.domain.errors import IndexFailedError, SpaceChangedError
 from parley_retrieval.domain.meaning import Space
 from parley_retrieval.ports.vector_index import Index, IndexPoint, IndexQuery, IndexShelf, ScoredPoint
+
+T = TypeVar("T")
 
 
 class Generations:
@@ -28,30 +31,40 @@ class Generations:
 
     async def search(self, query: IndexQuery) -> Sequence[ScoredPoint]:
         """See `VectorIndex`. A search that the next generation overtakes is made again in that."""
-        while True:
+
+        async def search() -> Sequence[ScoredPoint]:
             current = self._shelf.current
             if query.meaning is not None and query.meaning.space != current.space:
                 raise SpaceChangedError
-            try:
-                return await current.search(query)
-            except (IndexFailedError, RuntimeError):
-                # RuntimeError: the thread of an index that was closed in between takes no more work.
-                if self._shelf.current is current:
-                    raise
+            return await current.search(query)
+
+        return await self._tried(search)
 
     async def upsert(self, points: Sequence[IndexPoint]) -> None:
         """See `VectorIndex`."""
-        for index in self._all():
-            await index.upsert(points)
+
+        async def upsert() -> None:
+            for index in self._all():
+                await index.upsert(points)
+
+        await self._tried(upsert)
 
     async def remove(self, chunk_ids: AbstractSet[UUID]) -> None:
         """See `VectorIndex`."""
-        for index in self._all():
-            await index.remove(chunk_ids)
+
+        async def remove() -> None:
+            for index in self._all():
+                await index.remove(chunk_ids)
+
+        await self._tried(remove)
 
     async def chunks_of_document(self, document_id: str) -> set[UUID]:
         """See `VectorIndex`. Those of all generations, so that what is removed leaves all of them."""
-        return set().union(*[await index.chunks_of_document(document_id) for index in self._all()])
+
+        async def ids() -> set[UUID]:
+            return set().union(*[await index.chunks_of_document(document_id) for index in self._all()])
+
+        return await self._tried(ids)
 
     async def chunk_ids(self) -> set[UUID]:
         """See `IndexUpkeep`."""
@@ -70,6 +83,19 @@ class Generations:
         """See `IndexUpkeep`. The next generation is dropped, too."""
         await self._shelf.abandon()
         await self._shelf.current.reset()
+
+    async def _tried(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does the work, and again when what it was done on was replaced in between. Everything here may be done twice."""
+        while True:
+            generations = self._all()
+            try:
+                return await work()
+            except (IndexFailedError, RuntimeError):
+                # RuntimeError: the thread of an index that was closed in between takes no more work.
+                if self._all() == generations:
+                    await self._shelf.refresh()
+                if self._all() == generations:
+                    raise
 
     def _all(self) -> list[Index]:
         return [index for index in (self._shelf.current, self._shelf.next) if index is not None]

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from parley_retrieval.domain.chunks import Chunk, Passage
 from parley_retrieval.domain.documents import Document
+from parley_retrieval.domain.jobs import JobClaim
 from parley_retrieval.domain.visibility import Visibility
 
 
@@ -48,10 +49,11 @@ class DocumentStore(Protocol):
         """Those of the chunks that exist and can be seen, in any order."""
         ...
 
-    async def put(self, document: Document, chunks: Sequence[Chunk]) -> None:
+    async def put(self, document: Document, chunks: Sequence[Chunk], claim: JobClaim | None = None) -> None:
         """Writes a document with its text and chunks, in place of what there is under its id.
 
-        Raises DocumentExistsError when its owner has another one like it.
+        With a `claim`, the job that makes the document has the stage INDEXED behind it in the same moment. Raises DocumentExistsError when
+        its owner has another one like it, and JobLostError when the claim is lost; nothing is written then.
         """
         ...
 

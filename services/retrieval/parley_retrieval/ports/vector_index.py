@@ -165,7 +165,8 @@ class Index(VectorIndex, IndexUpkeep, Protocol):
 class IndexShelf(Protocol):
     """The generations of an index: the one that answers, and at times the next one, which is being made.
 
-    A generation is of one space for ever. What was written into either survives the process's death.
+    A generation is of one space for ever. What was written into either survives the process's death, and so does the fact that one is
+    being made.
     """
 
     @property
@@ -176,6 +177,10 @@ class IndexShelf(Protocol):
     @property
     def next(self) -> Index | None:
         """The one that is being made; None when there is none."""
+        ...
+
+    async def refresh(self) -> None:
+        """Looks again which generation answers: another process may have promoted one."""
         ...
 
     async def begin(self, space: Space) -> None:

@@ -18,7 +18,7 @@ def upgrade() -> None:
     """Makes the tables and the columns."""
     # SQLite walks through a long text to reach the columns behind it: there the text stays the last.
     on_sqlite = op.get_bind().dialect.name == "sqlite"
-    order = [("update_time", *_DOCUMENT_COLUMNS, "text")] if on_sqlite else []
+    order: list[tuple[str, ...]] = [("update_time", *_DOCUMENT_COLUMNS, "text")] if on_sqlite else []
     with op.batch_alter_table(
         "documents", recreate="always" if on_sqlite else "never", partial_reordering=order
     ) as documents:
