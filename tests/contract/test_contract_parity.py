@@ -12,6 +12,7 @@ from parley_testing.contract import Rpc, rpcs
 OWNERS = {
     "parley.ai.v1": "parley_chat",
     "parley.chat.v1": "parley_chat",
+    "parley.events.v1": "parley_chat",
     "parley.identity.v1": "parley_chat",
     "parley.system.v1": "parley_chat",
     "parley.inference.v1": "parley_inference",

@@ -19,6 +19,7 @@ from parley.access.v1 import access_pb2
 SERVED_BY: Final[Mapping[str, str]] = {
     "parley.ai.v1": "chat",
     "parley.chat.v1": "chat",
+    "parley.events.v1": "chat",
     "parley.identity.v1": "chat",
     "parley.system.v1": "chat",
     "parley.inference.v1": "inference",

@@ -24,6 +24,7 @@ USER_SCOPES = frozenset(
         "chat:write",
         "documents:read",
         "documents:write",
+        "events:read",
         "identity:read",
         "identity:write",
         "scoring:read",
