@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import parley_inference
@@ -10,6 +11,7 @@ from parley_inference.adapters.toml_agents import read_agents
 from parley_inference.adapters.toml_folder import MOST_BYTES, MOST_FILES, FolderError
 from parley_inference.domain.agents import Agent
 from parley_inference.domain.prompt import OfflineSkill
+from parley_testing.tools import ROOT
 
 SHIPPED = Path(parley_inference.__file__).parent / "agents"
 LEAST = 'title = "T"\ndescription = "D"\ninstructions = "I"\n'
@@ -48,6 +50,12 @@ def test_shipped_instructions_are_whole_and_bounded(agent: Agent) -> None:
     # Models of every provider take them: many refuse a temperature.
     assert agent.temperature is None
     assert agent.max_output_tokens >= 8000
+
+
+def test_the_example_of_the_guide_is_an_agent(tmp_path: Path) -> None:
+    guide = (ROOT / "docs/guide/agents.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    assert agents_of(tmp_path, translator=example)["translator"].title == "Translator"
 
 
 def test_an_agent_is_named_after_its_file_and_needs_three_keys(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import parley_inference
@@ -10,6 +11,7 @@ from parley_inference.adapters.toml_content_templates import read_content_templa
 from parley_inference.adapters.toml_folder import FolderError
 from parley_inference.domain.content import ContentField, ContentTemplate, FieldKind
 from parley_inference.domain.placeholders import values_in
+from parley_testing.tools import ROOT
 
 SHIPPED = Path(parley_inference.__file__).parent / "content_templates"
 HEAD = 'title = "T"\ndescription = "D"\nusual_words = 100\ninstructions = "About {topic}."\n'
@@ -51,6 +53,12 @@ def test_a_shipped_template_asks_for_little_and_says_what_form_it_wants(template
     assert set(values_in(text)) == set(required)
     assert "\\" not in text
     assert not any(line.rstrip().endswith(":") for line in text.split("\n") if "this text" not in line)
+
+
+def test_the_example_of_the_guide_is_a_template(tmp_path: Path) -> None:
+    guide = (ROOT / "docs/guide/content.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    assert [field.name for field in template_of(tmp_path, example).fields] == ["thing", "word"]
 
 
 def test_a_template_is_named_after_its_file(tmp_path: Path) -> None:
