@@ -61,7 +61,7 @@ def test_a_route_that_is_asked_for_is_taken(wished: Route) -> None:
         ("Hi!", "is small talk: “hi”"),
         ("Tell me a joke", "needs common knowledge only: “joke”"),
         ("```\nx\n```", "holds code"),
-        ("Was steht im Mietvertrag?", "asks about documents: “steht im”, “mietvertrag”"),
+        ("Das steht im Mietvertrag.", "asks about documents: “steht im”, “mietvertrag”"),
         ("xyzzy", "may need the documents: nothing says that it does not"),
     ],
 )

@@ -115,14 +115,14 @@ _PHRASES = {
         the customers, das team, die firma, der kunde, die kunden
     """,
     Sign.LOOKUP: """
-        how do i, how do we, how can i, how can we, how should, how to, how does, how do, how is, how are, how long,
-        how often, where is, where are, where do, where can, what is, what are, what does, what do, what happens,
-        what was, whats, which, who is, who are, who has, when is, when does, when did, when was, when, how many,
-        how much, is there, are there, can i, can we, must i, should i, should we, do we, did we, am i allowed,
-        tell me about, list all, list the, show me, give me, wie kann, wie mache, wie lange, wie oft,
-        wie funktioniert, wie viel, wie viele, wie hoch, wo ist, wo sind, wo finde, wo kann, was ist, was sind,
-        was passiert, was macht, welche, welcher, welches, welchen, wer ist, wer hat, wann ist, wann, gibt es,
-        kann ich, können wir, darf ich, muss ich, soll ich, zeig mir, zeige mir, nenne, liste
+        what, who, wie, was, wer, wo, how do i, how do we, how can i, how can we, how should, how to, how does,
+        how do, how is, how are, how long, how often, where is, where are, where do, where can, what is, what are,
+        what does, what do, what happens, what was, whats, which, who is, who are, who has, when is, when does,
+        when did, when was, when, how many, how much, is there, are there, can i, can we, must i, should i, should we,
+        do we, did we, am i allowed, tell me about, list all, list the, show me, give me, wie kann, wie mache,
+        wie lange, wie oft, wie funktioniert, wie viel, wie viele, wie hoch, wo ist, wo sind, wo finde, wo kann,
+        was ist, was sind, was passiert, was macht, welche, welcher, welches, welchen, wer ist, wer hat, wann ist,
+        wann, gibt es, kann ich, können wir, darf ich, muss ich, soll ich, zeig mir, zeige mir, nenne, liste
     """,
     Sign.SELF: """
         who are you, what are you, whats your name, what is your name, what can you do, what can you help,
@@ -199,7 +199,9 @@ _PHRASES = {
         большое спасибо, пока, до свидания, привіт, дякую,
         你好, 您好, 你好吗, 早上好, 晚上好, 谢谢, 谢谢你, 多谢, 再见, 拜拜,
         こんにちは, おはよう, おはようございます, こんばんは, ありがとう, ありがとうございます, さようなら, またね, 元気ですか,
-        안녕, 안녕하세요, 감사합니다, 고마워, 고맙습니다, 잘 지내세요, مرحبا, السلام عليكم, شكرا, كيف حالك, नमस्ते, धन्यवाद, שלום, תודה
+        안녕, 안녕하세요, 감사합니다, 고마워, 고맙습니다, 잘 지내세요,
+        مرحبا,
+        السلام عليكم, شكرا, كيف حالك, नमस्ते, धन्यवाद, שלום, תודה
     """,
 }
 

@@ -82,7 +82,9 @@ class Exchange:
     @property
     def language(self) -> str:
         """`de` or `en`."""
-        return language_of(f"{self.question}\n{self.answer[:_SHORT_ANSWER_CHARACTERS]}")
+        german, english = _counts(self.question)
+        # An answer that quotes documents is in their language; one to a question that tells nothing is all there is to tell by.
+        return language_of(self.question if german != english else self.answer[:_SHORT_ANSWER_CHARACTERS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +156,13 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]+")
 
 def language_of(text: str) -> str:
     """Tells German from everything else, by its commonest words: `de` or `en`."""
+    german, english = _counts(text)
+    return "de" if german > english else "en"
+
+
+def _counts(text: str) -> tuple[int, int]:
     words = words_of(text)
-    german = sum(word in _GERMAN for word in words)
-    return "de" if german > sum(word in _ENGLISH for word in words) else "en"
+    return sum(word in _GERMAN for word in words), sum(word in _ENGLISH for word in words)
 
 
 def last_exchange(newest_first: Sequence[Message]) -> Exchange | None:
@@ -248,15 +254,18 @@ def _ideas_of_parts(parts: Iterable[DocumentPart], language: str) -> Iterator[Id
 
 
 def _one_of_each_document(parts: Sequence[DocumentPart]) -> Iterator[Idea]:
-    """The ideas of the best part of each document, then those of the second best, and so on."""
-    by_document: dict[str, list[DocumentPart]] = {}
-    for part in parts:
-        by_document.setdefault(part.document.document_id, []).append(part)
-    of_documents = [
-        list(_ideas_of_parts(group, language_of(" ".join(part.text for part in group))))
-        for group in by_document.values()
-    ]
-    yield from _in_turns(of_documents)
+    """The ideas of the best part of each document, then those of the second best, and so on. First those of headings that are questions."""
+    for questions in (True, False):
+        by_document: dict[str, list[DocumentPart]] = {}
+        for part in parts:
+            if _heading_of(part).endswith("?") is questions:
+                by_document.setdefault(part.document.document_id, []).append(part)
+        yield from _in_turns(
+            [
+                list(_ideas_of_parts(group, language_of(" ".join(part.text for part in group))))
+                for group in by_document.values()
+            ]
+        )
 
 
 def _in_turns(lists: Sequence[Sequence[Idea]]) -> Iterator[Idea]:
