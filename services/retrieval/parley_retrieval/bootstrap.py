@@ -30,7 +30,7 @@ from parley_retrieval.adapters.snowball_stemmer import SnowballStemmer, language
 from parley_retrieval.adapters.sql_document_store import SqlDocumentStore
 from parley_retrieval.adapters.sql_schema import metadata
 from parley_retrieval.domain.errors import IndexInUseError
-from parley_retrieval.ingestion_assembly import ingest_registration, open_ingestion
+from parley_retrieval.ingestion_assembly import ingest_registration, open_ingestion, user_limits
 from parley_retrieval.operations.documents import Documents
 from parley_retrieval.operations.generations import Generations
 from parley_retrieval.operations.indexing import Indexing
@@ -97,7 +97,7 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
         await SampleCorpus(FolderCorpus(settings.sample_corpus), store, indexing).load()
 
         ingestion = await open_ingestion(settings, database, store, indexing, meanings, closing)
-        documents = Documents(store, indexing, ingestion, documents_per_user=settings.documents_per_user)
+        documents = Documents(store, indexing, ingestion, limits=user_limits(settings))
         closing.push_async_callback(documents.settle)
         flushing = asyncio.create_task(_flush(indexing, settings.flush_seconds), name="flushing of the index")
         closing.push_async_callback(_cancel, flushing)

@@ -49,10 +49,7 @@ async def open_ingestion(
         name = "PARLEY_RETRIEVAL_FILES_FOLDER"
         raise SettingsError(name, f"{name}: {own.files_folder} cannot be used: {error.strerror}.") from error
     board = JobBoard()
-    limits = UserLimits(
-        documents=settings.documents_per_user, bytes=own.bytes_per_user, unfinished_jobs=own.jobs_per_user
-    )
-    ingestion = Ingestion(SqlJobStore(database), blobs, indexing, board, limits=limits)
+    ingestion = Ingestion(SqlJobStore(database), blobs, indexing, board, limits=user_limits(settings))
     leases = SqlJobLeases(database, own.job_lease_seconds)
     if database.dialect == "sqlite":
         # Nobody else has this database: whoever had jobs is dead.
@@ -83,6 +80,14 @@ async def open_ingestion(
     sweeping = asyncio.create_task(_sweep(ingestion), name="sweeping of files")
     closing.push_async_callback(_cancel, sweeping)
     return ingestion
+
+
+def user_limits(settings: RetrievalSettings) -> UserLimits:
+    """What one user may have."""
+    own = settings.ingestion
+    return UserLimits(
+        documents=settings.documents_per_user, bytes=own.bytes_per_user, unfinished_jobs=own.jobs_per_user
+    )
 
 
 def ingest_registration(settings: RetrievalSettings, ingestion: Ingestion) -> Registration:

@@ -74,16 +74,16 @@ def read(file: Path, wanted: MediaType | None, longest: int, say: Say) -> FileTe
 def _format(kind: MediaType) -> Callable[[Path, int, Say], FileText]:
     # Each is imported where it is needed: the process reads one file and ends.
     if kind is MediaType.PDF:
-        from parley_retrieval.adapters.pypdfium2_file_format import read_pdf  # noqa: PLC0415
+        from parley_retrieval.adapters.pypdfium2_file_format import read_pdf  # noqa: PLC0415 - see above
 
         return read_pdf
-    from parley_retrieval.adapters.docx_file_format import read_docx  # noqa: PLC0415
+    from parley_retrieval.adapters.docx_file_format import read_docx  # noqa: PLC0415 - see above
 
     return read_docx
 
 
 def _text(file: Path, wanted: MediaType | None, longest: int, say: Say) -> FileText:
-    from parley_retrieval.adapters.charset_text_decoder import decode  # noqa: PLC0415 - as above
+    from parley_retrieval.adapters.charset_text_decoder import decode  # noqa: PLC0415 - only where it is needed
 
     text = decode(file.read_bytes()).replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
@@ -93,7 +93,7 @@ def _text(file: Path, wanted: MediaType | None, longest: int, say: Say) -> FileT
     title = ""
     match kind:
         case MediaType.HTML:
-            from parley_retrieval.adapters.selectolax_file_format import read_html  # noqa: PLC0415 - as above
+            from parley_retrieval.adapters.selectolax_file_format import read_html  # noqa: PLC0415 - only where it is needed
 
             found = read_html(text, longest)
             title, text = found.title, found.text

@@ -12,17 +12,22 @@ from uuid import UUID
 
 import pytest
 from parley_retrieval.adapters.edge_vector_index import EdgeVectorIndex
+from parley_retrieval.adapters.folder_blob_store import FolderBlobStore
 from parley_retrieval.adapters.murmur_term_hash import MurmurTermHash
 from parley_retrieval.adapters.otel_tracing import OtelTracing
 from parley_retrieval.adapters.semantic_text_splitter import SemanticTextSplitter
 from parley_retrieval.adapters.snowball_stemmer import SnowballStemmer
 from parley_retrieval.adapters.sql_document_store import SqlDocumentStore
+from parley_retrieval.adapters.sql_job_store import SqlJobStore
 from parley_retrieval.adapters.sql_schema import metadata
 from parley_retrieval.domain.documents import MediaType
 from parley_retrieval.domain.errors import IndexFailedError
+from parley_retrieval.domain.jobs import UserLimits
 from parley_retrieval.domain.visibility import Visibility
 from parley_retrieval.operations.documents import DocumentChange, DocumentDraft, Documents
 from parley_retrieval.operations.indexing import Indexing
+from parley_retrieval.operations.ingestion import Ingestion
+from parley_retrieval.operations.job_board import JobBoard
 from parley_retrieval.operations.search import Search
 from parley_retrieval.operations.terms import TermEncoder
 from parley_retrieval.ports.vector_index import IndexPoint
@@ -60,13 +65,15 @@ class FragileIndex(EdgeVectorIndex):
 class Rooms:
     """A service without its door."""
 
-    def __init__(self, database: Database, index: FragileIndex, encoder: TermEncoder) -> None:
+    def __init__(self, database: Database, index: FragileIndex, encoder: TermEncoder, folder: Path) -> None:
         self.store = SqlDocumentStore(database)
         self.index = index
         tracing = OtelTracing()
         split = SemanticTextSplitter()
         self.indexing = Indexing(self.store, self.store, index, index, encoder, split, tracing)
-        self.documents = Documents(self.store, self.indexing, documents_per_user=100)
+        limits = UserLimits(documents=100, bytes=1_000_000, unfinished_jobs=10)
+        ingestion = Ingestion(SqlJobStore(database), FolderBlobStore(folder), self.indexing, JobBoard(), limits=limits)
+        self.documents = Documents(self.store, self.indexing, ingestion, limits=limits)
         self._search = Search(self.store, index, encoder, tracing)
 
     async def found(self, words: str, limit: int = 50) -> list[str]:
@@ -85,7 +92,7 @@ async def opened(folder: Path) -> AsyncIterator[Rooms]:
         index = FragileIndex(folder / "index", encoder.encoding)
         await index.open()
         closing.push_async_callback(index.close)
-        rooms = Rooms(database, index, encoder)
+        rooms = Rooms(database, index, encoder, folder)
         await rooms.indexing.recover()
         yield rooms
 

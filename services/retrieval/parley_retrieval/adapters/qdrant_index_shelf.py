@@ -9,6 +9,7 @@ import hashlib
 import logging
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from qdrant_client import AsyncQdrantClient, models
 
@@ -20,9 +21,26 @@ logger = logging.getLogger(__name__)
 
 PER_USER_RARITY_SINCE = (1, 19)
 """The first server that counts how rare a term is among the chunks that a filter names."""
+_GRPC_PORT = 6334
+_CALL_SECONDS = 30
 _LAYOUT = 1
 """Goes up when a collection is built in another way than before: one of another layout is made anew."""
 _VERSION = re.compile(r"(\d+)\.(\d+)")
+
+
+def open_qdrant_client(url: str, api_key: str) -> AsyncQdrantClient:
+    """A client of the server's gRPC port: `http://host:6334`, or `https` for TLS. It connects when it is first used."""
+    parts = urlsplit(url)
+    return AsyncQdrantClient(
+        host=parts.hostname or "",
+        grpc_port=parts.port or _GRPC_PORT,
+        https=parts.scheme == "https",
+        prefer_grpc=True,
+        api_key=api_key or None,
+        timeout=_CALL_SECONDS,
+        # It would ask over REST, at a port that we do not use.
+        check_compatibility=False,
+    )
 
 
 class QdrantIndexShelf:

@@ -14,8 +14,10 @@ from parley_retrieval.domain.errors import (
     DocumentExistsError,
     DocumentNotFoundError,
     DocumentSharedError,
+    TooManyBytesError,
     TooManyDocumentsError,
 )
+from parley_retrieval.domain.jobs import UserLimits
 from parley_retrieval.domain.visibility import Visibility
 from parley_retrieval.operations.indexing import Indexing
 from parley_retrieval.operations.ingestion import Ingestion
@@ -57,14 +59,12 @@ class DocumentChange:
 class Documents:
     """The use cases. A write that was begun is finished, also when its caller has gone."""
 
-    def __init__(
-        self, store: DocumentStore, indexing: Indexing, ingestion: Ingestion, *, documents_per_user: int
-    ) -> None:
-        """`ingestion` has the files that documents are made of; `documents_per_user` is how many a user may have."""
+    def __init__(self, store: DocumentStore, indexing: Indexing, ingestion: Ingestion, *, limits: UserLimits) -> None:
+        """`ingestion` has the files that documents are made of; `limits` are those of each user."""
         self._store = store
         self._indexing = indexing
         self._ingestion = ingestion
-        self._documents_per_user = documents_per_user
+        self._limits = limits
         self._running: set[asyncio.Task[Any]] = set()
         # One writer per user, so that what was read before a change still holds when it is made: the text, the count.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -72,7 +72,7 @@ class Documents:
     async def create(self, user_id: str, draft: DocumentDraft) -> tuple[Document, bool]:
         """Stores a document, or finds the user's document of this title and text. The flag says whether it is new.
 
-        Raises TooManyDocumentsError.
+        Raises TooManyDocumentsError, TooManyBytesError.
         """
         return await self._finish(self._create(user_id, draft))
 
@@ -96,7 +96,7 @@ class Documents:
     async def update(self, user_id: str, document_id: str, change: DocumentChange) -> Document:
         """Changes a document and returns it. Nothing happens when it is so already.
 
-        Raises DocumentNotFoundError, DocumentSharedError, DocumentExistsError.
+        Raises DocumentNotFoundError, DocumentSharedError, DocumentExistsError, TooManyBytesError.
         """
         return await self._finish(self._update(user_id, document_id, change))
 
@@ -120,8 +120,12 @@ class Documents:
         async with self._lock(user_id):
             if existing := await self._store.find_like(user_id, same):
                 return existing, False
-            if await self._store.count(user_id) >= self._documents_per_user:
-                raise TooManyDocumentsError(self._documents_per_user)
+            size_bytes = len(draft.text.encode())
+            usage = await self._ingestion.usage(user_id)
+            if usage.documents >= self._limits.documents:
+                raise TooManyDocumentsError(self._limits.documents)
+            if usage.bytes + size_bytes > self._limits.bytes:
+                raise TooManyBytesError(self._limits.bytes)
             document = Document(
                 document_id=new_document_id(),
                 owner_id=user_id,
@@ -131,7 +135,7 @@ class Documents:
                 project=draft.project,
                 source_uri=draft.source_uri,
                 content_sha256=content_sha256,
-                size_bytes=len(draft.text.encode()),
+                size_bytes=size_bytes,
                 chunk_count=0,
                 create_time=now,
                 update_time=now,
@@ -157,6 +161,9 @@ class Documents:
             if change.text is not None:
                 content_sha256 = await asyncio.to_thread(sha256, change.text)
                 size_bytes = len(change.text.encode())
+                more = 0 if before.file_sha256 else size_bytes - before.size_bytes
+                if more > 0 and (await self._ingestion.usage(user_id)).bytes + more > self._limits.bytes:
+                    raise TooManyBytesError(self._limits.bytes)
                 after = replace(after, text=change.text, content_sha256=content_sha256, size_bytes=size_bytes)
                 if content_sha256 != before.content_sha256:
                     # The pages of a file are those of the text that was read from it.

@@ -26,6 +26,7 @@ from parley_retrieval.domain.jobs import (
     JobStage,
     JobState,
     StageProgress,
+    Usage,
     UserLimits,
     new_job_id,
 )
@@ -146,6 +147,10 @@ class Ingestion:
         await self._store.drop_file(user_id, document_id)
         await self._blobs.remove(user_id, job.job_id)
         return True
+
+    async def usage(self, user_id: str) -> Usage:
+        """What a user has."""
+        return await self._store.usage(user_id)
 
     async def sweep(self) -> int:
         """Deletes files that no job has: what was left where a process died between two steps."""
