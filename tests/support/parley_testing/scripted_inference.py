@@ -173,7 +173,7 @@ class ScriptedInference(
 
     async def next_call(self) -> ScriptedCall:
         """Waits for the next generation that somebody asks for."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self._arrived.get()
 
     async def StreamGenerate(
