@@ -170,7 +170,7 @@ async def test_when_all_variants_fail_the_call_ends_with_the_status_of_the_first
     asked = stub(running).StreamContent(request, metadata=alice.metadata)
     first, second = await calls_of(inference, 2)
     second.fail_for(STALLED)
-    failures = []
+    failures: list[tuple[int, str]] = []
     while len(failures) < 2:
         event = await asked.read()
         if event.WhichOneof("event") == "failed":

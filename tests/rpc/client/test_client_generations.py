@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.json_format import MessageToDict
-from parley.retrieval.v1 import ingest_service_pb2, ingest_service_pb2_grpc, job_pb2
+from parley.retrieval.v1 import ingest_service_pb2, job_pb2
 from parley_client import (
     ClientClosedError,
     InvalidArgumentError,
@@ -192,13 +192,13 @@ async def test_content_is_written_whole_and_streamed(client: Parley, inference: 
     assert [violation.field for violation in refused.value.field_violations] == ["fields.subject"]
 
 
-class Uploads(ingest_service_pb2_grpc.IngestServiceServicer):
+class Uploads:
     """Takes files and keeps what came."""
 
     def __init__(self) -> None:
         self.requests: list[ingest_service_pb2.IngestRequest] = []
 
-    async def Ingest(
+    async def ingest(
         self,
         request_iterator: AsyncIterator[ingest_service_pb2.IngestRequest],
         context: grpc.aio.ServicerContext[Any, Any],
@@ -206,7 +206,7 @@ class Uploads(ingest_service_pb2_grpc.IngestServiceServicer):
         self.requests = [request async for request in request_iterator]
         return ingest_service_pb2.IngestResponse(job_id="job_1", document_id="doc_1")
 
-    async def WatchJob(
+    async def watch_job(
         self, request: ingest_service_pb2.WatchJobRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Any]:
         for state in (job_pb2.JOB_STATE_RUNNING, job_pb2.JOB_STATE_DONE):
@@ -216,7 +216,20 @@ class Uploads(ingest_service_pb2_grpc.IngestServiceServicer):
 async def test_a_file_is_uploaded_in_pieces_and_its_job_watched(tmp_path: Path) -> None:
     uploads = Uploads()
     server = grpc.aio.server()
-    ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(uploads, server)
+    handlers = {
+        "Ingest": grpc.stream_unary_rpc_method_handler(
+            uploads.ingest,
+            ingest_service_pb2.IngestRequest.FromString,
+            ingest_service_pb2.IngestResponse.SerializeToString,
+        ),
+        "WatchJob": grpc.unary_stream_rpc_method_handler(
+            uploads.watch_job,
+            ingest_service_pb2.WatchJobRequest.FromString,
+            ingest_service_pb2.WatchJobResponse.SerializeToString,
+        ),
+    }
+    service = "parley.retrieval.v1.IngestService"
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
