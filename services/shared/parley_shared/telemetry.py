@@ -20,6 +20,8 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from parley_shared.metering import set_up_metering, shut_down_metering
+
 _MOST_TRACES = 512
 _MOST_SPANS_OF_A_TRACE = 256
 _FLUSH_MILLISECONDS = 3000
@@ -86,7 +88,7 @@ _telemetry = _with_store(Resource({}), 1.0)
 
 
 def set_up_telemetry(service: str, otlp_endpoint: str, version: str, *, sample_ratio: float = 1.0) -> None:
-    """Sends spans to the collector, in batches and from a thread of its own; without an endpoint, keeps the last ones here.
+    """Sends spans and metrics to the collector, in batches and from threads of their own; without an endpoint, keeps the last ones here.
 
     `otlp_endpoint` is "http://host:4317", "https://…" or "host:4317" (no TLS). `sample_ratio` counts for traces that start here;
     a caller's decision is followed.
@@ -97,6 +99,7 @@ def set_up_telemetry(service: str, otlp_endpoint: str, version: str, *, sample_r
         {"service.name": f"parley-{service}", "service.namespace": "parley", "service.version": version}
     )
     if not otlp_endpoint:
+        set_up_metering(resource, "", insecure=True)
         _telemetry = _with_store(resource, sample_ratio)
         return
     # Imported here: the exporter costs 100 ms and 10 MB that a laptop without a collector need not pay.
@@ -104,6 +107,7 @@ def set_up_telemetry(service: str, otlp_endpoint: str, version: str, *, sample_r
 
     secure = otlp_endpoint.startswith("https://")
     endpoint = otlp_endpoint if "://" in otlp_endpoint else f"http://{otlp_endpoint}"
+    set_up_metering(resource, endpoint, insecure=not secure)
     provider = _provider(resource, sample_ratio)
     provider.add_span_processor(
         BatchSpanProcessor(
@@ -120,6 +124,7 @@ def shut_down_telemetry() -> None:
     _telemetry.is_shut_down = True
     _telemetry.provider.force_flush(_FLUSH_MILLISECONDS)
     _telemetry.provider.shutdown()
+    shut_down_metering()
 
 
 def spans_of(trace_id: str) -> Sequence[ReadableSpan]:

@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector that only remembers: an OTLP/gRPC trace service in the test's own process."""
+"""An OpenTelemetry collector that only remembers: OTLP/gRPC services for traces and metrics in the test's own process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1 import trace_pb2
 
@@ -35,6 +36,7 @@ class OtlpSink(trace_service_pb2_grpc.TraceServiceServicer):
 
     def __init__(self) -> None:
         self.spans: list[SeenSpan] = []
+        self.metrics = _Metrics()
         self.endpoint = ""
         self._server = grpc.aio.server()
         self._arrived = asyncio.Condition()
@@ -42,6 +44,7 @@ class OtlpSink(trace_service_pb2_grpc.TraceServiceServicer):
     async def start(self) -> None:
         """Listens on a free port."""
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]  # generated
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(self.metrics, self._server)  # type: ignore[no-untyped-call]  # generated
         port = self._server.add_insecure_port("127.0.0.1:0")
         await self._server.start()
         self.endpoint = f"http://127.0.0.1:{port}"
@@ -72,6 +75,24 @@ class OtlpSink(trace_service_pb2_grpc.TraceServiceServicer):
                     self.spans += [_seen(service, span) for span in scope.spans]
             self._arrived.notify_all()
         return trace_service_pb2.ExportTraceServiceResponse()
+
+
+class _Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
+    """Collects the names of metrics, by the service that sent them."""
+
+    def __init__(self) -> None:
+        self.seen: set[tuple[str, str]] = set()
+        """`service.name` of the process, and the name of the metric."""
+
+    async def Export(
+        self, request: metrics_service_pb2.ExportMetricsServiceRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> metrics_service_pb2.ExportMetricsServiceResponse:
+        """Takes a batch of metrics."""
+        del context
+        for resource in request.resource_metrics:
+            service = _attributes(resource.resource.attributes).get("service.name", "")
+            self.seen |= {(service, metric.name) for scope in resource.scope_metrics for metric in scope.metrics}
+        return metrics_service_pb2.ExportMetricsServiceResponse()
 
 
 def _seen(service: str, span: trace_pb2.Span) -> SeenSpan:

@@ -1,4 +1,4 @@
-"""A language model with a span around each of its calls, in the words of OpenTelemetry's GenAI conventions.
+"""A language model with a span and a few metrics for each of its calls, in the words of OpenTelemetry's GenAI conventions.
 
 One span per call, never one per token; it keeps figures of the answer and none of its words.
 """
@@ -12,6 +12,7 @@ from contextlib import aclosing
 from opentelemetry.trace import Span, SpanKind
 from parley_shared.telemetry import span
 
+from parley_inference.adapters.generation_metrics import CHAT, CallMetrics
 from parley_inference.domain.generation import (
     GenerationEvent,
     GenerationFinished,
@@ -33,22 +34,29 @@ class TracedLanguageModel:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         """As the wrapped one; see the port."""
-        with span(f"chat {request.model}", _asked(request, self._provider), kind=SpanKind.CLIENT) as opened:
+        with (
+            span(f"chat {request.model}", _asked(request, self._provider), kind=SpanKind.CLIENT) as opened,
+            CallMetrics(CHAT, self._provider, request.model) as metrics,
+        ):
             started = time.perf_counter()
             waits_for_first = True
             async with aclosing(self._model.generate(request)) as events:
                 async for event in events:
                     if waits_for_first and isinstance(event, (TextDelta, ReasoningDelta)):
                         waits_for_first = False
-                        opened.set_attribute("gen_ai.response.time_to_first_chunk", time.perf_counter() - started)
+                        seconds = time.perf_counter() - started
+                        opened.set_attribute("gen_ai.response.time_to_first_chunk", seconds)
+                        metrics.begun(seconds)
                     elif not isinstance(event, (TextDelta, ReasoningDelta)):
                         _record(opened, event)
+                        if isinstance(event, TokenUsage):
+                            metrics.use(event.input_tokens, event.output_tokens)
                     yield event
 
 
 def _asked(request: GenerationRequest, provider: str) -> dict[str, str | int | float | bool]:
     asked: dict[str, str | int | float | bool | None] = {
-        "gen_ai.operation.name": "chat",
+        "gen_ai.operation.name": CHAT,
         "gen_ai.provider.name": provider,
         # What provider.name was called before; tools that are not yet up to date read this.
         "gen_ai.system": provider,
