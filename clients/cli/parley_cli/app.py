@@ -191,6 +191,23 @@ def search(
 
 
 @app.command()
+def suggest(
+    session: Session = "",
+    limit: Annotated[int, typer.Option(min=1, max=10, help="How many suggestions at most.")] = 4,
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Suggest what to say next, in a session or to begin with."""
+    from parley_cli.commands import suggest as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(
+        address, token, lambda client, _: command.suggest(client, session_id=session, limit=limit, as_json=as_json)
+    )
+
+
+@app.command()
 def generate(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to write; - reads it from standard input.")],
     model: Model = "",

@@ -22,6 +22,7 @@ GET_SESSION = Rpc(_SERVICE, "GetSession", pb.GetSessionRequest, pb.GetSessionRes
 UPDATE_SESSION = Rpc(_SERVICE, "UpdateSession", pb.UpdateSessionRequest, pb.UpdateSessionResponse)
 DELETE_SESSION = Rpc(_SERVICE, "DeleteSession", pb.DeleteSessionRequest, pb.DeleteSessionResponse)
 LIST_MESSAGES = Rpc(_SERVICE, "ListMessages", pb.ListMessagesRequest, pb.ListMessagesResponse)
+SUGGEST_PROMPTS = Rpc(_SERVICE, "SuggestPrompts", pb.SuggestPromptsRequest, pb.SuggestPromptsResponse)
 SEND_MESSAGE = Rpc(_SERVICE, "SendMessage", pb.SendMessageRequest, pb.SendMessageResponse)
 
 

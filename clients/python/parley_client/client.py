@@ -12,7 +12,7 @@ from parley.chat.v1 import chat_service_pb2 as pb
 from parley_client.address import parse_address
 from parley_client.agents import Agents
 from parley_client.backoff import STREAMS, UNARY_CALLS, Backoff
-from parley_client.chat import SEND_MESSAGE, Messages, Sessions
+from parley_client.chat import SEND_MESSAGE, SUGGEST_PROMPTS, Messages, Sessions
 from parley_client.connection import Connection
 from parley_client.content import Content
 from parley_client.documents import Documents, Search
@@ -198,6 +198,15 @@ class Parley:
             time_zone=time_zone,
         )
         return await self._connection.call(SEND_MESSAGE, request, timeout_seconds=timeout_seconds, cut_only=True)
+
+    async def suggest_prompts(self, *, session_id: str = "", limit: int = 0) -> list[pb.PromptSuggestion]:
+        """What the user might say next, the best first: each with the route that fits it, and a reason.
+
+        session_id: the session to go on with; without it, suggestions to begin with, from the user's documents.
+        limit: how many at most, 1 to 10; 4 when 0.
+        """
+        request = pb.SuggestPromptsRequest(session_id=session_id, limit=limit)
+        return list((await self._connection.call(SUGGEST_PROMPTS, request)).suggestions)
 
 
 def new_client_message_id() -> str:
