@@ -216,7 +216,7 @@ class Uploads:
 async def test_a_file_is_uploaded_in_pieces_and_its_job_watched(tmp_path: Path) -> None:
     uploads = Uploads()
     server = grpc.aio.server()
-    handlers = {
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
         "Ingest": grpc.stream_unary_rpc_method_handler(
             uploads.ingest,
             ingest_service_pb2.IngestRequest.FromString,
