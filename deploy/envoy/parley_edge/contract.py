@@ -47,6 +47,8 @@ class Method:
     """Whether it is declared to have no side effects: those are retried."""
     anonymous: bool
     """Whether it is declared to need no token."""
+    takes_stream: bool
+    """Whether its request is a stream: what is uploaded."""
     rest_paths: tuple[str, ...]
     """The path templates of its REST forms; empty when it has none."""
 
@@ -113,6 +115,16 @@ def reads_of(process: str) -> list[str]:
     return [method.path for method in methods() if method.served_by == process and method.read]
 
 
+def uploads() -> list[Method]:
+    """What takes a body as long as a file."""
+    taken = [method for method in methods() if method.takes_stream]
+    elsewhere = [method.path for method in taken if method.served_by != "retrieval"]
+    if elsewhere:
+        message = f"the edge knows uploads to retrieval only, and these are elsewhere: {', '.join(elsewhere)}"
+        raise ContractError(message)
+    return taken
+
+
 def sign_ins() -> list[str]:
     """The gRPC paths that cost something and need no token: what a guesser of passwords calls."""
     guarded = [method for method in methods() if method.anonymous and not method.read]
@@ -133,6 +145,7 @@ def _method(package: str, service: str, method: descriptor_pb2.MethodDescriptorP
         name=method.name,
         read=options.idempotency_level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
         anonymous=options.Extensions[access_pb2.rule].anonymous,
+        takes_stream=method.client_streaming,
         rest_paths=tuple(
             binding.custom.path if kind == "custom" else getattr(binding, kind)
             for binding in rules

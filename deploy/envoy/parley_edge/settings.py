@@ -75,6 +75,8 @@ class EdgeSettings:
     """PARLEY_EDGE_ALLOWED_ORIGINS: pages of other origins that may call, separated by commas. Empty by default: none."""
     max_request_bytes: int
     """PARLEY_EDGE_MAX_REQUEST_BYTES: the largest request body. Default 4 MiB and 64 KiB: a little above what services take."""
+    max_upload_bytes: int
+    """PARLEY_EDGE_MAX_UPLOAD_BYTES: the largest body of an upload. Default 101000000: a file of 100,000,000 bytes and what is around it."""
     user_calls_per_second: int
     """PARLEY_EDGE_USER_CALLS_PER_SECOND: calls of one user; twice as many in a burst. Default 100."""
     sign_ins_per_minute: int
@@ -120,6 +122,9 @@ class EdgeSettings:
             ),
             max_request_bytes=environment.integer(
                 "PARLEY_EDGE_MAX_REQUEST_BYTES", 4 * 1024 * 1024 + 64 * 1024, least=1024, most=1024 * 1024 * 1024
+            ),
+            max_upload_bytes=environment.integer(
+                "PARLEY_EDGE_MAX_UPLOAD_BYTES", 101_000_000, least=1024, most=1024 * 1024 * 1024
             ),
             user_calls_per_second=environment.integer(
                 "PARLEY_EDGE_USER_CALLS_PER_SECOND", 100, least=1, most=1_000_000
