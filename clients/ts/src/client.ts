@@ -43,11 +43,13 @@ export class ParleyClient {
   readonly system: Client<typeof SystemService>;
   readonly tokens: TokenKeeper;
   readonly #streams: Client<typeof ChatService>;
+  readonly #transport: Transport;
 
   constructor(options: ParleyOptions) {
     const factory = options.transport ?? grpcWebTransport(options.baseUrl);
     const { transport, tokens } = authenticatedTransport(factory, options.tokens);
     this.tokens = tokens;
+    this.#transport = transport;
     this.identity = unaryClient(IdentityService, transport);
     this.chat = unaryClient(ChatService, transport);
     this.documents = unaryClient(DocumentService, transport);
@@ -78,6 +80,14 @@ export class ParleyClient {
     const refreshToken = this.tokens.signIn?.refreshToken;
     this.tokens.signedOut();
     if (refreshToken !== undefined) await this.identity.signOut({ refreshToken });
+  }
+
+  /**
+   * Any service of the contract, by what the contract generates for it: one method per rpc, 30 s each for those with one answer unless `timeoutMs`
+   * says otherwise, errors as ParleyError. What is not asked for here is not in the bundle.
+   */
+  service<S extends DescService>(service: S): Client<S> {
+    return unaryClient(service, this.#transport, { streams: true });
   }
 
   /** Sends a message and follows the turn that answers it. Repeated by itself, it never makes a second turn. */
@@ -112,8 +122,17 @@ async function* events(responses: AsyncIterable<{ event?: TurnEvent | undefined 
   for await (const { event } of responses) if (event) yield event;
 }
 
-/** A client whose calls have a deadline and throw ParleyError. Its streams are the plain ones: `followTurn` deals with theirs. */
-function unaryClient<S extends DescService>(service: S, transport: Transport): Client<S> {
+/** A stream without a deadline whose errors are ParleyErrors. */
+async function* throwingParleyErrors<T>(stream: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* stream;
+  } catch (thrown) {
+    throw toParleyError(thrown);
+  }
+}
+
+/** A client whose calls have a deadline and throw ParleyError. Its streams are the plain ones, which `followTurn` deals with, unless `streams` is set. */
+function unaryClient<S extends DescService>(service: S, transport: Transport, { streams = false } = {}): Client<S> {
   const plain = createClient(service, transport) as Record<string, (request: unknown, options?: object) => unknown>;
   const client: Record<string, unknown> = {};
   for (const method of service.methods) {
@@ -124,7 +143,10 @@ function unaryClient<S extends DescService>(service: S, transport: Transport): C
             (call(request, { timeoutMs: UNARY_TIMEOUT_MS, ...options }) as Promise<unknown>).catch((thrown: unknown) => {
               throw toParleyError(thrown);
             })
-        : call;
+        : streams && method.methodKind === "server_streaming"
+          ? (request: unknown, options?: object) =>
+              throwingParleyErrors(call(request, { timeoutMs: 0, ...options }) as AsyncIterable<unknown>)
+          : call;
   }
   return client as Client<S>;
 }
