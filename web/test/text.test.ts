@@ -3,7 +3,7 @@ import { blocks, markPassage } from "../src/text/blocks";
 import { branch } from "../src/text/branches";
 import { cutAtMarkers, headingWithin, rehypeCitations } from "../src/text/citations";
 import { codePointLength, utf16Index } from "../src/text/codePoints";
-import { dollars, duration, period } from "../src/text/figures";
+import { dollars, duration, perSecond, period } from "../src/text/figures";
 
 const node = (messageId: string, parentMessageId: string) => ({ messageId, parentMessageId });
 const ids = (steps: { message: { messageId: string } }[]) => steps.map(({ message }) => message.messageId);
@@ -103,6 +103,7 @@ test("an empty passage marks nothing", () => {
 
 test("times are told in words that fit their size", () => {
   expect([42, 1300, 12_400, 185_000].map(duration)).toEqual(["42 ms", "1.3 s", "12 s", "3 min 5 s"]);
+  expect([perSecond(1, 2000), perSecond(84, 2000), perSecond(1280, 1000)]).toEqual(["0.5", "42", "1,280"]);
 });
 
 test("a list is divided by day, week, month", () => {

@@ -15,7 +15,8 @@ const KEPT = 24;
 export class Suggestions {
   readonly store = createStore<SuggestionsState>(() => ({}));
   readonly #parley: ParleyClient;
-  readonly #asked = new Set<string>();
+  /** The places that were asked about. Another set for another user. */
+  #asked = new Set<string>();
 
   constructor(parley: ParleyClient) {
     this.#parley = parley;
@@ -24,30 +25,32 @@ export class Suggestions {
   /** Asks for suggestions, unless they are there or on their way. When nobody answers there are none, which is no trouble worth telling. */
   async ask(sessionId: string | undefined, tipMessageId: string): Promise<void> {
     const place = placeOf(sessionId, tipMessageId);
-    if (this.#asked.has(place)) return;
-    this.#asked.add(place);
+    const asked = this.#asked;
+    if (asked.has(place)) return;
+    asked.add(place);
     try {
       const limit = sessionId === undefined ? FIRST : AFTER_AN_ANSWER;
       const { suggestions } = await this.#parley.chat.suggestPrompts({ sessionId: sessionId ?? "", limit });
-      this.#keep(place, suggestions);
+      this.#keep(asked, place, suggestions);
     } catch {
-      this.#keep(place, []);
+      this.#keep(asked, place, []);
     } finally {
       // Those to begin with change with the documents: the next visit asks again, and shows these meanwhile.
-      if (sessionId === undefined) this.#asked.delete(place);
+      if (sessionId === undefined) asked.delete(place);
     }
   }
 
-  #keep(place: string, suggestions: readonly PromptSuggestion[]): void {
+  #keep(asked: Set<string>, place: string, suggestions: readonly PromptSuggestion[]): void {
     // Forgotten meanwhile: they are another user's.
-    if (!this.#asked.has(place)) return;
-    const kept = Object.entries(this.store.getState()).slice(1 - KEPT);
-    this.store.setState({ ...Object.fromEntries(kept), [place]: suggestions }, true);
+    if (asked !== this.#asked) return;
+    const known = Object.entries(this.store.getState());
+    for (const [oldest] of known.splice(0, known.length - KEPT + 1)) asked.delete(oldest);
+    this.store.setState({ ...Object.fromEntries(known), [place]: suggestions }, true);
   }
 
   /** Forgets everything: another user may sign in. */
   clear(): void {
-    this.#asked.clear();
+    this.#asked = new Set();
     this.store.setState({}, true);
   }
 }
