@@ -62,17 +62,18 @@ class ChatSettings:
     in `<keys folder>/local-user.json`."""
 
     max_running_turns_per_user: int
-    """`PARLEY_CHAT_MAX_RUNNING_TURNS_PER_USER`: how many turns one user may have running at once. 1 to 1000."""
+    """`PARLEY_CHAT_MAX_RUNNING_TURNS_PER_USER`: how many turns one user may have running at once, texts without a session among them.
+    1 to 1000."""
 
     max_running_turns: int
-    """`PARLEY_CHAT_MAX_RUNNING_TURNS`: how many turns this process runs at once. 1 to 100000."""
+    """`PARLEY_CHAT_MAX_RUNNING_TURNS`: how many turns this process runs at once, texts without a session among them. 1 to 100000."""
 
     turn_log_retention_seconds: int
     """`PARLEY_CHAT_TURN_LOG_RETENTION_SECONDS`: how long the events of a turn can be resumed after its end. 1 second to
     7 days."""
 
     max_turn_seconds: int
-    """`PARLEY_CHAT_MAX_TURN_SECONDS`: how long a turn may run before it fails. 1 second to 1 day."""
+    """`PARLEY_CHAT_MAX_TURN_SECONDS`: how long a turn may run before it fails, and a text without a session. 1 second to 1 day."""
 
     queue_seconds: int
     """`PARLEY_CHAT_QUEUE_SECONDS`: how long an answer waits at most when no model can be reached and its request says that it may wait.
