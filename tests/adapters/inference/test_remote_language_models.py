@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -18,6 +19,7 @@ from parley_inference.domain.errors import (
     GenerationTooLongError,
     InferenceError,
     ModelNotFoundError,
+    PromptTooLongError,
     ProviderCredentialsError,
     ProviderQuotaError,
     ProviderRateLimitedError,
@@ -31,9 +33,10 @@ from parley_inference.domain.generation import (
     TextDelta,
     TokenUsage,
 )
-from parley_inference.domain.prompt import GenerationRequest, PromptMessage, Role
+from parley_inference.domain.prompt import GenerationRequest, PromptMessage, Role, ToolCall
+from parley_inference.ports.language_model import MOST_CHARACTERS_OF_A_DELTA
 from parley_testing.fake_anthropic import FakeAnthropic
-from parley_testing.fake_openai import FakeOpenAI, Reply, numbered_words
+from parley_testing.fake_openai import FakeOpenAI, FakeToolCall, Reply, numbered_words
 
 Model = OpenAICompatibleModel | AnthropicModel
 Connect = Callable[..., Model]
@@ -90,6 +93,47 @@ async def test_a_finished_answer_leaves_its_connection_for_the_next(upstream: Fa
         _, error = await events_of(model)
         assert error is None
     assert upstream.connections_opened == 1
+
+
+async def test_a_connection_that_the_server_closed_while_it_was_idle_is_replaced(
+    upstream: FakeOpenAI, connect: Connect
+) -> None:
+    model = connect()
+    for opened in (1, 2, 3):
+        events, error = await events_of(model)
+        assert error is None
+        assert text_of(events) == "".join(numbered_words(200))
+        assert upstream.connections_opened == opened
+        upstream.close_connections()
+        await upstream.wait_for(lambda: upstream.connections_open == 0, "the connection to close")
+
+
+async def test_a_connection_that_is_closed_in_the_moment_of_its_use_is_replaced(
+    upstream: FakeOpenAI, connect: Connect
+) -> None:
+    upstream.hangs_up_on_reuse = True
+    model = connect()
+    for _ in range(3):
+        events, error = await events_of(model)
+        assert error is None
+        assert text_of(events) == "".join(numbered_words(200))
+    assert len(upstream.requests) == 3
+
+
+async def test_a_server_that_only_hangs_up_is_not_asked_twice(connect: Connect) -> None:
+    connections = 0
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        _, error = await events_of(connect(base_url=f"http://127.0.0.1:{port}/v1"))
+    assert type(error) is ProviderUnavailableError
+    assert connections == 1
 
 
 async def test_piled_up_text_comes_as_few_events(upstream: FakeOpenAI, connect: Connect) -> None:
@@ -219,6 +263,113 @@ async def test_a_missing_done_is_fine_when_the_model_said_why_it_ended(upstream:
     events, error = await events_of(connect())
     assert error is None
     assert events[-1] == GenerationFinished(FinishReason.STOP)
+
+
+def text_event(upstream: FakeOpenAI, text: bytes) -> bytes:
+    """A delta of text as the upstream's API sends it, byte for byte."""
+    if isinstance(upstream, FakeAnthropic):
+        delta = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%b"}}' % text
+        return b"event: content_block_delta\ndata: %b\n\n" % delta
+    return b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % text
+
+
+async def test_a_body_that_ends_in_the_middle_of_an_event_is_an_error_after_what_came(
+    upstream: FakeOpenAI, connect: Connect
+) -> None:
+    whole, half = text_event(upstream, b"whole"), text_event(upstream, b"half")
+    for cut in (1, len(half) // 2, len(half) - 4):
+        upstream.enqueue(Reply(body=[whole + half[:cut]]))
+        events, error = await events_of(connect())
+        assert text_of(events) == "whole"
+        assert type(error) is ProviderUnavailableError
+
+
+@pytest.mark.parametrize("wrong", [b"\xff\xfe", b"\xc3", b"\xed\xa0\x80"])
+async def test_what_is_no_utf8_is_an_error_after_what_came(
+    upstream: FakeOpenAI, connect: Connect, wrong: bytes
+) -> None:
+    upstream.reply = Reply(body=[text_event(upstream, b"good") + text_event(upstream, wrong)])
+    events, error = await events_of(connect())
+    assert text_of(events) == "good"
+    assert type(error) is ProviderUnavailableError
+
+
+async def test_deltas_of_a_megabyte_arrive_whole_and_leave_in_pieces(upstream: FakeOpenAI, connect: Connect) -> None:
+    upstream.reply = Reply(pieces=("é" * 1_000_000, "x" * 1_000_000, "end"))
+    events, error = await events_of(connect())
+    assert error is None
+    assert text_of(events) == "é" * 1_000_000 + "x" * 1_000_000 + "end"
+    assert max(len(event.text) for event in events if isinstance(event, TextDelta)) <= MOST_CHARACTERS_OF_A_DELTA
+
+
+async def test_an_event_without_an_end_is_not_gathered_for_ever(upstream: FakeOpenAI, connect: Connect) -> None:
+    upstream.reply = Reply(body=[b"data: " + b"x" * 1_000_000] * 12)
+    _, error = await events_of(connect())
+    assert type(error) is ProviderUnavailableError
+
+
+async def test_parallel_tool_calls_are_put_together_from_their_fragments(
+    upstream: FakeOpenAI, connect: Connect
+) -> None:
+    calls = tuple(
+        FakeToolCall(name, json.dumps({"city": city, "days": 3}, ensure_ascii=False), f"call_{number}")
+        for number, (name, city) in enumerate((("weather", "Köln"), ("weather", "São Paulo"), ("clock", "北京")))
+    )
+    upstream.reply = Reply(pieces=("Let me see. ",), tool_calls=calls)
+    events, error = await events_of(connect())
+    assert error is None
+    assert text_of(events) == "Let me see. "
+    assert [event for event in events if isinstance(event, ToolCall)] == [
+        ToolCall(call.call_id, call.name, call.arguments) for call in calls
+    ]
+    assert events[-1] == GenerationFinished(FinishReason.TOOL_CALLS)
+
+
+async def test_usage_that_comes_alone_at_the_end_counts(upstream: FakeOpenAI, connect: Connect) -> None:
+    upstream.reply = Reply(pieces=("a", "b"), input_tokens=11)
+    events, error = await events_of(connect())
+    assert error is None
+    usage = events[-2]
+    assert isinstance(usage, TokenUsage)
+    assert (usage.input_tokens, usage.output_tokens, usage.estimated) == (11, 2, False)
+
+
+async def test_an_account_without_credit_is_no_limit_of_the_rate(upstream: FakeOpenAI, connect: Connect) -> None:
+    for status, error in (
+        (
+            429,
+            {"message": "You exceeded your current quota.", "type": "insufficient_quota", "code": "insufficient_quota"},
+        ),
+        (403, {"message": "Your credit balance is too low.", "type": "billing_error"}),
+        (402, {"message": "Insufficient Balance"}),
+    ):
+        upstream.enqueue(Reply(status=status, error=error))
+        _, raised = await events_of(connect())
+        assert type(raised) is ProviderQuotaError
+
+
+@pytest.mark.parametrize(
+    ("error", "tokens", "limit"),
+    [
+        (
+            {
+                "message": "This model's maximum context length is 8192 tokens. However, your messages resulted in 8227 tokens.",
+                "code": "context_length_exceeded",
+            },
+            8227,
+            8192,
+        ),
+        ({"message": "prompt is too long: 210000 tokens > 200000 maximum"}, 210_000, 200_000),
+        ({"message": "Input is too long.", "code": "context_length_exceeded"}, 0, 0),
+    ],
+)
+async def test_a_prompt_that_the_provider_finds_too_long_is_told_with_its_figures(
+    upstream: FakeOpenAI, connect: Connect, error: dict[str, str], tokens: int, limit: int
+) -> None:
+    upstream.reply = Reply(status=400, error=error)
+    _, raised = await events_of(connect())
+    assert isinstance(raised, PromptTooLongError)
+    assert (raised.tokens, raised.limit) == (tokens, limit)
 
 
 async def test_without_usage_from_the_provider_none_is_made_up_here(upstream: FakeOpenAI, connect: Connect) -> None:

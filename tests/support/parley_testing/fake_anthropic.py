@@ -84,7 +84,11 @@ class FakeAnthropic(FakeOpenAI):
         return f"http://127.0.0.1:{self.port}"
 
     async def _serve(self, reader: _Reader, writer: asyncio.StreamWriter) -> None:
+        served = 0
         while (request := await _read_request(reader)) is not None:
+            if self.hangs_up_on_reuse and served:
+                return
+            served += 1
             self.requests.append(request)
             reply = self._refused(request) or (self._queue.pop(0) if self._queue else self._usual(request))
             if reply.status != 200 and reply.body is None:

@@ -144,6 +144,8 @@ class FakeOpenAI:
         """Whether the server knows `response_format`; else it refuses it."""
         self.takes_prefill = True
         """Whether a request may end with the beginning of an answer; else it is refused."""
+        self.hangs_up_on_reuse = False
+        """Close a connection at its second request, unread: what is seen of a server that closed it in that moment for its idleness."""
         self.is_ollama = True
         """Whether it has Ollama's own list of models too, beside `/v1`."""
         self.embeddings_reversed = False
@@ -230,7 +232,11 @@ class FakeOpenAI:
                 await writer.wait_closed()
 
     async def _serve(self, reader: _Reader, writer: asyncio.StreamWriter) -> None:
+        served = 0
         while (request := await _read_request(reader)) is not None:
+            if self.hangs_up_on_reuse and served:
+                return
+            served += 1
             self.requests.append(request)
             if request.method == "POST" and request.path == "/v1/chat/completions":
                 reply = self._queue.pop(0) if self._queue else self.reply

@@ -91,6 +91,8 @@ class ProviderConnection:
         self._pulls_models = endpoint.pulls_models
         self._http = http
         self._headers = dict(headers)
+        self._answered_at: float | None = None
+        """When the server answered last, by the clock of the loop; None before, and after it hung up."""
         self.host = httpx2.URL(endpoint.base_url).host
 
     async def close(self) -> None:
@@ -116,21 +118,39 @@ class ProviderConnection:
         """
         carrier = self._headers | dict(headers or {})
         PROPAGATOR.inject(carrier)
+        base_url = self._base_url.removesuffix("/v1") if beside_version else self._base_url
         try:
-            base_url = self._base_url.removesuffix("/v1") if beside_version else self._base_url
-            content: bytes | AsyncIterator[bytes] | None = body
-            if body is not None and len(body) > _PIECE_BYTES:
-                # Pictures: a large body is written a piece at a time, so that the event loop never stands still for it. Its length is told,
-                # because not every gateway takes a body without.
-                content, carrier["content-length"] = _pieces(body), str(len(body))
-            request = self._http.build_request(method, f"{base_url}{path}", content=content, headers=carrier)
-            response = await self._http.send(request, stream=True)
+            response = await self._send(method, f"{base_url}{path}", body, carrier)
         except TRANSPORT_ERRORS as error:
             raise self.unavailable("could not be reached", error, advice=self._advice_when_gone) from error
         if 200 <= response.status_code < 300:
             return response
         async with aclosing(response):
             raise await self._refusal(response, model)
+
+    async def _send(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> httpx2.Response:
+        """Sends a request, once more when the connection was one that the server had closed while nobody used it."""
+        loop = asyncio.get_running_loop()
+        try:
+            response = await self._http.send(self._request(method, url, body, headers), stream=True)
+        except TRANSPORT_ERRORS as error:
+            # A server closes what is idle when it likes; that is mostly seen before the next use, and sometimes only by it. Without an
+            # answer a moment ago there is no such connection, and then it is the server that has failed.
+            may_be_kept = self._answered_at is not None and loop.time() - self._answered_at < 2 * _KEEP_SECONDS
+            if not may_be_kept or not _is_hung_up(error):
+                raise
+            self._answered_at = None
+            response = await self._http.send(self._request(method, url, body, headers), stream=True)
+        self._answered_at = loop.time()
+        return response
+
+    def _request(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> httpx2.Request:
+        content: bytes | AsyncIterator[bytes] | None = body
+        if body is not None and len(body) > _PIECE_BYTES:
+            # Pictures: a large body is written a piece at a time, so that the event loop never stands still for it. Its length is told,
+            # because not every gateway takes a body without.
+            content, headers = _pieces(body), headers | {"content-length": str(len(body))}
+        return self._http.build_request(method, url, content=content, headers=headers)
 
     async def read(self, response: httpx2.Response, *, most_bytes: int) -> bytes:
         """The whole body. Raises ProviderUnavailableError when it breaks off or is larger."""
@@ -215,6 +235,14 @@ def _message_of(body: bytes) -> tuple[str, Sequence[str]]:
     details = error.get("details")
     kinds = (error.get("code"), error.get("type"), details.get("error_code") if isinstance(details, dict) else None)
     return words if isinstance(words, str) else json.dumps(words), [kind for kind in kinds if isinstance(kind, str)]
+
+
+def _is_hung_up(error: BaseException) -> bool:
+    """Whether a connection that had been made ended before an answer began."""
+    cause = error.__cause__ or error
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return False
+    return isinstance(cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError)
 
 
 def _retry_after(response: httpx2.Response) -> float | None:
