@@ -174,7 +174,9 @@ def _read(name: str, version: int, content: bytes) -> StoredModel:
     if about["name"] != name:
         raise ValueError("the file is of another model")
     create_time = datetime.fromisoformat(about["create_time"])
-    return StoredModel(ScoringModel(name, version, create_time, read_card(about["card"])), lead_model)
+    return StoredModel(
+        ScoringModel(name, version, create_time, read_card(about["card"])), lead_model.removesuffix(b"\n")
+    )
 
 
 def _write_once(path: Path, content: bytes) -> None:

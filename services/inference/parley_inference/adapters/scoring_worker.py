@@ -95,9 +95,12 @@ def _failure() -> dict[str, str]:
 
 
 def _receive(received: BinaryIO, frames: queue.SimpleQueue[Any]) -> None:
-    while len(head := received.read(_LENGTH)) == _LENGTH:
-        frames.put(json.loads(received.read(int.from_bytes(head, "big"))))
-    os._exit(0)
+    try:
+        while len(head := received.read(_LENGTH)) == _LENGTH:
+            frames.put(json.loads(received.read(int.from_bytes(head, "big"))))
+    finally:
+        # The service is gone, in the middle of a frame perhaps, or there is no memory for what it says.
+        os._exit(1)
 
 
 def _send(sent: BinaryIO, reply: Any) -> None:

@@ -145,7 +145,7 @@ def _pipeline(kinds: Sequence[ColumnKind], rows_least: int) -> Pipeline:
     words_most = _WORDS_MOST // max(len(texts), 4)
     encoders += [(f"text{index}", WordEncoder(rows_least, words_most), index) for index in texts]
     return Pipeline(
-        [("encoders", ColumnTransformer(encoders)), ("regression", LogisticRegression(max_iter=1000, tol=1e-6))]
+        [("encoders", ColumnTransformer(encoders)), ("regression", LogisticRegression(max_iter=1000))]
     )
 
 

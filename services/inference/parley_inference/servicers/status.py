@@ -14,6 +14,7 @@ from grpc import StatusCode
 from parley_shared.status import StatusError
 
 from parley_inference.domain import errors
+from parley_inference.servicers import scoring_status
 
 _logger = logging.getLogger(__name__)
 
@@ -223,4 +224,5 @@ _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     errors.ProviderQueueFullError: _queue_full,
     errors.ProviderCredentialsError: _credentials,
     errors.ProviderRejectedError: _rejected,
+    **scoring_status.ROWS,
 }
