@@ -82,9 +82,8 @@ class ParleyInterceptor(grpc.aio.ServerInterceptor):
         async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             return await behaviour(request, Call(method, context))
 
-        reads_late = not method.is_infrastructure and not handler.request_streaming
         return method.constructor(
             serve,
-            request_deserializer=None if reads_late else handler.request_deserializer,
+            request_deserializer=handler.request_deserializer if method.is_infrastructure else None,
             response_serializer=handler.response_serializer,
         )

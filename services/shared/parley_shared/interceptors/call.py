@@ -29,7 +29,9 @@ class Method:
     streams: bool
     """Whether it answers with a stream."""
     deserialize: Callable[[bytes], Any] | None
-    """Makes the request of its bytes; None when the request is a stream."""
+    """Makes a message of its bytes."""
+    takes_stream: bool
+    """Whether its request is a stream."""
     constructor: Callable[..., grpc.RpcMethodHandler[Any, Any]]
     """gRPC's constructor for handlers of this kind."""
 
@@ -43,8 +45,8 @@ class Method:
             (True, False): (handler.stream_unary, grpc.stream_unary_rpc_method_handler),
             (True, True): (handler.stream_stream, grpc.stream_stream_rpc_method_handler),
         }[handler.request_streaming, handler.response_streaming]
-        deserialize = None if handler.request_streaming else handler.request_deserializer
-        return cls(path, rule, own, bool(handler.response_streaming), deserialize, constructor)
+        deserialize, takes_stream = handler.request_deserializer, bool(handler.request_streaming)
+        return cls(path, rule, own, bool(handler.response_streaming), deserialize, takes_stream, constructor)
 
     @property
     def is_infrastructure(self) -> bool:

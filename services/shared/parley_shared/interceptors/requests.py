@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -11,14 +12,14 @@ from parley_shared.status import StatusError
 
 
 def read(method: Method, behaviour: Behaviour) -> Behaviour:
-    """Refuses bytes that are not the request's message with INVALID_ARGUMENT. Streams of requests are read by gRPC itself."""
+    """Refuses bytes that are not the request's message with INVALID_ARGUMENT; those of a stream when the handler comes to them."""
     deserialize = method.deserialize
     if deserialize is None:
         return behaviour
 
-    async def serve(request: bytes, call: Call) -> Any:
+    def message_of(request: bytes) -> Any:
         try:
-            message = deserialize(request)
+            return deserialize(request)
         except Exception as error:
             # Which errors a deserializer raises differs between the implementations of protobuf.
             raise StatusError(
@@ -27,6 +28,12 @@ def read(method: Method, behaviour: Behaviour) -> Behaviour:
                 f"The bytes of the request are not a message that {method.path[1:]} takes.",
                 metadata={"field": ""},
             ) from error
-        return await behaviour(message, call)
+
+    async def messages_of(requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for request in requests:
+            yield message_of(request)
+
+    async def serve(request: Any, call: Call) -> Any:
+        return await behaviour(messages_of(request) if method.takes_stream else message_of(request), call)
 
     return serve
