@@ -8,11 +8,10 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 import grpc
 from parley.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
 from parley_shared.channels import bearer
-from parley_shared.status import status_error_from
 
-from parley_chat.domain.account import TokenPrice, TokensUsed
-from parley_chat.domain.conversation import Failure, Role
-from parley_chat.domain.errors import GenerationError, InferenceUnreachableError
+from parley_chat.adapters.inference_errors import generation_error_from
+from parley_chat.adapters.inference_messages import pack_passages, price_of, tokens_from
+from parley_chat.domain.conversation import Role
 from parley_chat.domain.prompt import PromptLine
 from parley_chat.domain.tool_uses import ToolRound
 from parley_chat.ports.language_model import (
@@ -34,7 +33,6 @@ _ENDS = {
     generation_pb2.FINISH_REASON_CONTENT_FILTER: GenerationEnd.CONTENT_FILTER,
     generation_pb2.FINISH_REASON_TOOL_CALLS: GenerationEnd.TOOL_CALLS,
 }
-_RETRYABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
 UNREACHABLE = "The model service cannot be reached right now. Your message is kept; try again in a moment."
 
 
@@ -55,7 +53,7 @@ class GrpcLanguageModel:
                 if event := _unpack(response):
                     yield event
         except grpc.aio.AioRpcError as error:
-            raise _generation_error(error) from error
+            raise generation_error_from(error, UNREACHABLE) from error
         finally:
             call.cancel()
 
@@ -69,12 +67,7 @@ def _pack(request: GenerationRequest) -> inference_service_pb2.StreamGenerateReq
         ],
         tools=[_pack_tool(tool) for tool in request.tools],
         model=request.model,
-        passages=[
-            generation_pb2.Passage(
-                number=passage.number, title=passage.document_title, text=passage.text, heading=passage.heading
-            )
-            for passage in request.passages
-        ],
+        passages=pack_passages(request.passages),
         answer_so_far=request.answer_so_far,
     )
 
@@ -125,21 +118,14 @@ def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> Generatio
             call = response.tool_call
             return GeneratedToolCall(_storable(call.name), _storable(call.arguments_json))
         case "usage":
-            usage = response.usage
-            return TokensUsed(
-                usage.input_tokens,
-                usage.output_tokens,
-                usage.estimated,
-                cached_input_tokens=usage.cached_input_tokens,
-                cache_write_input_tokens=usage.cache_write_input_tokens,
-            )
+            return tokens_from(response.usage)
         case "started":
             started = response.started
-            return GenerationStarted(_storable(started.model), started.offline, _price_of(started))
+            return GenerationStarted(_storable(started.model), started.offline, price_of(started))
         case "provider_switched":
             switched = response.provider_switched
             return GenerationSwitched(
-                _storable(switched.from_model), _storable(switched.to_model), switched.reason, _price_of(switched)
+                _storable(switched.from_model), _storable(switched.to_model), switched.reason, price_of(switched)
             )
         case "finished":
             return GenerationFinished(_ENDS.get(response.finished.reason, GenerationEnd.STOP))
@@ -147,32 +133,6 @@ def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> Generatio
             return None
 
 
-def _price_of(
-    event: inference_service_pb2.GenerationStarted | inference_service_pb2.ProviderSwitched,
-) -> TokenPrice | None:
-    if not event.HasField("price"):
-        return None
-    price = event.price
-    return TokenPrice(
-        price.input_usd_micros,
-        price.output_usd_micros,
-        price.cached_input_usd_micros,
-        # An inference of the version before says neither this price nor such tokens.
-        price.cache_write_input_usd_micros,
-    )
-
-
 def _storable(text: str) -> str:
     """Replaces U+0000, which PostgreSQL takes in no text: an answer with one could be told and not kept."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
-
-
-def _generation_error(error: grpc.aio.AioRpcError) -> GenerationError:
-    status = status_error_from(error)
-    if status.reason in {"", "ERROR_REASON_UNSPECIFIED", "ERROR_REASON_SERVICE_UNAVAILABLE"}:
-        # Not inference's own words: it could not be reached, or its connection broke.
-        code = grpc.StatusCode.UNAVAILABLE.value[0]
-        return InferenceUnreachableError(Failure(code, "ERROR_REASON_SERVICE_UNAVAILABLE", UNREACHABLE, retryable=True))
-    return GenerationError(
-        Failure(status.code.value[0], status.reason, status.message, retryable=status.code in _RETRYABLE)
-    )

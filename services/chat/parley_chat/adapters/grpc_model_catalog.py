@@ -9,8 +9,8 @@ import grpc
 from parley.inference.v1 import model_service_pb2, model_service_pb2_grpc
 from parley_shared.channels import bearer
 
-from parley_chat.adapters.grpc_text_model import price_from
 from parley_chat.adapters.inference_errors import generation_error_from
+from parley_chat.adapters.inference_messages import price_from
 from parley_chat.domain.models import AvailableModel, ModelCapability, Provider, ProviderState
 
 _CAPABILITIES = {

@@ -9,7 +9,7 @@ from parley.inference.v1 import generation_pb2, inference_service_pb2, inference
 from parley_shared.channels import bearer
 
 from parley_chat.adapters.inference_errors import generation_error_from
-from parley_chat.domain.account import TokenPrice, TokensUsed
+from parley_chat.adapters.inference_messages import pack_passages, price_of, tokens_from
 from parley_chat.domain.conversation import Role
 from parley_chat.domain.generation import Sampling
 from parley_chat.ports.text_model import (
@@ -53,7 +53,7 @@ class GrpcTextModel:
             call.cancel()
 
 
-def pack_sampling(sampling: Sampling) -> generation_pb2.Sampling:
+def _pack_sampling(sampling: Sampling) -> generation_pb2.Sampling:
     """Packs how to choose tokens; what is None stays absent."""
     return generation_pb2.Sampling(
         temperature=sampling.temperature,
@@ -72,13 +72,8 @@ def _pack(request: TextRequest) -> inference_service_pb2.StreamGenerateRequest:
     packed = inference_service_pb2.StreamGenerateRequest(
         messages=messages,
         model=request.model,
-        passages=[
-            generation_pb2.Passage(
-                number=passage.number, title=passage.document_title, text=passage.text, heading=passage.heading
-            )
-            for passage in request.passages
-        ],
-        sampling=pack_sampling(request.sampling),
+        passages=pack_passages(request.passages),
+        sampling=_pack_sampling(request.sampling),
         cache_seconds=request.cache_seconds,
         agent_id=request.agent_id,
     )
@@ -94,37 +89,14 @@ def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> TextModel
         case "reasoning_delta":
             return ReasoningPiece(response.reasoning_delta)
         case "usage":
-            usage = response.usage
-            return TokensUsed(
-                usage.input_tokens,
-                usage.output_tokens,
-                usage.estimated,
-                cached_input_tokens=usage.cached_input_tokens,
-                cache_write_input_tokens=usage.cache_write_input_tokens,
-            )
+            return tokens_from(response.usage)
         case "started":
             started = response.started
-            return TextStarted(started.model, started.offline, started.cached, _price_of(started))
+            return TextStarted(started.model, started.offline, started.cached, price_of(started))
         case "provider_switched":
             switched = response.provider_switched
-            return TextSwitched(switched.from_model, switched.to_model, switched.reason, _price_of(switched))
+            return TextSwitched(switched.from_model, switched.to_model, switched.reason, price_of(switched))
         case "finished":
             return TextEnded(_ENDS.get(response.finished.reason, TextEnd.STOP))
         case _:
             return None
-
-
-def _price_of(
-    event: inference_service_pb2.GenerationStarted | inference_service_pb2.ProviderSwitched,
-) -> TokenPrice | None:
-    return price_from(event.price) if event.HasField("price") else None
-
-
-def price_from(price: generation_pb2.TokenPrice) -> TokenPrice:
-    """Unpacks a price."""
-    return TokenPrice(
-        price.input_usd_micros,
-        price.output_usd_micros,
-        price.cached_input_usd_micros,
-        price.cache_write_input_usd_micros,
-    )

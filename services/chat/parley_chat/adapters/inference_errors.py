@@ -17,20 +17,19 @@ _RETRYABLE = {
 _NOT_ITS_OWN_WORDS = {"", "ERROR_REASON_UNSPECIFIED", "ERROR_REASON_SERVICE_UNAVAILABLE"}
 _REFUSED_TOKEN = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
 
-UNREACHABLE = Failure(
-    grpc.StatusCode.UNAVAILABLE.value[0],
-    "ERROR_REASON_SERVICE_UNAVAILABLE",
-    "The model service cannot be reached right now. Try again in a moment.",
-    retryable=True,
-)
+UNREACHABLE = "The model service cannot be reached right now. Try again in a moment."
 
 
-def generation_error_from(error: grpc.aio.AioRpcError) -> GenerationError:
-    """Makes the error of what inference said. Where others spoke for it, or it does not take chat's token, it counts as not reached."""
+def generation_error_from(error: grpc.aio.AioRpcError, unreachable: str = UNREACHABLE) -> GenerationError:
+    """Makes the error of what inference said. Where others spoke for it, or it does not take chat's token, it counts as not reached.
+
+    `unreachable` is what a person is then told.
+    """
     status = status_error_from(error)
     if status.reason in _NOT_ITS_OWN_WORDS or status.code in _REFUSED_TOKEN:
         # The user's own token is good: chat has looked.
-        return InferenceUnreachableError(UNREACHABLE)
+        code = grpc.StatusCode.UNAVAILABLE.value[0]
+        return InferenceUnreachableError(Failure(code, "ERROR_REASON_SERVICE_UNAVAILABLE", unreachable, retryable=True))
     return GenerationError(
         Failure(status.code.value[0], status.reason, status.message, retryable=status.code in _RETRYABLE),
         metadata=status.metadata,
