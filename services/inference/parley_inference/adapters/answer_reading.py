@@ -128,7 +128,8 @@ class _Reader:
             for found in self._events.finish() if data is None else self._events.feed(data):
                 self._answer.feed(found)
         except ProviderError as error:
-            return error
+            # Its detail names what the provider said, be it only the kind of an error.
+            return type(error)(error.provider, self._connection.redacted(error.detail))
         except EventTooLargeError:
             return ProviderUnavailableError(self._connection.provider, "sent an event that is too large to be one")
         return None

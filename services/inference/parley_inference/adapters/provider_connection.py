@@ -170,7 +170,7 @@ class ProviderConnection:
 
     async def _refusal(self, response: httpx2.Response, model: str) -> InferenceError:
         words, kinds = await self._words_of(response)
-        detail = self._redacted(words)
+        detail = self.redacted(words)
         status = response.status_code
         if status in _OF_THE_REQUEST and (too_long := prompt_too_long(words, *kinds)) is not None:
             return too_long
@@ -208,7 +208,8 @@ class ProviderConnection:
             if len(body) >= MOST_BYTES_OF_AN_ERROR:
                 return
 
-    def _redacted(self, text: str) -> str:
+    def redacted(self, text: str) -> str:
+        """What a provider said, bounded, on one line, and without keys: fit for the log."""
         if self._key:
             text = text.replace(self._key, "[key]")
         text = " ".join(_KEY.sub("[key]", text).split())
