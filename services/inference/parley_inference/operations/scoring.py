@@ -25,12 +25,17 @@ class Scoring:
         self._turn = asyncio.Lock()
         self._trainings: Counter[str] = Counter()
 
+    @property
+    def trainings(self) -> int:
+        """How many run and wait."""
+        return self._trainings.total()
+
     async def train(self, user_id: str, name: str, training: Training) -> ScoringModel:
         """Trains the next version of a model and keeps it. Raises ScoringQueueFullError when too many wait."""
         await self._models.check_room(user_id, name)
         if self._trainings[user_id] >= TRAININGS_OF_USER:
             raise ScoringQueueFullError(TRAININGS_OF_USER)
-        if self._trainings.total() > TRAININGS_WAITING:
+        if self.trainings > TRAININGS_WAITING:
             raise ScoringQueueFullError(TRAININGS_WAITING)
         self._trainings[user_id] += 1
         try:
