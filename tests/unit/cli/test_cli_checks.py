@@ -107,3 +107,19 @@ def test_providers_are_tried_only_when_they_are_configured(tmp_path: Path) -> No
     (finding,) = findings(OPENAI_BASE_URL=f"http://127.0.0.1:{port}/v1")
     assert finding.state == "fail"
     assert "Connection refused" in finding.words
+
+
+def test_providers_of_the_configuration_file_are_tried_too_and_its_mistakes_told(tmp_path: Path) -> None:
+    file = tmp_path / "parley.toml"
+
+    def findings(text: str) -> list[Finding]:
+        file.write_text(text)
+        return list(check_providers(InferenceSettings.read(Environment({"PARLEY_HOME": str(tmp_path)}))))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        (finding,) = findings(f'[providers.house]\nkind = "openai"\nbase_url = "{address}"\n')
+    assert (finding.state, finding.words.partition(":")[0]) == ("ok", "providers.house")
+    (finding,) = findings('[providers.house]\nkind = "oops"\n')
+    assert finding.state == "fail"
+    assert "providers.house.kind" in finding.words

@@ -67,7 +67,8 @@ def test_a_provider_that_is_left_alone_stays_so_whatever_calls_from_before_say()
     health.failed(ProviderUnavailableError("p"))
     health.went_well()
     assert (health.state, health.last_failure_reason) == (ProviderState.OPEN, "ProviderUnavailableError")
-    health.tried_again()
-    assert health.state is ProviderState.FAILING
-    health.went_well()
-    assert health.state is ProviderState.HEALTHY
+    states = []
+    for happens in (health.tried_again, health.went_well):
+        happens()
+        states.append(health.state)
+    assert states == [ProviderState.FAILING, ProviderState.HEALTHY]

@@ -38,7 +38,7 @@ def by_name(plan: Plan) -> dict[str, ProviderPlan]:
 def example() -> str:
     guide = (ROOT / "docs" / "guide" / "add-a-provider.md").read_text(encoding="utf-8")
     (block,) = [one for one in re.findall(r"```toml\n(.*?)```", guide, re.DOTALL) if "[providers." in one]
-    return block
+    return str(block)
 
 
 def test_the_example_of_the_guide_means_what_it_says(home: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,7 +79,18 @@ def check_providers(inference: Any) -> Iterator[Finding]:
     """The providers that are configured: whether a connection can be made. `inference` is its settings; None when there are none."""
     if inference is None:
         return
+    # Imported here: a client alone has no services beside it.
+    from parley_shared.settings import SettingsError  # noqa: PLC0415 - see above
+
     wanted = _base_urls(inference)
+    if inference.config_file is not None:
+        try:
+            plan = import_module("parley_inference.provider_plan").plan_of(inference)
+        except SettingsError as error:
+            yield Finding("providers", "fail", str(error), "mend it, or Parley will not start")
+            return
+        in_file = {f"providers.{one.name}": one.base_url for one in plan.providers}
+        wanted = {**wanted, **{name: url for name, url in in_file.items() if url not in wanted.values()}}
     if not wanted:
         yield Finding("providers", "ok", "none is configured: the built-in offline model answers")
         return
