@@ -23,7 +23,7 @@ from parley.access.v1 import access_pb2
 from parley.ai.v1 import agent_service_pb2, content_service_pb2, generation_service_pb2
 from parley.chat.v1 import chat_service_pb2
 from parley.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
-from parley.inference.v1 import embedding_service_pb2, inference_service_pb2, model_service_pb2
+from parley.inference.v1 import embedding_service_pb2, inference_service_pb2, model_service_pb2, scoring_service_pb2
 from parley.retrieval.v1 import document_service_pb2, ingest_service_pb2, search_service_pb2
 from parley.system.v1 import system_service_pb2
 from parley_shared.status import status_error_from
@@ -43,6 +43,7 @@ FILES = (
     inference_service_pb2,
     model_service_pb2,
     embedding_service_pb2,
+    scoring_service_pb2,
 )
 
 
