@@ -332,6 +332,7 @@ async def test_a_generation_that_takes_too_long_ends(tmp_path: Path, inference: 
         call = await inference.next_call()
         error = await error_of(asked)
         assert (error.code, error.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "ERROR_REASON_DEADLINE_EXCEEDED")
+        assert "longer than one may take" in error.message
         async with asyncio.timeout(30):
             await call.cancelled.wait()
 

@@ -97,6 +97,10 @@ class Meter:
         """Tells what they cost until now."""
         return self._account.cost_usd_micros()
 
+    def seconds(self) -> float:
+        """Tells how long it has taken until now."""
+        return self.ended() - self.started
+
     def ended(self) -> float:
         """Tells when it ended: now, while it goes on."""
         return self._clock() if self._end is None else self._end

@@ -37,6 +37,7 @@ HEALTH_SECONDS = 2.0
 BROKE_OFF = Failure(
     14, "ERROR_REASON_PROVIDER_UNAVAILABLE", "The model broke off before its text was whole.", retryable=True
 )
+TOO_LONG = Failure(4, "ERROR_REASON_DEADLINE_EXCEEDED", "The text took longer than one may take.", retryable=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,11 @@ class TextGenerations:
                                 _measure(event, meter, stage)
                                 yield event
                 raise GenerationError(BROKE_OFF)
+            except GenerationError as error:
+                # Whoever was waited for only knows that the time it was given is over.
+                if error.failure.reason == TOO_LONG.reason and meter.seconds() > 0.8 * self._longest_seconds:
+                    raise GenerationError(TOO_LONG) from error
+                raise
             finally:
                 meter.end()
                 _record(meter, stage)

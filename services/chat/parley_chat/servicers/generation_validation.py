@@ -69,10 +69,10 @@ def check_content(
     violations = Violations()
     _text(violations, "template_id", request.template_id, TEMPLATE_ID_MOST)
     _text(violations, "custom_template", request.custom_template, CUSTOM_TEMPLATE_MOST)
-    if not (request.template_id or request.custom_template.strip()):
+    if request.custom_template and not request.custom_template.strip():
+        violations.add("custom_template", "must not be blank")
+    elif not (request.template_id or request.custom_template):
         violations.add("template_id", "is required unless custom_template is given")
-    elif request.template_id and request.custom_template:
-        violations.add("custom_template", "must not be set together with template_id")
     violations.count("fields", request.fields, most=FIELDS_MOST)
     if len(request.fields) <= FIELDS_MOST:
         longest = CUSTOM_FIELD_VALUE_MOST if request.custom_template else FIELD_VALUE_MOST
