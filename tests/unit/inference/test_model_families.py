@@ -7,7 +7,7 @@ from parley_inference.domain.errors import PromptTooLongError
 from parley_inference.domain.model_families import known_model
 from parley_inference.domain.models import CHAT, EMBEDDING, Capability, Model, nearest_models
 from parley_inference.domain.prompt import GenerationRequest, PromptMessage, Role
-from parley_inference.domain.prompt_window import check_fits
+from parley_inference.domain.prompt_window import check_fits, fill_in_figures
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,17 @@ def test_only_a_prompt_that_plainly_does_not_fit_is_refused() -> None:
         check_fits(asked(8000), model)
     assert (raised.value.tokens, raised.value.limit) == (2000, 1000)
     check_fits(asked(8000), Model("m", "p", CHAT))
+
+
+def test_figures_that_a_provider_did_not_tell_are_filled_in_where_ours_do_not_contradict_it() -> None:
+    known, unknown = Model("m", "p", CHAT, 1000), Model("m", "p", CHAT)
+    for told, model, characters, expected in (
+        ((9, 8), known, 8000, (9, 8)),
+        ((0, 0), known, 8000, (2000, 1000)),
+        ((0, 0), known, 400, (0, 1000)),
+        ((0, 0), unknown, 400, (100, 0)),
+        ((0, 500), unknown, 4000, (1000, 500)),
+    ):
+        error = PromptTooLongError(*told)
+        fill_in_figures(error, asked(characters), model)
+        assert (error.tokens, error.limit) == expected

@@ -9,6 +9,7 @@ from parley_inference.domain.errors import ModelNotCapableError, ModelNotFoundEr
 from parley_inference.domain.generation import GenerationEvent
 from parley_inference.domain.models import CHAT, EMBEDDING, Capability, Model, ModelReference, Naming
 from parley_inference.domain.prompt import GenerationRequest
+from parley_inference.domain.provider_health import ProviderState
 from parley_inference.operations.models import Models
 from parley_inference.operations.providers import Provider
 
@@ -144,6 +145,7 @@ async def test_a_silent_provider_hides_no_other_and_is_not_replaced_by_one() -> 
     directory.names = None
     known = models(provider("openai", "big"), provider("ollama", directory=directory))
     assert [one.model.name for one in await known.listed()] == ["big"]
+    assert [one.health.state for one in known.providers()] == [ProviderState.UNKNOWN, ProviderState.FAILING]
     assert await meant(known, "") == "openai/big"
     with pytest.raises(ProviderUnavailableError):
         await models(provider("ollama", directory=directory), provider("openai", "big")).resolve(
@@ -198,6 +200,8 @@ async def test_a_chain_of_its_own_wins_over_the_one_for_all() -> None:
     }
     assert {name: tuple(known.fallbacks_of(name)) for name in expected} == expected
     listed = {f"{one.model.provider}/{one.model.name}": one.fallbacks for one in await known.listed()}
+    unnamed = Models(TWO, Naming(ModelReference(""), fallbacks=("everyone",), chains=naming.chains), clock=Clock())
+    assert tuple(unnamed.fallbacks_of("")) == ("ollama/big", "openai/big")
     # Nobody goes on after itself, and nothing after what embeds.
     assert listed["openai/big"] == ("ollama/big",)
     assert listed["openai/vectors"] == ()

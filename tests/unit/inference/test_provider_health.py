@@ -54,7 +54,7 @@ def test_a_refusal_of_what_was_asked_is_an_answer_and_our_own_doing_says_nothing
         health = ProviderHealth()
         health.failed(error)
         assert (health.state, health.last_failure_reason) == (ProviderState.HEALTHY, "")
-    own: list[InferenceError] = [ProviderQueueFullError("p", "", 1), GenerationTooLongError(1)]
+    own: list[InferenceError] = [ProviderQueueFullError("p"), GenerationTooLongError(1)]
     for error in own:
         health = ProviderHealth()
         health.failed(error)

@@ -62,9 +62,7 @@ class CallQueue:
             self._running += 1
             return
         if len(self._waiting) >= limits.max_waiting:
-            raise ProviderQueueFullError(
-                self._provider, f"{self._running} calls run and {len(self._waiting)} wait", limits.max_running
-            )
+            raise ProviderQueueFullError(self._provider, f"{self._running} calls run and {len(self._waiting)} wait")
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
@@ -78,7 +76,7 @@ class CallQueue:
                 self._waiting.remove(turn)
             if isinstance(error, TimeoutError):
                 raise ProviderQueueFullError(
-                    self._provider, f"waited {limits.max_wait_seconds:g} s for a turn", limits.max_running
+                    self._provider, f"waited {limits.max_wait_seconds:g} s for a turn"
                 ) from None
             raise
 

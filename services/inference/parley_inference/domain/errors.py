@@ -168,11 +168,6 @@ class ProviderQuotaError(ProviderError):
 class ProviderQueueFullError(ProviderError):
     """As many calls of it run and wait here as may, or the turn did not come in time. It was not asked."""
 
-    def __init__(self, provider: str, detail: str, limit: int) -> None:
-        super().__init__(provider, detail)
-        self.limit = limit
-        """How many calls of it may run at a time."""
-
 
 class ProviderCredentialsError(ProviderError):
     """It refused the credentials that Parley is configured with. Providers repeat parts of keys: `detail` is for the log."""

@@ -19,3 +19,11 @@ def check_fits(request: GenerationRequest, model: Model) -> None:
     limit = model.context_window_tokens
     if limit and characters > limit * _MOST_CHARACTERS_PER_TOKEN:
         raise PromptTooLongError(estimated_tokens(characters), limit)
+
+
+def fill_in_figures(error: PromptTooLongError, request: GenerationRequest, model: Model) -> None:
+    """Adds the figures that a provider did not tell when it found a prompt too long, as far as ours do not contradict it."""
+    error.limit = error.limit or model.context_window_tokens
+    estimate = estimated_tokens(characters_of(request))
+    if not error.tokens and (not error.limit or estimate > error.limit):
+        error.tokens = estimate

@@ -12,7 +12,13 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from parley_inference.domain.errors import InferenceError, ModelNotCapableError, ProviderError, is_passing
+from parley_inference.domain.errors import (
+    InferenceError,
+    ModelNotCapableError,
+    PromptTooLongError,
+    ProviderError,
+    is_passing,
+)
 from parley_inference.domain.generation import (
     NOTHING_USED,
     FinishReason,
@@ -30,7 +36,7 @@ from parley_inference.domain.model_families import is_blind
 from parley_inference.domain.models import Capability, Model
 from parley_inference.domain.prices import TokenPrice
 from parley_inference.domain.prompt import GenerationRequest, Sampling, ToolCall, characters_of, has_images
-from parley_inference.domain.prompt_window import check_fits
+from parley_inference.domain.prompt_window import check_fits, fill_in_figures
 from parley_inference.operations.models import Models
 
 _logger = logging.getLogger(__name__)
@@ -103,6 +109,8 @@ class ModelChain:
                     async for event in events:
                         yield event
             except InferenceError as error:
+                if isinstance(error, PromptTooLongError):
+                    fill_in_figures(error, request, model)
                 counts = place == 0 or answer.is_being_written
                 # What was used before the error is used; a provider that refused at the door used nothing.
                 if (usage := await answer.end_attempt(error)) is not None:

@@ -69,7 +69,9 @@ class Models:
     def fallbacks_of(self, name: str) -> Sequence[str]:
         """The names of the models that go on, in this order, when the one that a request calls `name` fails."""
         chains = self._naming.chains
-        reference = self._aliases().get(name) or (ModelReference(name) if name else self._naming.default)
+        reference = self._aliases().get(name) or ModelReference(name)
+        if not reference.text:
+            reference = self._naming.default if self._naming.default.text else self._first_known()
         provider, model = reference.parts(self._providers)
         for one in (name, reference.text, model if provider is None else f"{provider}/{model}"):
             if one in chains:
@@ -153,6 +155,12 @@ class Models:
                 return model
         raise ModelNotFoundError("", provider=first.name)
 
+    def _first_known(self) -> ModelReference:
+        """The default when nobody named one, as far as it is known without asking its provider."""
+        first = next(iter(self._providers.values()))
+        writing = (model for model in self._known(first) if Capability.GENERATE in model.capabilities)
+        return ModelReference(next((f"{model.provider}/{model.name}" for model in writing), ""))
+
     async def _default_name(self) -> str:
         try:
             return (await self._default()).name
@@ -217,7 +225,12 @@ class _Directory:
         async with self._lock:
             if self._read_at is None or self._clock() - self._read_at > DIRECTORY_SECONDS:
                 assert self._provider.directory is not None  # noqa: S101 - for the type checker: see Models.__init__
-                names = await self._provider.directory.model_names()
+                try:
+                    names = await self._provider.directory.model_names()
+                except ProviderError as error:
+                    self._provider.health.failed(error)
+                    raise
+                self._provider.health.went_well()
                 self._models = [known_model(name, self._provider.name) for name in names if name not in named]
                 self._read_at = self._clock()
             return self._models

@@ -183,7 +183,7 @@ def _queue_full(error: errors.ProviderQueueFullError) -> StatusError:
         StatusCode.RESOURCE_EXHAUSTED,
         "ERROR_REASON_PROVIDER_QUEUE_FULL",
         f"As many calls of the model provider {error.provider} run and wait as may. Try again in a moment.",
-        metadata={"provider": error.provider, "limit": str(error.limit)},
+        metadata={"provider": error.provider},
         retry_after_seconds=_RETRY_SECONDS,
     )
 
