@@ -17,6 +17,7 @@ from importlib.metadata import version
 from grpc.aio import Channel
 from parley.ai.v1 import agent_service_pb2_grpc, content_service_pb2_grpc, generation_service_pb2_grpc
 from parley.chat.v1 import chat_service_pb2_grpc
+from parley.events.v1 import event_service_pb2_grpc
 from parley.identity.v1 import identity_service_pb2_grpc
 from parley.system.v1 import system_service_pb2_grpc
 from parley.workspace.v1 import task_service_pb2_grpc
@@ -45,6 +46,7 @@ from parley_chat.adapters.otel_tracing import OtelTracing
 from parley_chat.adapters.private_files import PrivateFileError
 from parley_chat.adapters.sql_accounts import SqlAccounts
 from parley_chat.adapters.sql_conversations import SqlConversations
+from parley_chat.adapters.sql_events import SqlEventLog
 from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
 from parley_chat.adapters.sql_schema import metadata
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
@@ -56,6 +58,7 @@ from parley_chat.operations.answer_queue import AnswerQueue
 from parley_chat.operations.answer_tools import AnswerTools, ToolLimits
 from parley_chat.operations.answer_writer import AnswerLimits, AnswerWriter
 from parley_chat.operations.content import Content
+from parley_chat.operations.event_watching import EventWatching
 from parley_chat.operations.identity import Identity, IdentityRules
 from parley_chat.operations.local_user import ensure_local_user
 from parley_chat.operations.running_turns import RunningTurns
@@ -73,6 +76,7 @@ from parley_chat.ports.turn_ownership import AnotherReplicaError
 from parley_chat.servicers.agents import AgentServicer
 from parley_chat.servicers.chat import ChatServicer
 from parley_chat.servicers.content import ContentServicer
+from parley_chat.servicers.events import EventServicer
 from parley_chat.servicers.generation import GenerationServicer
 from parley_chat.servicers.identity import IdentityServicer
 from parley_chat.servicers.reflection import services_of_the_contract
@@ -166,8 +170,12 @@ async def _open_conversations(
     retrieval = open_channel(settings.retrieval_address)
     closing.push_async_callback(retrieval.close)
 
-    conversations = SqlConversations(database)
-    workspaces = SqlWorkspaces(database)
+    event_log = SqlEventLog(database)
+    watching = EventWatching(event_log, has_replicas=database.dialect != "sqlite")
+    watching.start()
+    closing.push_async_callback(watching.close)
+    conversations = SqlConversations(database, watching)
+    workspaces = SqlWorkspaces(database, watching)
     tracing = OtelTracing()
     queue = AnswerQueue(conversations, timedelta(seconds=settings.queue_seconds), _now)
     closing.push_async_callback(queue.close)
@@ -238,6 +246,11 @@ async def _open_conversations(
             "parley.system.v1.SystemService",
         ),
         *_generations(settings, inference, retrieval, service_tokens, admission),
+        Registration(
+            event_service_pb2_grpc.add_EventServiceServicer_to_server,
+            EventServicer(event_log, watching),
+            "parley.events.v1.EventService",
+        ),
         Registration(
             task_service_pb2_grpc.add_TaskServiceServicer_to_server,
             TaskServicer(workspaces, _now),

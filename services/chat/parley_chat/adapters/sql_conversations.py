@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, l
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parley_chat.adapters.sql_events import NO_NEWS, claim_sequences, hold_user, record, write
 from parley_chat.adapters.sql_schema import messages, sessions, turns
 from parley_chat.adapters.turn_event_lines import decode_citations
 from parley_chat.domain.conversation import (
@@ -27,9 +28,11 @@ from parley_chat.domain.conversation import (
     snippet_of,
 )
 from parley_chat.domain.errors import NotFoundError, TooManyTurnsError
+from parley_chat.domain.events import Action, Change, ResourceType, changed_message, changed_session
 from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import Turn, TurnState
 from parley_chat.ports.conversations import BegunTurn, NewTurn, PageCursor
+from parley_chat.ports.event_log import EventNews
 
 _RUNNING = TurnState.RUNNING.value
 
@@ -48,13 +51,17 @@ _select_session = select(sessions, _running_turn_id)
 class SqlConversations:
     """Keeps conversations in the tables of `sql_schema`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, news: EventNews = NO_NEWS) -> None:
         self._database = database
+        self._news = news
 
     async def create_session(self, session: Session) -> None:
         """Stores an empty session."""
         async with self._database.write() as connection:
+            change = changed_session(Action.CREATED, session)
+            await record(connection, session.user_id, [change], session.create_time)
             await connection.execute(insert(sessions).values(_session_row(session, title_is_set=bool(session.title))))
+        self._news.tell(session.user_id)
 
     async def get_session(self, user_id: str, session_id: str) -> Session:
         """Gets a session of the user."""
@@ -106,20 +113,28 @@ class SqlConversations:
     async def rename_session(self, user_id: str, session_id: str, title: str, time: datetime) -> Session:
         """Sets the title; no message changes it from then on."""
         async with self._database.write() as connection:
+            await hold_user(connection, user_id)
             await connection.execute(
                 update(sessions)
                 .where(sessions.c.session_id == session_id, sessions.c.user_id == user_id)
                 .values(title=title, title_is_set=True, update_time=time)
             )
-            return await _session(connection, user_id, session_id)
+            session = await _session(connection, user_id, session_id)
+            await record(connection, user_id, [changed_session(Action.UPDATED, session)], time)
+        self._news.tell(user_id)
+        return session
 
     async def delete_session(self, user_id: str, session_id: str) -> list[str]:
         """Deletes a session; its messages and turns go with it."""
         async with self._database.write() as connection:
+            await hold_user(connection, user_id)
             await _session(connection, user_id, session_id)
             turn_ids = (await connection.scalars(select(turns.c.turn_id).where(turns.c.session_id == session_id))).all()
             await connection.execute(delete(sessions).where(sessions.c.session_id == session_id))
-            return list(turn_ids)
+            deleted = Change(Action.DELETED, ResourceType.SESSION, session_id, None)
+            await record(connection, user_id, [deleted], datetime.now(UTC))
+        self._news.tell(user_id)
+        return list(turn_ids)
 
     async def list_messages(
         self, user_id: str, session_id: str, limit: int, before: int | None
@@ -167,16 +182,15 @@ class SqlConversations:
         """Stores everything that a turn begins with in one transaction, or finds the turn that is there."""
         try:
             async with self._database.write() as connection:
-                existing = await _find_turn(connection, new.user_id, new.client_message_id)
-                if existing:
-                    return BegunTurn(existing, "", created=False)
-                return await _begin_turn(connection, new)
-        except IntegrityError:
-            # Another replica was faster by a hair: PostgreSQL lets two transactions look before either writes.
+                begun = await _begin_turn(connection, new)
+        except (IntegrityError, NotFoundError, TooManyTurnsError):
+            # Most sends are the first of their name, so that nobody looks before; a repeat fails at the name at the latest.
             existing = await self.find_turn(new.user_id, new.client_message_id)
             if existing is None:
                 raise
             return BegunTurn(existing, "", created=False)
+        self._news.tell(new.user_id)
+        return begun
 
     async def find_turn(self, user_id: str, client_message_id: str) -> Turn | None:
         """Finds a turn by the client's name for its message."""
@@ -194,13 +208,18 @@ class SqlConversations:
 
     async def finish_turn(self, turn_id: str, fence: int, state: TurnState, message: Message) -> bool:
         """Stores an outcome where there is none yet."""
+        now = datetime.now(UTC)
         async with self._database.write() as connection:
+            owner = select(turns.c.user_id).where(turns.c.turn_id == turn_id).scalar_subquery()
+            await hold_user(connection, owner)
             ended = await connection.execute(
                 update(turns)
                 .where(turns.c.turn_id == turn_id, turns.c.fence == fence, turns.c.state == _RUNNING)
-                .values(state=state.value, end_time=datetime.now(UTC), queue_time=None)
+                .values(state=state.value, end_time=now, queue_time=None)
+                .returning(turns.c.user_id)
             )
-            if not ended.rowcount:
+            user_id: str | None = ended.scalar_one_or_none()
+            if user_id is None:
                 return False
             await connection.execute(
                 update(messages)
@@ -217,7 +236,11 @@ class SqlConversations:
                     route_reason=message.route_reason,
                 )
             )
-            return True
+            session = await _session(connection, user_id, message.session_id)
+            changes = [changed_message(Action.UPDATED, message), changed_session(Action.UPDATED, session)]
+            await record(connection, user_id, changes, now)
+        self._news.tell(user_id)
+        return True
 
     async def queue_turn(self, turn_id: str, fence: int, time: datetime | None) -> None:
         """Stores since when a turn waits."""
@@ -264,74 +287,21 @@ async def _find_turn(connection: AsyncConnection, user_id: str, client_message_i
 
 
 async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
-    session_id = new.session_id or new.new_session_id
-    if not new.session_id:
-        session = Session(session_id, new.user_id, new.title, new.time, new.time, tip_message_id="", running_turn_id="")
-        await connection.execute(insert(sessions).values(_session_row(session, title_is_set=False)))
     running = select(func.count()).where(turns.c.user_id == new.user_id, turns.c.state == _RUNNING).scalar_subquery()
-    # The counter first: whoever writes to the session waits here, and positions are never given twice.
-    counted = (
-        await connection.execute(
-            update(sessions)
-            .where(sessions.c.session_id == session_id, sessions.c.user_id == new.user_id)
-            .values(message_counter=sessions.c.message_counter + 2, update_time=new.time)
-            .returning(
-                sessions.c.message_counter,
-                sessions.c.tip_message_id,
-                sessions.c.title,
-                sessions.c.title_is_set,
-                running.label("running"),
-            )
-        )
-    ).first()
-    if counted is None:
-        raise NotFoundError("session")
-    if counted.running >= new.most_running:
+    # The user's counter first: whoever writes for the user waits here, so that places are never given twice and limits are exact.
+    claimed = await claim_sequences(connection, new.user_id, 3, running.label("running"))
+    if claimed.running >= new.most_running:
         raise TooManyTurnsError(new.most_running)
-    parent = await _parent(connection, session_id, new.parent_message_id, counted.tip_message_id)
-    title = new.title if not counted.title and not counted.title_is_set else counted.title
-    await connection.execute(
-        update(sessions).where(sessions.c.session_id == session_id).values(tip_message_id=new.message_id, title=title)
-    )
-    shared = {
-        "session_id": session_id,
-        "user_id": new.user_id,
-        "create_time": new.time,
-        "turn_id": new.turn_id,
-        "citations": [],
-        "usage": None,
-        "route": "",
-        "model": "",
-        "failure": None,
-        "tool_uses": [],
-        "route_reason": "",
-    }
-    question = {
-        **shared,
-        "message_id": new.user_message_id,
-        "parent_message_id": parent or None,
-        "position": counted.message_counter - 1,
-        "role": Role.USER.value,
-        "text": new.text,
-        "state": MessageState.COMPLETED.value,
-        "client_message_id": new.client_message_id,
-        "trace_id": "",
-    }
-    answer = {
-        **shared,
-        "message_id": new.message_id,
-        "parent_message_id": new.user_message_id,
-        "position": counted.message_counter,
-        "role": Role.ASSISTANT.value,
-        "text": "",
-        "state": MessageState.STREAMING.value,
-        "client_message_id": "",
-        "trace_id": new.trace_id,
-    }
-    await connection.execute(insert(messages), [question, answer])
+    parent, position, session = await (_extend_session if new.session_id else _begin_session)(connection, new)
+    question, answer = _question_and_answer(new, session.session_id, parent)
+    rows = [
+        {**_message_row(question), "user_id": new.user_id, "position": position - 1},
+        {**_message_row(answer), "user_id": new.user_id, "position": position},
+    ]
+    await connection.execute(insert(messages), rows)
     row = {
         "turn_id": new.turn_id,
-        "session_id": session_id,
+        "session_id": session.session_id,
         "user_id": new.user_id,
         "client_message_id": new.client_message_id,
         "request_digest": new.request_digest,
@@ -349,7 +319,93 @@ async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
         "fence": 1,
     }
     begun = (await connection.execute(insert(turns).values(**row).returning(turns))).one()
+    changes = [
+        changed_session(Action.UPDATED if new.session_id else Action.CREATED, session),
+        changed_message(Action.CREATED, question),
+        changed_message(Action.CREATED, answer),
+    ]
+    await write(connection, new.user_id, changes, new.time, last_sequence=claimed.event_counter)
     return BegunTurn(to_turn(begun), parent, created=True)
+
+
+async def _begin_session(connection: AsyncConnection, new: NewTurn) -> tuple[str, int, Session]:
+    """A session that begins with the turn: what the question follows, the place of the answer, and the session."""
+    session = Session(
+        new.new_session_id, new.user_id, new.title, new.time, new.time, new.message_id, running_turn_id=new.turn_id
+    )
+    row = {**_session_row(session, title_is_set=False), "message_counter": 2}
+    await connection.execute(insert(sessions).values(row))
+    return "", 2, session
+
+
+async def _extend_session(connection: AsyncConnection, new: NewTurn) -> tuple[str, int, Session]:
+    """A session that goes on with the turn: what the question follows, the place of the answer, and the session as it is then."""
+    owned = and_(sessions.c.session_id == new.session_id, sessions.c.user_id == new.user_id)
+    before = (await connection.execute(select(sessions).where(owned))).first()
+    if before is None:
+        raise NotFoundError("session")
+    parent = await _parent(connection, new.session_id, new.parent_message_id, before.tip_message_id)
+    title = new.title if not before.title and not before.title_is_set else before.title
+    changed = {
+        "message_counter": before.message_counter + 2,
+        "update_time": new.time,
+        "tip_message_id": new.message_id,
+        "title": title,
+    }
+    await connection.execute(update(sessions).where(owned).values(changed))
+    session = Session(
+        new.session_id, new.user_id, title, before.create_time, new.time, new.message_id, running_turn_id=new.turn_id
+    )
+    return parent, before.message_counter + 2, session
+
+
+def _question_and_answer(new: NewTurn, session_id: str, parent: str) -> tuple[Message, Message]:
+    question = Message(
+        message_id=new.user_message_id,
+        session_id=session_id,
+        parent_message_id=parent,
+        role=Role.USER,
+        text=new.text,
+        state=MessageState.COMPLETED,
+        create_time=new.time,
+        turn_id=new.turn_id,
+        client_message_id=new.client_message_id,
+    )
+    answer = Message(
+        message_id=new.message_id,
+        session_id=session_id,
+        parent_message_id=new.user_message_id,
+        role=Role.ASSISTANT,
+        text="",
+        state=MessageState.STREAMING,
+        create_time=new.time,
+        turn_id=new.turn_id,
+        trace_id=new.trace_id,
+    )
+    return question, answer
+
+
+def _message_row(message: Message) -> dict[str, Any]:
+    """The row of a message that begins."""
+    return {
+        "message_id": message.message_id,
+        "session_id": message.session_id,
+        "parent_message_id": message.parent_message_id or None,
+        "role": message.role.value,
+        "text": message.text,
+        "state": message.state.value,
+        "create_time": message.create_time,
+        "turn_id": message.turn_id,
+        "client_message_id": message.client_message_id,
+        "trace_id": message.trace_id,
+        "citations": [],
+        "usage": None,
+        "route": "",
+        "route_reason": "",
+        "model": "",
+        "failure": None,
+        "tool_uses": [],
+    }
 
 
 async def _parent(connection: AsyncConnection, session_id: str, wished: str | None, tip: str | None) -> str:

@@ -8,7 +8,20 @@ serves a "newest first" list is read backwards: order by every column of it, all
 from __future__ import annotations
 
 from parley_shared.sql import UtcDateTime, new_metadata
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, false, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 
 metadata = new_metadata()
 
@@ -22,6 +35,8 @@ users = Table(
     Column("display_name", Text, nullable=False),
     Column("password_hash", Text, nullable=False),  # argon2id, with its parameters, in PHC string format.
     Column("create_time", UtcDateTime, nullable=False),
+    # The number of the user's newest event. Written first in a transaction that changes what the user owns, so that writers queue for it.
+    Column("event_counter", BigInteger, nullable=False, server_default="0"),
 )
 
 # One sign-in is one family of refresh tokens; it ends as a whole.
@@ -177,3 +192,19 @@ tasks = Table(
 )
 Index("ix_tasks_due", tasks.c.user_id, tasks.c.state, tasks.c.due_time, tasks.c.task_id)
 Index("ix_tasks_newest", tasks.c.user_id, tasks.c.create_time, tasks.c.task_id)
+
+# Events --------------------------------------------------------------------------------------------------------------
+
+# What changed in what users own: written in the transaction of the change, and never again.
+events = Table(
+    "events",
+    metadata,
+    Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", UtcDateTime, nullable=False),
+    Column("action", Text, nullable=False),  # created, updated, deleted
+    Column("resource_type", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    Column("turn_id", Text, nullable=False),
+    Column("snapshot", JSON(none_as_null=True), nullable=True),  # The thing as it was; NULL when it was deleted.
+)

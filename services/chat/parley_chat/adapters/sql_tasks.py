@@ -17,20 +17,17 @@ from parley_chat.ports.workspace import TaskCursor, TaskFilter
 class SqlTasks:
     """The port `TaskStore`, for one user."""
 
-    def __init__(self, connection: AsyncConnection, user_id: str, *, for_update: bool) -> None:
+    def __init__(self, connection: AsyncConnection, user_id: str) -> None:
         self._connection = connection
         self._user_id = user_id
-        self._for_update = for_update
 
     async def add(self, task: Task) -> None:
         """Inserts a row."""
         await self._connection.execute(insert(tasks).values(user_id=self._user_id, **_row(task)))
 
     async def get(self, task_id: str) -> Task:
-        """Reads a row, and holds it in a transaction that changes. SQLite knows no such hold, and has one writer only."""
+        """Reads a row. In a transaction that changes, the workspace holds it: nobody else changes what is the user's."""
         query = select(tasks).where(tasks.c.task_id == task_id, tasks.c.user_id == self._user_id)
-        if self._for_update:
-            query = query.with_for_update()
         row = (await self._connection.execute(query)).first()
         if row is None:
             raise NotFoundError("task")

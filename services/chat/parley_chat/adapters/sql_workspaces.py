@@ -1,17 +1,20 @@
-"""Workspaces in SQL: one transaction each, with the tables of one user's things in it."""
+"""Workspaces in SQL: one transaction each, with the tables of one user's things in it, and the log of what it changed."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 
 from parley_shared.sql import Database
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parley_chat.adapters.sql_schema import tool_runs, turns
+from parley_chat.adapters.sql_events import NO_NEWS, hold_user, record
+from parley_chat.adapters.sql_schema import tool_runs
 from parley_chat.adapters.sql_tasks import SqlTasks
+from parley_chat.domain.events import Change
+from parley_chat.ports.event_log import EventNews
 from parley_chat.ports.toolbox import ToolOutcome
 
 
@@ -23,10 +26,7 @@ class SqlToolRuns:
         self._user_id = user_id
 
     async def find(self, turn_id: str, tool_call_id: str) -> ToolOutcome | None:
-        """Reads the row of a call; whoever runs a tool of the same turn meanwhile waits here until this transaction has ended."""
-        # A statement that changes nothing holds the turn's row on every database.
-        held = update(turns).where(turns.c.turn_id == turn_id, turns.c.user_id == self._user_id)
-        await self._connection.execute(held.values(fence=turns.c.fence))
+        """Reads the row of a call. Whoever runs a tool for the same user meanwhile waits where the workspace holds the user."""
         query = select(tool_runs.c.result_json).where(
             tool_runs.c.turn_id == turn_id,
             tool_runs.c.tool_call_id == tool_call_id,
@@ -51,26 +51,37 @@ class SqlToolRuns:
 class SqlWorkspace:
     """The port `Workspace`."""
 
-    def __init__(self, connection: AsyncConnection, user_id: str, *, for_update: bool) -> None:
+    def __init__(self, connection: AsyncConnection, user_id: str) -> None:
         self.user_id = user_id
-        self.tasks = SqlTasks(connection, user_id, for_update=for_update)
+        self.tasks = SqlTasks(connection, user_id)
         self.tool_runs = SqlToolRuns(connection, user_id)
+        self.changes: list[Change] = []
+
+    def tell(self, change: Change) -> None:
+        """Notes a change for the log of events."""
+        self.changes.append(change)
 
 
 class SqlWorkspaces:
     """The port `Workspaces`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, news: EventNews = NO_NEWS) -> None:
         self._database = database
+        self._news = news
 
     @asynccontextmanager
     async def read(self, user_id: str) -> AsyncGenerator[SqlWorkspace]:
         """A transaction that sees the database as it was at its first statement."""
         async with self._database.read() as connection:
-            yield SqlWorkspace(connection, user_id, for_update=False)
+            yield SqlWorkspace(connection, user_id)
 
     @asynccontextmanager
     async def change(self, user_id: str) -> AsyncGenerator[SqlWorkspace]:
-        """A transaction that changes."""
+        """A transaction that changes, and has what is the user's to itself."""
         async with self._database.write() as connection:
-            yield SqlWorkspace(connection, user_id, for_update=True)
+            await hold_user(connection, user_id)
+            workspace = SqlWorkspace(connection, user_id)
+            yield workspace
+            await record(connection, user_id, workspace.changes, datetime.now(UTC))
+        if workspace.changes:
+            self._news.tell(user_id)

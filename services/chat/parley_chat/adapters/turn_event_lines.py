@@ -94,16 +94,17 @@ def _decode_body(kind: str, fields: dict[str, Any]) -> TurnEventBody:
         case "notice":
             return Notice(NoticeKind(fields["kind"]), fields["message"])
         case "completed":
-            return TurnCompleted(_decode_message(fields["message"]))
+            return TurnCompleted(decode_message(fields["message"]))
         case "failed":
-            return TurnFailed(Failure(**fields["failure"]), _decode_message(fields["message"]))
+            return TurnFailed(Failure(**fields["failure"]), decode_message(fields["message"]))
         case "stopped":
-            return TurnStopped(_decode_message(fields["message"]))
+            return TurnStopped(decode_message(fields["message"]))
         case _:
             raise ValueError(f"no kind of turn event: {kind[:40]!r}")
 
 
-def _decode_message(fields: dict[str, Any]) -> Message:
+def decode_message(fields: dict[str, Any]) -> Message:
+    """Reads a message back from the dictionary that `asdict` makes, with its time as text."""
     return Message(
         **{
             **fields,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from parley_chat.domain.errors import NotFoundError
+from parley_chat.domain.events import Action, Change, ResourceType, changed_task
 from parley_chat.domain.tasks import MOST_OPEN_TASKS, Task, TaskPriority, TaskState, TooManyTasksError, new_task_id
 from parley_chat.ports.workspace import TaskCursor, TaskFilter, Workspace
 
@@ -54,6 +55,7 @@ async def create_task(workspace: Workspace, new: NewTask, now: datetime, turn_id
         turn_id=turn_id,
     )
     await workspace.tasks.add(task)
+    workspace.tell(changed_task(Action.CREATED, task, turn_id))
     return task
 
 
@@ -69,13 +71,13 @@ async def list_tasks(
     return page, TaskCursor(last.due_time, last.create_time, last.task_id)
 
 
-async def update_task(workspace: Workspace, task_id: str, changes: TaskChanges, now: datetime) -> Task:
+async def update_task(workspace: Workspace, task_id: str, changes: TaskChanges, now: datetime, turn_id: str) -> Task:
     """Changes a task. Raises NotFoundError."""
     task = await workspace.tasks.get(task_id)
-    return await _put(workspace, task, replace(task, **changes), now)
+    return await _put(workspace, task, replace(task, **changes), now, turn_id)
 
 
-async def set_task_state(workspace: Workspace, task_id: str, state: TaskState, now: datetime) -> Task:
+async def set_task_state(workspace: Workspace, task_id: str, state: TaskState, now: datetime, turn_id: str) -> Task:
     """Completes a task, or opens it again; one that is so already stays as it is. Raises NotFoundError and TooManyTasksError."""
     task = await workspace.tasks.get(task_id)
     if task.state is state:
@@ -83,18 +85,20 @@ async def set_task_state(workspace: Workspace, task_id: str, state: TaskState, n
     if state is TaskState.OPEN and await workspace.tasks.count_open() >= MOST_OPEN_TASKS:
         raise TooManyTasksError(MOST_OPEN_TASKS)
     complete_time = now if state is TaskState.COMPLETED else None
-    return await _put(workspace, task, replace(task, state=state, complete_time=complete_time), now)
+    return await _put(workspace, task, replace(task, state=state, complete_time=complete_time), now, turn_id)
 
 
-async def delete_task(workspace: Workspace, task_id: str) -> None:
+async def delete_task(workspace: Workspace, task_id: str, turn_id: str) -> None:
     """Deletes a task for good. Raises NotFoundError."""
     if not await workspace.tasks.remove(task_id):
         raise NotFoundError("task")
+    workspace.tell(Change(Action.DELETED, ResourceType.TASK, task_id, None, turn_id))
 
 
-async def _put(workspace: Workspace, before: Task, after: Task, now: datetime) -> Task:
+async def _put(workspace: Workspace, before: Task, after: Task, now: datetime, turn_id: str) -> Task:
     if after == before:
         return before
     changed = replace(after, update_time=now)
     await workspace.tasks.put(changed)
+    workspace.tell(changed_task(Action.UPDATED, changed, turn_id))
     return changed

@@ -109,8 +109,7 @@ class Conversations(Protocol):
     async def begin_turn(self, new: NewTurn) -> BegunTurn:
         """Stores the user's message, the empty answer and the turn, all or none, unless the user has a turn under this client_message_id.
 
-        Raises NotFoundError for a session or a parent that is not the user's, and TooManyTurnsError. The latter is exact within
-        one process; replicas that begin turns of one user in the same moment may each let one more in.
+        Raises NotFoundError for a session or a parent that is not the user's, and TooManyTurnsError.
         """
         ...
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from parley_chat.domain.events import Change
 from parley_chat.domain.tasks import Task, TaskState
 from parley_chat.ports.toolbox import ToolOutcome
 
@@ -41,7 +42,7 @@ class TaskStore(Protocol):
         ...
 
     async def get(self, task_id: str) -> Task:
-        """Gets one, or raises NotFoundError. In a transaction that changes, nobody else changes it meanwhile."""
+        """Gets one, or raises NotFoundError."""
         ...
 
     async def put(self, task: Task) -> None:
@@ -65,7 +66,7 @@ class ToolRuns(Protocol):
     """The tool calls of one user that took effect."""
 
     async def find(self, turn_id: str, tool_call_id: str) -> ToolOutcome | None:
-        """The outcome of a call that was run before. In a transaction that changes, nobody else runs it meanwhile."""
+        """The outcome of a call that was run before."""
         ...
 
     async def keep(self, turn_id: str, tool_call_id: str, outcome: ToolOutcome, time: datetime) -> None:
@@ -91,6 +92,10 @@ class Workspace(Protocol):
         """Their tool calls."""
         ...
 
+    def tell(self, change: Change) -> None:
+        """Notes a change for the log of events, which is written with the transaction."""
+        ...
+
 
 class Workspaces(Protocol):
     """Opens workspaces. Nothing of one user is ever returned to, or changed by, another."""
@@ -100,5 +105,8 @@ class Workspaces(Protocol):
         ...
 
     def change(self, user_id: str) -> AbstractAsyncContextManager[Workspace]:
-        """A transaction. It commits at the end of the block and rolls back when an error leaves it."""
+        """A transaction. It commits at the end of the block and rolls back when an error leaves it.
+
+        Nobody else changes what is the user's meanwhile.
+        """
         ...

@@ -54,7 +54,7 @@ async def get_task(call: Call, request: task_service_pb2.GetTaskRequest) -> task
 async def update_task(call: Call, request: task_service_pb2.UpdateTaskRequest) -> task_service_pb2.UpdateTaskResponse:
     """Changes a task."""
     changes = task_fields.changes_of(request)
-    task = await tasks.update_task(call.workspace, request.task_id, changes, call.now)
+    task = await tasks.update_task(call.workspace, request.task_id, changes, call.now, call.turn_id)
     return task_service_pb2.UpdateTaskResponse(task=task_fields.pack_task(task))
 
 
@@ -63,21 +63,21 @@ async def complete_task(
 ) -> task_service_pb2.CompleteTaskResponse:
     """Marks a task as done."""
     task_fields.check_task_id(request.task_id)
-    task = await tasks.set_task_state(call.workspace, request.task_id, TaskState.COMPLETED, call.now)
+    task = await tasks.set_task_state(call.workspace, request.task_id, TaskState.COMPLETED, call.now, call.turn_id)
     return task_service_pb2.CompleteTaskResponse(task=task_fields.pack_task(task))
 
 
 async def reopen_task(call: Call, request: task_service_pb2.ReopenTaskRequest) -> task_service_pb2.ReopenTaskResponse:
     """Opens a task again."""
     task_fields.check_task_id(request.task_id)
-    task = await tasks.set_task_state(call.workspace, request.task_id, TaskState.OPEN, call.now)
+    task = await tasks.set_task_state(call.workspace, request.task_id, TaskState.OPEN, call.now, call.turn_id)
     return task_service_pb2.ReopenTaskResponse(task=task_fields.pack_task(task))
 
 
 async def delete_task(call: Call, request: task_service_pb2.DeleteTaskRequest) -> task_service_pb2.DeleteTaskResponse:
     """Deletes a task."""
     task_fields.check_task_id(request.task_id)
-    await tasks.delete_task(call.workspace, request.task_id)
+    await tasks.delete_task(call.workspace, request.task_id, call.turn_id)
     return task_service_pb2.DeleteTaskResponse()
 
 

@@ -1,0 +1,146 @@
+"""The log of changes in SQL. `record` writes to it within the transaction of the change; a counter in the user's row numbers the events.
+
+Whoever will record holds the user's row first, so that the numbers have the order of the commits and nobody waits in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from parley_shared.sql import Database
+from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parley_chat.adapters.sql_schema import events, users
+from parley_chat.adapters.turn_event_lines import decode_message
+from parley_chat.domain.conversation import Session
+from parley_chat.domain.events import Action, Change, Event, Resource, ResourceType
+from parley_chat.domain.tasks import Task, TaskPriority, TaskState
+from parley_chat.ports.event_log import EventPage
+
+
+class NoNews:
+    """The port `EventNews` where nobody watches."""
+
+    def tell(self, user_id: str) -> None:
+        """Does nothing."""
+
+
+NO_NEWS = NoNews()
+
+
+class SqlEventLog:
+    """The port `EventLog`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, user_id: str, after: int, limit: int, types: Collection[ResourceType]) -> EventPage:
+        """Reads along the primary key."""
+        query = (
+            select(events)
+            .where(events.c.user_id == user_id, events.c.sequence > after)
+            .order_by(events.c.sequence)
+            .limit(limit)
+        )
+        if types:
+            query = query.where(events.c.resource_type.in_([each.value for each in types]))
+        async with self._database.read() as connection:
+            counter = select(users.c.event_counter).where(users.c.user_id == user_id)
+            newest = (await connection.execute(counter)).scalar_one_or_none() or 0
+            if newest <= after:
+                return EventPage((), newest)
+            return EventPage([_event(row) for row in await connection.execute(query)], newest)
+
+    async def newest(self, user_ids: Collection[str]) -> Mapping[str, int]:
+        """Reads the counters."""
+        query = select(users.c.user_id, users.c.event_counter).where(users.c.user_id.in_(user_ids))
+        async with self._database.read() as connection:
+            return {row.user_id: row.event_counter for row in await connection.execute(query)}
+
+
+async def hold_user(connection: AsyncConnection, user_id: ColumnElement[str] | str) -> None:
+    """Holds the user's row until the transaction ends. SQLite has one writer, and needs no holding."""
+    if connection.dialect.name != "sqlite":
+        await connection.execute(select(users.c.user_id).where(users.c.user_id == user_id).with_for_update())
+
+
+async def claim_sequences(connection: AsyncConnection, user_id: str, count: int, *also: ColumnElement[Any]) -> Row[Any]:
+    """Numbers the next `count` events of a user, and holds the user's row: the last of the numbers, and what `also` asks for beside it."""
+    statement = (
+        update(users)
+        .where(users.c.user_id == user_id)
+        .values(event_counter=users.c.event_counter + count)
+        .returning(users.c.event_counter, *also)
+    )
+    return (await connection.execute(statement)).one()
+
+
+async def record(connection: AsyncConnection, user_id: str, changes: Sequence[Change], time: datetime) -> None:
+    """Numbers changes and writes them."""
+    if changes:
+        claimed = await claim_sequences(connection, user_id, len(changes))
+        await write(connection, user_id, changes, time, last_sequence=claimed.event_counter)
+
+
+async def write(
+    connection: AsyncConnection, user_id: str, changes: Sequence[Change], time: datetime, *, last_sequence: int
+) -> None:
+    """Writes changes whose numbers were claimed, in their order."""
+    first = last_sequence - len(changes) + 1
+    await connection.execute(
+        insert(events),
+        [
+            {
+                "user_id": user_id,
+                "sequence": first + place,
+                "time": time,
+                "action": change.action.value,
+                "resource_type": change.resource_type.value,
+                "resource_id": change.resource_id,
+                "turn_id": change.turn_id,
+                "snapshot": None if change.resource is None else _plain(asdict(change.resource)),
+            }
+            for place, change in enumerate(changes)
+        ],
+    )
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold of a value: times as text."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _event(row: Row[Any]) -> Event:
+    resource_type = ResourceType(row.resource_type)
+    resource = None if row.snapshot is None else _resource(resource_type, row.snapshot)
+    change = Change(Action(row.action), resource_type, row.resource_id, resource, row.turn_id)
+    return Event(row.sequence, row.time, change)
+
+
+def _resource(resource_type: ResourceType, snapshot: dict[str, Any]) -> Resource:
+    match resource_type:
+        case ResourceType.SESSION:
+            return Session(**{**snapshot, **_times(snapshot, "create_time", "update_time")})
+        case ResourceType.MESSAGE:
+            return decode_message(snapshot)
+        case ResourceType.TASK:
+            return Task(
+                **{
+                    **snapshot,
+                    **_times(snapshot, "due_time", "create_time", "update_time", "complete_time"),
+                    "priority": TaskPriority(snapshot["priority"]),
+                    "state": TaskState(snapshot["state"]),
+                }
+            )
+
+
+def _times(snapshot: dict[str, Any], *names: str) -> dict[str, datetime | None]:
+    return {name: datetime.fromisoformat(snapshot[name]) if snapshot[name] else None for name in names}
