@@ -29,7 +29,7 @@ from parley_retrieval.adapters.semantic_text_splitter import SemanticTextSplitte
 from parley_retrieval.adapters.snowball_stemmer import SnowballStemmer, languages
 from parley_retrieval.adapters.sql_document_store import SqlDocumentStore
 from parley_retrieval.adapters.sql_schema import metadata
-from parley_retrieval.domain.errors import IndexInUseError
+from parley_retrieval.domain.errors import IndexFailedError, IndexInUseError
 from parley_retrieval.ingestion_assembly import ingest_registration, open_ingestion, user_limits
 from parley_retrieval.operations.documents import Documents
 from parley_retrieval.operations.generations import Generations
@@ -40,6 +40,7 @@ from parley_retrieval.operations.sample_corpus import SampleCorpus
 from parley_retrieval.operations.search import Search
 from parley_retrieval.operations.terms import TermEncoder
 from parley_retrieval.ports.embedding_model import EmbeddingModel
+from parley_retrieval.ports.vector_index import IndexShelf
 from parley_retrieval.servicers.documents import DocumentServicer
 from parley_retrieval.servicers.search import SearchServicer
 from parley_retrieval.servicers.status import to_status_error
@@ -75,20 +76,7 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
 
         tracing = OtelTracing()
         encoder = TermEncoder(SnowballStemmer(settings.language), MurmurTermHash())
-        shelf = EdgeIndexShelf(settings.index_folder, encoder.encoding)
-        closing.push_async_callback(shelf.close)
-        try:
-            await shelf.open()
-        except IndexInUseError as error:
-            name = "PARLEY_RETRIEVAL_INDEX_FOLDER"
-            words = (
-                f"Another process uses the index in {settings.index_folder}. Stop it, or set {name} to another folder."
-            )
-            raise SettingsError(name, words) from error
-        except OSError as error:
-            name = "PARLEY_RETRIEVAL_INDEX_FOLDER"
-            raise SettingsError(name, f"{name}: {settings.index_folder} cannot be used: {error.strerror}.") from error
-
+        shelf = await _open_shelf(settings, encoder.encoding, closing)
         index = Generations(shelf)
         meanings = Meanings(await _embedding_model(settings, closing))
         indexing = Indexing(store, store, index, index, encoder, SemanticTextSplitter(), tracing, meanings)
@@ -137,6 +125,49 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
             shown=(settings,),
         )
         yield RetrievalApp(settings, server, database)
+
+
+async def _open_shelf(settings: RetrievalSettings, encoding: str, closing: AsyncExitStack) -> IndexShelf:
+    """The index in a Qdrant server when one is named, else in a folder. Raises SettingsError when it cannot be used."""
+    if settings.qdrant_url:
+        return await _open_qdrant(settings, encoding, closing)
+    name = "PARLEY_RETRIEVAL_INDEX_FOLDER"
+    shelf = EdgeIndexShelf(settings.index_folder, encoding)
+    closing.push_async_callback(shelf.close)
+    try:
+        await shelf.open()
+    except IndexInUseError as error:
+        words = f"Another process uses the index in {settings.index_folder}. Stop it, or set {name} to another folder."
+        raise SettingsError(name, words) from error
+    except OSError as error:
+        raise SettingsError(name, f"{name}: {settings.index_folder} cannot be used: {error.strerror}.") from error
+    return shelf
+
+
+async def _open_qdrant(settings: RetrievalSettings, encoding: str, closing: AsyncExitStack) -> IndexShelf:
+    name = "PARLEY_RETRIEVAL_QDRANT_URL"
+    try:
+        # Imported here: who keeps the index in a folder need not have the package, nor its 100 MB in memory.
+        from parley_retrieval.adapters.qdrant_index_shelf import (  # noqa: PLC0415 - see above
+            QdrantIndexShelf,
+            open_qdrant_client,
+        )
+    except ModuleNotFoundError as error:
+        if error.name != "qdrant_client":
+            raise
+        words = f"{name} names a Qdrant server, whose client is not installed: pip install 'parley-retrieval[qdrant]'."
+        raise SettingsError(name, words) from error
+    key = settings.qdrant_api_key.reveal() if settings.qdrant_api_key else ""
+    shelf = QdrantIndexShelf(open_qdrant_client(settings.qdrant_url, key), settings.qdrant_collection, encoding)
+    closing.push_async_callback(shelf.close)
+    try:
+        await shelf.open()
+    except IndexFailedError as error:
+        logger.warning("Qdrant cannot be used: %s", error)
+        raise SettingsError(
+            name, f"{name}: the server does not answer, or refuses the key. The log says more."
+        ) from error
+    return shelf
 
 
 async def _embedding_model(settings: RetrievalSettings, closing: AsyncExitStack) -> EmbeddingModel | None:

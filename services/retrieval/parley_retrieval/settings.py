@@ -6,15 +6,18 @@ Not the settings of a model: those belong to inference.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from parley_shared.settings import Environment, ServiceSettings, SettingsError
+from parley_shared.settings import Environment, Secret, ServiceSettings, SettingsError
 from parley_shared.sql import default_database_url
 
 SERVICE = "retrieval"
 DEFAULT_PORT = 50053
 _MODEL_CHARACTERS = 200
+_COLLECTION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,17 @@ class RetrievalSettings:
     """`PARLEY_RETRIEVAL_EMBEDDING_MODEL`: the model or alias of inference (`embed`) that says what passages and questions mean. Empty by
     default: passages are found by their words alone. 0 to 200 characters. Another one makes the index anew, in the background."""
 
+    qdrant_url: str
+    """`PARLEY_RETRIEVAL_QDRANT_URL`: the gRPC port of a Qdrant server that keeps the index, `http://host:6334`, or `https` for TLS.
+    Empty by default: the index is in a folder of this process."""
+
+    qdrant_api_key: Secret | None
+    """`PARLEY_RETRIEVAL_QDRANT_API_KEY`: the key of that server, which may need none."""
+
+    qdrant_collection: str
+    """`PARLEY_RETRIEVAL_QDRANT_COLLECTION`: the alias of the index in that server; what else Parley keeps there begins with it. 1 to 64 of
+    A-Z a-z 0-9 _ -."""
+
     service_key_file: Path
     """`PARLEY_RETRIEVAL_SERVICE_KEY_FILE`: the private key with which retrieval calls inference on its own account, by default
     `<home>/keys/retrieval.pem`. It is made when a model is named and there is none; its public half is written beside it, with the ending
@@ -132,6 +146,9 @@ class RetrievalSettings:
             chat_address=environment.text("PARLEY_CHAT_ADDRESS", "127.0.0.1:50051"),
             inference_address=environment.text("PARLEY_INFERENCE_ADDRESS", "127.0.0.1:50052"),
             embedding_model=_embedding_model(environment),
+            qdrant_url=_qdrant_url(environment),
+            qdrant_api_key=environment.secret("PARLEY_RETRIEVAL_QDRANT_API_KEY"),
+            qdrant_collection=_qdrant_collection(environment),
             service_key_file=environment.path(
                 "PARLEY_RETRIEVAL_SERVICE_KEY_FILE", service.home / "keys" / "retrieval.pem"
             ),
@@ -150,6 +167,30 @@ def _embedding_model(environment: Environment) -> str:
     if len(model) > _MODEL_CHARACTERS:
         raise SettingsError(name, f"{name} must have at most {_MODEL_CHARACTERS} characters.")
     return model
+
+
+def _qdrant_url(environment: Environment) -> str:
+    name = "PARLEY_RETRIEVAL_QDRANT_URL"
+    url = environment.text(name, "")
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not parts.username
+    except ValueError:
+        good = False
+    if url and not good:
+        # The address is not repeated: a key may stand in it.
+        raise SettingsError(
+            name, f"{name} must be http://host:port or https://host:port, without a name or a password."
+        )
+    return url
+
+
+def _qdrant_collection(environment: Environment) -> str:
+    name = "PARLEY_RETRIEVAL_QDRANT_COLLECTION"
+    collection = environment.text(name, "parley")
+    if not _COLLECTION.fullmatch(collection):
+        raise SettingsError(name, f"{name} must be 1 to 64 of A-Z a-z 0-9 _ -.")
+    return collection
 
 
 def _existing_paths(environment: Environment, name: str) -> tuple[Path, ...]:

@@ -59,11 +59,12 @@ class World:
                 await app.server.drain()
 
     def retrieval(self, model: str = "embed") -> AbstractAsyncContextManager[Any]:
-        return self.serve(
+        running: AbstractAsyncContextManager[Any] = self.serve(
             self.home,
             PARLEY_INFERENCE_ADDRESS=f"127.0.0.1:{self.port}",
             PARLEY_RETRIEVAL_EMBEDDING_MODEL=model,
         )
+        return running
 
     def generations(self) -> list[str]:
         return sorted(path.name for path in (self.home / "retrieval" / "index" / "generations").iterdir())
@@ -89,7 +90,7 @@ async def titles(caller: Any, query: str, mode: Any = HYBRID, **fields: Any) -> 
 async def until(condition: Callable[[], Awaitable[bool]], words: str) -> None:
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while not await condition():
+            while not await condition():  # noqa: ASYNC110 - an answer of another process has no event; this is a test's wait.
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise TimeoutError(f"waited {DEADLINE_SECONDS} s until {words}") from None

@@ -72,7 +72,7 @@ def test_a_blank_passage_has_a_blank_snippet() -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_whatever_the_text_the_snippet_is_a_piece_of_it_and_the_marks_are_in_order(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - texts for a test, no secret
+    chance = random.Random(seed)
     alphabet = ["heron", "river", "Stream", "金魚を", ".", "! ", "\n", "\n\n", " ", " ", " ", "é", "🦆", "x" * 50, "？"]
     text = "".join(chance.choice(alphabet) for _ in range(chance.randrange(1, 400)))
     snippet = shown(text, "heron", "river", "金魚")

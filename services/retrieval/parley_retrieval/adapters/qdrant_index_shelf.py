@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import warnings
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,16 +32,24 @@ _VERSION = re.compile(r"(\d+)\.(\d+)")
 def open_qdrant_client(url: str, api_key: str) -> AsyncQdrantClient:
     """A client of the server's gRPC port: `http://host:6334`, or `https` for TLS. It connects when it is first used."""
     parts = urlsplit(url)
-    return AsyncQdrantClient(
-        host=parts.hostname or "",
-        grpc_port=parts.port or _GRPC_PORT,
-        https=parts.scheme == "https",
-        prefer_grpc=True,
-        api_key=api_key or None,
-        timeout=_CALL_SECONDS,
-        # It would ask over REST, at a port that we do not use.
-        check_compatibility=False,
-    )
+    is_encrypted = parts.scheme == "https"
+    if api_key and not is_encrypted:
+        logger.warning(
+            "the key of the Qdrant server is sent without encryption: use https, unless the network is your own"
+        )
+    with warnings.catch_warnings():
+        # The client says the same, in a warning of Python's that no log has.
+        warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
+        return AsyncQdrantClient(
+            host=parts.hostname or "",
+            grpc_port=parts.port or _GRPC_PORT,
+            https=is_encrypted,
+            prefer_grpc=True,
+            api_key=api_key or None,
+            timeout=_CALL_SECONDS,
+            # It would ask over REST, at a port that we do not use.
+            check_compatibility=False,
+        )
 
 
 class QdrantIndexShelf:
