@@ -22,10 +22,14 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from parley.access.v1 import access_pb2
 from parley.ai.v1 import agent_service_pb2, content_service_pb2, generation_service_pb2
 from parley.chat.v1 import chat_service_pb2
+from parley.events.v1 import event_service_pb2
 from parley.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
+from parley.inference.v1 import agent_service_pb2 as inference_agents
+from parley.inference.v1 import content_service_pb2 as inference_content
 from parley.inference.v1 import embedding_service_pb2, inference_service_pb2, model_service_pb2, scoring_service_pb2
 from parley.retrieval.v1 import document_service_pb2, ingest_service_pb2, search_service_pb2
 from parley.system.v1 import system_service_pb2
+from parley.workspace.v1 import task_service_pb2
 from parley_shared.status import status_error_from
 from parley_testing.mesh import Mesh, SignedUp
 from parley_testing.tools import require_tool
@@ -44,6 +48,10 @@ FILES = (
     model_service_pb2,
     embedding_service_pb2,
     scoring_service_pb2,
+    inference_agents,
+    inference_content,
+    task_service_pb2,
+    event_service_pb2,
 )
 
 

@@ -431,6 +431,29 @@ def token_revoke(
     run_with_parley(address, token, lambda client, _: command.revoke(client, access_token_id))
 
 
+@app.command()
+def events(
+    after: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="The place of the last event that you have. [default: the beginning, or now with --follow]"
+        ),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens, until Ctrl-C.")] = False,
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Show what changed in your sessions, messages and tasks, oldest first."""
+    from parley_cli.commands import events as command
+    from parley_cli.running import run_with_parley
+
+    start = after if after is not None else -1 if follow else 0
+    run_with_parley(
+        address, token, lambda client, _: command.events(client, after=start, follow=follow, as_json=as_json)
+    )
+
+
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id, as `task list` shows it.")]
 
 

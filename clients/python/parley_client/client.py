@@ -16,6 +16,7 @@ from parley_client.chat import SEND_MESSAGE, SUGGEST_PROMPTS, Messages, Sessions
 from parley_client.connection import Connection
 from parley_client.content import Content
 from parley_client.documents import Documents, Search
+from parley_client.event_log import EventLog
 from parley_client.events import OnFailureName, RouteName, on_failure_number, route_number
 from parley_client.generation import Generation
 from parley_client.identity import Identity
@@ -65,6 +66,8 @@ class Parley:
         """Texts from templates."""
         self.scoring = Scoring(connection)
         """Models that score leads."""
+        self.events = EventLog(connection, stream_backoff)
+        """What changed in all of this, and what changes now."""
         self.tasks = Tasks(connection)
         """What the user wants to do."""
         self.system = System(connection)

@@ -8,6 +8,7 @@ from importlib import import_module
 from google.protobuf.descriptor import ServiceDescriptor
 from parley.ai.v1 import agent_service_pb2, content_service_pb2, generation_service_pb2
 from parley.chat.v1 import chat_service_pb2
+from parley.events.v1 import event_service_pb2
 from parley.identity.v1 import identity_service_pb2
 from parley.inference.v1 import scoring_service_pb2
 from parley.retrieval.v1 import document_service_pb2, ingest_service_pb2, search_service_pb2
@@ -16,7 +17,20 @@ from parley.workspace.v1 import task_service_pb2
 from parley_client.rpc import Rpc
 from parley_client.version import VERSION
 
-MODULES = ["agents", "chat", "content", "documents", "generation", "identity", "ingestion", "scoring", "system", "tasks", "turn"]
+MODULES = [
+    "agents",
+    "chat",
+    "content",
+    "documents",
+    "event_log",
+    "generation",
+    "identity",
+    "ingestion",
+    "scoring",
+    "system",
+    "tasks",
+    "turn",
+]
 SERVICES: list[ServiceDescriptor] = [
     service
     for file in (
@@ -31,6 +45,7 @@ SERVICES: list[ServiceDescriptor] = [
         search_service_pb2,
         system_service_pb2,
         task_service_pb2,
+        event_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
