@@ -65,7 +65,7 @@ def read_html(source: str, longest: int) -> FileText:
     for node in tree.css(_LEFT_OUT):
         node.decompose()
     body = tree.body
-    text = _tidy(joined(_pieces(body), longest)) if body is not None else ""
+    text = _tidy(joined(_once_blank(_pieces(body)), longest)) if body is not None else ""
     if not text:
         raise FileUnreadableError(FailureReason.NO_TEXT, "The page holds no text.")
     if not title and (heading := re.search(r"^#{1,6} (.+)$", text, re.MULTILINE)):
@@ -94,6 +94,15 @@ def _pieces(body: LexborNode) -> Iterator[str]:
         stack.extend((child, inside) for child in reversed(children))
         if before:
             yield before
+
+
+def _once_blank(pieces: Iterator[str]) -> Iterator[str]:
+    """Elements in elements begin and end at the same place: one blank line is enough, however many there are."""
+    last = ""
+    for piece in pieces:
+        if piece != "\n\n" or last != "\n\n":
+            yield piece
+        last = piece
 
 
 def _marks(tag: str) -> tuple[str, str]:
