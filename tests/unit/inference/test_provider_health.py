@@ -63,7 +63,7 @@ def test_a_refusal_of_what_was_asked_is_an_answer_and_our_own_doing_says_nothing
 
 def test_a_provider_that_is_left_alone_stays_so_whatever_calls_from_before_say() -> None:
     health = ProviderHealth()
-    health.left_alone()
+    health.left_alone(60)
     health.failed(ProviderUnavailableError("p"))
     health.went_well()
     assert (health.state, health.last_failure_reason) == (ProviderState.OPEN, "ProviderUnavailableError")
@@ -72,3 +72,15 @@ def test_a_provider_that_is_left_alone_stays_so_whatever_calls_from_before_say()
         happens()
         states.append(health.state)
     assert states == [ProviderState.FAILING, ProviderState.HEALTHY]
+
+
+def test_a_provider_is_left_alone_for_its_while_and_no_longer() -> None:
+    now = [START]
+    health = ProviderHealth(now=lambda: now[0])
+    health.left_alone(5)
+    states = []
+    for seconds in (0, 4, 5, 600):
+        now[0] = START + timedelta(seconds=seconds)
+        states.append(health.state)
+    assert states == [ProviderState.OPEN, ProviderState.OPEN, ProviderState.FAILING, ProviderState.FAILING]
+    assert health.changed_at == START + timedelta(seconds=5)

@@ -111,7 +111,7 @@ class GuardedLanguageModel:
     def _tell(self, state: BreakerState) -> None:
         level = logging.WARNING if state is BreakerState.OPEN else logging.INFO
         if state is BreakerState.OPEN:
-            self._health.left_alone()
+            self._health.left_alone(self._breaker.retry_after_seconds)
         elif state is BreakerState.HALF_OPEN:
             self._health.tried_again()
         _logger.log(level, "the circuit breaker of provider %s is %s", self._provider, state.value)

@@ -36,7 +36,6 @@ MOST_RETRY_AFTER_SECONDS = 3600.0
 _MOST_CONNECTIONS = 100_000
 """More than a process can have streams: each stream holds one, and none may wait for another's end."""
 _PIECE_BYTES = 256 * 1024
-_KEPT_CONNECTIONS = 100
 _KEEP_SECONDS = 60.0
 _READ_ERROR_SECONDS = 5.0
 _KEY = re.compile(r"\b(?:sk|pk|rk|key|gsk|xai)[-_][\w*.\-]{6,}|(?i:bearer)\s+\S+")
@@ -71,10 +70,9 @@ class Endpoint:
 
 
 def http_limits() -> httpx2.Limits:
-    """How many connections a provider's client may have and keep."""
+    """How many connections a provider's client may have, and how long it keeps those that are idle."""
     return httpx2.Limits(
         max_connections=_MOST_CONNECTIONS,
-        max_keepalive_connections=_KEPT_CONNECTIONS,
         keepalive_expiry=_KEEP_SECONDS,
     )
 

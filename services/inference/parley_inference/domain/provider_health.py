@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from parley_inference.domain.errors import (
@@ -40,11 +40,19 @@ class ProviderHealth:
         """`name_of` gives the reason that an error is told with."""
         self._now = now
         self._name_of = name_of
-        self.state = ProviderState.UNKNOWN
+        self._state = ProviderState.UNKNOWN
+        self._alone_until: datetime | None = None
         self.changed_at: datetime | None = None
         """When the state changed last, UTC; None while it is not known."""
         self.last_failure_reason = ""
         """Of the last call that failed; empty when none did."""
+
+    @property
+    def state(self) -> ProviderState:
+        """How it does. Once its while is over, it is not left alone any more, also when nobody has called it since."""
+        if self._state is ProviderState.OPEN and self._alone_until is not None and self._now() >= self._alone_until:
+            self._state, self.changed_at = ProviderState.FAILING, self._alone_until
+        return self._state
 
     def went_well(self) -> None:
         """A call was answered. Of a provider that is left alone, the answers of calls from before say nothing."""
@@ -62,8 +70,9 @@ class ProviderHealth:
         if self.state is not ProviderState.OPEN:
             self._change(ProviderState.FAILING)
 
-    def left_alone(self) -> None:
-        """Its circuit breaker has opened."""
+    def left_alone(self, seconds: float) -> None:
+        """Its circuit breaker has opened for so long."""
+        self._alone_until = self._now() + timedelta(seconds=seconds)
         self._change(ProviderState.OPEN)
 
     def tried_again(self) -> None:
@@ -72,5 +81,5 @@ class ProviderHealth:
 
     def _change(self, state: ProviderState) -> None:
         if state is not self.state:
-            self.state = state
+            self._state = state
             self.changed_at = self._now()
