@@ -50,6 +50,9 @@ FAMILIES = {
     # The openai package is given its HTTP transport by whoever makes its client.
     "aiohttp": "openai",
     "httpx2": "openai",
+    # What scikit-learn takes and gives.
+    "numpy": "sklearn",
+    "scipy": "sklearn",
 }
 """Packages that count as one library, with the library that they count as."""
 
