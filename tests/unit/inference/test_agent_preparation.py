@@ -17,7 +17,9 @@ from parley_inference.domain.prompt import (
 from parley_inference.operations.agents import NO_MORE_TOOLS, Agents
 
 PLANNER = Agent("planner", "Planner", "Plans.", "You plan.", model="strong", tools=("add", "list"), max_steps=2)
-BOUND = Agent("bound", "Bound", "Is bound.", "Be short.", max_steps=0, max_output_tokens=100, temperature=0.25)
+BOUND = Agent(
+    "bound", "Bound", "Is bound.", "Be short.", tools=("*",), max_steps=0, max_output_tokens=100, temperature=0.25
+)
 SUMMARIZER = Agent(
     "summarizer", "S", "S.", "You shorten.", tools=("*",), max_steps=1, offline_skill=OfflineSkill.SUMMARY
 )

@@ -154,6 +154,8 @@ def test_groups_are_those_that_the_message_asks_for() -> None:
     ("text", "line"),
     [
         ("Artikel;Preis\nLampe;12,50\nTisch;1.299,00", "| Preis | 2 | 655.75 | 655.75 | 12.5 | 1,299 | 1,311.5 |"),
+        ("Artikel;kg\nLampe;1,234\nTisch;2", "| kg | 2 | 1.617 | 1.617 | 1.234 | 2 | 3.234 |"),
+        ('x,y\na,"1,234"\nb,"2"', "| y | 2 | 618 | 618 | 2 | 1,234 | 1,236 |"),
         ("a\tb\n1\t2\n3\t4", "| b | 2 | 3 | 3 | 2 | 4 | 6 |"),
         ("| name | age |\n|---|---:|\n| Ann | 31 |\n| Bob | 42 |", "| age | 2 | 36.5 | 36.5 | 31 | 42 | 73 |"),
         ("```csv\nx,y\n-1,$3\n2,$4\n```", "| y | 2 | 3.5 | 3.5 | 3 | 4 | 7 |"),
@@ -161,7 +163,17 @@ def test_groups_are_those_that_the_message_asks_for() -> None:
         ("x,share\na,10 %\nb,30 %", "| share | 2 | 20 | 20 | 10 | 30 | 40 |"),
         ("x,y\na,0.1\nb,0.2", "| y | 2 | 0.15 | 0.15 | 0.1 | 0.2 | 0.3 |"),
     ],
-    ids=["semicolons", "tabs", "markdown", "code", "below a sentence", "percent", "exact"],
+    ids=[
+        "semicolons",
+        "decimal comma",
+        "thousands",
+        "tabs",
+        "markdown",
+        "code",
+        "below a sentence",
+        "percent",
+        "exact",
+    ],
 )
 def test_tables_are_read_as_people_write_them(text: str, line: str) -> None:
     assert line in described(text)
