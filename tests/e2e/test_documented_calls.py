@@ -126,3 +126,18 @@ def test_the_first_call_that_parley_up_prints_works_as_it_stands(mesh: Mesh) -> 
     line = re.search(r"grpcurl -plaintext .*", mesh.logs())
     assert line is not None
     assert ANSWER in run(mesh, ["bash", "-euc", line.group()])
+
+
+def test_the_documented_calls_on_tasks_make_them_and_tell_their_events(mesh: Mesh, token: str) -> None:
+    ask, create = (
+        block
+        for block in blocks("docs/guide/tools-and-tasks.md", "bash")
+        if block.startswith((".venv/bin/parley", "curl"))
+    )
+    assert "create_task" in run(mesh, ["bash", "-euc", f"{here(mesh, ask)} 2>&1"])
+    assert '"title":"Call the dentist"' in run(mesh, ["bash", "-euc", here(mesh, create)], token)
+    watch, page = (block for block in blocks("docs/guide/events.md", "bash") if block.startswith("curl"))
+    for command in (watch, page):
+        output = run(mesh, ["bash", "-euc", here(mesh, command)], token)
+        assert "RESOURCE_TYPE_TASK" in output
+        assert "Call the dentist" in output
