@@ -34,6 +34,12 @@ leads = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(leads, name="leads")
+documents = typer.Typer(help="The files that Parley answers from.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(documents, name="documents")
+jobs = typer.Typer(
+    help="The jobs that make documents of files; the newest, when nothing else is said.", rich_markup_mode=None
+)
+app.add_typer(jobs, name="jobs")
 
 Address = Annotated[
     str | None,
@@ -176,6 +182,83 @@ def ingest(
     from parley_cli.running import run_with_parley
 
     run_with_parley(address, token, lambda client, _: command.ingest(client, paths, project=project))
+
+
+@documents.command("add")
+def documents_add(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="PDF, Word, HTML, Markdown, text, CSV and JSON, up to 100 MB."),
+    ],
+    title: Annotated[
+        str,
+        typer.Option(
+            metavar="TITLE", help="What to call it; by default what the file calls itself.", show_default=False
+        ),
+    ] = "",
+    project: Annotated[
+        str, typer.Option(metavar="NAME", help="The project that they belong to.", show_default=False)
+    ] = "",
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Upload files and watch how they become documents. Their jobs go on without this command."""
+    from parley_cli.commands import documents as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(
+        address,
+        token,
+        lambda client, _: command.add(client, paths, title=title, project=project, as_json=as_json),
+    )
+
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job, as `jobs` shows it.")]
+
+
+@jobs.callback(invoke_without_command=True)
+def jobs_list(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """List the newest jobs, or look after one."""
+    if context.invoked_subcommand is not None:
+        return
+    from parley_cli.commands import documents as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.jobs(client, limit=limit, as_json=as_json))
+
+
+@jobs.command("watch")
+def jobs_watch(job_id: JobId, address: Address = None, token: Token = None) -> None:
+    """Show how a job goes, until it has ended. Exits with 1 when no document came of it."""
+    from parley_cli.commands import documents as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.watch(client, job_id))
+
+
+@jobs.command("cancel")
+def jobs_cancel(job_id: JobId, as_json: Json = False, address: Address = None, token: Token = None) -> None:
+    """Cancel a job. Exits with 1 when it had ended before."""
+    from parley_cli.commands import documents as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.cancel(client, job_id, as_json=as_json))
+
+
+@jobs.command("retry")
+def jobs_retry(job_id: JobId, as_json: Json = False, address: Address = None, token: Token = None) -> None:
+    """Begin a failed or cancelled job again."""
+    from parley_cli.commands import documents as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.retry(client, job_id, as_json=as_json))
 
 
 @app.command()
