@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import json
 from typing import Any
 
 import pytest
 from parley.ai.v1 import content_service_pb2
 from parley_testing import grpc_web
+from parley_testing.fake_openai import FakeOpenAI, Reply
 from parley_testing.mesh import Mesh, SignedUp
 
 GENERATE = ("/api/v2/ai/generate", {"prompt": "Hello"})
@@ -106,3 +109,42 @@ def test_what_can_be_named_is_listed(mesh: Mesh, user: SignedUp) -> None:
     assert agents == sorted(agents)
     templates = {template["template_id"] for template in get("/api/v2/ai/content/templates")["templates"]}
     assert {"email", "blog_post"} <= templates
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_who_hangs_up_ends_the_generation_at_the_provider(
+    replicated: Mesh, counted: FakeOpenAI, streamed: bool
+) -> None:
+    user = await asyncio.to_thread(replicated.sign_up)
+    cut, open_before = counted.streams_cut, counted.streams_open
+    # It says three words, and nothing more for as long as anybody waits.
+    counted.enqueue(Reply(stall_after=3))
+    connection = http.client.HTTPConnection(replicated.grpc_address, timeout=60)
+    try:
+        body = json.dumps({"prompt": "Count.", "stream": streamed})
+        headers = {"authorization": user.authorization, "content-type": "application/json"}
+        await asyncio.to_thread(connection.request, "POST", "/api/v2/ai/generate", body, headers)
+        await counted.wait_for(lambda: counted.streams_open > open_before, "the provider to be asked")
+        if streamed:
+            response = await asyncio.to_thread(connection.getresponse)
+            assert b"started" in await asyncio.to_thread(response.readline)
+    finally:
+        connection.close()
+    await counted.wait_for(lambda: counted.streams_cut > cut, "the provider's connection to be closed")
+
+
+async def test_a_text_of_a_provider_is_measured(replicated: Mesh, counted: FakeOpenAI) -> None:
+    user = await asyncio.to_thread(replicated.sign_up)
+    counted.enqueue(Reply(input_tokens=70, tokens_per_second=100))
+    headers = {"authorization": user.authorization}
+    status, answer = await asyncio.to_thread(
+        replicated.request, "POST", "/api/v2/ai/generate", {"prompt": "Count."}, headers=headers
+    )
+    assert status == 200
+    whole = json.loads(answer)
+    assert "word200" in whole["text"]
+    usage = whole["usage"]
+    assert (usage["input_tokens"], usage["estimated"]) == (70, False)
+    assert 0 < usage["time_to_first_token_ms"] <= usage["duration_ms"]
+    assert usage["output_tokens_per_second"] > 0
+    assert "cost_usd_micros" not in usage, "nobody set a price"
