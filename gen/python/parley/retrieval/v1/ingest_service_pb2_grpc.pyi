@@ -37,10 +37,10 @@ class IngestServiceStub:
     def __new__(cls, channel: _aio.Channel) -> IngestServiceAsyncStub: ...
     Ingest: _grpc.StreamUnaryMultiCallable[_ingest_service_pb2.IngestRequest, _ingest_service_pb2.IngestResponse]
     """Takes a file of up to 100,000,000 bytes and begins a job for it. The same bytes by the same user are stored once: the call then returns the
-    document and the job there are. Its SHA-256 is computed while it streams.
+    document and the job there are, unless that job failed or was cancelled: then a new one is begun. Its SHA-256 is computed while it streams.
 
     Over gRPC: `metadata` first, then `chunk`s. Over REST: `multipart/form-data` with the parts `metadata` (JSON of IngestMetadata; optional) and
-    `file`, in this order, or `application/json` with the fields of IngestMetadata and `text` or, in Base64, `content`.
+    `file`, in this order, or `application/json` of at most 10,000,000 bytes with the fields of IngestMetadata and `text` or, in Base64, `content`.
     """
     GetJob: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetJobRequest, _ingest_service_pb2.GetJobResponse]
     """Gets a job."""
@@ -62,10 +62,10 @@ class IngestServiceAsyncStub(IngestServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Ingest: _aio.StreamUnaryMultiCallable[_ingest_service_pb2.IngestRequest, _ingest_service_pb2.IngestResponse]  # type: ignore[assignment]
     """Takes a file of up to 100,000,000 bytes and begins a job for it. The same bytes by the same user are stored once: the call then returns the
-    document and the job there are. Its SHA-256 is computed while it streams.
+    document and the job there are, unless that job failed or was cancelled: then a new one is begun. Its SHA-256 is computed while it streams.
 
     Over gRPC: `metadata` first, then `chunk`s. Over REST: `multipart/form-data` with the parts `metadata` (JSON of IngestMetadata; optional) and
-    `file`, in this order, or `application/json` with the fields of IngestMetadata and `text` or, in Base64, `content`.
+    `file`, in this order, or `application/json` of at most 10,000,000 bytes with the fields of IngestMetadata and `text` or, in Base64, `content`.
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetJobRequest, _ingest_service_pb2.GetJobResponse]  # type: ignore[assignment]
     """Gets a job."""
@@ -90,10 +90,10 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.IngestResponse, _abc.Awaitable[_ingest_service_pb2.IngestResponse]]:
         """Takes a file of up to 100,000,000 bytes and begins a job for it. The same bytes by the same user are stored once: the call then returns the
-        document and the job there are. Its SHA-256 is computed while it streams.
+        document and the job there are, unless that job failed or was cancelled: then a new one is begun. Its SHA-256 is computed while it streams.
 
         Over gRPC: `metadata` first, then `chunk`s. Over REST: `multipart/form-data` with the parts `metadata` (JSON of IngestMetadata; optional) and
-        `file`, in this order, or `application/json` with the fields of IngestMetadata and `text` or, in Base64, `content`.
+        `file`, in this order, or `application/json` of at most 10,000,000 bytes with the fields of IngestMetadata and `text` or, in Base64, `content`.
         """
 
     @_abc_1.abstractmethod

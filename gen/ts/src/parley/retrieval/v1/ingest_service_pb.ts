@@ -398,10 +398,10 @@ export const RetryJobResponseSchema: GenMessage<RetryJobResponse> = /*@__PURE__*
 export const IngestService: GenService<{
   /**
    * Takes a file of up to 100,000,000 bytes and begins a job for it. The same bytes by the same user are stored once: the call then returns the
-   * document and the job there are. Its SHA-256 is computed while it streams.
+   * document and the job there are, unless that job failed or was cancelled: then a new one is begun. Its SHA-256 is computed while it streams.
    *
    * Over gRPC: `metadata` first, then `chunk`s. Over REST: `multipart/form-data` with the parts `metadata` (JSON of IngestMetadata; optional) and
-   * `file`, in this order, or `application/json` with the fields of IngestMetadata and `text` or, in Base64, `content`.
+   * `file`, in this order, or `application/json` of at most 10,000,000 bytes with the fields of IngestMetadata and `text` or, in Base64, `content`.
    *
    * @generated from rpc parley.retrieval.v1.IngestService.Ingest
    */
