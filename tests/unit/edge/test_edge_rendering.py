@@ -180,7 +180,7 @@ def test_a_body_may_ask_for_a_stream_where_the_contract_has_one(path: str, switc
     def matches(match: dict[str, Any]) -> bool:
         if "safe_regex" in match:
             return re.fullmatch(match["safe_regex"]["regex"], path) is not None
-        return match["path"] == path
+        return bool(match["path"] == path)
 
     switches = [route["match"] for route in routes(rendered({})) if route["name"] == "rest-stream-switch"]
     assert any(map(matches, switches)) is switched
