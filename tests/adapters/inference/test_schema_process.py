@@ -79,12 +79,12 @@ async def test_what_takes_for_ever_ends_and_the_next_question_is_answered(checke
 
 async def test_whoever_leaves_leaves_no_answer_behind_for_the_next(checker: SchemaProcess) -> None:
     await checker.check(TASK)
-    asking = asyncio.ensure_future(checker.misfits(endless(), '"x"'))
+    asking = asyncio.ensure_future(checker.misfits(TASK, "{}"))
+    # It has asked, and has no answer yet.
     await asyncio.sleep(0)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    assert await checker.misfits(TASK, "{}") != []
     assert await checker.misfits(TASK, '{"due": "2026-01-01"}') == []
 
 
