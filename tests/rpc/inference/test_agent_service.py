@@ -76,7 +76,8 @@ async def test_an_unknown_agent_is_not_found_and_the_nearest_are_named(offline: 
     ):
         assert (failure.code, failure.reason) == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
         assert failure.metadata["resource"] == "agent"
-        assert failure.message.startswith("There is no agent sumarizer. Did you mean summarizer")
+        assert failure.message.startswith("There is no agent sumarizer. Is one of these meant: summarizer")
+        assert failure.metadata["nearest"].startswith("summarizer")
 
 
 async def test_the_name_of_an_agent_is_bounded(offline: Any, ask: Any) -> None:

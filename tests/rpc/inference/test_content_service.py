@@ -117,7 +117,7 @@ async def test_an_unknown_template_is_not_found_and_the_nearest_are_named(offlin
     failure = await failure_of_render(offline, template_id="blogpost")
     assert (failure.code, failure.reason) == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
     assert failure.metadata["resource"] == "template"
-    assert "Did you mean blog_post" in failure.message
+    assert "Is one of these meant: blog_post" in failure.message
 
 
 @pytest.mark.parametrize(

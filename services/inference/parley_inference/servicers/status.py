@@ -80,9 +80,11 @@ def _template_not_found(error: errors.TemplateNotFoundError) -> StatusError:
 
 def _not_found(resource: str, name: str, nearest: Sequence[str]) -> StatusError:
     words = f"There is no {resource} {name}."
+    metadata = {"resource": resource}
     if nearest:
-        words += f" Did you mean {' or '.join(nearest)}?"
-    return StatusError(StatusCode.NOT_FOUND, "ERROR_REASON_RESOURCE_NOT_FOUND", words, metadata={"resource": resource})
+        metadata["nearest"] = ",".join(nearest)
+        words = f"{words} Is one of these meant: {', '.join(nearest)}?"
+    return StatusError(StatusCode.NOT_FOUND, "ERROR_REASON_RESOURCE_NOT_FOUND", words, metadata=metadata)
 
 
 def _content_fields(error: errors.ContentFieldsError) -> StatusError:
