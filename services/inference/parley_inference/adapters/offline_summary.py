@@ -81,7 +81,7 @@ def without_wish(text: str) -> str:
 
 
 def summary_of(text: str, words: int = 0, most_sentences: int = _MOST_SENTENCES) -> Summary | None:
-    """The summary in about so many words, a share of the text when 0; None when there is no sentence in it."""
+    """The summary in about so many words, as many as fit the length of the text when 0; None when there is no sentence in it."""
     sentences = _sentences(text)
     if not sentences:
         return None
