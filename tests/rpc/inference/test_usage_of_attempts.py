@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,13 @@ def prices(tmp_path: Path) -> str:
     return str(file)
 
 
+def failing_after(pieces: Sequence[str]) -> Reply:
+    """A reply that says after its last piece that something went wrong. A cut connection may lose what was not read yet."""
+    events = [{"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
+    error = {"error": {"type": "server_error"}}
+    return Reply(body=[b"".join(f"data: {json.dumps(event)}\n\n".encode() for event in [*events, error])])
+
+
 def attempts_of(responses: list[Any]) -> list[Any]:
     return list(responses[-1].finished.attempts)
 
@@ -42,7 +51,6 @@ def bills(responses: list[Any]) -> list[Any]:
 async def test_one_model_is_one_attempt_with_its_tokens_money_and_time(
     serve: Any, upstream: FakeOpenAI, ask: Any, prices: str
 ) -> None:
-    upstream.reply = Reply(pieces=WORDS, input_tokens=1_001, cached_input_tokens=1_000, reasoning_tokens=5)
     upstream.reply = Reply(
         pieces=WORDS,
         input_tokens=1_001,
@@ -64,8 +72,8 @@ async def test_one_model_is_one_attempt_with_its_tokens_money_and_time(
     # 1 at 3, 1,000 at 0.3 and 60 at 15 dollars for a million: 3 + 300 + 900 millionths.
     assert attempt.cost_usd_micros == 1_203
     # Clocks are not exact to the millisecond, and machines are slow: it is not less than what was waited for.
-    assert 45 <= attempt.time_to_first_token_ms < attempt.duration_ms
-    assert 0 < attempt.output_tokens_per_second < 1_000
+    assert 45 <= attempt.time_to_first_token_ms <= attempt.duration_ms
+    assert attempt.output_tokens_per_second > 0
 
 
 async def test_what_anthropic_puts_into_its_cache_is_counted_and_paid_at_its_price(
@@ -97,7 +105,7 @@ async def test_what_anthropic_puts_into_its_cache_is_counted_and_paid_at_its_pri
 async def test_a_model_that_failed_is_an_attempt_too_with_why_and_what_it_took(
     serve: Any, upstream: FakeOpenAI, ask: Any, prices: str
 ) -> None:
-    upstream.reply = Reply(pieces=WORDS, break_off_after=20, tokens_per_second=400)
+    upstream.reply = failing_after(WORDS[:20])
     async with (
         FakeOpenAI(Reply(pieces=WORDS), models=("small",)) as second,
         serve(
