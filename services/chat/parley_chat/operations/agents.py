@@ -1,6 +1,6 @@
 """Agents at work: passages of the user's documents for those that search, then a generation that the agent answers.
 
-What an agent is told and may spend is inference's. Agents are offered no tools here: nothing of chat's can be called yet.
+What an agent is told and may spend is inference's. Agents are offered no tools here: those are a turn's (answer_tools.py).
 """
 
 from __future__ import annotations
