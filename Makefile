@@ -170,6 +170,10 @@ bench-smoke: setup ## Measure start, memory and first token, beside FastAPI + SS
 bench-turn-log: setup ## Measure what an append to the turn log takes, in files and in Redis.
 	@PYTHONPATH=tests/support $(BIN)/python benches/turn_log.py
 
+.PHONY: bench-retrieval
+bench-retrieval: setup ## Measure how well and how fast retrieval finds, beside bm25s, at 1k, 10k and 100k chunks.
+	@PYTHONPATH=tests/support:benches $(BIN)/python benches/retrieval_run.py $(ARGS)
+
 .PHONY: bench-stop
 bench-stop: setup ## Measure how soon after a stop the provider's connection is closed, through each way to stop.
 	@PYTHONPATH=tests/support $(BIN)/python benches/stop.py $(ARGS)

@@ -44,9 +44,9 @@ class LoopbackQdrant:
 
     async def __aenter__(self) -> Self:
         server = grpc.aio.server(interceptors=[_Doorkeeper(self)])
-        wire.add_CollectionsServicer_to_server(_Collections(self), server)  # type: ignore[no-untyped-call]
-        wire.add_PointsServicer_to_server(_Points(self), server)  # type: ignore[no-untyped-call]
-        wire.add_QdrantServicer_to_server(_Health(self), server)  # type: ignore[no-untyped-call]
+        wire.add_CollectionsServicer_to_server(_Collections(self), server)  # type: ignore[no-untyped-call]  # Generated code has no types.
+        wire.add_PointsServicer_to_server(_Points(self), server)  # type: ignore[no-untyped-call]  # Generated code has no types.
+        wire.add_QdrantServicer_to_server(_Health(self), server)  # type: ignore[no-untyped-call]  # Generated code has no types.
         self._port = server.add_insecure_port(f"127.0.0.1:{self._port}")
         await server.start()
         self._server = server
