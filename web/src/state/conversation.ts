@@ -11,6 +11,7 @@ import { NoticeSchema, type Notice, type TurnEvent } from "@parley/protos/parley
 import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { createStore, type StoreApi } from "zustand/vanilla";
 import { branch, type Step } from "../text/branches";
+import type { ToolUseShown } from "../text/toolUses";
 import { oncePerFrame } from "./frames";
 
 /** An answer that is being written. */
@@ -19,6 +20,7 @@ export interface LiveAnswer {
   readonly text: string;
   readonly reasoning: string;
   readonly citations: readonly Citation[];
+  readonly toolUses: readonly ToolUseShown[];
   readonly stopping: boolean;
   readonly reconnecting: boolean;
   /** Its place, from 1, while it waits for a model that can be reached. 0 when it does not wait. */
@@ -230,6 +232,7 @@ export class Conversation {
         parentMessageId: outgoing.parentMessageId,
         // A person in front of a page would rather wait than ask again; Stop works meanwhile.
         queueWhenUnavailable: true,
+        timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       },
       {
         signal: controller.signal,
@@ -321,6 +324,7 @@ export class Conversation {
     let answerId: string | undefined;
     let text = "";
     let reasoning = "";
+    let toolUses: readonly ToolUseShown[] = [];
     for await (const event of events) {
       const messageId = (answerId ??= start(event));
       const draw = () => this.#setLive(messageId, { text, reasoning, queuePlace: 0 });
@@ -342,6 +346,19 @@ export class Conversation {
           soon.flush();
           this.#setLive(messageId, { queuePlace: event.event.value.place });
           break;
+        case "toolCalled": {
+          soon.flush();
+          const { toolCallId, tool, argumentsJson } = event.event.value;
+          toolUses = [...toolUses, { toolCallId, tool, argumentsJson, resultJson: "", failed: false }];
+          this.#setLive(messageId, { toolUses, queuePlace: 0 });
+          break;
+        }
+        case "toolReturned": {
+          const { toolCallId, resultJson, failed } = event.event.value;
+          toolUses = toolUses.map((use) => (use.toolCallId === toolCallId ? { ...use, resultJson, failed } : use));
+          this.#setLive(messageId, { toolUses });
+          break;
+        }
         case "sourcesFound":
           this.#setLive(messageId, { citations: event.event.value.citations });
           break;
@@ -384,7 +401,7 @@ export class Conversation {
 
   #begin(answer: Message): void {
     const { messageId, turnId } = answer;
-    const live: LiveAnswer = { turnId, text: "", reasoning: "", citations: [], stopping: false, reconnecting: false, queuePlace: 0 };
+    const live: LiveAnswer = { turnId, text: "", reasoning: "", citations: [], toolUses: [], stopping: false, reconnecting: false, queuePlace: 0 };
     this.#set({ live: { ...this.state.live, [messageId]: live }, remarks: without(this.state.remarks, messageId) });
   }
 

@@ -1,5 +1,5 @@
 /** What Parley answered: the text as it grows, its sources, what the reader should know, and what it took. */
-import { ChevronRight, CircleStop, Hourglass, RotateCcw } from "lucide-react";
+import { BadgeCheck, ChevronRight, CircleStop, Hourglass, RotateCcw, TriangleAlert } from "lucide-react";
 import { useMemo, useState, type ReactNode } from "react";
 import { MessageState, type Citation, type Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { NoticeKind } from "@parley/protos/parley/chat/v1/turn_event_pb";
@@ -11,6 +11,7 @@ import type { LiveAnswer, Remarks } from "../state/conversation";
 import { headingWithin } from "../text/citations";
 import { Figures } from "./Figures";
 import { SourceCard } from "./SourceCard";
+import { ToolUses } from "./ToolUses";
 
 interface AnswerProps {
   message: Message;
@@ -26,6 +27,7 @@ interface AnswerProps {
 export function Answer({ message, live, remarks, offlineTold, onAskAgain, onReconnect, alternatives }: AnswerProps) {
   const text = live?.text ?? message.text;
   const citations = live?.citations ?? message.citations;
+  const toolUses = live?.toolUses ?? message.toolUses;
   const writing = live !== undefined && !live.error;
   const [pressed, setPressed] = useState<{ number: number; at: HTMLElement }>();
 
@@ -50,6 +52,7 @@ export function Answer({ message, live, remarks, offlineTold, onAskAgain, onReco
         </div>
       ))}
       {live?.reasoning && <Reasoning text={live.reasoning} thinking={writing && !text} />}
+      {toolUses.length > 0 && <ToolUses uses={toolUses} />}
       {writing && !text && !live.queuePlace && <Thinking live={live} />}
       <Citations value={reader}>
         <Markdown text={text} writing={writing} numbers={numbers} />
@@ -158,11 +161,22 @@ function Sources({ citations, onOpen }: { citations: readonly Citation[]; onOpen
                 <span className="block truncate font-medium">{citation.documentTitle}</span>
                 {place(citation) && <span className="block truncate text-xs text-quiet">{place(citation)}</span>}
               </span>
+              <QuoteMark citation={citation} />
             </button>
           </li>
         ))}
       </ul>
     </section>
+  );
+}
+
+/** Whether what the answer quotes from a source stands in it. Nothing where it quotes nothing. */
+function QuoteMark({ citation: { quotes } }: { citation: Citation }) {
+  if (quotes.length === 0) return null;
+  return quotes.every(({ verified }) => verified) ? (
+    <BadgeCheck className="size-4 shrink-0 text-accent" aria-label="Quoted word for word" role="img" />
+  ) : (
+    <TriangleAlert className="size-4 shrink-0 text-warn" aria-label="Holds a quote that is not in the source" role="img" />
   );
 }
 

@@ -1,5 +1,5 @@
 /** One source of an answer: where it is from, the passage, and the way to the document. */
-import { FileText, X } from "lucide-react";
+import { BadgeCheck, FileText, TriangleAlert, X } from "lucide-react";
 import { Popover } from "radix-ui";
 import { useRef } from "react";
 import type { Citation } from "@parley/protos/parley/chat/v1/message_pb";
@@ -8,6 +8,23 @@ import { Markdown } from "../parts/Markdown";
 import { openDocument } from "../state/reading";
 import { headingWithin } from "../text/citations";
 import { useLayer } from "../parts/layer";
+
+/** What the server found when it held the answer's quotes against the passage. */
+function Quotes({ citation: { quotes } }: { citation: Citation }) {
+  if (quotes.length === 0) return null;
+  const wrong = quotes.filter(({ verified }) => !verified).length;
+  return wrong === 0 ? (
+    <p className="flex items-center gap-2 border-t border-line px-4 py-2 text-xs text-quiet">
+      <BadgeCheck className="size-4 shrink-0 text-accent" aria-hidden="true" />
+      The answer quotes this passage word for word.
+    </p>
+  ) : (
+    <p className="flex items-center gap-2 border-t border-line px-4 py-2 text-xs">
+      <TriangleAlert className="size-4 shrink-0 text-warn" aria-hidden="true" />
+      {wrong === 1 ? "One quote of the answer is not in this passage." : `${wrong} quotes of the answer are not in this passage.`}
+    </p>
+  );
+}
 
 interface SourceCardProps {
   citation: Citation;
@@ -58,11 +75,12 @@ export function SourceCard({ citation, at, onClose }: SourceCardProps) {
           <div className="min-h-0 flex-1 overflow-y-auto px-4 py-3 [&_.markdown]:text-[0.875rem]" tabIndex={0} role="group" aria-label="Passage">
             <Markdown text={citation.text} />
           </div>
+          <Quotes citation={citation} />
           <div className="border-t border-line p-2">
             <Button
               className="w-full border-transparent"
               onClick={() => {
-  opening.current = true;
+                opening.current = true;
                 onClose();
                 openDocument(citation, at);
               }}

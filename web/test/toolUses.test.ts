@@ -1,0 +1,35 @@
+/** What a use of a tool is, in words. */
+import { expect, test } from "vitest";
+import { readableJson, wordsForToolUse } from "../src/text/toolUses";
+
+const use = (tool: string, result: unknown = undefined, failed = false, argumentsJson = '{"title": "Pay"}') => ({
+  toolCallId: "call_1",
+  tool,
+  argumentsJson,
+  resultJson: result === undefined ? "" : JSON.stringify(result),
+  failed,
+});
+
+test("a tool that runs is told as running", () => {
+  expect(wordsForToolUse(use("create_task"))).toBe("Creating a task…");
+  expect(wordsForToolUse(use("look_up_weather"))).toBe("Using look up weather…");
+});
+
+test("a tool that has run tells what it did to what", () => {
+  expect(wordsForToolUse(use("create_task", { task: { title: "Pay" } }))).toBe("Created the task “Pay”");
+  expect(wordsForToolUse(use("create_task", { task: { title: "Pay", due_time: "2026-11-22T08:00:00Z" } }))).toMatch(/^Created the task “Pay”, due .*22/);
+  expect(wordsForToolUse(use("delete_task", {}, false, '{"task_id": "tsk_1"}'))).toBe("Deleted the task");
+  expect(wordsForToolUse(use("list_tasks", { tasks: [{}, {}] }))).toBe("Looked at your tasks: 2");
+  expect(wordsForToolUse(use("list_tasks", {}))).toBe("Looked at your tasks: there are none");
+});
+
+test("a tool that failed tells why", () => {
+  expect(wordsForToolUse(use("create_task", { error: { message: "title must not be blank." } }, true))).toBe("Create task did not work: title must not be blank.");
+  expect(wordsForToolUse(use("create_task", { error: "odd" }, true))).toBe("Create task did not work: no reason was given");
+});
+
+test("what a model wrote that is no JSON is shown as it is", () => {
+  expect(wordsForToolUse(use("create_task", { task: {} }, false, "not json"))).toBe("Created the task");
+  expect(readableJson("not json")).toBe("not json");
+  expect(readableJson('{"a":1}')).toBe('{\n  "a": 1\n}');
+});
