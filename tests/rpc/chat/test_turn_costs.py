@@ -52,6 +52,25 @@ async def test_a_whole_answer_tells_what_it_cost_and_cached_input_at_its_own_pri
     assert await stored(running, alice, message) == message
 
 
+async def test_what_the_provider_put_into_its_cache_costs_its_own_price(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    inference.price = generation_pb2.TokenPrice(
+        input_usd_micros=3_000_000,
+        output_usd_micros=15_000_000,
+        cached_input_usd_micros=300_000,
+        cache_write_input_usd_micros=3_750_000,
+    )
+    reader = stream(running, alice)
+    call = await inference.next_call()
+    call.say("Half and half.")
+    call.use(1_000, 10, cached=200, cache_write=700)
+    call.finish()
+    await reader.to_end()
+    # 100 at 3, 200 at 0.3, 700 at 3.75 and 10 at 15 dollars for a million.
+    assert reader.events[-1].completed.message.usage.cost_usd_micros == 300 + 60 + 2_625 + 150
+
+
 async def test_two_models_of_an_answer_are_paid_each_at_its_own_price(
     running: RunningChat, inference: ScriptedInference, alice: Person
 ) -> None:

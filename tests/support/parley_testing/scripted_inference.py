@@ -59,10 +59,13 @@ class ScriptedCall:
         call = generation_pb2.ToolCall(tool_call_id="of-the-provider", name=name, arguments_json=arguments_json)
         self._steps.put_nowait(inference_service_pb2.StreamGenerateResponse(tool_call=call))
 
-    def use(self, input_tokens: int, output_tokens: int, *, cached: int = 0) -> None:
+    def use(self, input_tokens: int, output_tokens: int, *, cached: int = 0, cache_write: int = 0) -> None:
         """Reports tokens."""
         usage = generation_pb2.TokenUsage(
-            input_tokens=input_tokens, output_tokens=output_tokens, cached_input_tokens=cached
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cached_input_tokens=cached,
+            cache_write_input_tokens=cache_write,
         )
         self._steps.put_nowait(inference_service_pb2.StreamGenerateResponse(usage=usage))
 
