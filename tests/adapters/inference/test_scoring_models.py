@@ -11,6 +11,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from parley_inference.adapters import folder_scoring_models
@@ -195,7 +196,7 @@ async def test_a_version_is_written_whole_or_not_at_all(
 class Bomb:
     """What a pickle could do."""
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[Any, ...]:
         return os.abort, ()
 
 

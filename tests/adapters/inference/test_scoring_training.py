@@ -17,7 +17,7 @@ from parley_inference.domain.lead_rows import labelled_rows
 from parley_inference.domain.scoring import ColumnKind, ScoringMethod, TrainedModel, Training
 from parley_inference.domain.scoring_errors import TrainingDataUnusableError
 from parley_testing.leads import SOURCES, as_csv, leads
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 Rows = list[dict[str, Any]]
 
@@ -87,7 +87,7 @@ def test_scores_mean_what_they_say_on_rows_that_were_not_seen(model: TrainedMode
 
 def test_contributions_have_the_signs_of_the_relation(model: TrainedModel) -> None:
     machine = read_lead_model(model.lead_model)
-    usual = {"employees": 55, "days_silent": 15, "source": "search", "noise": 0}
+    usual: dict[str, Any] = {"employees": 55, "days_silent": 15, "source": "search", "noise": 0}
 
     def spoke(column: str, value: Any) -> float:
         found = machine.score(usual | {column: value}, 50).contributions

@@ -17,6 +17,7 @@ from parley_inference.domain.lead_model import (
     TextColumn,
 )
 from parley_inference.domain.lead_model_json import read_lead_model, write_lead_model
+from parley_inference.domain.scoring import Value
 
 SIZE = NumericColumn(
     name="size",
@@ -33,11 +34,12 @@ SIZE = NumericColumn(
 SOURCE = CategoricalColumn("source", {"referral": 1.2, "list": -0.9, "": -0.2}, other_weight=0.1, centre=0.05)
 NOTES = TextColumn("notes", {"demo": 1.5, "later": 2.0}, {"demo": 1.1, "later": -1.4}, centre=-0.02)
 MODEL = LeadModel(-0.4, (SIZE, SOURCE, NOTES), SigmoidCalibration(1.1, 0.2))
-LEAD = {"size": "12", "source": "Referral", "notes": "demo, not later", "unknown": 5.0}
+LEAD: dict[str, Value] = {"size": "12", "source": "Referral", "notes": "demo, not later", "unknown": 5.0}
 
 
 def test_contributions_and_base_add_up_to_the_log_odds_and_the_score_is_calibrated() -> None:
-    for lead in (LEAD, {}, {"size": "much", "source": "fair", "notes": "nothing known"}):
+    leads: list[dict[str, Value]] = [LEAD, {}, {"size": "much", "source": "fair", "notes": "nothing known"}]
+    for lead in leads:
         score = MODEL.score(lead, 50)
         assert sum(one.log_odds for one in score.contributions) + MODEL.base == pytest.approx(score.log_odds, abs=1e-12)
         assert score.score == pytest.approx(1 / (1 + math.exp(-(1.1 * score.log_odds + 0.2))), abs=1e-12)

@@ -33,7 +33,7 @@ from parley_inference.domain.lead_values import category_of, number_of, words_of
 from parley_inference.domain.scoring import ColumnKind, ScoringMethod
 
 SEED = 20_260_101
-BASELINE_FREEDOM = 0.1
+BASELINE_FREEDOM = 0.3
 _FREEDOMS = (0.03, 0.2, 1.5)
 """How freely the weights may grow: scikit-learn's C."""
 _FREEDOM_ROWS = 3_000
