@@ -129,7 +129,9 @@ class Suggestions:
         running = self._running.get(key)
         if running is None:
             # A task of its own: two tabs that ask at once ask once, and one that is closed does not spoil it for the other.
-            running = asyncio.create_task(self._find(key), name="suggestions", context=self._tracing.detached_context())
+            running = asyncio.create_task(
+                self._find(key, user_id, session_id, tip), name="suggestions", context=self._tracing.detached_context()
+            )
             self._running[key] = running
             running.add_done_callback(lambda _: self._running.pop(key))
         return (await asyncio.shield(running))[:limit]
@@ -141,20 +143,15 @@ class Suggestions:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _find(self, key: tuple[str, ...]) -> list[Suggestion]:
+    async def _find(self, key: tuple[str, ...], user_id: str, session_id: str, tip: str) -> list[Suggestion]:
         with self._tracing.stage("chat.suggest") as stage:
-            match key:
-                case (user_id, session_id, tip):
-                    found, lasting = await self._after(user_id, session_id, tip)
-                    seconds = SESSION_SECONDS
-                case (user_id, *_):
-                    found, lasting = await self._to_begin_with(user_id), True
-                    seconds = START_SECONDS
-                case _:
-                    raise AssertionError(key)
+            if tip:
+                found, lasting = await self._after(user_id, session_id, tip)
+            else:
+                found, lasting = await self._to_begin_with(user_id), True
             stage.record({"parley.suggestions": len(found)})
         if lasting:
-            self._kept[key] = (found, time.monotonic() + seconds)
+            self._kept[key] = (found, time.monotonic() + (SESSION_SECONDS if tip else START_SECONDS))
             self._kept.move_to_end(key)
             while len(self._kept) > _KEPT_MOST:
                 self._kept.popitem(last=False)
