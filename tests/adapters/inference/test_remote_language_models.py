@@ -251,6 +251,13 @@ async def test_a_connection_that_breaks_off_is_an_error_after_what_came(upstream
     assert type(error) is ProviderUnavailableError
 
 
+async def test_a_connection_that_is_reset_is_an_error_after_what_came(upstream: FakeOpenAI, connect: Connect) -> None:
+    upstream.reply = Reply(break_off_after=3, tokens_per_second=100, resets=True)
+    events, error = await events_of(connect())
+    assert "word1 word2 word3 ".startswith(text_of(events))
+    assert type(error) is ProviderUnavailableError
+
+
 async def test_a_body_that_ends_without_an_end_is_an_error(upstream: FakeOpenAI, connect: Connect) -> None:
     upstream.reply = Reply(sends_finish=False, sends_done=False)
     events, error = await events_of(connect())

@@ -72,6 +72,8 @@ class Reply:
     """How long to wait before the response's headers."""
     break_off_after: int | None = None
     """Cut the connection after so many deltas."""
+    resets: bool = False
+    """Cut it with a reset, which may overtake what was written before."""
     stall_after: int | None = None
     """Send nothing more after so many deltas, and keep the connection open."""
     waits_after: int | None = None
@@ -325,8 +327,9 @@ class FakeOpenAI:
                 _write_chunk(writer, data)
                 await writer.drain()
         if reply.break_off_after is not None:
-            transport = writer.transport
-            transport.abort()
+            if reply.resets:
+                writer.transport.abort()
+            # Else the end of the connection comes after all that was written: what a reset overtakes depends on who is faster.
             return False
         if reply.stall_after is not None:
             await asyncio.Event().wait()
