@@ -147,6 +147,7 @@ def test_a_provider_without_models_offers_what_it_lists_and_openais_own_has_one(
         (HOUSE.replace("house:8000", "me:secret@house"), "providers.house.base_url must be the URL of a server"),
         (HOUSE + f'api_key = "{KEY}"\n', "providers.house.api_key does not belong into this file"),
         (HOUSE + f'api_key_env = "{KEY}"\n', "providers.house.api_key_env must be the name of an environment variable"),
+        (HOUSE + 'api_key_env = "AIzaOtherSecret7"\n', "api_key_env must be the name of an environment variable"),
         (HOUSE + 'api_key_env = "UNSET_KEY"\n', "api_key_env: the variable UNSET_KEY is not set"),
         (HOUSE + 'api_key_env = "BROKEN"\n', "the variable BROKEN holds characters that no key has"),
         (HOUSE + 'api_key_file = "none.key"\n', "api_key_file: .* cannot be read: No such file"),
@@ -198,7 +199,7 @@ def test_every_mistake_is_told_with_its_table_and_key_and_without_a_secret(home:
     assert message.endswith(".")
     assert "\n" not in message
     assert len(message) < 500
-    for secret in (KEY, "sk-a", "secret@"):
+    for secret in (KEY, "sk-a", "secret@", "Secret7"):
         assert secret not in message
 
 

@@ -37,7 +37,8 @@ _MOST_IN_A_CHAIN = 20
 _MOST_NAME = 200
 _PROVIDER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
+"""Capitals only: it is repeated when it is not set, and no key has the form of one."""
 _TABLES = ("providers", "aliases", "fallbacks", "prices", "limits")
 _RESERVED = "offline"
 _SECRETS = {"api_key", "key", "token", "password"}
@@ -158,7 +159,9 @@ def _provider(name: str, values: Any) -> ConfiguredProvider:
         raise ConfigurationError(f"{name}.models holds more than {_MOST_MODELS}")
     if provider.api_key_env and not _VARIABLE.fullmatch(provider.api_key_env):
         # It may be the key itself, so it is not repeated.
-        raise ConfigurationError(f"{name}.api_key_env must be the name of an environment variable, and not the key")
+        raise ConfigurationError(
+            f"{name}.api_key_env must be the name of an environment variable, in capitals, and not the key"
+        )
     if provider.api_key_env and provider.api_key_file:
         raise ConfigurationError(f"{name} has both api_key_env and api_key_file: one of them is enough")
     if provider.prefill and kind != "openai":
