@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
@@ -14,6 +15,7 @@ from parley.chat.v1 import message_pb2, turn_event_pb2
 from parley_chat.adapters.redis_connection import RedisConnection
 from parley_chat.adapters.redis_turn_log import RedisTurnLog
 from parley_chat.adapters.sql_conversations import SqlConversations
+from parley_chat.adapters.sql_schema import replicas
 from parley_chat.domain.conversation import MessageState
 from parley_chat.domain.turn import TextDelta, TurnStarted, TurnState
 from parley_shared.settings import SettingsError
@@ -23,6 +25,7 @@ from parley_testing.redis_server import RedisServer
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
 from parley_testing.turn_readers import Reader, reason_of, resume, stream
+from sqlalchemy import insert
 
 
 @pytest.fixture
@@ -225,8 +228,11 @@ async def test_an_end_that_is_stored_and_not_in_the_log_has_one_place_wherever_o
     conversations = SqlConversations(one.app.database)
     connection = RedisConnection(shared["PARLEY_CHAT_REDIS_URL"])
     log = RedisTurnLog(connection, retention_seconds=60)
-    # What a replica leaves that dies between the two.
+    # What a replica leaves that dies between the two; nobody takes the turn over before its end is stored.
     new = new_turn(ada.user_id, session.session_id)
+    lease = {"lease_expire_time": datetime.now(UTC) + timedelta(minutes=5), "has_shared_log": True}
+    async with one.app.database.write() as writing:
+        await writing.execute(insert(replicas).values(replica_id=new.owner_id, **lease))
     writer = await log.begin(new.turn_id)
     turn = (await conversations.begin_turn(new)).turn
     await writer.append(

@@ -191,9 +191,8 @@ async def test_the_result_of_a_tool_is_told_and_calls_nothing_again() -> None:
             "Done, with `create_task`:\n\n- title: water the plants",
         ),
         (
-            '{"task": {"task_id": "tsk_1", "title": "Pay", "due_time": "2026-11-22T08:00:00Z", "time_zone": "Europe/Berlin", '
-            '"priority": "TASK_PRIORITY_NORMAL"}}',
-            "Done, with `create_task`:\n\n- title: Pay\n- due: Sunday, 2026-11-22 09:00 (Europe/Berlin)\n- priority: normal",
+            '{"task": {"title": "Pay", "due_time": "2026-11-22T08:00:00Z", "time_zone": "Europe/Berlin", "state": "A_B_OPEN"}}',
+            "Done, with `create_task`:\n\n- title: Pay\n- due: Sunday, 2026-11-22 09:00 (Europe/Berlin)\n- state: open",
         ),
         ('{"tasks": [{"title": "Pay"}, {"title": "Rest"}]}', "`create_task` found:\n\n- Pay\n- Rest"),
         ("{}", "Done, with `create_task`."),

@@ -11,5 +11,8 @@ class Knowledge(Protocol):
     """Searches what a user may read."""
 
     async def search(self, user_id: str, query: str, limit: int, project: str = "") -> tuple[Citation, ...]:
-        """Finds passages, best first, numbered from 1; only in documents of the project when one is named. Raises KnowledgeUnavailableError."""
+        """Finds passages, best first, numbered from 1; only in documents of the project when one is named.
+
+        Raises KnowledgeUnavailableError.
+        """
         ...
