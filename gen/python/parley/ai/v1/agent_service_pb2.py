@@ -25,9 +25,11 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__pb2
 from parley.ai.v1 import text_generation_pb2 as parley_dot_ai_dot_v1_dot_text__generation__pb2
+from parley.chat.v1 import message_pb2 as parley_dot_chat_dot_v1_dot_message__pb2
+from parley.chat.v1 import turn_event_pb2 as parley_dot_chat_dot_v1_dot_turn__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n parley/ai/v1/agent_service.proto\x12\x0cparley.ai.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1dparley/access/v1/access.proto\x1a\"parley/ai/v1/text_generation.proto\"\x8c\x01\n\x05\x41gent\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x14\n\x05tools\x18\x04 \x03(\tR\x05tools\x12\x1a\n\x08searches\x18\x05 \x01(\x08R\x08searches\"\x13\n\x11ListAgentsRequest\"A\n\x12ListAgentsResponse\x12+\n\x06\x61gents\x18\x01 \x03(\x0b\x32\x13.parley.ai.v1.AgentR\x06\x61gents\"q\n\x0eProcessRequest\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x14\n\x05input\x18\x02 \x01(\tR\x05input\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12\x18\n\x07project\x18\x04 \x01(\tR\x07project\"\xd0\x02\n\x0fProcessResponse\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12\x33\n\x07sources\x18\x03 \x03(\x0b\x32\x19.parley.ai.v1.AgentSourceR\x07sources\x12\x14\n\x05model\x18\x04 \x01(\tR\x05model\x12?\n\rfinish_reason\x18\x05 \x01(\x0e\x32\x1a.parley.ai.v1.FinishReasonR\x0c\x66inishReason\x12\x33\n\x05usage\x18\x06 \x01(\x0b\x32\x1d.parley.ai.v1.GenerationUsageR\x05usage\x12\x18\n\x07offline\x18\x07 \x01(\x08R\x07offline\x12\x18\n\x07notices\x18\x08 \x03(\tR\x07notices\x12\x19\n\x08trace_id\x18\t \x01(\tR\x07traceId\"\xb6\x01\n\x0b\x41gentSource\x12\x16\n\x06number\x18\x01 \x01(\x05R\x06number\x12\x19\n\x08\x63hunk_id\x18\x02 \x01(\tR\x07\x63hunkId\x12\x1f\n\x0b\x64ocument_id\x18\x03 \x01(\tR\ndocumentId\x12%\n\x0e\x64ocument_title\x18\x04 \x01(\tR\rdocumentTitle\x12\x18\n\x07heading\x18\x05 \x01(\tR\x07heading\x12\x12\n\x04text\x18\x06 \x01(\tR\x04text\"w\n\x14StreamProcessRequest\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x14\n\x05input\x18\x02 \x01(\tR\x05input\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12\x18\n\x07project\x18\x04 \x01(\tR\x07project\"\xbb\x03\n\x15StreamProcessResponse\x12;\n\x07started\x18\x01 \x01(\x0b\x32\x1f.parley.ai.v1.GenerationStartedH\x00R\x07started\x12\x36\n\x07sources\x18\x02 \x01(\x0b\x32\x1a.parley.ai.v1.AgentSourcesH\x00R\x07sources\x12\x18\n\x06notice\x18\x03 \x01(\tH\x00R\x06notice\x12\x1f\n\ntext_delta\x18\x04 \x01(\tH\x00R\ttextDelta\x12)\n\x0freasoning_delta\x18\x05 \x01(\tH\x00R\x0ereasoningDelta\x12\x44\n\x0emodel_switched\x18\x06 \x01(\x0b\x32\x1b.parley.ai.v1.ModelSwitchedH\x00R\rmodelSwitched\x12>\n\x08\x66inished\x18\x07 \x01(\x0b\x32 .parley.ai.v1.GenerationFinishedH\x00R\x08\x66inished\x12\x38\n\x06\x66\x61iled\x18\x08 \x01(\x0b\x32\x1e.parley.ai.v1.GenerationFailedH\x00R\x06\x66\x61iledB\x07\n\x05\x65vent\"C\n\x0c\x41gentSources\x12\x33\n\x07sources\x18\x01 \x03(\x0b\x32\x19.parley.ai.v1.AgentSourceR\x07sources2\xb5\x03\n\x0c\x41gentService\x12z\n\nListAgents\x12\x1f.parley.ai.v1.ListAgentsRequest\x1a .parley.ai.v1.ListAgentsResponse\")\x90\x02\x01\xaa\xe3\x18\t\x12\x07\x61i:read\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v2/ai/agents\x12\x85\x01\n\x07Process\x12\x1c.parley.ai.v1.ProcessRequest\x1a\x1d.parley.ai.v1.ProcessResponse\"=\xaa\xe3\x18\n\x12\x08\x61i:write\x82\xd3\xe4\x93\x02)\"$/api/v2/ai/agents/{agent_id}/process:\x01*\x12\xa0\x01\n\rStreamProcess\x12\".parley.ai.v1.StreamProcessRequest\x1a#.parley.ai.v1.StreamProcessResponse\"D\xaa\xe3\x18\n\x12\x08\x61i:write\x82\xd3\xe4\x93\x02\x30\"+/api/v2/ai/agents/{agent_id}/process:stream:\x01*0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n parley/ai/v1/agent_service.proto\x12\x0cparley.ai.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1dparley/access/v1/access.proto\x1a\"parley/ai/v1/text_generation.proto\x1a\x1cparley/chat/v1/message.proto\x1a\x1fparley/chat/v1/turn_event.proto\"\x8c\x01\n\x05\x41gent\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x14\n\x05tools\x18\x04 \x03(\tR\x05tools\x12\x1a\n\x08searches\x18\x05 \x01(\x08R\x08searches\"\x13\n\x11ListAgentsRequest\"A\n\x12ListAgentsResponse\x12+\n\x06\x61gents\x18\x01 \x03(\x0b\x32\x13.parley.ai.v1.AgentR\x06\x61gents\"\x8e\x01\n\x0eProcessRequest\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x14\n\x05input\x18\x02 \x01(\tR\x05input\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12\x18\n\x07project\x18\x04 \x01(\tR\x07project\x12\x1b\n\ttime_zone\x18\x05 \x01(\tR\x08timeZone\"\x86\x03\n\x0fProcessResponse\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12\x33\n\x07sources\x18\x03 \x03(\x0b\x32\x19.parley.ai.v1.AgentSourceR\x07sources\x12\x14\n\x05model\x18\x04 \x01(\tR\x05model\x12?\n\rfinish_reason\x18\x05 \x01(\x0e\x32\x1a.parley.ai.v1.FinishReasonR\x0c\x66inishReason\x12\x33\n\x05usage\x18\x06 \x01(\x0b\x32\x1d.parley.ai.v1.GenerationUsageR\x05usage\x12\x18\n\x07offline\x18\x07 \x01(\x08R\x07offline\x12\x18\n\x07notices\x18\x08 \x03(\tR\x07notices\x12\x19\n\x08trace_id\x18\t \x01(\tR\x07traceId\x12\x34\n\ttool_uses\x18\n \x03(\x0b\x32\x17.parley.chat.v1.ToolUseR\x08toolUses\"\xb6\x01\n\x0b\x41gentSource\x12\x16\n\x06number\x18\x01 \x01(\x05R\x06number\x12\x19\n\x08\x63hunk_id\x18\x02 \x01(\tR\x07\x63hunkId\x12\x1f\n\x0b\x64ocument_id\x18\x03 \x01(\tR\ndocumentId\x12%\n\x0e\x64ocument_title\x18\x04 \x01(\tR\rdocumentTitle\x12\x18\n\x07heading\x18\x05 \x01(\tR\x07heading\x12\x12\n\x04text\x18\x06 \x01(\tR\x04text\"\x94\x01\n\x14StreamProcessRequest\x12\x19\n\x08\x61gent_id\x18\x01 \x01(\tR\x07\x61gentId\x12\x14\n\x05input\x18\x02 \x01(\tR\x05input\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12\x18\n\x07project\x18\x04 \x01(\tR\x07project\x12\x1b\n\ttime_zone\x18\x05 \x01(\tR\x08timeZone\"\xbf\x04\n\x15StreamProcessResponse\x12;\n\x07started\x18\x01 \x01(\x0b\x32\x1f.parley.ai.v1.GenerationStartedH\x00R\x07started\x12\x36\n\x07sources\x18\x02 \x01(\x0b\x32\x1a.parley.ai.v1.AgentSourcesH\x00R\x07sources\x12\x18\n\x06notice\x18\x03 \x01(\tH\x00R\x06notice\x12\x1f\n\ntext_delta\x18\x04 \x01(\tH\x00R\ttextDelta\x12)\n\x0freasoning_delta\x18\x05 \x01(\tH\x00R\x0ereasoningDelta\x12\x44\n\x0emodel_switched\x18\x06 \x01(\x0b\x32\x1b.parley.ai.v1.ModelSwitchedH\x00R\rmodelSwitched\x12>\n\x08\x66inished\x18\x07 \x01(\x0b\x32 .parley.ai.v1.GenerationFinishedH\x00R\x08\x66inished\x12\x38\n\x06\x66\x61iled\x18\x08 \x01(\x0b\x32\x1e.parley.ai.v1.GenerationFailedH\x00R\x06\x66\x61iled\x12=\n\x0btool_called\x18\t \x01(\x0b\x32\x1a.parley.chat.v1.ToolCalledH\x00R\ntoolCalled\x12\x43\n\rtool_returned\x18\n \x01(\x0b\x32\x1c.parley.chat.v1.ToolReturnedH\x00R\x0ctoolReturnedB\x07\n\x05\x65vent\"C\n\x0c\x41gentSources\x12\x33\n\x07sources\x18\x01 \x03(\x0b\x32\x19.parley.ai.v1.AgentSourceR\x07sources2\xb5\x03\n\x0c\x41gentService\x12z\n\nListAgents\x12\x1f.parley.ai.v1.ListAgentsRequest\x1a .parley.ai.v1.ListAgentsResponse\")\x90\x02\x01\xaa\xe3\x18\t\x12\x07\x61i:read\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v2/ai/agents\x12\x85\x01\n\x07Process\x12\x1c.parley.ai.v1.ProcessRequest\x1a\x1d.parley.ai.v1.ProcessResponse\"=\xaa\xe3\x18\n\x12\x08\x61i:write\x82\xd3\xe4\x93\x02)\"$/api/v2/ai/agents/{agent_id}/process:\x01*\x12\xa0\x01\n\rStreamProcess\x12\".parley.ai.v1.StreamProcessRequest\x1a#.parley.ai.v1.StreamProcessResponse\"D\xaa\xe3\x18\n\x12\x08\x61i:write\x82\xd3\xe4\x93\x02\x30\"+/api/v2/ai/agents/{agent_id}/process:stream:\x01*0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,24 +42,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AGENTSERVICE'].methods_by_name['Process']._serialized_options = b'\252\343\030\n\022\010ai:write\202\323\344\223\002)\"$/api/v2/ai/agents/{agent_id}/process:\001*'
   _globals['_AGENTSERVICE'].methods_by_name['StreamProcess']._loaded_options = None
   _globals['_AGENTSERVICE'].methods_by_name['StreamProcess']._serialized_options = b'\252\343\030\n\022\010ai:write\202\323\344\223\0020\"+/api/v2/ai/agents/{agent_id}/process:stream:\001*'
-  _globals['_AGENT']._serialized_start=148
-  _globals['_AGENT']._serialized_end=288
-  _globals['_LISTAGENTSREQUEST']._serialized_start=290
-  _globals['_LISTAGENTSREQUEST']._serialized_end=309
-  _globals['_LISTAGENTSRESPONSE']._serialized_start=311
-  _globals['_LISTAGENTSRESPONSE']._serialized_end=376
-  _globals['_PROCESSREQUEST']._serialized_start=378
-  _globals['_PROCESSREQUEST']._serialized_end=491
-  _globals['_PROCESSRESPONSE']._serialized_start=494
-  _globals['_PROCESSRESPONSE']._serialized_end=830
-  _globals['_AGENTSOURCE']._serialized_start=833
-  _globals['_AGENTSOURCE']._serialized_end=1015
-  _globals['_STREAMPROCESSREQUEST']._serialized_start=1017
-  _globals['_STREAMPROCESSREQUEST']._serialized_end=1136
-  _globals['_STREAMPROCESSRESPONSE']._serialized_start=1139
-  _globals['_STREAMPROCESSRESPONSE']._serialized_end=1582
-  _globals['_AGENTSOURCES']._serialized_start=1584
-  _globals['_AGENTSOURCES']._serialized_end=1651
-  _globals['_AGENTSERVICE']._serialized_start=1654
-  _globals['_AGENTSERVICE']._serialized_end=2091
+  _globals['_AGENT']._serialized_start=211
+  _globals['_AGENT']._serialized_end=351
+  _globals['_LISTAGENTSREQUEST']._serialized_start=353
+  _globals['_LISTAGENTSREQUEST']._serialized_end=372
+  _globals['_LISTAGENTSRESPONSE']._serialized_start=374
+  _globals['_LISTAGENTSRESPONSE']._serialized_end=439
+  _globals['_PROCESSREQUEST']._serialized_start=442
+  _globals['_PROCESSREQUEST']._serialized_end=584
+  _globals['_PROCESSRESPONSE']._serialized_start=587
+  _globals['_PROCESSRESPONSE']._serialized_end=977
+  _globals['_AGENTSOURCE']._serialized_start=980
+  _globals['_AGENTSOURCE']._serialized_end=1162
+  _globals['_STREAMPROCESSREQUEST']._serialized_start=1165
+  _globals['_STREAMPROCESSREQUEST']._serialized_end=1313
+  _globals['_STREAMPROCESSRESPONSE']._serialized_start=1316
+  _globals['_STREAMPROCESSRESPONSE']._serialized_end=1891
+  _globals['_AGENTSOURCES']._serialized_start=1893
+  _globals['_AGENTSOURCES']._serialized_end=1960
+  _globals['_AGENTSERVICE']._serialized_start=1963
+  _globals['_AGENTSERVICE']._serialized_end=2400
 # @@protoc_insertion_point(module_scope)

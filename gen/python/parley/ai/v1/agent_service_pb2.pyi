@@ -8,6 +8,8 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from parley.ai.v1 import text_generation_pb2 as _text_generation_pb2
+from parley.chat.v1 import message_pb2 as _message_pb2
+from parley.chat.v1 import turn_event_pb2 as _turn_event_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -110,6 +112,7 @@ class ProcessRequest(_message.Message):
     INPUT_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """The agent. Required; 1 to 64 characters."""
     input: _builtins.str
@@ -117,7 +120,9 @@ class ProcessRequest(_message.Message):
     model: _builtins.str
     """The model or alias, in place of the agent's own. 0 to 200 characters."""
     project: _builtins.str
-    """Where an agent that searches looks: only in documents of this project. 0 to 100 characters; in all when empty."""
+    """Where an agent looks for documents: only in those of this project. 0 to 100 characters; in all when empty."""
+    time_zone: _builtins.str
+    """The user's time zone, an IANA name like `Europe/Berlin`: what "tomorrow at nine" means. 0 to 64 characters; UTC when empty."""
     def __init__(
         self,
         *,
@@ -125,10 +130,11 @@ class ProcessRequest(_message.Message):
         input: _builtins.str = ...,
         model: _builtins.str = ...,
         project: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "input", b"input", "model", b"model", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "input", b"input", "model", b"model", "project", b"project", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -149,6 +155,7 @@ class ProcessResponse(_message.Message):
     OFFLINE_FIELD_NUMBER: _builtins.int
     NOTICES_FIELD_NUMBER: _builtins.int
     TRACE_ID_FIELD_NUMBER: _builtins.int
+    TOOL_USES_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """The agent that answered."""
     text: _builtins.str
@@ -173,6 +180,10 @@ class ProcessResponse(_message.Message):
     def notices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the reader should know, in English, for example that the documents could not be searched. Mostly none."""
 
+    @_builtins.property
+    def tool_uses(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.ToolUse]:
+        """The tools that it used, in the order of their calls."""
+
     def __init__(
         self,
         *,
@@ -185,10 +196,11 @@ class ProcessResponse(_message.Message):
         offline: _builtins.bool = ...,
         notices: _abc.Iterable[_builtins.str] | None = ...,
         trace_id: _builtins.str = ...,
+        tool_uses: _abc.Iterable[_message_pb2.ToolUse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "finish_reason", b"finish_reason", "model", b"model", "notices", b"notices", "offline", b"offline", "sources", b"sources", "text", b"text", "trace_id", b"trace_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "finish_reason", b"finish_reason", "model", b"model", "notices", b"notices", "offline", b"offline", "sources", b"sources", "text", b"text", "tool_uses", b"tool_uses", "trace_id", b"trace_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -246,6 +258,7 @@ class StreamProcessRequest(_message.Message):
     INPUT_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """The agent. Required; 1 to 64 characters."""
     input: _builtins.str
@@ -253,7 +266,9 @@ class StreamProcessRequest(_message.Message):
     model: _builtins.str
     """The model or alias, in place of the agent's own. 0 to 200 characters."""
     project: _builtins.str
-    """Where an agent that searches looks: only in documents of this project. 0 to 100 characters; in all when empty."""
+    """Where an agent looks for documents: only in those of this project. 0 to 100 characters; in all when empty."""
+    time_zone: _builtins.str
+    """The user's time zone, an IANA name like `Europe/Berlin`: what "tomorrow at nine" means. 0 to 64 characters; UTC when empty."""
     def __init__(
         self,
         *,
@@ -261,10 +276,11 @@ class StreamProcessRequest(_message.Message):
         input: _builtins.str = ...,
         model: _builtins.str = ...,
         project: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "input", b"input", "model", b"model", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "input", b"input", "model", b"model", "project", b"project", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -284,6 +300,8 @@ class StreamProcessResponse(_message.Message):
     MODEL_SWITCHED_FIELD_NUMBER: _builtins.int
     FINISHED_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
+    TOOL_CALLED_FIELD_NUMBER: _builtins.int
+    TOOL_RETURNED_FIELD_NUMBER: _builtins.int
     notice: _builtins.str
     """Something that the reader should know, in English."""
     text_delta: _builtins.str
@@ -292,7 +310,7 @@ class StreamProcessResponse(_message.Message):
     """Text to append to the model's reasoning. Not empty."""
     @_builtins.property
     def started(self) -> _text_generation_pb2.GenerationStarted:
-        """A model has begun. First, but for sources and notices."""
+        """A model has begun. First, but for sources and notices; again when another model goes on after tools."""
 
     @_builtins.property
     def sources(self) -> Global___AgentSources:
@@ -310,6 +328,14 @@ class StreamProcessResponse(_message.Message):
     def failed(self) -> _text_generation_pb2.GenerationFailed:
         """It failed. Last; the status of the call says the same, where a door has one."""
 
+    @_builtins.property
+    def tool_called(self) -> _turn_event_pb2.ToolCalled:
+        """The agent calls a tool; it runs next. Calls that are made together all come before the first of them runs."""
+
+    @_builtins.property
+    def tool_returned(self) -> _turn_event_pb2.ToolReturned:
+        """A tool has run."""
+
     def __init__(
         self,
         *,
@@ -321,12 +347,14 @@ class StreamProcessResponse(_message.Message):
         model_switched: _text_generation_pb2.ModelSwitched | None = ...,
         finished: _text_generation_pb2.GenerationFinished | None = ...,
         failed: _text_generation_pb2.GenerationFailed | None = ...,
+        tool_called: _turn_event_pb2.ToolCalled | None = ...,
+        tool_returned: _turn_event_pb2.ToolReturned | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failed", b"failed", "finished", b"finished", "model_switched", b"model_switched", "notice", b"notice", "reasoning_delta", b"reasoning_delta", "sources", b"sources", "started", b"started", "text_delta", b"text_delta"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failed", b"failed", "finished", b"finished", "model_switched", b"model_switched", "notice", b"notice", "reasoning_delta", b"reasoning_delta", "sources", b"sources", "started", b"started", "text_delta", b"text_delta", "tool_called", b"tool_called", "tool_returned", b"tool_returned"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failed", b"failed", "finished", b"finished", "model_switched", b"model_switched", "notice", b"notice", "reasoning_delta", b"reasoning_delta", "sources", b"sources", "started", b"started", "text_delta", b"text_delta"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failed", b"failed", "finished", b"finished", "model_switched", b"model_switched", "notice", b"notice", "reasoning_delta", b"reasoning_delta", "sources", b"sources", "started", b"started", "text_delta", b"text_delta", "tool_called", b"tool_called", "tool_returned", b"tool_returned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "sources", "notice", "text_delta", "reasoning_delta", "model_switched", "finished", "failed"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "sources", "notice", "text_delta", "reasoning_delta", "model_switched", "finished", "failed", "tool_called", "tool_returned"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

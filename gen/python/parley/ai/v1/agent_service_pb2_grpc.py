@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class AgentServiceStub:
-    """Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing is kept, as in GenerationService.
+    """Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing of the text is kept, as in
+    GenerationService; what tools did stays, also when the call fails later, and a call that is sent again runs them again. An agent uses those
+    of its tools that the caller's token may use.
     """
 
     def __init__(self, channel):
@@ -53,7 +55,9 @@ class AgentServiceStub:
 
 
 class AgentServiceServicer:
-    """Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing is kept, as in GenerationService.
+    """Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing of the text is kept, as in
+    GenerationService; what tools did stays, also when the call fails later, and a call that is sent again runs them again. An agent uses those
+    of its tools that the caller's token may use.
     """
 
     def ListAgents(self, request, context):
@@ -105,7 +109,9 @@ def add_AgentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AgentService:
-    """Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing is kept, as in GenerationService.
+    """Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing of the text is kept, as in
+    GenerationService; what tools did stays, also when the call fails later, and a call that is sent again runs them again. An agent uses those
+    of its tools that the caller's token may use.
     """
 
     @staticmethod

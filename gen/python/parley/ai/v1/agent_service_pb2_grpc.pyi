@@ -27,7 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AgentServiceStub:
-    """Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing is kept, as in GenerationService."""
+    """Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing of the text is kept, as in
+    GenerationService; what tools did stays, also when the call fails later, and a call that is sent again runs them again. An agent uses those
+    of its tools that the caller's token may use.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -44,7 +47,10 @@ class AgentServiceStub:
 
 @_typing.type_check_only
 class AgentServiceAsyncStub(AgentServiceStub):
-    """Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing is kept, as in GenerationService."""
+    """Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing of the text is kept, as in
+    GenerationService; what tools did stays, also when the call fails later, and a call that is sent again runs them again. An agent uses those
+    of its tools that the caller's token may use.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListAgents: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ListAgentsRequest, _agent_service_pb2.ListAgentsResponse]  # type: ignore[assignment]
@@ -57,7 +63,10 @@ class AgentServiceAsyncStub(AgentServiceStub):
     """Lets an agent work on an input and streams it: `started` first, `finished` last; an error ends the stream with a `failed` event and its status."""
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing is kept, as in GenerationService."""
+    """Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing of the text is kept, as in
+    GenerationService; what tools did stays, also when the call fails later, and a call that is sent again runs them again. An agent uses those
+    of its tools that the caller's token may use.
+    """
 
     @_abc_1.abstractmethod
     def ListAgents(

@@ -288,6 +288,7 @@ class Citation(_message.Message):
     END_OFFSET_FIELD_NUMBER: _builtins.int
     CONTENT_SHA256_FIELD_NUMBER: _builtins.int
     DOCUMENT_VERSION_FIELD_NUMBER: _builtins.int
+    ITEM_TYPE_FIELD_NUMBER: _builtins.int
     QUOTES_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """How the text names it: `[1]` is number 1. From 1."""
@@ -309,6 +310,8 @@ class Citation(_message.Message):
     """SHA-256 of the passage, 64 hexadecimal digits, so that a reader can tell whether the document has changed since."""
     document_version: _builtins.int
     """The version of the document that the passage is of. 0 when it is not known."""
+    item_type: _builtins.str
+    """What kind of thing the passage is of when it is not a document: `task`, for example. `document_id` is its id then. Empty for a document."""
     @_builtins.property
     def quotes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quote]:
         """What the text quotes from the passage, in the order of the text. Empty in `SourcesFound`, and where the text only refers to the passage."""
@@ -326,11 +329,12 @@ class Citation(_message.Message):
         end_offset: _builtins.int = ...,
         content_sha256: _builtins.str = ...,
         document_version: _builtins.int = ...,
+        item_type: _builtins.str = ...,
         quotes: _abc.Iterable[Global___Quote] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "content_sha256", b"content_sha256", "document_id", b"document_id", "document_title", b"document_title", "document_version", b"document_version", "end_offset", b"end_offset", "heading", b"heading", "number", b"number", "quotes", b"quotes", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "content_sha256", b"content_sha256", "document_id", b"document_id", "document_title", b"document_title", "document_version", b"document_version", "end_offset", b"end_offset", "heading", b"heading", "item_type", b"item_type", "number", b"number", "quotes", b"quotes", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

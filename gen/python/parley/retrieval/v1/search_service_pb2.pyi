@@ -86,6 +86,7 @@ class SearchRequest(_message.Message):
     UPDATE_TIME_FROM_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_UNTIL_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    INCLUDE_ITEMS_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """The question or the words. Required; 1 to 2,000 characters, not only white space."""
     limit: _builtins.int
@@ -98,6 +99,8 @@ class SearchRequest(_message.Message):
     """How to search. HYBRID when unspecified; KEYWORD where no embedding model is configured, whatever is asked."""
     page_token: _builtins.str
     """Where to go on: `next_page_token` of the page before. Empty for the first page. At most 512 characters. All else as before."""
+    include_items: _builtins.bool
+    """Whether to find what other services own too, for example tasks. False when absent: documents only."""
     @_builtins.property
     def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only in these documents. At most 100; in all when empty."""
@@ -132,10 +135,11 @@ class SearchRequest(_message.Message):
         update_time_from: _timestamp_pb2.Timestamp | None = ...,
         update_time_until: _timestamp_pb2.Timestamp | None = ...,
         page_token: _builtins.str = ...,
+        include_items: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["update_time_from", b"update_time_from", "update_time_until", b"update_time_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_ids", b"document_ids", "exclude_shared", b"exclude_shared", "labels", b"labels", "limit", b"limit", "media_types", b"media_types", "mode", b"mode", "page_token", b"page_token", "project", b"project", "query", b"query", "update_time_from", b"update_time_from", "update_time_until", b"update_time_until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_ids", b"document_ids", "exclude_shared", b"exclude_shared", "include_items", b"include_items", "labels", b"labels", "limit", b"limit", "media_types", b"media_types", "mode", b"mode", "page_token", b"page_token", "project", b"project", "query", b"query", "update_time_from", b"update_time_from", "update_time_until", b"update_time_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -193,6 +197,7 @@ class SearchHit(_message.Message):
     PAGE_NUMBER_FIELD_NUMBER: _builtins.int
     SNIPPET_FIELD_NUMBER: _builtins.int
     HIGHLIGHTS_FIELD_NUMBER: _builtins.int
+    ITEM_TYPE_FIELD_NUMBER: _builtins.int
     chunk_id: _builtins.str
     """Names the chunk: a UUID made of the document's id, its text's hash and the chunk's place."""
     document_id: _builtins.str
@@ -219,6 +224,10 @@ class SearchHit(_message.Message):
     """The page of the document's file on which the passage starts. From 1; 0 where there are no pages."""
     snippet: _builtins.str
     """The part of the passage that fits best. At most 300 characters."""
+    item_type: _builtins.str
+    """When the passage is of something that another service owns and not of a document: what kind of thing, for example `task`. `document_id` is its id
+    then. Empty for a document.
+    """
     @_builtins.property
     def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]:
         """Where words of the query stand in the snippet, in their order."""
@@ -240,10 +249,11 @@ class SearchHit(_message.Message):
         page_number: _builtins.int = ...,
         snippet: _builtins.str = ...,
         highlights: _abc.Iterable[Global___Highlight] | None = ...,
+        item_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "content_sha256", b"content_sha256", "document_id", b"document_id", "document_title", b"document_title", "document_version", b"document_version", "end_offset", b"end_offset", "heading", b"heading", "highlights", b"highlights", "page_number", b"page_number", "score", b"score", "shared", b"shared", "snippet", b"snippet", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "content_sha256", b"content_sha256", "document_id", b"document_id", "document_title", b"document_title", "document_version", b"document_version", "end_offset", b"end_offset", "heading", b"heading", "highlights", b"highlights", "item_type", b"item_type", "page_number", b"page_number", "score", b"score", "shared", b"shared", "snippet", b"snippet", "start_offset", b"start_offset", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

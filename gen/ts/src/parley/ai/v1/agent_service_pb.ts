@@ -6,13 +6,17 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { FinishReason, GenerationFailed, GenerationFinished, GenerationStarted, GenerationUsage, ModelSwitched } from "./text_generation_pb";
 import { file_parley_ai_v1_text_generation } from "./text_generation_pb";
+import type { ToolUse } from "../../chat/v1/message_pb";
+import { file_parley_chat_v1_message } from "../../chat/v1/message_pb";
+import type { ToolCalled, ToolReturned } from "../../chat/v1/turn_event_pb";
+import { file_parley_chat_v1_turn_event } from "../../chat/v1/turn_event_pb";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file parley/ai/v1/agent_service.proto.
  */
 export const file_parley_ai_v1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBwYXJsZXkvYWkvdjEvYWdlbnRfc2VydmljZS5wcm90bxIMcGFybGV5LmFpLnYxIl4KBUFnZW50EhAKCGFnZW50X2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg0KBXRvb2xzGAQgAygJEhAKCHNlYXJjaGVzGAUgASgIIhMKEUxpc3RBZ2VudHNSZXF1ZXN0IjkKEkxpc3RBZ2VudHNSZXNwb25zZRIjCgZhZ2VudHMYASADKAsyEy5wYXJsZXkuYWkudjEuQWdlbnQiUQoOUHJvY2Vzc1JlcXVlc3QSEAoIYWdlbnRfaWQYASABKAkSDQoFaW5wdXQYAiABKAkSDQoFbW9kZWwYAyABKAkSDwoHcHJvamVjdBgEIAEoCSKBAgoPUHJvY2Vzc1Jlc3BvbnNlEhAKCGFnZW50X2lkGAEgASgJEgwKBHRleHQYAiABKAkSKgoHc291cmNlcxgDIAMoCzIZLnBhcmxleS5haS52MS5BZ2VudFNvdXJjZRINCgVtb2RlbBgEIAEoCRIxCg1maW5pc2hfcmVhc29uGAUgASgOMhoucGFybGV5LmFpLnYxLkZpbmlzaFJlYXNvbhIsCgV1c2FnZRgGIAEoCzIdLnBhcmxleS5haS52MS5HZW5lcmF0aW9uVXNhZ2USDwoHb2ZmbGluZRgHIAEoCBIPCgdub3RpY2VzGAggAygJEhAKCHRyYWNlX2lkGAkgASgJInsKC0FnZW50U291cmNlEg4KBm51bWJlchgBIAEoBRIQCghjaHVua19pZBgCIAEoCRITCgtkb2N1bWVudF9pZBgDIAEoCRIWCg5kb2N1bWVudF90aXRsZRgEIAEoCRIPCgdoZWFkaW5nGAUgASgJEgwKBHRleHQYBiABKAkiVwoUU3RyZWFtUHJvY2Vzc1JlcXVlc3QSEAoIYWdlbnRfaWQYASABKAkSDQoFaW5wdXQYAiABKAkSDQoFbW9kZWwYAyABKAkSDwoHcHJvamVjdBgEIAEoCSLlAgoVU3RyZWFtUHJvY2Vzc1Jlc3BvbnNlEjIKB3N0YXJ0ZWQYASABKAsyHy5wYXJsZXkuYWkudjEuR2VuZXJhdGlvblN0YXJ0ZWRIABItCgdzb3VyY2VzGAIgASgLMhoucGFybGV5LmFpLnYxLkFnZW50U291cmNlc0gAEhAKBm5vdGljZRgDIAEoCUgAEhQKCnRleHRfZGVsdGEYBCABKAlIABIZCg9yZWFzb25pbmdfZGVsdGEYBSABKAlIABI1Cg5tb2RlbF9zd2l0Y2hlZBgGIAEoCzIbLnBhcmxleS5haS52MS5Nb2RlbFN3aXRjaGVkSAASNAoIZmluaXNoZWQYByABKAsyIC5wYXJsZXkuYWkudjEuR2VuZXJhdGlvbkZpbmlzaGVkSAASMAoGZmFpbGVkGAggASgLMh4ucGFybGV5LmFpLnYxLkdlbmVyYXRpb25GYWlsZWRIAEIHCgVldmVudCI6CgxBZ2VudFNvdXJjZXMSKgoHc291cmNlcxgBIAMoCzIZLnBhcmxleS5haS52MS5BZ2VudFNvdXJjZTKIAgoMQWdlbnRTZXJ2aWNlElQKCkxpc3RBZ2VudHMSHy5wYXJsZXkuYWkudjEuTGlzdEFnZW50c1JlcXVlc3QaIC5wYXJsZXkuYWkudjEuTGlzdEFnZW50c1Jlc3BvbnNlIgOQAgESRgoHUHJvY2VzcxIcLnBhcmxleS5haS52MS5Qcm9jZXNzUmVxdWVzdBodLnBhcmxleS5haS52MS5Qcm9jZXNzUmVzcG9uc2USWgoNU3RyZWFtUHJvY2VzcxIiLnBhcmxleS5haS52MS5TdHJlYW1Qcm9jZXNzUmVxdWVzdBojLnBhcmxleS5haS52MS5TdHJlYW1Qcm9jZXNzUmVzcG9uc2UwAWIGcHJvdG8z", [file_parley_ai_v1_text_generation]);
+  fileDesc("CiBwYXJsZXkvYWkvdjEvYWdlbnRfc2VydmljZS5wcm90bxIMcGFybGV5LmFpLnYxIl4KBUFnZW50EhAKCGFnZW50X2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg0KBXRvb2xzGAQgAygJEhAKCHNlYXJjaGVzGAUgASgIIhMKEUxpc3RBZ2VudHNSZXF1ZXN0IjkKEkxpc3RBZ2VudHNSZXNwb25zZRIjCgZhZ2VudHMYASADKAsyEy5wYXJsZXkuYWkudjEuQWdlbnQiZAoOUHJvY2Vzc1JlcXVlc3QSEAoIYWdlbnRfaWQYASABKAkSDQoFaW5wdXQYAiABKAkSDQoFbW9kZWwYAyABKAkSDwoHcHJvamVjdBgEIAEoCRIRCgl0aW1lX3pvbmUYBSABKAkirQIKD1Byb2Nlc3NSZXNwb25zZRIQCghhZ2VudF9pZBgBIAEoCRIMCgR0ZXh0GAIgASgJEioKB3NvdXJjZXMYAyADKAsyGS5wYXJsZXkuYWkudjEuQWdlbnRTb3VyY2USDQoFbW9kZWwYBCABKAkSMQoNZmluaXNoX3JlYXNvbhgFIAEoDjIaLnBhcmxleS5haS52MS5GaW5pc2hSZWFzb24SLAoFdXNhZ2UYBiABKAsyHS5wYXJsZXkuYWkudjEuR2VuZXJhdGlvblVzYWdlEg8KB29mZmxpbmUYByABKAgSDwoHbm90aWNlcxgIIAMoCRIQCgh0cmFjZV9pZBgJIAEoCRIqCgl0b29sX3VzZXMYCiADKAsyFy5wYXJsZXkuY2hhdC52MS5Ub29sVXNlInsKC0FnZW50U291cmNlEg4KBm51bWJlchgBIAEoBRIQCghjaHVua19pZBgCIAEoCRITCgtkb2N1bWVudF9pZBgDIAEoCRIWCg5kb2N1bWVudF90aXRsZRgEIAEoCRIPCgdoZWFkaW5nGAUgASgJEgwKBHRleHQYBiABKAkiagoUU3RyZWFtUHJvY2Vzc1JlcXVlc3QSEAoIYWdlbnRfaWQYASABKAkSDQoFaW5wdXQYAiABKAkSDQoFbW9kZWwYAyABKAkSDwoHcHJvamVjdBgEIAEoCRIRCgl0aW1lX3pvbmUYBSABKAkizwMKFVN0cmVhbVByb2Nlc3NSZXNwb25zZRIyCgdzdGFydGVkGAEgASgLMh8ucGFybGV5LmFpLnYxLkdlbmVyYXRpb25TdGFydGVkSAASLQoHc291cmNlcxgCIAEoCzIaLnBhcmxleS5haS52MS5BZ2VudFNvdXJjZXNIABIQCgZub3RpY2UYAyABKAlIABIUCgp0ZXh0X2RlbHRhGAQgASgJSAASGQoPcmVhc29uaW5nX2RlbHRhGAUgASgJSAASNQoObW9kZWxfc3dpdGNoZWQYBiABKAsyGy5wYXJsZXkuYWkudjEuTW9kZWxTd2l0Y2hlZEgAEjQKCGZpbmlzaGVkGAcgASgLMiAucGFybGV5LmFpLnYxLkdlbmVyYXRpb25GaW5pc2hlZEgAEjAKBmZhaWxlZBgIIAEoCzIeLnBhcmxleS5haS52MS5HZW5lcmF0aW9uRmFpbGVkSAASMQoLdG9vbF9jYWxsZWQYCSABKAsyGi5wYXJsZXkuY2hhdC52MS5Ub29sQ2FsbGVkSAASNQoNdG9vbF9yZXR1cm5lZBgKIAEoCzIcLnBhcmxleS5jaGF0LnYxLlRvb2xSZXR1cm5lZEgAQgcKBWV2ZW50IjoKDEFnZW50U291cmNlcxIqCgdzb3VyY2VzGAEgAygLMhkucGFybGV5LmFpLnYxLkFnZW50U291cmNlMogCCgxBZ2VudFNlcnZpY2USVAoKTGlzdEFnZW50cxIfLnBhcmxleS5haS52MS5MaXN0QWdlbnRzUmVxdWVzdBogLnBhcmxleS5haS52MS5MaXN0QWdlbnRzUmVzcG9uc2UiA5ACARJGCgdQcm9jZXNzEhwucGFybGV5LmFpLnYxLlByb2Nlc3NSZXF1ZXN0Gh0ucGFybGV5LmFpLnYxLlByb2Nlc3NSZXNwb25zZRJaCg1TdHJlYW1Qcm9jZXNzEiIucGFybGV5LmFpLnYxLlN0cmVhbVByb2Nlc3NSZXF1ZXN0GiMucGFybGV5LmFpLnYxLlN0cmVhbVByb2Nlc3NSZXNwb25zZTABYgZwcm90bzM", [file_parley_ai_v1_text_generation, file_parley_chat_v1_message, file_parley_chat_v1_turn_event]);
 
 /**
  * An agent that can be run.
@@ -127,11 +131,18 @@ export type ProcessRequest = Message<"parley.ai.v1.ProcessRequest"> & {
   model: string;
 
   /**
-   * Where an agent that searches looks: only in documents of this project. 0 to 100 characters; in all when empty.
+   * Where an agent looks for documents: only in those of this project. 0 to 100 characters; in all when empty.
    *
    * @generated from field: string project = 4;
    */
   project: string;
+
+  /**
+   * The user's time zone, an IANA name like `Europe/Berlin`: what "tomorrow at nine" means. 0 to 64 characters; UTC when empty.
+   *
+   * @generated from field: string time_zone = 5;
+   */
+  timeZone: string;
 };
 
 /**
@@ -209,6 +220,13 @@ export type ProcessResponse = Message<"parley.ai.v1.ProcessResponse"> & {
    * @generated from field: string trace_id = 9;
    */
   traceId: string;
+
+  /**
+   * The tools that it used, in the order of their calls.
+   *
+   * @generated from field: repeated parley.chat.v1.ToolUse tool_uses = 10;
+   */
+  toolUses: ToolUse[];
 };
 
 /**
@@ -302,11 +320,18 @@ export type StreamProcessRequest = Message<"parley.ai.v1.StreamProcessRequest"> 
   model: string;
 
   /**
-   * Where an agent that searches looks: only in documents of this project. 0 to 100 characters; in all when empty.
+   * Where an agent looks for documents: only in those of this project. 0 to 100 characters; in all when empty.
    *
    * @generated from field: string project = 4;
    */
   project: string;
+
+  /**
+   * The user's time zone, an IANA name like `Europe/Berlin`: what "tomorrow at nine" means. 0 to 64 characters; UTC when empty.
+   *
+   * @generated from field: string time_zone = 5;
+   */
+  timeZone: string;
 };
 
 /**
@@ -329,7 +354,7 @@ export type StreamProcessResponse = Message<"parley.ai.v1.StreamProcessResponse"
    */
   event: {
     /**
-     * A model has begun. First, but for sources and notices.
+     * A model has begun. First, but for sources and notices; again when another model goes on after tools.
      *
      * @generated from field: parley.ai.v1.GenerationStarted started = 1;
      */
@@ -391,6 +416,22 @@ export type StreamProcessResponse = Message<"parley.ai.v1.StreamProcessResponse"
      */
     value: GenerationFailed;
     case: "failed";
+  } | {
+    /**
+     * The agent calls a tool; it runs next. Calls that are made together all come before the first of them runs.
+     *
+     * @generated from field: parley.chat.v1.ToolCalled tool_called = 9;
+     */
+    value: ToolCalled;
+    case: "toolCalled";
+  } | {
+    /**
+     * A tool has run.
+     *
+     * @generated from field: parley.chat.v1.ToolReturned tool_returned = 10;
+     */
+    value: ToolReturned;
+    case: "toolReturned";
   } | { case: undefined; value?: undefined };
 };
 
@@ -423,7 +464,9 @@ export const AgentSourcesSchema: GenMessage<AgentSources> = /*@__PURE__*/
   messageDesc(file_parley_ai_v1_agent_service, 8);
 
 /**
- * Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing is kept, as in GenerationService.
+ * Runs named agents: the operator's instructions, model, tools and limits under one name. Nothing of the text is kept, as in
+ * GenerationService; what tools did stays, also when the call fails later, and a call that is sent again runs them again. An agent uses those
+ * of its tools that the caller's token may use.
  *
  * @generated from service parley.ai.v1.AgentService
  */
