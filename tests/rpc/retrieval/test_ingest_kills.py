@@ -45,7 +45,7 @@ class Process:
     async def found(self, query: str) -> list[search_service_pb2.SearchHit]:
         stub = search_service_pb2_grpc.SearchServiceStub(self.sender.channel)
         request = search_service_pb2.SearchRequest(query=query, limit=50)
-        response: search_service_pb2.SearchResponse = await stub.Search(request, metadata=self.sender.metadata)  # type: ignore[misc]  # The stub is typed for channels that block.
+        response: search_service_pb2.SearchResponse = await stub.Search(request, metadata=self.sender.metadata)
         return list(response.hits)
 
 
@@ -210,22 +210,6 @@ async def test_another_process_finishes_what_a_killed_one_began_and_who_watches_
             assert (seen[-1].state, seen[-1].attempt_count) == (job_pb2.JOB_STATE_DONE, 2)
             assert times(seen[-1], 2) == times(seen[0], 2)
             assert len(await two.found("heron")) == seen[-1].stages[2].done
-
-
-async def test_a_job_that_runs_elsewhere_is_cancelled_from_here(tmp_path: Path, postgres: PostgresServer) -> None:
-    variables = {
-        "PARLEY_RETRIEVAL_DATABASE_URL": postgres.new_database_url(),
-        "PARLEY_RETRIEVAL_FILES_FOLDER": str(tmp_path / "files"),
-    }
-    async with started(tmp_path / "one", **variables, PARLEY_RETRIEVAL_JOB_WORKERS="0") as one:
-        sent = await one.sender.send(FILE)
-        (file,) = [path for path in (tmp_path / "files").rglob("file") if path.is_file()]
-        file.unlink()
-        os.mkfifo(file)  # Who reads it, waits for ever.
-        async with started(tmp_path / "two", **variables, PARLEY_RETRIEVAL_JOB_WORKERS="1"):
-            await until_running(one, sent.job_id)
-            answer = await one.sender.cancel(sent.job_id)
-            assert (answer.cancelled, answer.job.state) == (True, job_pb2.JOB_STATE_CANCELLED)
 
 
 async def test_on_a_laptop_a_killed_process_takes_its_job_up_again_at_once(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ from parley.retrieval.v1 import document_pb2, job_pb2
 from parley.retrieval.v1 import ingest_service_pb2 as pb
 from parley_shared.status import status_error_from
 from parley_testing.ingestion import SECONDS, Sender, pdf, word
+from parley_testing.postgres import PostgresServer, postgres
+
+__all__ = ["postgres"]  # The fixture of the server; imported so that pytest finds it.
 
 STAGES = [
     job_pb2.JOB_STAGE_RECEIVED,
@@ -44,7 +47,8 @@ async def refused(code: grpc.StatusCode, reason: str, field: str = "") -> AsyncI
 
 
 def files_of(home: Path) -> list[Path]:
-    return [path for path in (home / "retrieval" / "files").rglob("*") if path.is_file()]
+    """The files that are kept below a folder."""
+    return [path for path in home.rglob("*") if path.is_file() and "files" in path.parts]
 
 
 async def test_a_pdf_can_be_searched_by_page_once_its_job_is_done(caller: Any) -> None:
@@ -390,3 +394,22 @@ async def test_what_may_pass_is_tried_again_and_told_meanwhile(tmp_path: Path, s
         assert last.state == job_pb2.JOB_STATE_DONE
         assert last.attempt_count > 2
         assert len(await caller.search("scaup")) == 1
+
+
+async def test_a_job_that_runs_elsewhere_is_cancelled_from_here(
+    tmp_path: Path, serve: Any, postgres: PostgresServer
+) -> None:
+    shared = {
+        "PARLEY_RETRIEVAL_DATABASE_URL": postgres.new_database_url(),
+        "PARLEY_RETRIEVAL_FILES_FOLDER": str(tmp_path / "files"),
+    }
+    for name in ("one", "two"):
+        await asyncio.to_thread((tmp_path / name).mkdir)
+    async with serve(tmp_path / "one", PARLEY_RETRIEVAL_JOB_WORKERS="0", **shared) as here:
+        own = sender(here.caller(USER))
+        sent = await own.send(b"The eider nests.")
+        await asyncio.to_thread(replace_with_pipe, tmp_path, sent.job_id)
+        async with serve(tmp_path / "two", PARLEY_RETRIEVAL_JOB_WORKERS="1", **shared):
+            await begun(own, sent.job_id)
+            answer = await own.cancel(sent.job_id)
+            assert (answer.cancelled, answer.job.state) == (True, job_pb2.JOB_STATE_CANCELLED)

@@ -22,6 +22,7 @@ from parley_retrieval.ports.blob_store import FILE
 
 _UPLOADS = "uploads"
 _OLD_SECONDS = 3_600.0
+_YOUNG_SECONDS = 60.0
 _OWNER = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _JOB = re.compile(r"job_[0-9a-f]{32}")
 _NAME = re.compile(r"[a-z]{1,30}(?:\.[a-z0-9]{1,10})?")
@@ -36,7 +37,9 @@ class FolderBlobStore:
 
     def open(self) -> None:
         """Makes the folder. Raises OSError when it cannot be used."""
-        (self._folder / _UPLOADS).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (self._folder, self._folder / _UPLOADS):
+            folder.mkdir(mode=0o700, exist_ok=True)
 
     @asynccontextmanager
     async def upload(self) -> AsyncIterator[FolderUpload]:
@@ -177,8 +180,10 @@ class FolderUpload:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    """Whether an upload's process is dead: a living one holds the lock."""
+    """Whether an upload's process is dead: a living one holds the lock, or is about to take it."""
     try:
+        if folder.stat().st_mtime > time.time() - _YOUNG_SECONDS:
+            return False
         with (folder / FILE).open("rb") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from parley_shared.sql import Database
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import case, func, or_, select, update
 
 from parley_retrieval.adapters.sql_job_rows import (
     claimable,
@@ -67,6 +67,10 @@ class SqlJobLeases:
                     fence=jobs.c.fence + 1,
                     lease_expire_time=later(self._database, self._lease),
                     attempt_count=jobs.c.attempt_count + 1,
+                    # A worker died of it, perhaps: what kills its worker each time must come to an end.
+                    failed_attempts=case(
+                        (jobs.c.state == _RUNNING, jobs.c.failed_attempts + 1), else_=jobs.c.failed_attempts
+                    ),
                     next_attempt_time=None,
                     update_time=datetime.now(UTC),
                 )

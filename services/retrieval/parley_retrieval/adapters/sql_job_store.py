@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parley_retrieval.adapters.sql_job_rows import progress_values, queue, to_job
 from parley_retrieval.adapters.sql_schema import documents, files, job_owners, jobs
 from parley_retrieval.domain.errors import TooManyBytesError, TooManyDocumentsError, TooManyJobsError
-from parley_retrieval.domain.jobs import Job, JobState, Usage, UserLimits
+from parley_retrieval.domain.jobs import Job, JobStage, JobState, Usage, UserLimits
 from parley_retrieval.ports.job_store import Added, JobCursor
 
 _UNFINISHED = tuple(state.value for state in JobState if not state.ended)
@@ -111,10 +111,14 @@ class SqlJobStore:
         waits = jobs.c.state.in_([JobState.QUEUED.value, JobState.WAITING_FOR_RETRY.value])
         now = datetime.now(UTC)
         cancelled = {"state": JobState.CANCELLED.value, "end_time": now, "update_time": now, "next_attempt_time": None}
+        # What is in the index and in the database already, a worker has to take back.
+        is_written = jobs.c.stage == JobStage.INDEXED.value
+        taken_back = {"state": JobState.QUEUED.value, "cancel_request_time": now, "next_attempt_time": None}
         async with self._database.write() as connection:
-            done = await connection.execute(update(jobs).where(own, waits).values(cancelled))
+            done = await connection.execute(update(jobs).where(own, waits, ~is_written).values(cancelled))
             if done.rowcount:
                 return True
+            await connection.execute(update(jobs).where(own, waits, is_written).values(taken_back))
             await connection.execute(
                 update(jobs)
                 .where(own, jobs.c.state == JobState.RUNNING.value, jobs.c.cancel_request_time.is_(None))

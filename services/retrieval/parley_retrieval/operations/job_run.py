@@ -122,9 +122,7 @@ class JobRun:
         try:
             if self.job.cancel_requested:
                 self.stop(Stop.CANCELLED)
-            elif (
-                self.job.failed_attempts >= MOST_FAILED_ATTEMPTS or self.job.attempt_count > 100 * MOST_FAILED_ATTEMPTS
-            ):
+            elif self.job.failed_attempts >= MOST_FAILED_ATTEMPTS:
                 await self._fail(FailureReason.INTERNAL, "Parley tried again and again, and failed.", retryable=True)
                 return
             await self._stages()
@@ -283,14 +281,16 @@ class JobRun:
         self._unsaved = True
 
     async def _pass(self, stage: JobStage, done: int, unit: str) -> None:
-        """The stage is behind the job: written before anything of the next one is."""
-        self._tell(stage, done, done, unit)
+        """The stage is behind the job: written before anything of the next one is, also when the run is stopped just now."""
+        start = self.job.stages[-1].start_time
+        self.job = self.job.with_progress(StageProgress(stage, done, done, unit, start))
         self._end_of(stage, done)
         await self.save()
 
     def _end_of(self, stage: JobStage, done: int) -> None:
         last = replace(self.job.stages[-1], done=done, total=done, end_time=datetime.now(UTC))
         self.job = replace(self.job.with_progress(last), stage=stage)
+        self._unsaved = True
 
     def _back_to(self, stage: JobStage) -> None:
         kept = tuple(one for one in self.job.stages if one.stage.place <= stage.place)

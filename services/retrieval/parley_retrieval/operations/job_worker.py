@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 
+from parley_retrieval.domain.errors import JobLostError
 from parley_retrieval.operations.job_board import JobBoard, wait
 from parley_retrieval.operations.job_run import JobRun, MakeRun, Stop
 from parley_retrieval.ports.job_store import JobLeases
@@ -31,6 +32,7 @@ class JobWorker:
         self._runs: dict[str, JobRun] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
+        self._taking: asyncio.Task[bool] | None = None
 
     def start(self) -> None:
         """Begins to take jobs."""
@@ -43,7 +45,7 @@ class JobWorker:
         """Takes no more jobs, and gives those that run back to the queue, as far as they are."""
         taking, looking = self._loops
         taking.cancel()
-        await asyncio.wait({taking})
+        await asyncio.wait({taking} if self._taking is None else {taking, self._taking})
         for run in self._runs.values():
             run.stop(Stop.SHUTDOWN)
         if self._running:
@@ -57,7 +59,8 @@ class JobWorker:
             taken = False
             try:
                 # Shielded: a job that is taken in the moment of the end must still be run, to be given back.
-                taken = await asyncio.shield(asyncio.ensure_future(self._take()))
+                self._taking = asyncio.create_task(self._take(), name="taking of a job")
+                taken = await asyncio.shield(self._taking)
             except Exception:
                 logger.exception("no job could be taken")
             finally:
@@ -109,7 +112,15 @@ class JobWorker:
                         run.stop(Stop.LOST)
                     elif cancelled:
                         run.stop(Stop.CANCELLED)
-                    elif run.job.job_id in self._runs:
-                        await run.save()
+                    elif self._runs.get(run.job.job_id) is run:
+                        await _save(run)
             except Exception:
                 logger.exception("running jobs could not be looked after")
+
+
+async def _save(run: JobRun) -> None:
+    try:
+        await run.save()
+    except JobLostError:
+        # It has just ended, or is another's: then nothing more of it may be written.
+        run.stop(Stop.LOST)
