@@ -46,7 +46,12 @@ REST = {
 FOR_SERVICES_ONLY = "inference:invoke"
 """The scope of what has no REST form: no user's token has it, and a user's calls go through chat."""
 
-BETWEEN_SERVICES = {"parley.identity.v1.IdentityService/CheckAccessToken"}
+BETWEEN_SERVICES = {
+    "parley.identity.v1.IdentityService/CheckAccessToken",
+    "parley.retrieval.v1.IndexService/PutItems",
+    "parley.retrieval.v1.IndexService/DeleteItems",
+    "parley.retrieval.v1.IndexService/ListItems",
+}
 """Rpcs of other packages that only services have a use for."""
 
 FILES = {"parley.retrieval.v1.IngestService/Ingest"}

@@ -62,7 +62,7 @@ def test_a_service_token_carries_the_user_and_the_service_that_acts() -> None:
     ServiceTokens(signer, service="chat", now=clock.now).for_user("usr_a")
     (claims,) = signer.signed
     assert (claims.user_id, claims.acting_service, claims.scopes) == ("usr_a", "chat", SERVICE_SCOPES)
-    assert claims.scopes == {"inference:invoke", "documents:read", "documents:write"}
+    assert claims.scopes == {"inference:invoke", "documents:read", "documents:write", "index:read", "index:write"}
     assert claims.expire_time == START + timedelta(minutes=5)
 
 

@@ -37,7 +37,7 @@ USER_SCOPES = frozenset(
 """What a user may do. A sign-in has them all; a personal access token some. `inference:invoke` is not among them: models
 cost money, and chat is what counts it."""
 
-SERVICE_SCOPES = frozenset({"inference:invoke", "documents:read", "documents:write"})
+SERVICE_SCOPES = frozenset({"inference:invoke", "documents:read", "documents:write", "index:read", "index:write"})
 """What chat may do at the other services in a user's name."""
 
 PERSONAL_TOKEN_PREFIX = "tok_"  # noqa: S105 - the beginning of a name, not a secret

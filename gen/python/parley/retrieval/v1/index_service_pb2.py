@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'parley/retrieval/v1/index_service.proto\x12\x13parley.retrieval.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\"\xdc\x01\n\tIndexItem\x12\x1b\n\titem_type\x18\x01 \x01(\tR\x08itemType\x12\x17\n\x07item_id\x18\x02 \x01(\tR\x06itemId\x12\x18\n\x07version\x18\x03 \x01(\x03R\x07version\x12\x14\n\x05title\x18\x04 \x01(\tR\x05title\x12\x12\n\x04text\x18\x05 \x01(\tR\x04text\x12\x18\n\x07project\x18\x06 \x01(\tR\x07project\x12;\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"G\n\x0fPutItemsRequest\x12\x34\n\x05items\x18\x01 \x03(\x0b\x32\x1e.parley.retrieval.v1.IndexItemR\x05items\"/\n\x10PutItemsResponse\x12\x1b\n\tput_count\x18\x01 \x01(\x05R\x08putCount\"]\n\x0b\x44\x65letedItem\x12\x1b\n\titem_type\x18\x01 \x01(\tR\x08itemType\x12\x17\n\x07item_id\x18\x02 \x01(\tR\x06itemId\x12\x18\n\x07version\x18\x03 \x01(\x03R\x07version\"L\n\x12\x44\x65leteItemsRequest\x12\x36\n\x05items\x18\x01 \x03(\x0b\x32 .parley.retrieval.v1.DeletedItemR\x05items\":\n\x13\x44\x65leteItemsResponse\x12#\n\rdeleted_count\x18\x01 \x01(\x05R\x0c\x64\x65letedCount\"N\n\x10ListItemsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"]\n\x0bIndexedItem\x12\x1b\n\titem_type\x18\x01 \x01(\tR\x08itemType\x12\x17\n\x07item_id\x18\x02 \x01(\tR\x06itemId\x12\x18\n\x07version\x18\x03 \x01(\x03R\x07version\"s\n\x11ListItemsResponse\x12\x36\n\x05items\x18\x01 \x03(\x0b\x32 .parley.retrieval.v1.IndexedItemR\x05items\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"+\n\x11\x41uditIndexRequest\x12\x16\n\x06repair\x18\x01 \x01(\x08R\x06repair\"\xa0\x02\n\x12\x41uditIndexResponse\x12\x1f\n\x0b\x63hunk_count\x18\x01 \x01(\x05R\nchunkCount\x12\x1f\n\x0bpoint_count\x18\x02 \x01(\x05R\npointCount\x12\x30\n\x14orphaned_point_count\x18\x03 \x01(\x05R\x12orphanedPointCount\x12.\n\x13missing_point_count\x18\x04 \x01(\x05R\x11missingPointCount\x12.\n\x13orphaned_file_count\x18\x05 \x01(\x05R\x11orphanedFileCount\x12\x1a\n\x08\x65xamples\x18\x06 \x03(\tR\x08\x65xamples\x12\x1a\n\x08repaired\x18\x07 \x01(\x08R\x08repaired2\xd8\x03\n\x0cIndexService\x12m\n\x08PutItems\x12$.parley.retrieval.v1.PutItemsRequest\x1a%.parley.retrieval.v1.PutItemsResponse\"\x14\x90\x02\x02\xaa\xe3\x18\r\x12\x0bindex:write\x12v\n\x0b\x44\x65leteItems\x12\'.parley.retrieval.v1.DeleteItemsRequest\x1a(.parley.retrieval.v1.DeleteItemsResponse\"\x14\x90\x02\x02\xaa\xe3\x18\r\x12\x0bindex:write\x12o\n\tListItems\x12%.parley.retrieval.v1.ListItemsRequest\x1a&.parley.retrieval.v1.ListItemsResponse\"\x13\x90\x02\x01\xaa\xe3\x18\x0c\x12\nindex:read\x12p\n\nAuditIndex\x12&.parley.retrieval.v1.AuditIndexRequest\x1a\'.parley.retrieval.v1.AuditIndexResponse\"\x11\xaa\xe3\x18\r\x12\x0bindex:writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'parley/retrieval/v1/index_service.proto\x12\x13parley.retrieval.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\"\xdc\x01\n\tIndexItem\x12\x1b\n\titem_type\x18\x01 \x01(\tR\x08itemType\x12\x17\n\x07item_id\x18\x02 \x01(\tR\x06itemId\x12\x18\n\x07version\x18\x03 \x01(\x03R\x07version\x12\x14\n\x05title\x18\x04 \x01(\tR\x05title\x12\x12\n\x04text\x18\x05 \x01(\tR\x04text\x12\x18\n\x07project\x18\x06 \x01(\tR\x07project\x12;\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"G\n\x0fPutItemsRequest\x12\x34\n\x05items\x18\x01 \x03(\x0b\x32\x1e.parley.retrieval.v1.IndexItemR\x05items\"/\n\x10PutItemsResponse\x12\x1b\n\tput_count\x18\x01 \x01(\x05R\x08putCount\"]\n\x0b\x44\x65letedItem\x12\x1b\n\titem_type\x18\x01 \x01(\tR\x08itemType\x12\x17\n\x07item_id\x18\x02 \x01(\tR\x06itemId\x12\x18\n\x07version\x18\x03 \x01(\x03R\x07version\"L\n\x12\x44\x65leteItemsRequest\x12\x36\n\x05items\x18\x01 \x03(\x0b\x32 .parley.retrieval.v1.DeletedItemR\x05items\":\n\x13\x44\x65leteItemsResponse\x12#\n\rdeleted_count\x18\x01 \x01(\x05R\x0c\x64\x65letedCount\"N\n\x10ListItemsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"]\n\x0bIndexedItem\x12\x1b\n\titem_type\x18\x01 \x01(\tR\x08itemType\x12\x17\n\x07item_id\x18\x02 \x01(\tR\x06itemId\x12\x18\n\x07version\x18\x03 \x01(\x03R\x07version\"s\n\x11ListItemsResponse\x12\x36\n\x05items\x18\x01 \x03(\x0b\x32 .parley.retrieval.v1.IndexedItemR\x05items\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"+\n\x11\x41uditIndexRequest\x12\x16\n\x06repair\x18\x01 \x01(\x08R\x06repair\"\xa0\x02\n\x12\x41uditIndexResponse\x12\x1f\n\x0b\x63hunk_count\x18\x01 \x01(\x05R\nchunkCount\x12\x1f\n\x0bpoint_count\x18\x02 \x01(\x05R\npointCount\x12\x30\n\x14orphaned_point_count\x18\x03 \x01(\x05R\x12orphanedPointCount\x12.\n\x13missing_point_count\x18\x04 \x01(\x05R\x11missingPointCount\x12.\n\x13orphaned_file_count\x18\x05 \x01(\x05R\x11orphanedFileCount\x12\x1a\n\x08\x65xamples\x18\x06 \x03(\tR\x08\x65xamples\x12\x1a\n\x08repaired\x18\x07 \x01(\x08R\x08repaired2\xff\x03\n\x0cIndexService\x12m\n\x08PutItems\x12$.parley.retrieval.v1.PutItemsRequest\x1a%.parley.retrieval.v1.PutItemsResponse\"\x14\x90\x02\x02\xaa\xe3\x18\r\x12\x0bindex:write\x12v\n\x0b\x44\x65leteItems\x12\'.parley.retrieval.v1.DeleteItemsRequest\x1a(.parley.retrieval.v1.DeleteItemsResponse\"\x14\x90\x02\x02\xaa\xe3\x18\r\x12\x0bindex:write\x12o\n\tListItems\x12%.parley.retrieval.v1.ListItemsRequest\x1a&.parley.retrieval.v1.ListItemsResponse\"\x13\x90\x02\x01\xaa\xe3\x18\x0c\x12\nindex:read\x12\x96\x01\n\nAuditIndex\x12&.parley.retrieval.v1.AuditIndexRequest\x1a\'.parley.retrieval.v1.AuditIndexResponse\"7\xaa\xe3\x18\x11\x12\x0f\x64ocuments:write\x82\xd3\xe4\x93\x02\x1c\"\x17/api/v1/documents:audit:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,29 +41,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INDEXSERVICE'].methods_by_name['ListItems']._loaded_options = None
   _globals['_INDEXSERVICE'].methods_by_name['ListItems']._serialized_options = b'\220\002\001\252\343\030\014\022\nindex:read'
   _globals['_INDEXSERVICE'].methods_by_name['AuditIndex']._loaded_options = None
-  _globals['_INDEXSERVICE'].methods_by_name['AuditIndex']._serialized_options = b'\252\343\030\r\022\013index:write'
-  _globals['_INDEXITEM']._serialized_start=129
-  _globals['_INDEXITEM']._serialized_end=349
-  _globals['_PUTITEMSREQUEST']._serialized_start=351
-  _globals['_PUTITEMSREQUEST']._serialized_end=422
-  _globals['_PUTITEMSRESPONSE']._serialized_start=424
-  _globals['_PUTITEMSRESPONSE']._serialized_end=471
-  _globals['_DELETEDITEM']._serialized_start=473
-  _globals['_DELETEDITEM']._serialized_end=566
-  _globals['_DELETEITEMSREQUEST']._serialized_start=568
-  _globals['_DELETEITEMSREQUEST']._serialized_end=644
-  _globals['_DELETEITEMSRESPONSE']._serialized_start=646
-  _globals['_DELETEITEMSRESPONSE']._serialized_end=704
-  _globals['_LISTITEMSREQUEST']._serialized_start=706
-  _globals['_LISTITEMSREQUEST']._serialized_end=784
-  _globals['_INDEXEDITEM']._serialized_start=786
-  _globals['_INDEXEDITEM']._serialized_end=879
-  _globals['_LISTITEMSRESPONSE']._serialized_start=881
-  _globals['_LISTITEMSRESPONSE']._serialized_end=996
-  _globals['_AUDITINDEXREQUEST']._serialized_start=998
-  _globals['_AUDITINDEXREQUEST']._serialized_end=1041
-  _globals['_AUDITINDEXRESPONSE']._serialized_start=1044
-  _globals['_AUDITINDEXRESPONSE']._serialized_end=1332
-  _globals['_INDEXSERVICE']._serialized_start=1335
-  _globals['_INDEXSERVICE']._serialized_end=1807
+  _globals['_INDEXSERVICE'].methods_by_name['AuditIndex']._serialized_options = b'\252\343\030\021\022\017documents:write\202\323\344\223\002\034\"\027/api/v1/documents:audit:\001*'
+  _globals['_INDEXITEM']._serialized_start=159
+  _globals['_INDEXITEM']._serialized_end=379
+  _globals['_PUTITEMSREQUEST']._serialized_start=381
+  _globals['_PUTITEMSREQUEST']._serialized_end=452
+  _globals['_PUTITEMSRESPONSE']._serialized_start=454
+  _globals['_PUTITEMSRESPONSE']._serialized_end=501
+  _globals['_DELETEDITEM']._serialized_start=503
+  _globals['_DELETEDITEM']._serialized_end=596
+  _globals['_DELETEITEMSREQUEST']._serialized_start=598
+  _globals['_DELETEITEMSREQUEST']._serialized_end=674
+  _globals['_DELETEITEMSRESPONSE']._serialized_start=676
+  _globals['_DELETEITEMSRESPONSE']._serialized_end=734
+  _globals['_LISTITEMSREQUEST']._serialized_start=736
+  _globals['_LISTITEMSREQUEST']._serialized_end=814
+  _globals['_INDEXEDITEM']._serialized_start=816
+  _globals['_INDEXEDITEM']._serialized_end=909
+  _globals['_LISTITEMSRESPONSE']._serialized_start=911
+  _globals['_LISTITEMSRESPONSE']._serialized_end=1026
+  _globals['_AUDITINDEXREQUEST']._serialized_start=1028
+  _globals['_AUDITINDEXREQUEST']._serialized_end=1071
+  _globals['_AUDITINDEXRESPONSE']._serialized_start=1074
+  _globals['_AUDITINDEXRESPONSE']._serialized_end=1362
+  _globals['_INDEXSERVICE']._serialized_start=1365
+  _globals['_INDEXSERVICE']._serialized_end=1876
 # @@protoc_insertion_point(module_scope)
