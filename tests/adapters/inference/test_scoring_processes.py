@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from parley_inference.adapters import scoring_worker
 from parley_inference.adapters.process_scoring import ProcessLeadScorer, ProcessLeadTrainer
 from parley_inference.adapters.worker_process import WorkerEndedError, WorkerProcess
 from parley_inference.domain.lead_model import LeadModel, NumericColumn, SigmoidCalibration
@@ -220,3 +221,9 @@ async def test_what_fails_within_is_told_to_the_log_and_not_more(trainer: Proces
     broken: Any = Training(label_column="won", names=("a", "won"), rows=[[1.0]])
     with pytest.raises(ScoringFailedError, match="IndexError"):
         await trainer.train(broken)
+
+
+def test_without_scikit_learn_a_training_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "parley_inference.adapters.sklearn_training", None)
+    (reply,) = scoring_worker.train({"job": "train"}, iter([]))
+    assert reply["error"] == "not_installed"

@@ -75,6 +75,7 @@ def test_the_services_listen_on_loopback_whatever_the_edge_does(tmp_path: Path) 
     assert (chat["PARLEY_HOST"], retrieval["PARLEY_HOST"], edge["PARLEY_HOST"]) == ("127.0.0.1", "127.0.0.1", "0.0.0.0")
     assert chat["OPENAI_API_KEY"] == "k", "the children inherit what was set"
     assert retrieval["PARLEY_CHAT_ADDRESS"] == edge["PARLEY_CHAT_ADDRESS"] == f"127.0.0.1:{chat['PARLEY_CHAT_PORT']}"
+    assert environments["inference"]["PARLEY_CHAT_ADDRESS"] == retrieval["PARLEY_CHAT_ADDRESS"]
     assert chat["PARLEY_RETRIEVAL_ADDRESS"] == f"127.0.0.1:{retrieval['PARLEY_RETRIEVAL_PORT']}"
     assert plan.url == f"http://127.0.0.1:{edge['PARLEY_EDGE_PORT']}"
 
