@@ -144,9 +144,7 @@ def _pipeline(kinds: Sequence[ColumnKind], rows_least: int) -> Pipeline:
     texts = places[ColumnKind.TEXT]
     words_most = _WORDS_MOST // max(len(texts), 4)
     encoders += [(f"text{index}", WordEncoder(rows_least, words_most), index) for index in texts]
-    return Pipeline(
-        [("encoders", ColumnTransformer(encoders)), ("regression", LogisticRegression(max_iter=1000))]
-    )
+    return Pipeline([("encoders", ColumnTransformer(encoders)), ("regression", LogisticRegression(max_iter=1000))])
 
 
 def folds(labels: Any, count: int = _FOLDS) -> StratifiedKFold:
