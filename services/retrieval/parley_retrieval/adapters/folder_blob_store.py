@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterator
@@ -139,6 +140,8 @@ class FolderUpload:
         self._folder = folder
         self._stream: BinaryIO | None = None
         self._kept = False
+        # Who discards waits for who keeps: a caller may go in the middle of it.
+        self._ending = threading.Lock()
 
     def begin(self) -> None:
         """Makes the empty file."""
@@ -156,6 +159,10 @@ class FolderUpload:
         await asyncio.to_thread(self._keep, self._store.folder_of(owner_id, job_id))
 
     def _keep(self, folder: Path) -> None:
+        with self._ending:
+            self._move(folder)
+
+    def _move(self, folder: Path) -> None:
         assert self._stream is not None  # noqa: S101 - for the type checker: it was begun
         self._stream.flush()
         os.fsync(self._stream.fileno())
@@ -173,10 +180,11 @@ class FolderUpload:
 
     def discard(self) -> None:
         """Closes the file, and deletes it unless it was kept."""
-        if self._stream is not None:
-            self._stream.close()
-        if not self._kept:
-            _delete(self._folder)
+        with self._ending:
+            if self._stream is not None:
+                self._stream.close()
+            if not self._kept:
+                _delete(self._folder)
 
 
 def _is_abandoned(folder: Path) -> bool:

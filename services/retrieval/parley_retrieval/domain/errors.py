@@ -81,6 +81,14 @@ class JobStateError(RetrievalError):
         self.file_kept = file_kept
 
 
+class JobStillRunsError(RetrievalError):
+    """A job was cancelled, and whoever runs it has not stopped yet."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id} still runs")
+        self.job_id = job_id
+
+
 class JobLostError(RetrievalError):
     """Another worker has the job, or it has ended: whoever meets this writes nothing more of it."""
 

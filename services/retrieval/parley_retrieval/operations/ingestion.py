@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -17,6 +18,7 @@ from parley_retrieval.domain.errors import (
     FileTooLargeError,
     JobNotFoundError,
     JobStateError,
+    JobStillRunsError,
     TooManyUploadsError,
 )
 from parley_retrieval.domain.jobs import (
@@ -34,6 +36,8 @@ from parley_retrieval.operations.indexing import Indexing
 from parley_retrieval.operations.job_board import JobBoard, wait
 from parley_retrieval.ports.blob_store import BlobStore
 from parley_retrieval.ports.job_store import Added, JobCursor, JobStore
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -118,7 +122,10 @@ class Ingestion:
         return seen, JobCursor(shown[-1].create_time, shown[-1].job_id) if more else None
 
     async def cancel(self, user_id: str, job_id: str) -> tuple[Seen, bool]:
-        """Cancels a job and returns when it has ended; the flag says whether this call did it. Raises JobNotFoundError."""
+        """Cancels a job and returns when it has ended; the flag says whether this call did it.
+
+        Raises JobNotFoundError, and JobStillRunsError when whoever runs it does not stop.
+        """
         job = await self._own(user_id, job_id)
         if job.state.ended:
             return await self._seen(job), False
@@ -138,7 +145,7 @@ class Ingestion:
         return await self.get(user_id, job_id)
 
     async def forget(self, user_id: str, document_id: str) -> bool:
-        """Deletes the file that a document is made of, and cancels its job. False when there is none."""
+        """Deletes the file that a document is made of, and cancels its job. False when there is none. Raises JobStillRunsError."""
         job = await self._store.find_of_document(user_id, document_id)
         if job is None:
             return False
@@ -191,7 +198,7 @@ class Ingestion:
                 await upload.keep(user_id, job.job_id)
                 return await self._add(job)
 
-            # What has begun here must end here, also when the caller goes: the upload waits for it.
+            # What has begun here is finished, also when the caller goes in the middle of it.
             return await self._finish(keep())
 
     async def _add(self, job: Job) -> Added:
@@ -220,6 +227,7 @@ class Ingestion:
                 if (await self._own(user_id, job_id)).state.ended:
                     return
                 await wait(changed, _CANCEL_LOOK_SECONDS)
+        raise JobStillRunsError(job_id)
 
     async def _own(self, user_id: str, job_id: str) -> Job:
         job = await self._store.find(user_id, job_id)
@@ -236,5 +244,11 @@ class Ingestion:
     async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its caller hears of it, unless it has gone.
+            logger.info("a write of an upload or a job failed", exc_info=error)

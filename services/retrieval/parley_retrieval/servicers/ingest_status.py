@@ -9,6 +9,7 @@ from parley_retrieval.domain.errors import (
     FileTooLargeError,
     JobNotFoundError,
     JobStateError,
+    JobStillRunsError,
     TooManyBytesError,
     TooManyJobsError,
     TooManyUploadsError,
@@ -31,6 +32,13 @@ def ingest_status_error(error: Exception) -> StatusError | None:
                 "ERROR_REASON_JOB_STATE",
                 words,
                 metadata={"state": error.state},
+            )
+        case JobStillRunsError():
+            return StatusError(
+                grpc.StatusCode.UNAVAILABLE,
+                "ERROR_REASON_SERVICE_UNAVAILABLE",
+                "The job is cancelled, and has not stopped yet. Try again.",
+                metadata={"service": "retrieval"},
             )
         case UploadMalformedError():
             return _invalid(error.field, error.words)
