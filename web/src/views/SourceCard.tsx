@@ -76,19 +76,22 @@ export function SourceCard({ citation, at, onClose }: SourceCardProps) {
             <Markdown text={citation.text} />
           </div>
           <Quotes citation={citation} />
-          <div className="border-t border-line p-2">
-            <Button
-              className="w-full border-transparent"
-              onClick={() => {
-                opening.current = true;
-                onClose();
-                openDocument(citation, at);
-              }}
-            >
-              <FileText className="size-4" />
-              Open document
-            </Button>
-          </div>
+          {/* What is no document has no page of its own to open. */}
+          {!citation.itemType && (
+            <div className="border-t border-line p-2">
+              <Button
+                className="w-full border-transparent"
+                onClick={() => {
+                  opening.current = true;
+                  onClose();
+                  openDocument(citation, at);
+                }}
+              >
+                <FileText className="size-4" />
+                Open document
+              </Button>
+            </div>
+          )}
         </Popover.Content>
       </Popover.Portal>
     </Popover.Root>
