@@ -37,6 +37,7 @@ from parley_chat.adapters.grpc_knowledge import GrpcKnowledge
 from parley_chat.adapters.grpc_language_model import GrpcLanguageModel
 from parley_chat.adapters.grpc_library import GrpcLibrary
 from parley_chat.adapters.grpc_model_catalog import GrpcModelCatalog
+from parley_chat.adapters.grpc_search_index import GrpcSearchIndex
 from parley_chat.adapters.grpc_service_health import GrpcServiceHealth
 from parley_chat.adapters.grpc_text_model import GrpcTextModel
 from parley_chat.adapters.json_local_user_file import JsonLocalUserFile
@@ -47,6 +48,7 @@ from parley_chat.adapters.private_files import PrivateFileError
 from parley_chat.adapters.sql_accounts import SqlAccounts
 from parley_chat.adapters.sql_conversations import SqlConversations
 from parley_chat.adapters.sql_events import SqlEventLog
+from parley_chat.adapters.sql_index_cursors import SqlIndexCursors
 from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
 from parley_chat.adapters.sql_schema import metadata
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
@@ -55,11 +57,12 @@ from parley_chat.adapters.sql_workspaces import SqlWorkspaces
 from parley_chat.operations.admission import Admission
 from parley_chat.operations.agents import Agents, AgentSearch
 from parley_chat.operations.answer_queue import AnswerQueue
-from parley_chat.operations.answer_tools import AnswerTools, ToolLimits
+from parley_chat.operations.answer_tools import AnswerTools
 from parley_chat.operations.answer_writer import AnswerLimits, AnswerWriter
 from parley_chat.operations.content import Content
 from parley_chat.operations.event_watching import EventWatching
 from parley_chat.operations.identity import Identity, IdentityRules
+from parley_chat.operations.index_following import IndexFollowing
 from parley_chat.operations.local_user import ensure_local_user
 from parley_chat.operations.running_turns import RunningTurns
 from parley_chat.operations.service_tokens import ServiceTokens
@@ -69,7 +72,9 @@ from parley_chat.operations.system_status import SystemStatus
 from parley_chat.operations.takeover import BEATS_PER_LEASE, Takeover
 from parley_chat.operations.text_generations import TextGenerations
 from parley_chat.operations.token_revocation import TokenRevocation
+from parley_chat.operations.tool_calls import ToolCalls, ToolLimits
 from parley_chat.operations.turns import TurnLimits, Turns
+from parley_chat.ports.event_log import EventNews
 from parley_chat.ports.stop_signals import StopSignals
 from parley_chat.ports.turn_log import TurnLog
 from parley_chat.ports.turn_ownership import AnotherReplicaError
@@ -83,7 +88,7 @@ from parley_chat.servicers.reflection import services_of_the_contract
 from parley_chat.servicers.status import to_status_error
 from parley_chat.servicers.system import SystemServicer
 from parley_chat.servicers.tasks import TaskServicer
-from parley_chat.servicers.toolbox import WorkspaceToolbox
+from parley_chat.servicers.toolbox import ParleyToolbox
 from parley_chat.settings import SERVICE, ChatSettings
 
 logger = logging.getLogger(__name__)
@@ -174,21 +179,28 @@ async def _open_conversations(
     watching = EventWatching(event_log, has_replicas=database.dialect != "sqlite")
     watching.start()
     closing.push_async_callback(watching.close)
-    conversations = SqlConversations(database, watching)
-    workspaces = SqlWorkspaces(database, watching)
+    following = IndexFollowing(
+        event_log, SqlIndexCursors(database), GrpcSearchIndex(retrieval, service_tokens.for_user)
+    )
+    following.start()
+    closing.push_async_callback(following.close)
+    news = _EachNews(watching, following)
+    conversations = SqlConversations(database, news)
+    workspaces = SqlWorkspaces(database, news)
     tracing = OtelTracing()
     queue = AnswerQueue(conversations, timedelta(seconds=settings.queue_seconds), _now)
     closing.push_async_callback(queue.close)
+    knowledge = GrpcKnowledge(retrieval, service_tokens.for_user)
+    toolbox = ParleyToolbox(workspaces, knowledge, _now)
+    tools = ToolCalls(toolbox, tracing, ToolLimits(settings.tool_rounds, settings.tool_seconds))
     writer = AnswerWriter(
         conversations,
-        GrpcKnowledge(retrieval, service_tokens.for_user),
+        knowledge,
         GrpcLanguageModel(inference, service_tokens.for_user),
         tracing,
         OtelMetrics(),
         queue,
-        AnswerTools(
-            WorkspaceToolbox(workspaces, _now), tracing, ToolLimits(settings.tool_rounds, settings.tool_seconds)
-        ),
+        AnswerTools(tools),
         AnswerLimits(
             history_tokens=settings.history_tokens,
             history_messages=200,
@@ -245,7 +257,7 @@ async def _open_conversations(
             SystemServicer(status),
             "parley.system.v1.SystemService",
         ),
-        *_generations(settings, inference, retrieval, service_tokens, admission),
+        *_generations(settings, inference, knowledge, service_tokens, admission, tools),
         Registration(
             event_service_pb2_grpc.add_EventServiceServicer_to_server,
             EventServicer(event_log, watching),
@@ -262,9 +274,10 @@ async def _open_conversations(
 def _generations(
     settings: ChatSettings,
     inference: Channel,
-    retrieval: Channel,
+    knowledge: GrpcKnowledge,
     service_tokens: ServiceTokens,
     admission: Admission,
+    tools: ToolCalls,
 ) -> list[Registration]:
     """What is served without a session."""
     tracing = OtelTracing()
@@ -278,11 +291,13 @@ def _generations(
     )
     agents = Agents(
         GrpcAgentCatalog(inference, token_for),
-        GrpcKnowledge(retrieval, token_for),
+        knowledge,
         generations,
         admission,
+        tools,
         tracing,
         AgentSearch(passages=settings.passages, seconds=settings.search_seconds),
+        _now,
     )
     content = Content(GrpcContentTemplates(inference, token_for), generations, admission, tracing)
     return [
@@ -414,6 +429,18 @@ async def _open_identity(settings: ChatSettings, database: Database, closing: As
         is_revoked=is_revoked,
     )
     return _IdentityParts(identity, verifier, ServiceTokens(signer, service=SERVICE, now=_now), key)
+
+
+class _EachNews:
+    """Tells several that a user has new events."""
+
+    def __init__(self, *listeners: EventNews) -> None:
+        self._listeners = listeners
+
+    def tell(self, user_id: str) -> None:
+        """Tells each."""
+        for listener in self._listeners:
+            listener.tell(user_id)
 
 
 def _now() -> datetime:

@@ -45,4 +45,11 @@ class GrpcAgentCatalog:
 
 
 def _agent(agent: agent_service_pb2.Agent) -> Agent:
-    return Agent(agent.agent_id, agent.title, agent.description, tuple(agent.tools), agent.searches)
+    return Agent(
+        agent_id=agent.agent_id,
+        title=agent.title,
+        description=agent.description,
+        tools=tuple(agent.tools),
+        max_steps=agent.max_steps,
+        searches=agent.searches,
+    )

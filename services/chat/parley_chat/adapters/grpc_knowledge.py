@@ -27,7 +27,9 @@ class GrpcKnowledge:
 
     async def search(self, user_id: str, query: str, limit: int, project: str = "") -> tuple[Citation, ...]:
         """Finds passages, best first."""
-        request = search_service_pb2.SearchRequest(query=query[:QUERY_CHARACTERS], limit=limit, project=project)
+        request = search_service_pb2.SearchRequest(
+            query=query[:QUERY_CHARACTERS], limit=limit, project=project, include_items=True
+        )
         try:
             response = await self._search(request, metadata=bearer(self._token_for(user_id)))
         except grpc.aio.AioRpcError as error:
@@ -45,6 +47,7 @@ class GrpcKnowledge:
                 end_offset=hit.end_offset,
                 content_sha256=hit.content_sha256,
                 document_version=hit.document_version,
+                item_type=hit.item_type,
             )
             for number, hit in enumerate(response.hits, start=1)
         )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 import grpc
 from parley.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
 from parley_shared.channels import bearer
 
 from parley_chat.adapters.inference_errors import generation_error_from
-from parley_chat.adapters.inference_messages import pack_passages, price_of, tokens_from
+from parley_chat.adapters.inference_messages import pack_passages, pack_rounds, pack_tool, price_of, tokens_from
 from parley_chat.domain.conversation import Role
 from parley_chat.domain.prompt import PromptLine
-from parley_chat.domain.tool_uses import ToolRound
 from parley_chat.ports.language_model import (
     GeneratedReasoning,
     GeneratedText,
@@ -25,7 +23,6 @@ from parley_chat.ports.language_model import (
     GenerationStarted,
     GenerationSwitched,
 )
-from parley_chat.ports.toolbox import ToolDefinition
 
 _ROLES = {Role.USER: generation_pb2.PROMPT_ROLE_USER, Role.ASSISTANT: generation_pb2.PROMPT_ROLE_ASSISTANT}
 _ENDS = {
@@ -63,9 +60,9 @@ def _pack(request: GenerationRequest) -> inference_service_pb2.StreamGenerateReq
         messages=[
             generation_pb2.PromptMessage(role=generation_pb2.PROMPT_ROLE_SYSTEM, text=request.instructions),
             *(message for line in request.lines for message in _pack_line(line)),
-            *_pack_rounds(request.rounds),
+            *pack_rounds(request.rounds),
         ],
-        tools=[_pack_tool(tool) for tool in request.tools],
+        tools=[pack_tool(tool) for tool in request.tools],
         model=request.model,
         passages=pack_passages(request.passages),
         answer_so_far=request.answer_so_far,
@@ -73,39 +70,9 @@ def _pack(request: GenerationRequest) -> inference_service_pb2.StreamGenerateReq
 
 
 def _pack_line(line: PromptLine) -> Iterator[generation_pb2.PromptMessage]:
-    yield from _pack_rounds(line.rounds)
+    yield from pack_rounds(line.rounds)
     if line.text:
         yield generation_pb2.PromptMessage(role=_ROLES[line.role], text=line.text)
-
-
-def _pack_rounds(rounds: Iterable[ToolRound]) -> Iterator[generation_pb2.PromptMessage]:
-    for each in rounds:
-        calls = [
-            generation_pb2.ToolCall(
-                tool_call_id=use.tool_call_id, name=use.tool, arguments_json=_object(use.arguments_json)
-            )
-            for use in each.uses
-        ]
-        yield generation_pb2.PromptMessage(role=generation_pb2.PROMPT_ROLE_ASSISTANT, text=each.text, tool_calls=calls)
-        for use in each.uses:
-            yield generation_pb2.PromptMessage(
-                role=generation_pb2.PROMPT_ROLE_TOOL, text=use.result_json, tool_call_id=use.tool_call_id
-            )
-
-
-def _object(arguments_json: str) -> str:
-    """The arguments if they are an object, which is all that providers take back; else what was written as one."""
-    try:
-        written = json.loads(arguments_json)
-    except ValueError:
-        written = arguments_json
-    return arguments_json if isinstance(written, dict) else json.dumps({"written": written}, ensure_ascii=False)
-
-
-def _pack_tool(tool: ToolDefinition) -> generation_pb2.Tool:
-    packed = generation_pb2.Tool(name=tool.name, description=tool.description)
-    packed.parameters_schema.update(tool.parameters_schema)
-    return packed
 
 
 def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> GenerationEvent | None:

@@ -9,7 +9,7 @@ from parley.inference.v1 import generation_pb2, inference_service_pb2, inference
 from parley_shared.channels import bearer
 
 from parley_chat.adapters.inference_errors import generation_error_from
-from parley_chat.adapters.inference_messages import pack_passages, price_of, tokens_from
+from parley_chat.adapters.inference_messages import pack_passages, pack_rounds, pack_tool, price_of, tokens_from
 from parley_chat.domain.conversation import Role
 from parley_chat.domain.generation import Sampling
 from parley_chat.ports.text_model import (
@@ -21,6 +21,7 @@ from parley_chat.ports.text_model import (
     TextRequest,
     TextStarted,
     TextSwitched,
+    TextToolCall,
 )
 
 _ROLES = {Role.USER: generation_pb2.PROMPT_ROLE_USER, Role.ASSISTANT: generation_pb2.PROMPT_ROLE_ASSISTANT}
@@ -66,6 +67,7 @@ def _pack_sampling(sampling: Sampling) -> generation_pb2.Sampling:
 
 def _pack(request: TextRequest) -> inference_service_pb2.StreamGenerateRequest:
     messages = [generation_pb2.PromptMessage(role=_ROLES[line.role], text=line.text) for line in request.lines]
+    messages += pack_rounds(request.rounds)
     if request.instructions:
         system = generation_pb2.PROMPT_ROLE_SYSTEM
         messages.insert(0, generation_pb2.PromptMessage(role=system, text=request.instructions))
@@ -76,6 +78,7 @@ def _pack(request: TextRequest) -> inference_service_pb2.StreamGenerateRequest:
         sampling=_pack_sampling(request.sampling),
         cache_seconds=request.cache_seconds,
         agent_id=request.agent_id,
+        tools=[pack_tool(tool) for tool in request.tools],
     )
     if request.response_schema is not None:
         packed.response_schema.update(request.response_schema)
@@ -88,6 +91,8 @@ def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> TextModel
             return TextPiece(response.text_delta)
         case "reasoning_delta":
             return ReasoningPiece(response.reasoning_delta)
+        case "tool_call":
+            return TextToolCall(response.tool_call.name, response.tool_call.arguments_json)
         case "usage":
             return tokens_from(response.usage)
         case "started":

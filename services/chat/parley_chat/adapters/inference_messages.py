@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 
 from parley.inference.v1 import generation_pb2, inference_service_pb2
 
 from parley_chat.domain.account import TokenPrice, TokensUsed
 from parley_chat.domain.conversation import Citation
+from parley_chat.domain.tool_uses import ToolRound
+from parley_chat.ports.toolbox import ToolDefinition
 
 
 def pack_passages(passages: Iterable[Citation]) -> list[generation_pb2.Passage]:
@@ -18,6 +21,38 @@ def pack_passages(passages: Iterable[Citation]) -> list[generation_pb2.Passage]:
         )
         for passage in passages
     ]
+
+
+def pack_rounds(rounds: Iterable[ToolRound]) -> Iterator[generation_pb2.PromptMessage]:
+    """Packs what was done with tools: who called them, and each result."""
+    for each in rounds:
+        calls = [
+            generation_pb2.ToolCall(
+                tool_call_id=use.tool_call_id, name=use.tool, arguments_json=_object(use.arguments_json)
+            )
+            for use in each.uses
+        ]
+        yield generation_pb2.PromptMessage(role=generation_pb2.PROMPT_ROLE_ASSISTANT, text=each.text, tool_calls=calls)
+        for use in each.uses:
+            yield generation_pb2.PromptMessage(
+                role=generation_pb2.PROMPT_ROLE_TOOL, text=use.result_json, tool_call_id=use.tool_call_id
+            )
+
+
+def _object(arguments_json: str) -> str:
+    """The arguments if they are an object, which is all that providers take back; else what was written as one."""
+    try:
+        written = json.loads(arguments_json)
+    except ValueError:
+        written = arguments_json
+    return arguments_json if isinstance(written, dict) else json.dumps({"written": written}, ensure_ascii=False)
+
+
+def pack_tool(tool: ToolDefinition) -> generation_pb2.Tool:
+    """Packs what a model is told of a tool."""
+    packed = generation_pb2.Tool(name=tool.name, description=tool.description)
+    packed.parameters_schema.update(tool.parameters_schema)
+    return packed
 
 
 def tokens_from(usage: generation_pb2.TokenUsage) -> TokensUsed:

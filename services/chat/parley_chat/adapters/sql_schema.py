@@ -208,3 +208,11 @@ events = Table(
     Column("turn_id", Text, nullable=False),
     Column("snapshot", JSON(none_as_null=True), nullable=True),  # The thing as it was; NULL when it was deleted.
 )
+
+# How far retrieval's index has been told of a user's events.
+index_cursors = Table(
+    "index_cursors",
+    metadata,
+    Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MOST_TOOL_CHARACTERS = 100_000
 """Of the arguments, and of the result, of one call."""
+
+MOST_TOOL_NAME = 64
+"""Characters. A model may call what was never offered, by any name."""
 
 LOST_RESULT = json.dumps(
     {"error": {"message": "The answer ended before this returned. It is not known whether it took effect."}}
@@ -38,6 +41,10 @@ class ToolUse:
         """Whether its result is known."""
         return bool(self.result_json)
 
+    def returned(self, result_json: str, *, failed: bool) -> ToolUse:
+        """The use with its result, cut to what is kept."""
+        return replace(self, result_json=cut_to(result_json, MOST_TOOL_CHARACTERS), failed=failed)
+
 
 @dataclass(frozen=True, slots=True)
 class ToolRound:
@@ -63,9 +70,38 @@ def rounds_of(text: str, uses: Sequence[ToolUse]) -> tuple[tuple[ToolRound, ...]
     return tuple(rounds), text[start:].lstrip("\n") if rounds else text
 
 
-def tool_call_id(turn_id: str, number: int) -> str:
-    """Names a call, in its turn and all others: `number` counts the calls of the turn from 1."""
-    return f"call_{turn_id.removeprefix('trn_')}_{number}"
+def next_round(
+    owner_id: str, calls: Sequence[tuple[str, str]], before: Sequence[ToolUse], text_length: int
+) -> tuple[ToolUse, ...]:
+    """The uses that a model's calls (tool and arguments) become, made together behind those before and so much text."""
+    number_of_round = 1 + max((use.round for use in before), default=-1)
+    return tuple(
+        ToolUse(
+            tool_call_id(owner_id, len(before) + place),
+            cut_to(tool, MOST_TOOL_NAME),
+            cut_to(arguments_json, MOST_TOOL_CHARACTERS),
+            number_of_round,
+            text_length,
+        )
+        for place, (tool, arguments_json) in enumerate(calls, start=1)
+    )
+
+
+def place_in_round(use: ToolUse, uses: Sequence[ToolUse]) -> int:
+    """How many calls of its round were made before it."""
+    return sum(other.round == use.round for other in uses[: uses.index(use)])
+
+
+def begins_paragraph(text: str, uses: Sequence[ToolUse]) -> bool:
+    """Whether the next text comes after tools and stands apart from the text before them."""
+    if not uses or not text or rounds_of(text, uses)[1]:
+        return False
+    return not text.endswith("\n\n")
+
+
+def tool_call_id(owner_id: str, number: int) -> str:
+    """Names a call, in its turn or its work of an agent and all others: `number` counts the calls there from 1."""
+    return f"call_{owner_id.removeprefix('trn_')}_{number}"
 
 
 def cut_to(text: str, most: int) -> str:

@@ -11,14 +11,7 @@ from parley_chat.domain.account import Account, TokenPrice, TokensUsed
 from parley_chat.domain.citing import cited
 from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Role, Route, Usage
 from parley_chat.domain.prompt import tokens_of_characters
-from parley_chat.domain.tool_uses import (
-    MOST_TOOL_CHARACTERS,
-    ToolRound,
-    ToolUse,
-    cut_to,
-    rounds_of,
-    tool_call_id,
-)
+from parley_chat.domain.tool_uses import ToolRound, ToolUse, begins_paragraph, next_round, rounds_of
 from parley_chat.domain.turn import (
     Notice,
     NoticeKind,
@@ -38,9 +31,6 @@ from parley_chat.domain.turn import (
 from parley_chat.ports.language_model import GeneratedToolCall
 from parley_chat.ports.toolbox import ToolOutcome
 from parley_chat.ports.turn_log import TurnLogWriter
-
-MOST_TOOL_NAME = 64
-"""Characters. A model may call what was never offered, by any name."""
 
 
 @dataclass(slots=True)
@@ -148,9 +138,7 @@ class Answer:
     @property
     def begins_paragraph(self) -> bool:
         """Whether the next text comes after tools and stands apart from the text before them."""
-        if not self.tool_uses or not self.parts or self.text_of_round:
-            return False
-        return not self.parts[-1].endswith("\n\n")
+        return bool(self.tool_uses) and begins_paragraph(self.text, self.tool_uses)
 
     def unreturned(self) -> list[ToolUse]:
         """The calls of tools whose results are not known."""
@@ -158,27 +146,16 @@ class Answer:
 
     async def call_tools(self, calls: Sequence[GeneratedToolCall]) -> None:
         """Notes the calls of a new round, and tells the readers before any of them runs."""
-        number_of_round = 1 + max((use.round for use in self.tool_uses), default=-1)
-        length = len(self.text)
-        uses = [
-            ToolUse(
-                tool_call_id(self.turn.turn_id, len(self.tool_uses) + place),
-                cut_to(call.tool, MOST_TOOL_NAME),
-                cut_to(call.arguments_json, MOST_TOOL_CHARACTERS),
-                number_of_round,
-                length,
-            )
-            for place, call in enumerate(calls, start=1)
-        ]
+        made = [(call.tool, call.arguments_json) for call in calls]
+        uses = next_round(self.turn.turn_id, made, self.tool_uses, len(self.text))
         await self.log.append([ToolCalled(use.tool_call_id, use.tool, use.arguments_json) for use in uses])
         self.tool_uses += uses
 
     async def return_tool(self, use: ToolUse, outcome: ToolOutcome) -> None:
         """Notes what came of a call, and tells the readers."""
-        result = cut_to(outcome.result_json, MOST_TOOL_CHARACTERS)
-        await self.log.append([ToolReturned(use.tool_call_id, use.tool, result, outcome.failed)])
-        place = self.tool_uses.index(use)
-        self.tool_uses[place] = replace(use, result_json=result, failed=outcome.failed)
+        returned = use.returned(outcome.result_json, failed=outcome.failed)
+        await self.log.append([ToolReturned(use.tool_call_id, use.tool, returned.result_json, returned.failed)])
+        self.tool_uses[self.tool_uses.index(use)] = returned
 
     def add(self, text: str) -> None:
         """Adds text."""

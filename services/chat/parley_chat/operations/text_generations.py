@@ -14,7 +14,7 @@ from parley_chat.domain.conversation import Failure
 from parley_chat.domain.errors import GenerationError
 from parley_chat.domain.generation import GenerationUsage, Meter
 from parley_chat.domain.models import AIState, AvailableModel, Provider, state_of
-from parley_chat.domain.prompt import estimate_tokens
+from parley_chat.domain.prompt import estimate_tokens, tokens_of_characters
 from parley_chat.operations.admission import Admission
 from parley_chat.ports.model_catalog import ModelCatalog
 from parley_chat.ports.text_model import (
@@ -26,6 +26,7 @@ from parley_chat.ports.text_model import (
     TextRequest,
     TextStarted,
     TextSwitched,
+    TextToolCall,
 )
 from parley_chat.ports.tracing import Stage, Tracing
 
@@ -50,6 +51,8 @@ class TextFinished:
 
 
 TextEvent = TextStarted | TextPiece | ReasoningPiece | TextSwitched | TextFinished
+RoundEvent = TextEvent | TextToolCall
+"""`TextFinished` ends a round as it ends a text; its usage is that of the round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +115,33 @@ class TextGenerations:
 
     async def write(self, request: TextRequest, stage_name: str, meter: Meter) -> AsyncGenerator[TextEvent, None]:
         """The same for somebody who has a place already. The meter, which began when the user asked, tells what it took, whole or not."""
+        async with aclosing(self.write_round(request, stage_name, meter, spent_seconds=0)) as events:
+            async for event in events:
+                # No tool was offered: a call of one is not run, and the text is the answer.
+                if not isinstance(event, TextToolCall):
+                    yield event
+
+    async def write_round(
+        self, request: TextRequest, stage_name: str, meter: Meter, *, spent_seconds: float
+    ) -> AsyncGenerator[RoundEvent, None]:
+        """The same for a text that is written in rounds, between which tools run: one of them, with the calls of tools that end it.
+
+        `spent_seconds` is how much of the text's time is gone.
+        """
+        within_seconds = self._longest_seconds - spent_seconds
+        if within_seconds <= 0:
+            raise GenerationError(TOO_LONG)
         texts = (
             request.instructions,
             *(line.text for line in request.lines),
             *(each.text for each in request.passages),
         )
-        meter.asked(sum(map(estimate_tokens, texts)))
+        of_tools = tokens_of_characters(sum(each.characters() for each in request.rounds))
+        meter.asked(sum(map(estimate_tokens, texts)) + of_tools)
         attributes = {"gen_ai.request.model": request.model, "parley.agent.id": request.agent_id}
         with self._tracing.stage(stage_name, {key: value for key, value in attributes.items() if value}) as stage:
             try:
-                async with aclosing(self._model.write(request, within_seconds=self._longest_seconds)) as events:
+                async with aclosing(self._model.write(request, within_seconds=within_seconds)) as events:
                     async for event in events:
                         match event:
                             case TokensUsed():
@@ -130,13 +150,15 @@ class TextGenerations:
                                 meter.end()
                                 yield TextFinished(end, meter.usage(), self._tracing.current_trace_id())
                                 return
+                            case TextToolCall():
+                                yield event
                             case _:
                                 _measure(event, meter, stage)
                                 yield event
                 raise GenerationError(BROKE_OFF)
             except GenerationError as error:
                 # Whoever was waited for only knows that the time it was given is over.
-                if error.failure.reason == TOO_LONG.reason and meter.seconds() > 0.8 * self._longest_seconds:
+                if error.failure.reason == TOO_LONG.reason and meter.seconds() > 0.8 * within_seconds:
                     raise GenerationError(TOO_LONG) from error
                 raise
             finally:

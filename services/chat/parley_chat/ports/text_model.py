@@ -11,6 +11,8 @@ from parley_chat.domain.account import TokenPrice, TokensUsed
 from parley_chat.domain.conversation import Citation
 from parley_chat.domain.generation import Sampling
 from parley_chat.domain.prompt import PromptLine
+from parley_chat.domain.tool_uses import ToolRound
+from parley_chat.ports.toolbox import ToolDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,10 @@ class TextRequest:
     """For how long the answer may be given again; 0 for never."""
     agent_id: str = ""
     """The agent that answers; none when empty."""
+    rounds: tuple[ToolRound, ...] = ()
+    """What was done with tools since the user's line."""
+    tools: tuple[ToolDefinition, ...] = ()
+    """What it may call from here on."""
 
 
 class TextEnd(StrEnum):
@@ -82,13 +88,22 @@ class TextSwitched:
 
 
 @dataclass(frozen=True, slots=True)
+class TextToolCall:
+    """The model calls a tool, and ends to wait for its result."""
+
+    tool: str
+    arguments_json: str
+    """As the model wrote it: nobody has checked it."""
+
+
+@dataclass(frozen=True, slots=True)
 class TextEnded:
     """The model is done."""
 
     end: TextEnd
 
 
-TextModelEvent = TextStarted | TextPiece | ReasoningPiece | TokensUsed | TextSwitched | TextEnded
+TextModelEvent = TextStarted | TextPiece | ReasoningPiece | TokensUsed | TextSwitched | TextToolCall | TextEnded
 
 
 class TextModel(Protocol):

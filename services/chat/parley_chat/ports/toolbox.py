@@ -23,14 +23,17 @@ class ToolCall:
 
     user_id: str
     scopes: Collection[str]
-    """What the token that began the turn allows."""
-    turn_id: str
+    """What the token that asked for the answer allows."""
     tool_call_id: str
     tool: str
     arguments_json: str
     """As the model wrote it: nobody has checked it."""
     time_zone: str
     """The user's, an IANA name: what times without an offset mean."""
+    turn_id: str = ""
+    """The turn whose model calls. Empty when there is none: then nothing notes that the call ran, and each run takes effect."""
+    project: str = ""
+    """Documents are searched in this project only; in all when empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Toolbox(Protocol):
         ...
 
     async def run(self, call: ToolCall) -> ToolOutcome:
-        """Runs a call, whole or not at all, and once: the same turn and call id gives the first outcome again.
+        """Runs a call, whole or not at all, and in a turn once: the same turn and call id gives the first outcome again.
 
         What the user or the model did wrong is an outcome that failed. Raises what nobody expected.
         """

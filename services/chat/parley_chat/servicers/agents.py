@@ -8,10 +8,12 @@ from contextlib import aclosing
 import grpc
 from parley.ai.v1 import agent_service_pb2 as pb
 from parley.ai.v1 import agent_service_pb2_grpc
+from parley.chat.v1 import turn_event_pb2
 from parley_shared.tokens import current_principal
 
 from parley_chat.domain.conversation import Citation
 from parley_chat.domain.errors import GenerationError
+from parley_chat.operations.agent_work import ToolUseCalled, ToolUseReturned
 from parley_chat.operations.agents import AgentEvent, AgentNotice, Agents, AgentSources, AgentTask
 from parley_chat.operations.text_generations import TextFinished
 from parley_chat.ports.text_model import ReasoningPiece, TextPiece, TextStarted, TextSwitched
@@ -26,6 +28,7 @@ from parley_chat.servicers.generation_messages import (
     pack_usage,
     told_in_terms_of,
 )
+from parley_chat.servicers.messages import pack_tool_use
 
 _INPUT = "input"
 
@@ -70,6 +73,7 @@ class AgentServicer(agent_service_pb2_grpc.AgentServiceServicer):
             offline=text.offline,
             notices=answer.notices,
             trace_id=text.trace_id,
+            tool_uses=[pack_tool_use(use) for use in answer.tool_uses],
         )
 
     async def StreamProcess(
@@ -88,12 +92,15 @@ class AgentServicer(agent_service_pb2_grpc.AgentServiceServicer):
 
 
 def _task(request: pb.ProcessRequest | pb.StreamProcessRequest) -> AgentTask:
+    principal = current_principal()
     return AgentTask(
-        user_id=current_principal().user_id,
+        user_id=principal.user_id,
+        scopes=tuple(sorted(principal.scopes)),
         agent_id=request.agent_id,
         input=request.input,
         model=request.model,
         project=request.project,
+        time_zone=request.time_zone or "UTC",
     )
 
 
@@ -107,6 +114,16 @@ def _pack_event(event: AgentEvent) -> pb.StreamProcessResponse:
             return pb.StreamProcessResponse(sources=pb.AgentSources(sources=[_pack_source(each) for each in sources]))
         case AgentNotice(words):
             return pb.StreamProcessResponse(notice=words)
+        case ToolUseCalled(use):
+            called = turn_event_pb2.ToolCalled(
+                tool_call_id=use.tool_call_id, tool=use.tool, arguments_json=use.arguments_json
+            )
+            return pb.StreamProcessResponse(tool_called=called)
+        case ToolUseReturned(use):
+            returned = turn_event_pb2.ToolReturned(
+                tool_call_id=use.tool_call_id, tool=use.tool, result_json=use.result_json, failed=use.failed
+            )
+            return pb.StreamProcessResponse(tool_returned=returned)
         case TextStarted():
             return pb.StreamProcessResponse(started=pack_started(event))
         case TextSwitched():

@@ -14,6 +14,8 @@ from google.protobuf.struct_pb2 import Struct
 from parley.ai.v1 import agent_service_pb2, content_service_pb2, generation_service_pb2
 from parley_shared.validation import Violations
 
+from parley_chat.servicers.task_fields import check_time_zone
+
 PROMPT_MOST = 100_000
 SYSTEM_MOST = 20_000
 MODEL_MOST = 200
@@ -60,6 +62,7 @@ def check_process(request: agent_service_pb2.ProcessRequest | agent_service_pb2.
     _prompt(violations, "input", request.input)
     _text(violations, "model", request.model, MODEL_MOST)
     _text(violations, "project", request.project, PROJECT_MOST)
+    check_time_zone(violations, request.time_zone)
     violations.check()
 
 

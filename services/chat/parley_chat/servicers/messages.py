@@ -113,6 +113,7 @@ def pack_citation(citation: Citation) -> message_pb2.Citation:
         end_offset=citation.end_offset,
         content_sha256=citation.content_sha256,
         document_version=citation.document_version,
+        item_type=citation.item_type,
         quotes=[
             message_pb2.Quote(text_offset=quote.text_offset, text_length=quote.text_length, verified=quote.verified)
             for quote in citation.quotes

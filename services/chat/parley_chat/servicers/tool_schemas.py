@@ -52,17 +52,23 @@ def schema_of(request: type[Message]) -> dict[str, Any]:
     return schema
 
 
-def fill(request: M, arguments_json: str, time_zone: str) -> M:
-    """Fills a request with what a model wrote. A time without an offset is the user's, and so is the zone of a due time.
-
-    Raises ArgumentsError.
-    """
+def read_arguments(arguments_json: str) -> dict[str, Any]:
+    """Reads what a model wrote. Raises ArgumentsError when it is no JSON object."""
     try:
         arguments = json.loads(arguments_json or "{}")
     except (ValueError, RecursionError) as error:
         raise ArgumentsError("The arguments are not JSON.") from error
     if not isinstance(arguments, dict):
         raise ArgumentsError("The arguments are not a JSON object.")
+    return arguments
+
+
+def fill(request: M, arguments_json: str, time_zone: str) -> M:
+    """Fills a request with what a model wrote. A time without an offset is the user's, and so is the zone of a due time.
+
+    Raises ArgumentsError.
+    """
+    arguments = read_arguments(arguments_json)
     for field in request.DESCRIPTOR.fields:
         if field.message_type and field.message_type.full_name == TIMESTAMP and field.name in arguments:
             arguments[field.name] = _with_offset(field.name, arguments[field.name], time_zone)

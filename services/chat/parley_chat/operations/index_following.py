@@ -1,0 +1,123 @@
+"""Keeps the search index up with what chat owns: reads the log of events behind a cursor, and tells the index how each thing is last.
+
+At least once: what was told and not noted is told again, and the index passes over what is not newer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+
+from parley_chat.domain.errors import KnowledgeUnavailableError
+from parley_chat.domain.events import Event, ResourceType
+from parley_chat.domain.tasks import Task
+from parley_chat.ports.event_log import EventLog
+from parley_chat.ports.search_index import DeletedItem, IndexCursors, IndexItem, SearchIndex
+
+logger = logging.getLogger(__name__)
+
+INDEXED = (ResourceType.TASK,)
+PAGE = 200
+BATCH = 100
+USERS = 100
+"""How many users who are behind are looked for at a time."""
+SWEEP_SECONDS = 30.0
+"""Between two looks for users whose changes nobody told of: those of a process that died, or of another replica."""
+AGAIN_SECONDS = 5.0
+"""The same while the index does not answer."""
+
+
+class IndexFollowing:
+    """Follows the log, in one task of its own."""
+
+    def __init__(self, log: EventLog, cursors: IndexCursors, index: SearchIndex) -> None:
+        self._log = log
+        self._cursors = cursors
+        self._index = index
+        self._told: set[str] = set()
+        self._news = asyncio.Event()
+        self._following: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to follow."""
+        self._following = asyncio.create_task(self._follow(), name="index following")
+
+    async def close(self) -> None:
+        """Stops following. What is left is told by the next process."""
+        if self._following:
+            self._following.cancel()
+            await asyncio.wait([self._following])
+
+    def tell(self, user_id: str) -> None:
+        """There may be new events of a user."""
+        self._told.add(user_id)
+        self._news.set()
+
+    async def catch_up(self, user_id: str) -> None:
+        """Tells the index all that it does not know of a user. Raises KnowledgeUnavailableError."""
+        after = await self._cursors.cursor(user_id)
+        while True:
+            page = await self._log.page(user_id, after, PAGE, INDEXED)
+            is_last = len(page.events) < PAGE
+            reached = page.newest if is_last else page.events[-1].sequence
+            if reached <= after:
+                return
+            await self._tell_index(user_id, page.events)
+            await self._cursors.move(user_id, reached)
+            after = reached
+            if is_last:
+                return
+
+    async def _tell_index(self, user_id: str, events: Sequence[Event]) -> None:
+        last = {event.change.resource_id: event for event in events}
+        puts = [_item(event, task) for event in last.values() if isinstance(task := event.change.resource, Task)]
+        deletes = [_deleted(event) for event in last.values() if event.change.resource is None]
+        for start in range(0, len(puts), BATCH):
+            await self._index.put(user_id, puts[start : start + BATCH])
+        for start in range(0, len(deletes), BATCH):
+            await self._index.delete(user_id, deletes[start : start + BATCH])
+
+    async def _follow(self) -> None:
+        pause = 0.0
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._news.wait()
+            self._news.clear()
+            pause = await self._round()
+
+    async def _round(self) -> float:
+        """Catches up with whoever is behind; gives the seconds until the next round at the latest."""
+        told, self._told = self._told, set()
+        try:
+            behind = set(await self._cursors.behind(USERS))
+            for user_id in told | behind:
+                await self.catch_up(user_id)
+        except KnowledgeUnavailableError:
+            return AGAIN_SECONDS
+        except Exception:
+            # Whatever it was, the cursor stands where it stood, and the next round tries again.
+            logger.exception("the index could not be told of changes")
+            return AGAIN_SECONDS
+        return 0.0 if len(behind) == USERS else SWEEP_SECONDS
+
+
+def _item(event: Event, task: Task) -> IndexItem:
+    lines = [task.notes, f"State: {task.state.value}. Priority: {task.priority.value}."]
+    if task.due_time is not None:
+        lines.insert(1, f"Due: {task.due_time:%A, %Y-%m-%d %H:%M} UTC.")
+    return IndexItem(
+        item_type=event.change.resource_type.value,
+        item_id=task.task_id,
+        version=event.sequence,
+        title=task.title,
+        text="\n\n".join(line for line in lines if line),
+        project=task.project,
+        update_time=task.update_time,
+    )
+
+
+def _deleted(event: Event) -> DeletedItem:
+    return DeletedItem(event.change.resource_type.value, event.change.resource_id, event.sequence)

@@ -1,0 +1,78 @@
+"""Runs the calls of tools that models make, in turns and without one: bounded, measured, and never breaking what calls them.
+
+What tools do is the toolbox's; who may use which, and what becomes of the results, is the caller's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from parley_chat.ports.toolbox import Toolbox, ToolCall, ToolDefinition, ToolOutcome
+from parley_chat.ports.tracing import Tracing
+
+logger = logging.getLogger(__name__)
+
+MOST_CALLS_OF_A_ROUND = 16
+"""More at once are told to the model as failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolLimits:
+    """How much tools may be used in one answer."""
+
+    rounds: int
+    """After how many rounds of calls the model has to answer."""
+    seconds: float
+    """How long one call may run."""
+
+
+class ToolCalls:
+    """Runs calls. Holds nothing of any of them."""
+
+    def __init__(self, toolbox: Toolbox, tracing: Tracing, limits: ToolLimits) -> None:
+        self._toolbox = toolbox
+        self._tracing = tracing
+        self._limits = limits
+
+    @property
+    def rounds(self) -> int:
+        """After how many rounds of calls the model has to answer."""
+        return self._limits.rounds
+
+    def offered(self, scopes: Collection[str]) -> tuple[ToolDefinition, ...]:
+        """The tools that a token with these scopes may use, in a fixed order."""
+        return self._toolbox.offered(scopes)
+
+    async def run(self, call: ToolCall, stage_name: str, *, place: int, allowed: bool = True) -> ToolOutcome:
+        """Runs a call, whatever it does: what goes wrong is an outcome that failed.
+
+        `place` is the call's among those of its round, from 0. One that is not `allowed` is told so and not run.
+        """
+        attributes = {"gen_ai.tool.name": call.tool, "gen_ai.tool.call.id": call.tool_call_id}
+        with self._tracing.stage(stage_name, attributes) as stage:
+            outcome = await self._outcome(call, place, allowed=allowed)
+            stage.record({"parley.tool.failed": outcome.failed})
+            return outcome
+
+    async def _outcome(self, call: ToolCall, place: int, *, allowed: bool) -> ToolOutcome:
+        if not allowed:
+            return _failed("This tool was not offered and may not be used here.")
+        if place >= MOST_CALLS_OF_A_ROUND:
+            return _failed(f"At most {MOST_CALLS_OF_A_ROUND} tools run at a time. Call it again.")
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                return await self._toolbox.run(call)
+        except TimeoutError:
+            return _failed(f"It took longer than {self._limits.seconds:g} seconds.")
+        except Exception:
+            # Whatever it was, the model can say that it did not work; the cause is in the log.
+            logger.exception("a tool failed", extra={"turn_id": call.turn_id, "tool": call.tool})
+            return _failed("It failed inside Parley.")
+
+
+def _failed(words: str) -> ToolOutcome:
+    return ToolOutcome(json.dumps({"error": {"message": words}}), failed=True)
