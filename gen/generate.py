@@ -21,7 +21,7 @@ PYTHON_OUT = ROOT / "gen" / "python"
 TYPESCRIPT_OUT = ROOT / "gen" / "ts" / "src"
 BIN = Path(sys.executable).parent
 
-# A page decodes the details of errors; its other Google types come with the protobuf runtime. Generated without comments.
+# A page decodes the details of errors, and uploads name HttpBody; other Google types come with the protobuf runtime. Without comments.
 ERROR_DETAILS_TEMPLATE = (
     '{"version":"v2","plugins":[{"local":"node_modules/.bin/protoc-gen-es","out":"gen/ts/src","opt":["target=ts"]}]}'
 )
@@ -63,7 +63,7 @@ def main() -> None:
     run(BIN / "buf", "generate")
     run(
         BIN / "buf", "generate", package / "contract.binpb",
-        "--path", "google/rpc/error_details.proto", "--template", ERROR_DETAILS_TEMPLATE,
+        "--path", "google/rpc/error_details.proto", "--path", "google/api/httpbody.proto", "--template", ERROR_DETAILS_TEMPLATE,
     )  # fmt: skip
 
 
