@@ -16,6 +16,7 @@ import { NoticeKind, TurnEventSchema, type TurnEvent } from "@parley/protos/parl
 import { IdentityService } from "@parley/protos/parley/identity/v1/identity_service_pb";
 import { DocumentService } from "@parley/protos/parley/retrieval/v1/document_service_pb";
 import { MediaType } from "@parley/protos/parley/retrieval/v1/document_pb";
+import { IngestService } from "@parley/protos/parley/retrieval/v1/ingest_service_pb";
 import { ServingState, SystemService } from "@parley/protos/parley/system/v1/system_service_pb";
 import { ANSWER, DOCUMENT, PASSAGES } from "./texts";
 
@@ -225,8 +226,11 @@ export function fakeTransport(): TransportFactory {
           },
         });
         service(DocumentService, {
+          listDocuments: () => ({ documents: [{ documentId: "doc_1", title: "Inference: providers and models", mediaType: MediaType.PDF, pageCount: 12, project: "handbook", updateTime: timestampNow() }] }),
+          deleteDocument: () => ({}),
           getDocument: ({ documentId }) => ({ document: { documentId, title: "Inference: providers and models", text: DOCUMENT, mediaType: MediaType.MARKDOWN, shared: true } }),
         });
+        service(IngestService, { listJobs: () => ({}) });
         service(SystemService, {
           getStatus: () => ({
             state: ServingState.SERVING,

@@ -6,6 +6,7 @@
 import { Code, ErrorReason, ParleyError, reasonFromName, toParleyError } from "@parley/client";
 import { NoticeKind, type Notice } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import type { Failure } from "@parley/protos/parley/chat/v1/message_pb";
+import type { JobFailure } from "@parley/protos/parley/retrieval/v1/job_pb";
 
 const BY_REASON: Partial<Record<ErrorReason, string>> = {
   [ErrorReason.INVALID_PAGE_TOKEN]: "This list has changed in the meantime. Reload the page.",
@@ -99,6 +100,35 @@ const BY_NOTICE: Partial<Record<NoticeKind, string>> = {
 /** What the reader of an answer should know, in words for a person. */
 export function wordsForNotice(notice: Notice): string {
   return BY_NOTICE[notice.kind] ?? sentence(notice.message);
+}
+
+/** Why a file is not sent at all. */
+export type FileFault = "too-large" | "folder";
+
+const BY_FILE_FAULT: Record<FileFault, string> = {
+  "too-large": "This file is larger than 100 MB, the most that Parley takes.",
+  folder: "A folder can't be added. Add the files that are in it.",
+};
+
+export function wordsForFile(fault: FileFault): string {
+  return BY_FILE_FAULT[fault];
+}
+
+const OF_UPLOADS: Partial<Record<ErrorReason, string>> = {
+  [ErrorReason.SERVICE_UNAVAILABLE]: "The part of Parley that keeps documents doesn't answer right now. Try again in a moment.",
+};
+
+/** Why a file did not arrive, in words for a person. */
+export function wordsForUpload(thrown: unknown): string {
+  const error = toParleyError(thrown);
+  // A limit has many names here (documents, bytes, files at once), and the server knows which.
+  if (error.reason === ErrorReason.LIMIT_EXCEEDED && error.message) return sentence(error.message);
+  return OF_UPLOADS[error.reason] ?? wordsFor(error);
+}
+
+/** Why a file did not become a document: the server's own words, which are written for people. */
+export function wordsForJobFailure(failure: JobFailure | undefined): string {
+  return failure?.message ? sentence(failure.message) : "This file could not be added.";
 }
 
 /** True when trying the same again may help. */

@@ -2,6 +2,7 @@
 import { createStore } from "zustand/vanilla";
 import { parley } from "../rpc/parley";
 import { Conversations } from "./conversations";
+import { Documents } from "./documents";
 import { closeDocument } from "./reading";
 import { Sessions } from "./sessions";
 import { Status } from "./status";
@@ -10,6 +11,7 @@ import { Suggestions } from "./suggestions";
 export const sessions = new Sessions(parley);
 export const status = new Status(parley);
 export const suggestions = new Suggestions(parley);
+export const documents = new Documents(parley);
 
 /** Set by the page: goes to a path. */
 export const navigation: { go: (path: string, options?: { replace?: boolean }) => void } = { go: () => undefined };
@@ -38,5 +40,6 @@ parley.tokens.watch(() => {
   conversations.clear();
   sessions.clear();
   suggestions.clear();
+  documents.clear();
   closeDocument();
 });

@@ -27,6 +27,21 @@ export function dollars(micros: bigint): string {
   return `$${(Number(micros) / 1_000_000).toFixed(digits)}`;
 }
 
+/** 31 bytes, 4 kB, 3.2 MB. */
+export function bytes(value: number): string {
+  if (value < 1000) return `${value} bytes`;
+  if (value < 1_000_000) return `${Math.round(value / 1000)} kB`;
+  return `${(value / 1_000_000).toFixed(1)} MB`;
+}
+
+/** When something was, short: today 14:05, yesterday, Nov 3, Nov 3, 2025. */
+export function moment(time: Date, now: Date): string {
+  const near = period(time, now);
+  if (near === "Today") return `today ${time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
+  if (near === "Yesterday") return "yesterday";
+  return time.toLocaleDateString("en-US", { month: "short", day: "numeric", ...(time.getFullYear() === now.getFullYear() ? {} : { year: "numeric" }) });
+}
+
 /** The heading under which a time stands in a list: Today, Yesterday, Previous 7 days, Previous 30 days, then months. */
 export function period(time: Date, now: Date): string {
   const day = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();

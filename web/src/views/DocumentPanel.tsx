@@ -14,6 +14,14 @@ import { markPassage, type MarkedBlock } from "../text/blocks";
 import { headingWithin } from "../text/citations";
 import { utf16Index } from "../text/codePoints";
 
+/** Texts of these kinds are not written in Markdown: their lines stay as they are. */
+const PLAIN: ReadonlySet<MediaType> = new Set([MediaType.PLAIN_TEXT, MediaType.PDF, MediaType.CSV, MediaType.JSON]);
+/** Longer ones are shown as they are written, because drawing them takes seconds. In UTF-16 units. */
+const LONGEST_MARKDOWN = 200_000;
+/** Of longer texts the server sends the beginning. */
+const LONGEST_TEXT = 1_000_000;
+
+/** A citation without a passage opens the document at its beginning. */
 export function DocumentPanel({ citation, opener }: { citation: Citation; opener: HTMLElement | undefined }) {
   const { document: found, error } = useDocument(citation.documentId);
   const place = headingWithin(citation.documentTitle, citation.heading);
@@ -66,22 +74,27 @@ export function DocumentPanel({ citation, opener }: { citation: Citation; opener
 
 function DocumentText({ found, citation }: { found: Document; citation: Citation }) {
   const { from, to } = useMemo(() => locate(found.text, citation), [found.text, citation]);
-  const parts = useMemo(() => markPassage(found.text, from, to), [found.text, from, to]);
+  const parts = useMemo(() => (found.text.length > LONGEST_MARKDOWN ? [] : markPassage(found.text, from, to)), [found.text, from, to]);
   const passage = useRef<HTMLDivElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const top = passage.current?.offsetTop;
     if (top !== undefined) scroller.current?.scrollTo({ top: top - 72 });
-  }, [parts]);
+  }, [parts, from]);
 
   return (
     <div ref={scroller} className="relative min-h-0 flex-1 overflow-y-auto px-5 py-5" tabIndex={0} role="group" aria-label="Text of the document">
-      {from === to && (
+      {citation.text && from === to && (
         <div className="mb-4">
           <Notice kind="warn">The document has changed since this answer; the passage is no longer in it.</Notice>
         </div>
       )}
-      {found.mediaType === MediaType.PLAIN_TEXT ? (
+      {found.text.length >= LONGEST_TEXT && (
+        <div className="mb-4">
+          <Notice>This is the beginning of the document. Answers are looked up in all of it.</Notice>
+        </div>
+      )}
+      {PLAIN.has(found.mediaType) || found.text.length > LONGEST_MARKDOWN ? (
         <div className="whitespace-pre-wrap">
           {found.text.slice(0, from)}
           <span ref={passage} />

@@ -1,6 +1,7 @@
 /** The user's conversations: new, open, search, rename, delete. */
-import { PanelLeftClose, Search, SquarePen, X } from "lucide-react";
+import { Files, PanelLeftClose, Search, SquarePen, X } from "lucide-react";
 import { useEffect, useMemo, useRef } from "react";
+import { useRoute } from "wouter";
 import { useStore } from "zustand";
 import type { Session } from "@parley/protos/parley/chat/v1/session_pb";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
@@ -37,6 +38,7 @@ export function Sidebar({ current, onGo, onClose }: SidebarProps) {
           New chat
         </Button>
         <SearchField query={query} />
+        <DocumentsLink onGo={onGo} />
       </div>
       <div className="min-h-0 flex-1 overflow-y-auto px-3 pb-3">
         {searching ? (
@@ -60,6 +62,25 @@ export function Sidebar({ current, onGo, onClose }: SidebarProps) {
         <StatusDot />
       </div>
     </nav>
+  );
+}
+
+function DocumentsLink({ onGo }: { onGo: (path: string) => void }) {
+  const [current] = useRoute("/documents");
+  return (
+    <a
+      href="/documents"
+      aria-current={current ? "page" : undefined}
+      onClick={(event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+        event.preventDefault();
+        onGo("/documents");
+      }}
+      className="flex h-9 items-center gap-2 rounded-lg pl-3 text-sm transition-colors hover:bg-hover aria-[current]:bg-hover aria-[current]:font-medium"
+    >
+      <Files className="size-4 text-quiet" aria-hidden="true" />
+      Documents
+    </a>
   );
 }
 

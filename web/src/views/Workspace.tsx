@@ -10,6 +10,7 @@ import { conversations, navigation, sessions } from "../state/app";
 import { closeDocument, reading } from "../state/reading";
 import { ConversationView } from "./ConversationView";
 import { DocumentPanel } from "./DocumentPanel";
+import { Documents } from "./Documents";
 import { Sidebar } from "./Sidebar";
 import { Toast } from "./Toast";
 
@@ -18,6 +19,7 @@ const WIDE = "(min-width: 1024px)";
 export function Workspace() {
   const [, setLocation] = useLocation();
   const [matched, params] = useRoute("/c/:sessionId");
+  const [onDocuments] = useRoute("/documents");
   const sessionId = matched ? params.sessionId : undefined;
   const conversation = conversations.get(sessionId);
   const { citation, opener } = useStore(reading);
@@ -26,12 +28,13 @@ export function Workspace() {
 
   useEffect(() => void sessions.refresh(), []);
   useRefreshOnReturn(sessionId);
-  useEffect(() => closeDocument, [conversation]);
+  useEffect(() => closeDocument, [conversation, onDocuments]);
 
   const title = useStore(sessions.store, (state) => state.sessions.find((session) => session.sessionId === sessionId)?.title);
   useEffect(() => {
-    document.title = title ? `${title} – Parley` : "Parley";
-  }, [title]);
+    const name = onDocuments ? "Documents" : title;
+    document.title = name ? `${name} – Parley` : "Parley";
+  }, [title, onDocuments]);
 
   const go = (path: string) => {
     setLocation(path);
@@ -64,9 +67,9 @@ export function Workspace() {
                 </IconButton>
               </>
             )}
-            <h1 className="min-w-0 flex-1 truncate px-2 text-sm font-medium text-quiet">{title}</h1>
+            {title && <h1 className="min-w-0 flex-1 truncate px-2 text-sm font-medium text-quiet">{title}</h1>}
           </header>
-          <ConversationView key={conversation.key} conversation={conversation} />
+          {onDocuments ? <Documents /> : <ConversationView key={conversation.key} conversation={conversation} />}
         </main>
         {citation && <DocumentPanel key={citation.documentId + citation.chunkId} citation={citation} opener={opener} />}
       </div>
