@@ -13,6 +13,8 @@ from typing import Any
 
 import grpc
 from parley.retrieval.v1 import ingest_service_pb2, ingest_service_pb2_grpc, job_pb2
+from parley_testing.command import run
+from parley_testing.ingestion import pdf
 from parley_testing.mesh import Mesh, SignedUp
 from parley_testing.tools import require_tool
 
@@ -182,3 +184,26 @@ async def test_grpc_goes_through_the_edge_by_the_piece(mesh: Mesh) -> None:
         watch = stub.WatchJob(ingest_service_pb2.WatchJobRequest(job_id=sent.job_id), metadata=user.metadata)
         states = [response.job.state async for response in watch]
         assert states[-1] == job_pb2.JOB_STATE_DONE
+
+
+async def test_the_command_uploads_files_and_tells_of_each_what_became_of_it(mesh: Mesh, tmp_path: Path) -> None:
+    user = mesh.sign_up()
+    variables = {"PARLEY_ADDRESS": mesh.base_url, "PARLEY_TOKEN": user.token}
+    (tmp_path / "whimbrel.pdf").write_bytes(pdf("The whimbrel whistles seven times.", title="Whimbrels"))
+    (tmp_path / "cut.pdf").write_bytes(pdf("words " * 500)[:900])
+    files = [str(tmp_path / name) for name in ("whimbrel.pdf", "cut.pdf", "none.pdf")]
+    added = await run(variables, "documents", "add", "--project", "birds", *files)
+    assert added.code == 1
+    assert "done" in added.out
+    assert "Whimbrels · 1 chunk" in added.out
+    assert "failed: The PDF is damaged" in added.out
+    assert "none.pdf: No such file" in added.err
+    listed = await run(variables, "jobs", "--json")
+    states = {job["filename"]: job["state"] for job in json.loads(listed.out)}
+    assert states == {"whimbrel.pdf": DONE, "cut.pdf": "JOB_STATE_FAILED"}
+    (failed,) = [job["job_id"] for job in json.loads(listed.out) if job["state"] != DONE]
+    assert (await run(variables, "jobs", "retry", failed)).code == 0
+    watched_again = await run(variables, "jobs", "watch", failed)
+    assert (watched_again.code, "damaged" in watched_again.out) == (1, True)
+    cancelled = await run(variables, "jobs", "cancel", failed)
+    assert (cancelled.code, "had ended before" in cancelled.out) == (1, True)

@@ -106,8 +106,9 @@ class Holder:
         await self._run(
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted",
         )
-        await self._run("DROP TRIGGER held ON jobs")
+        # First the lock: others may wait for it by now, with locks of their own that the trigger's end needs.
         await self._run("SELECT pg_advisory_unlock(4711)")
+        await self._run("DROP TRIGGER held ON jobs")
 
     async def _run(self, statement: str) -> None:
         await self._connection.execute(text(statement))
@@ -228,5 +229,5 @@ async def test_on_a_laptop_a_killed_process_takes_its_job_up_again_at_once(tmp_p
     file.with_name("kept").rename(file)
     async with started(tmp_path / "home", **lease) as process:
         last = (await process.sender.watch(sent.job_id))[-1]
-        assert (last.state, last.attempt_count) == (job_pb2.JOB_STATE_DONE, 2)
+        assert (last.state, last.attempt_count) == (job_pb2.JOB_STATE_DONE, 2), last.failure
         assert len(await process.found("bittern")) == 1

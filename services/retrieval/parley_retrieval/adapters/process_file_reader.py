@@ -122,9 +122,12 @@ async def _listen(process: Process, progress: ReadingProgress) -> FileUnreadable
     return failure
 
 
-def _died(code: int) -> FileUnreadableError:
+def _died(code: int) -> Exception:
     if -code in {signal.SIGXCPU, signal.SIGKILL}:
         return FileUnreadableError(FailureReason.TOO_LARGE, "Reading the file took more time or memory than it may.")
+    if code > 0:
+        # It says what is wrong with a file and ends with 0: this is not the file's fault.
+        return RuntimeError(f"the process that reads files ended with {code}")
     logger.warning("the process that reads files died", extra={"exit_code": code})
     return FileUnreadableError(FailureReason.BROKEN, "The file is damaged: reading it failed.")
 
