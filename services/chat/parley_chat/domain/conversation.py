@@ -86,10 +86,10 @@ class Citation:
     content_sha256: str
     document_version: int = 0
     """0 when it is not known."""
-    item_type: str = ""
-    """What kind of thing it is of, when that is no document: `task`, for example."""
     quotes: tuple[Quote, ...] = ()
     """What the answer quotes from the passage."""
+    item_type: str = ""
+    """What kind of thing it is of, when that is no document: `task`, for example."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def is_no_number(value: Value) -> bool:
 
 def category_of(value: Value) -> str:
     """The category of a value, empty when it is missing. Case and blanks do not tell apart, nor do 5 and `5.0`."""
-    if value is None or is_missing(value):
+    if is_missing(value):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -64,7 +64,7 @@ def words_of(value: Value) -> list[str]:
 
 def shown(value: Value, most: int = _SHOWN_MOST) -> str:
     """A value as text, empty when it is missing; of at most `most` characters unless that is 0."""
-    if is_missing(value):
+    if value is None or is_missing(value):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
