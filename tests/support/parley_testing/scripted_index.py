@@ -77,3 +77,15 @@ class ScriptedIndex(index_service_pb2_grpc.IndexServiceServicer):
                     self.items.pop(item.item_id, None)
             self._changed.notify_all()
         return index_service_pb2.DeleteItemsResponse()
+
+    async def ListItems(
+        self, request: index_service_pb2.ListItemsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> index_service_pb2.ListItemsResponse:
+        """Nobody asks for this one."""
+        raise NotImplementedError
+
+    async def AuditIndex(
+        self, request: index_service_pb2.AuditIndexRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> index_service_pb2.AuditIndexResponse:
+        """Nobody asks for this one."""
+        raise NotImplementedError
