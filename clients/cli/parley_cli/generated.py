@@ -80,6 +80,9 @@ class _Told:
                 self._view.notice(f"{failed} failed; {switched.to_model} goes on.")
             case "notice":
                 self._view.notice(event.notice)  # type: ignore[union-attr] # only agents give one
+            case "tool_returned":
+                returned = event.tool_returned  # type: ignore[union-attr] # only agents use tools
+                self._view.tool(returned.tool, failed=returned.failed)
             case "sources":
                 self._sources = event.sources.sources  # type: ignore[union-attr] # only agents have some
             case "finished":

@@ -36,14 +36,18 @@ class Agents:
         *,
         model: str = "",
         project: str = "",
+        time_zone: str = "",
         timeout_seconds: float = WHOLE_TEXT_SECONDS,
     ) -> pb.ProcessResponse:
         """Lets an agent work on an input and returns the whole.
 
         model: the model or alias, in place of the agent's own.
-        project: where an agent that searches looks; in all documents by default.
+        project: where an agent looks for documents; in all by default.
+        time_zone: the user's, an IANA name: what "tomorrow at nine" means. UTC by default.
+
+        What the agent's tools did is in `tool_uses`, and stays when the call fails; a call that is sent again runs them again.
         """
-        request = pb.ProcessRequest(agent_id=agent_id, input=input, model=model, project=project)
+        request = pb.ProcessRequest(agent_id=agent_id, input=input, model=model, project=project, time_zone=time_zone)
         return await self._connection.call(PROCESS, request, timeout_seconds=timeout_seconds)
 
     def stream(
@@ -53,10 +57,13 @@ class Agents:
         *,
         model: str = "",
         project: str = "",
+        time_zone: str = "",
     ) -> AsyncGenerator[pb.StreamProcessResponse, None]:
         """Lets an agent work and streams it; the arguments are those of `process`. Closing the iterator ends the work.
 
         Work that fails gives a `failed` event and then raises the ParleyError of the failure.
         """
-        request = pb.StreamProcessRequest(agent_id=agent_id, input=input, model=model, project=project)
+        request = pb.StreamProcessRequest(
+            agent_id=agent_id, input=input, model=model, project=project, time_zone=time_zone
+        )
         return self._connection.stream(STREAM_PROCESS, request)

@@ -84,10 +84,12 @@ async def test_an_agent_that_searches_is_given_passages_and_answers_from_them(
     assert len(answer.trace_id) == 32
     (asked_for,) = search.requests
     assert (asked_for.query, asked_for.limit, asked_for.project) == ("When?", 4, "office")
-    # The agent's instructions are inference's: chat adds none, and offers no tools.
+    # The agent's instructions are inference's: chat adds nothing but the time.
     sent = call.request
-    assert [(message.role, message.text) for message in sent.messages] == [(generation_pb2.PROMPT_ROLE_USER, "When?")]
-    assert (sent.agent_id, sent.model, list(sent.tools)) == ("researcher", "strong", [])
+    time, asked_by_user = sent.messages
+    assert (time.role, time.text[:19]) == (generation_pb2.PROMPT_ROLE_SYSTEM, "For the user it is ")
+    assert (asked_by_user.role, asked_by_user.text) == (generation_pb2.PROMPT_ROLE_USER, "When?")
+    assert (sent.agent_id, sent.model) == ("researcher", "strong")
     assert [(passage.number, passage.title, passage.text) for passage in sent.passages] == [
         (1, "Holidays", "Closed on 1 May."),
         (2, "Hours", "Open at 9."),
@@ -215,6 +217,7 @@ async def test_a_cut_call_cancels_the_agents_generation(
         ("input", {"agent_id": "a", "input": "a\0"}),
         ("model", {"agent_id": "a", "input": "Hi", "model": "x" * 201}),
         ("project", {"agent_id": "a", "input": "Hi", "project": "x" * 101}),
+        ("time_zone", {"agent_id": "a", "input": "Hi", "time_zone": "Mars/Olympus"}),
     ],
 )
 async def test_what_is_out_of_bounds_is_refused_and_named(

@@ -169,11 +169,13 @@ async def test_an_agent_answers_whole_and_streamed(client: Parley, inference: Sc
     call.finish()
     assert (await asked).text == "Short."
     assert (call.request.agent_id, call.request.model) == ("summarizer", "fast")
-    events = client.agents.stream("summarizer", "Long.")
+    events = client.agents.stream("summarizer", "Long.", time_zone="Europe/Berlin")
     started = asyncio.ensure_future(anext(events))
-    (await inference.next_call()).finish()
+    call = await inference.next_call()
+    call.finish()
     await started
     assert (await anext(events)).HasField("finished")
+    assert "Europe/Berlin" in call.request.messages[0].text
 
 
 async def test_content_is_written_whole_and_streamed(client: Parley, inference: ScriptedInference) -> None:

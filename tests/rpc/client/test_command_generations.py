@@ -162,9 +162,27 @@ async def test_agents_are_listed_and_run(here: dict[str, str], inference: Script
     # Nothing answers where this chat looks for documents.
     assert "documents cannot be searched" in ended.err
     assert (call.request.agent_id, call.request.model) == ("researcher", "fast")
+    assert call.request.messages[0].text.startswith("For the user it is ")
     unknown = await run(here, "agent", "run", "nobody", "When?")
     assert unknown.code == 1
     assert "no such agent" in unknown.err
+
+
+async def test_the_tools_of_an_agent_are_told_beside_what_it_says(
+    here: dict[str, str], inference: ScriptedInference
+) -> None:
+    ending = asyncio.create_task(run(here, "agent", "run", "researcher", "Remind me to pay"))
+    call = await inference.next_call()
+    call.call_tool("create_task", '{"title": "Pay"}')
+    call.call_tool("complete_task", "{}")
+    call.finish(generation_pb2.FINISH_REASON_TOOL_CALLS)
+    call = await inference.next_call()
+    call.say("Noted.")
+    call.finish()
+    ended = await ending
+    assert (ended.code, ended.out) == (0, "Noted.\n")
+    assert "✓ create_task" in ended.err
+    assert "✗ complete_task did not work" in ended.err
 
 
 async def test_content_is_listed_and_written(here: dict[str, str], inference: ScriptedInference) -> None:

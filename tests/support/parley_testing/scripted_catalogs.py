@@ -21,7 +21,12 @@ from parley_shared.status import DETAILS_KEY, StatusError, not_found
 Context = grpc.aio.ServicerContext[Any, Any]
 
 RESEARCHER = agent_service_pb2.Agent(
-    agent_id="researcher", title="Researcher", description="Answers from documents.", searches=True, tools=["*"]
+    agent_id="researcher",
+    title="Researcher",
+    description="Answers from documents.",
+    searches=True,
+    tools=["*"],
+    max_steps=8,
 )
 SUMMARIZER = agent_service_pb2.Agent(agent_id="summarizer", title="Summarizer", description="Says it shorter.")
 NOTE = content_service_pb2.ContentTemplate(

@@ -9,6 +9,7 @@ from rich.table import Table
 from parley_cli.generated import show_text
 from parley_cli.output import print_json, print_json_list
 from parley_cli.terminal import new_console, printable
+from parley_cli.time_zone import local_time_zone
 
 if TYPE_CHECKING:
     from parley_client import Parley
@@ -36,8 +37,9 @@ async def show(client: Parley, *, as_json: bool) -> int:
 
 async def run(client: Parley, agent_id: str, words: str, *, model: str, project: str, as_json: bool) -> int:
     """Lets an agent work and shows what it says."""
+    zone = local_time_zone()
     if as_json:
-        print_json(await client.agents.process(agent_id, words, model=model, project=project))
+        print_json(await client.agents.process(agent_id, words, model=model, project=project, time_zone=zone))
     else:
-        await show_text(client.agents.stream(agent_id, words, model=model, project=project))
+        await show_text(client.agents.stream(agent_id, words, model=model, project=project, time_zone=zone))
     return 0

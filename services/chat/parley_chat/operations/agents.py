@@ -28,7 +28,10 @@ from parley_chat.ports.tracing import Tracing
 
 WITHOUT_DOCUMENTS = "The documents cannot be searched right now; this answer is given without them."
 NO_MORE_TOOLS = "The agent has used tools as often as it may for one answer, and answers with what it has."
-ANSWER_NOW = "You have used tools as often as you may for this. Answer now, with what you found, and say plainly what you could not find out or do."
+ANSWER_NOW = (
+    "You have used tools as often as you may for this. Answer now, with what you found, and say plainly what you could not find out "
+    "or do."
+)
 
 
 @dataclass(frozen=True, slots=True)
