@@ -64,12 +64,24 @@ class Ingestion:
             labels=labels,
         )
 
-        async def requests() -> AsyncIterator[pb.IngestRequest]:
-            yield pb.IngestRequest(metadata=metadata)
-            async for chunk in _chunks(file):
-                yield pb.IngestRequest(chunk=chunk)
+        unreadable: list[OSError] = []
 
-        return await self._connection.upload(INGEST, requests, timeout_seconds=_UPLOAD_SECONDS)
+        async def requests() -> AsyncIterator[pb.IngestRequest]:
+            try:
+                yield pb.IngestRequest(metadata=metadata)
+                async for chunk in _chunks(file):
+                    yield pb.IngestRequest(chunk=chunk)
+            except OSError as error:
+                unreadable.append(error)
+                raise
+
+        try:
+            return await self._connection.upload(INGEST, requests, timeout_seconds=_UPLOAD_SECONDS)
+        except asyncio.CancelledError:
+            # gRPC cancels a call whose requests fail, and keeps to itself why.
+            if unreadable:
+                raise unreadable[0] from None
+            raise
 
     async def job(self, job_id: str) -> job_pb2.Job:
         """One job, as it is."""
