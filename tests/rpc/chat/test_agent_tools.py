@@ -58,7 +58,10 @@ def stub(running: RunningChat) -> Any:
 def process(running: RunningChat, person: Person, **request: Any) -> asyncio.Future[pb.ProcessResponse]:
     """Lets an agent work, while the test says what its model does."""
     values = {"agent_id": "planner", "input": "Remind me to pay", **request}
-    return asyncio.ensure_future(stub(running).Process(pb.ProcessRequest(**values), metadata=person.metadata))
+    asked: asyncio.Future[pb.ProcessResponse] = asyncio.ensure_future(
+        stub(running).Process(pb.ProcessRequest(**values), metadata=person.metadata)
+    )
+    return asked
 
 
 def call_tools(call: ScriptedCall, *calls: tuple[str, str]) -> None:
@@ -282,6 +285,7 @@ async def test_an_agent_searches_the_documents_of_its_project(
     assert not (await asked).tool_uses[0].failed
     (asked_for,) = search.requests
     assert (asked_for.query, asked_for.limit, asked_for.project) == ("When is the rent due?", 3, "home")
+    assert not asked_for.include_items
 
 
 async def test_tokens_of_every_round_are_on_the_bill(

@@ -25,10 +25,12 @@ class GrpcKnowledge:
         self._search = search_service_pb2_grpc.SearchServiceStub(channel).Search
         self._token_for = token_for
 
-    async def search(self, user_id: str, query: str, limit: int, project: str = "") -> tuple[Citation, ...]:
+    async def search(
+        self, user_id: str, query: str, limit: int, project: str = "", *, documents_only: bool = False
+    ) -> tuple[Citation, ...]:
         """Finds passages, best first."""
         request = search_service_pb2.SearchRequest(
-            query=query[:QUERY_CHARACTERS], limit=limit, project=project, include_items=True
+            query=query[:QUERY_CHARACTERS], limit=limit, project=project, include_items=not documents_only
         )
         try:
             response = await self._search(request, metadata=bearer(self._token_for(user_id)))

@@ -57,7 +57,8 @@ DEFINITION = ToolDefinition(
 async def search_documents(knowledge: Knowledge, call: ToolCall) -> dict[str, Any]:
     """Searches. Raises ArgumentsError and KnowledgeUnavailableError."""
     query, limit = _arguments(call.arguments_json)
-    found = await knowledge.search(call.user_id, query, limit, call.project)
+    # Tasks have tools and scopes of their own.
+    found = await knowledge.search(call.user_id, query, limit, call.project, documents_only=True)
     return {
         "passages": [
             {
