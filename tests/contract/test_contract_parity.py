@@ -14,6 +14,7 @@ OWNERS = {
     "parley.chat.v1": "parley_chat",
     "parley.events.v1": "parley_chat",
     "parley.identity.v1": "parley_chat",
+    "parley.openai.v1": "parley_chat",
     "parley.system.v1": "parley_chat",
     "parley.inference.v1": "parley_inference",
     "parley.retrieval.v1": "parley_retrieval",

@@ -114,7 +114,7 @@ def test_a_rest_form_uses_the_verb_that_fits(rpc: Rpc) -> None:
         assert level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS, "a GET may be sent again by anybody"
     takes_files = rpc.full_name in FILES
     assert body == ("body" if takes_files else "*" if verb in {"POST", "PATCH", "PUT"} else "")
-    assert path in UNVERSIONED or path.startswith(("/api/v1/", "/api/v2/", "/.well-known/"))
+    assert path in UNVERSIONED or path.startswith(("/api/v1/", "/api/v2/", "/openai/v1/", "/.well-known/"))
 
 
 def test_no_two_rpcs_share_a_rest_path() -> None:

@@ -21,6 +21,7 @@ SERVED_BY: Final[Mapping[str, str]] = {
     "parley.chat.v1": "chat",
     "parley.events.v1": "chat",
     "parley.identity.v1": "chat",
+    "parley.openai.v1": "chat",
     "parley.system.v1": "chat",
     "parley.inference.v1": "inference",
     "parley.retrieval.v1": "retrieval",
