@@ -64,6 +64,9 @@ class Ingestion:
             labels=labels,
         )
 
+        if isinstance(file, Path):
+            # Before anything is sent: what cannot be opened is no upload.
+            await asyncio.to_thread(lambda: file.open("rb").close())
         unreadable: list[OSError] = []
 
         async def requests() -> AsyncIterator[pb.IngestRequest]:

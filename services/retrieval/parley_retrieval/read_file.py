@@ -1,7 +1,7 @@
 """Reads one file and ends: `python -m parley_retrieval.read_file <JSON>`. It joins the kinds of files; nothing else starts it.
 
 It is started by `adapters/process_file_reader.py`, limits itself before it looks at the file, tells its progress in lines of JSON
-on standard output, and writes the text to a file. Exit code 0 and a result, or a line that says why there is none.
+on standard output, and writes the text, or why there is none, to a file. Every exit code but 0 is a failure of its own.
 """
 
 from __future__ import annotations
@@ -37,18 +37,20 @@ def main() -> int:
     _limit(arguments["memory_bytes"], arguments["seconds"])
     threading.Thread(target=_end_with_parent, daemon=True).start()
     wanted = MediaType(arguments["wanted"]) if arguments["wanted"] else None
+    with Path(arguments["file"]).open("rb"):
+        pass  # A file that is not there, or that we may not open, is not a damaged one: that ends this process with an error.
+    result = Path(arguments["result"])
     try:
         found = read(Path(arguments["file"]), wanted, arguments["text_characters"], _Speaker())
-        _write(Path(arguments["result"]), found)
+        _write(result, found)
     except FileUnreadableError as error:
-        _say({"reason": error.reason.value, "words": error.words})
+        _refuse(result, error.reason, error.words)
     except MalformedTextError as error:
-        _say({"reason": FailureReason.BROKEN.value, "words": str(error)})
+        _refuse(result, FailureReason.BROKEN, str(error))
     except MemoryError:
-        words = "Reading the file took more memory than it may."
-        _say({"reason": FailureReason.TOO_LARGE.value, "words": words})
+        _refuse(result, FailureReason.TOO_LARGE, "Reading the file took more memory than it may.")
     except Exception:  # noqa: BLE001 - whatever a damaged file does to a library, it is a damaged file
-        _say({"reason": FailureReason.BROKEN.value, "words": "The file is damaged: it could not be read."})
+        _refuse(result, FailureReason.BROKEN, "The file is damaged: it could not be read.")
     return 0
 
 
@@ -140,6 +142,10 @@ def _write(result: Path, found: FileText) -> None:
             stream,
             ensure_ascii=False,
         )
+
+
+def _refuse(result: Path, reason: FailureReason, words: str) -> None:
+    result.write_text(json.dumps({"reason": reason.value, "words": words}), encoding="utf-8")
 
 
 def _limit(memory_bytes: int, seconds: float) -> None:

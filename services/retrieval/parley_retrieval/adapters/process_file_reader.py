@@ -45,15 +45,13 @@ class ProcessFileReader:
             process = await self._start(file, result, wanted)
             try:
                 async with asyncio.timeout(self._seconds):
-                    said = await _listen(process, progress)
+                    await _listen(process, progress)
                     code = await process.wait()
             except TimeoutError:
                 words = f"Reading the file took more than {self._seconds:g} seconds."
                 raise FileUnreadableError(FailureReason.TOO_LARGE, words) from None
             finally:
                 await _end(process)
-            if said is not None:
-                raise said
             if code != 0:
                 raise _died(code)
             return await asyncio.to_thread(self._result, result)
@@ -88,10 +86,12 @@ class ProcessFileReader:
             if path.stat().st_size > 12 * self._text_characters + 100_000_000:
                 raise ValueError("more than a text may be")
             found = json.loads(path.read_bytes())
-            return self._checked(found)
+            if "reason" not in found:
+                return self._checked(found)
+            refusal = FileUnreadableError(FailureReason(found["reason"]), str(found["words"])[:500])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            logger.warning("the process that reads files wrote what is no result", exc_info=error)
-            raise FileUnreadableError(FailureReason.BROKEN, "The file could not be read.") from error
+            raise RuntimeError("the process that reads files wrote what is no result") from error
+        raise refusal
 
     def _checked(self, found: dict[str, Any]) -> FileText:
         text, title = found["text"], found["title"]
@@ -108,18 +108,14 @@ class ProcessFileReader:
         return FileText(MediaType(found["media_type"]), title, text, starts)
 
 
-async def _listen(process: Process, progress: ReadingProgress) -> FileUnreadableError | None:
-    """Passes on what the process says of its progress, and returns what it says of a file that it cannot read."""
+async def _listen(process: Process, progress: ReadingProgress) -> None:
+    """Passes on what the process says of its progress, until it says no more."""
     assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
-    failure: FileUnreadableError | None = None
     with suppress(ValueError):  # A line that is too long: whoever writes that has nothing to say.
         async for line in process.stdout:
             match json.loads(line):
                 case {"done": int(done), "total": int(total), "unit": str(unit)} if unit in _UNITS:
                     await progress(max(0, done), max(0, total), unit)
-                case {"reason": str(reason), "words": str(words)}:
-                    failure = FileUnreadableError(FailureReason(reason), words[:500])
-    return failure
 
 
 def _died(code: int) -> Exception:

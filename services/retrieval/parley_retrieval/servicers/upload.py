@@ -21,6 +21,7 @@ from parley_retrieval.servicers.ingest_validation import CHUNK_BYTES, FILENAME_C
 JSON_BYTES = 10_000_000
 """The largest body of JSON: it is read as a whole."""
 
+_CUT_SECONDS = 0.2
 _Requests = AsyncIterator[ingest_service_pb2.IngestRequest]
 
 
@@ -61,6 +62,9 @@ async def _chunks(first: ingest_service_pb2.IngestRequest, arriving: _Requests) 
         if request.HasField("metadata"):
             raise UploadMalformedError("metadata", "must be in the first message only")
         yield _chunk(request)
+    # gRPC tells the end of a stream and the end of a call that was cut in the same way, and a moment later cancels the handler of the
+    # second. A form and JSON say themselves where they end.
+    await asyncio.sleep(_CUT_SECONDS)
 
 
 def _chunk(request: ingest_service_pb2.IngestRequest) -> bytes:
