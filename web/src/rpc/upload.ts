@@ -45,10 +45,16 @@ export function readAnswer({ status, body }: UploadAnswer): IngestResponse {
   }
 }
 
-/** What is sent beside the bytes. A name tells Markdown from plain text, which look alike; everything else the content tells better. */
+const BY_ENDING: ReadonlyMap<string | undefined, MediaType> = new Map([
+  ["md", MediaType.MARKDOWN],
+  ["markdown", MediaType.MARKDOWN],
+  ["csv", MediaType.CSV],
+]);
+
+/** What is sent beside the bytes. A name tells Markdown and CSV from plain text, which look alike; everything else the content tells better. */
 export function metadataOf(name: string): string {
   const filename = Array.from(name.toWellFormed()).slice(0, FILENAME_CHARACTERS).join("");
-  const mediaType = /\.(md|markdown)$/i.test(name) ? MediaType.MARKDOWN : MediaType.UNSPECIFIED;
+  const mediaType = BY_ENDING.get(/\.([^.]+)$/.exec(name)?.[1]?.toLowerCase()) ?? MediaType.UNSPECIFIED;
   return toJsonString(IngestMetadataSchema, create(IngestMetadataSchema, { filename, mediaType }));
 }
 

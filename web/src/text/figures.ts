@@ -37,7 +37,7 @@ export function bytes(value: number): string {
 /** When something was, short: today 14:05, yesterday, Nov 3, Nov 3, 2025. */
 export function moment(time: Date, now: Date): string {
   const near = period(time, now);
-  if (near === "Today") return `today ${time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
+  if (near === "Today") return `today ${time.toLocaleTimeString([], { hour: "numeric", minute: "2-digit" })}`;
   if (near === "Yesterday") return "yesterday";
   return time.toLocaleDateString("en-US", { month: "short", day: "numeric", ...(time.getFullYear() === now.getFullYear() ? {} : { year: "numeric" }) });
 }

@@ -48,7 +48,7 @@ export function Documents() {
               }}
             />
             <p className="w-full text-sm text-pretty text-quiet">
-              Answers are looked up in these, and only yours. PDF, Word, Markdown, plain text, web pages, CSV and JSON, up to 100 MB each.
+              Your answers are looked up in them, and only you see them. PDF, Word, Markdown, plain text, web pages, CSV and JSON, up to 100 MB each.
             </p>
           </div>
           <DocumentsUploads uploads={uploads} />

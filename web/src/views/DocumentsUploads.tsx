@@ -17,12 +17,12 @@ export function DocumentsUploads({ uploads }: { uploads: readonly Upload[] }) {
       </p>
       {uploads.length > 0 && (
         <section aria-labelledby="uploads-title" className="mb-8">
-          <div className="flex min-h-9 items-center gap-3">
+          <div className="mb-1 flex min-h-9 items-center gap-3">
             <h2 id="uploads-title" className="flex-1 text-sm font-medium text-quiet">
               Being added
             </h2>
             {uploads.some(isOver) && (
-              <Button className="border-transparent bg-transparent text-quiet" onClick={() => documents.hideEnded()}>
+              <Button className="-mr-3.5 border-transparent bg-transparent text-quiet" onClick={() => documents.hideEnded()}>
                 Clear finished
               </Button>
             )}
@@ -60,7 +60,7 @@ function Row({ upload }: { upload: Upload }) {
             aria-label={`Progress of ${name}`}
             max={1}
             value={part}
-            className="mt-2 block h-1.5 w-full appearance-none overflow-hidden rounded-full bg-hover [&::-moz-progress-bar]:rounded-full [&::-moz-progress-bar]:bg-accent [&::-webkit-progress-bar]:bg-hover [&::-webkit-progress-value]:rounded-full [&::-webkit-progress-value]:bg-accent [&::-webkit-progress-value]:transition-[inline-size]"
+            className="mt-2 block h-1.5 w-full appearance-none overflow-hidden rounded-full bg-line [&::-moz-progress-bar]:rounded-full [&::-moz-progress-bar]:bg-accent [&::-webkit-progress-bar]:bg-line [&::-webkit-progress-value]:rounded-full [&::-webkit-progress-value]:bg-accent [&::-webkit-progress-value]:transition-[inline-size]"
           />
         )}
         {over && canRetry(upload) && (
