@@ -329,7 +329,10 @@ class FakeOpenAI:
         if reply.break_off_after is not None:
             if reply.resets:
                 writer.transport.abort()
-            # Else the end of the connection comes after all that was written: what a reset overtakes depends on who is faster.
+                return False
+            # The end of the connection comes after all that was written, and once it was read: HTTP libraries drop what they have and
+            # were not asked for yet when a body ends too early.
+            await asyncio.sleep(BREAK_OFF_SECONDS)
             return False
         if reply.stall_after is not None:
             await asyncio.Event().wait()
@@ -359,6 +362,9 @@ class FakeOpenAI:
         if reply.sends_done:
             yield f"data: [DONE]{reply.line_end * 2}".encode()
 
+
+BREAK_OFF_SECONDS = 0.5
+"""Between the last delta and the cut that a reply asks for."""
 
 SYNONYMS = (
     "car automobile vehicle motorcar",

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from parley_inference.adapters.offline_model import NOTE, NOTHING_FOUND, OfflineModel
+from parley_inference.adapters.offline_model import NOTE, NOTHING_FOUND, NOTHING_GIVEN, OfflineModel
 from parley_inference.domain.generation import FinishReason, GenerationFinished, TextDelta
 from parley_inference.domain.prompt import (
     GenerationRequest,
@@ -78,9 +78,22 @@ async def test_a_question_that_stands_by_itself_is_not_misled_by_the_one_before(
 
 
 async def test_it_says_plainly_when_it_found_nothing() -> None:
+    told = PromptMessage(Role.SYSTEM, "Rest the answer on passages.")
     for passages in ((), (PASSAGE,)):
-        text, _, _ = await reply(user("Who won the match yesterday?"), passages=passages)
+        text, _, _ = await reply(told, user("Who won the match yesterday?"), passages=passages)
         assert text.startswith(NOTHING_FOUND)
+        assert NOTE in text
+
+
+async def test_a_bare_prompt_is_told_what_can_be_done_without_a_model_and_a_text_is_shortened() -> None:
+    text, _, _ = await reply(user("Write a poem about rye."))
+    assert text.startswith(NOTHING_GIVEN)
+    story = " ".join(
+        f"The mill of the village ground rye in year {year}, and the baker paid for it." for year in range(9)
+    )
+    text, _, _ = await reply(user(f"Summarize: {story}"))
+    assert text.startswith("What the text says, in")
+    assert "The mill of the village ground rye" in text
 
 
 async def test_instructions_that_stand_in_a_passage_are_quoted_and_not_followed() -> None:

@@ -20,6 +20,7 @@ from parley_inference.adapters.offline_results import report
 from parley_inference.adapters.offline_schema import UnsaidError, filled
 from parley_inference.adapters.offline_skills import WHAT_IT_DOES, skilled_answer
 from parley_inference.adapters.offline_small_talk import small_talk
+from parley_inference.adapters.offline_summary import without_wish
 from parley_inference.adapters.offline_tools import wished_tool
 from parley_inference.domain.content_prompt import read_brief
 from parley_inference.domain.errors import ModelNotCapableError
@@ -49,6 +50,10 @@ def note_of(what_it_does: str) -> str:
 NOTE = note_of(WHAT_IT_DOES[OfflineSkill.ANSWER])
 NOTE_OF_CONTENT = note_of("only puts your own words into a form")
 NOTHING_FOUND = "I found nothing about this in your documents. Ask in other words, or add a document that speaks of it."
+NOTHING_GIVEN = (
+    "I cannot write this: without a model, Parley only quotes documents, shortens texts (“Summarize: …”), and fills in forms, and no "
+    "document came with this request."
+)
 
 _PIECE = re.compile(r"\s*\S+\s*?(?=\s|$)|\s+$")
 
@@ -110,9 +115,18 @@ def _reply_to(request: GenerationRequest) -> _Reply:
         or skilled_answer(request.offline_skill, questions)
         or answer_from(request.passages, last.text, "")
         or answer_from(request.passages, last.text, earlier)
-        or NOTHING_FOUND
+        or _without_passages(request, last.text)
     )
     return _Reply(_noted(answer, is_first, note_of(WHAT_IT_DOES[request.offline_skill])))
+
+
+def _without_passages(request: GenerationRequest, asked: str) -> str:
+    """What is left to say. Chat gives instructions and looks for passages; a bare prompt comes with neither."""
+    if any(message.role is Role.SYSTEM for message in request.messages):
+        return NOTHING_FOUND
+    text = without_wish(asked)
+    summary = skilled_answer(OfflineSkill.SUMMARY, [asked]) if text != asked else None
+    return summary or NOTHING_GIVEN
 
 
 def _document(request: GenerationRequest, schema: Mapping[str, Any]) -> str:
