@@ -11,7 +11,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from parley.retrieval.v1 import document_service_pb2_grpc, search_service_pb2_grpc
+from parley.retrieval.v1 import (
+    document_service_pb2_grpc,
+    index_service_pb2_grpc,
+    recommendation_service_pb2_grpc,
+    search_service_pb2_grpc,
+)
 from parley_shared.channels import open_channel
 from parley_shared.service_keys import ServiceKeyError, ServiceTokens, load_or_make_service_key
 from parley_shared.serving import Registration, Server, build_server
@@ -27,14 +32,19 @@ from parley_retrieval.adapters.murmur_term_hash import MurmurTermHash
 from parley_retrieval.adapters.otel_tracing import OtelTracing
 from parley_retrieval.adapters.semantic_text_splitter import SemanticTextSplitter
 from parley_retrieval.adapters.snowball_stemmer import SnowballStemmer, languages
+from parley_retrieval.adapters.sql_catalog_store import SqlCatalogStore
 from parley_retrieval.adapters.sql_document_store import SqlDocumentStore
+from parley_retrieval.adapters.sql_index_journal import SqlIndexJournal
+from parley_retrieval.adapters.sql_item_store import SqlItemStore
 from parley_retrieval.adapters.sql_schema import metadata
 from parley_retrieval.domain.errors import IndexFailedError, IndexInUseError
 from parley_retrieval.ingestion_assembly import ingest_registration, open_ingestion, user_limits
 from parley_retrieval.operations.documents import Documents
 from parley_retrieval.operations.generations import Generations
 from parley_retrieval.operations.indexing import Indexing
+from parley_retrieval.operations.items import Items
 from parley_retrieval.operations.meanings import Meanings
+from parley_retrieval.operations.recommendations import Recommendations
 from parley_retrieval.operations.reindexing import Reindexing
 from parley_retrieval.operations.sample_corpus import SampleCorpus
 from parley_retrieval.operations.search import Search
@@ -42,6 +52,8 @@ from parley_retrieval.operations.terms import TermEncoder
 from parley_retrieval.ports.embedding_model import EmbeddingModel
 from parley_retrieval.ports.vector_index import IndexShelf
 from parley_retrieval.servicers.documents import DocumentServicer
+from parley_retrieval.servicers.index import IndexServicer
+from parley_retrieval.servicers.recommendations import RecommendationServicer
 from parley_retrieval.servicers.search import SearchServicer
 from parley_retrieval.servicers.status import to_status_error
 from parley_retrieval.settings import SERVICE, RetrievalSettings
@@ -73,13 +85,15 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
         database = Database.open(settings.database_url)
         closing.push_async_callback(database.close)
         store = SqlDocumentStore(database)
+        item_store = SqlItemStore(database)
+        journal = SqlIndexJournal(store, item_store)
 
         tracing = OtelTracing()
         encoder = TermEncoder(SnowballStemmer(settings.language), MurmurTermHash())
         shelf = await _open_shelf(settings, encoder.encoding, closing)
         index = Generations(shelf)
         meanings = Meanings(await _embedding_model(settings, closing))
-        indexing = Indexing(store, store, index, index, encoder, SemanticTextSplitter(), tracing, meanings)
+        indexing = Indexing(store, journal, index, index, encoder, SemanticTextSplitter(), tracing, meanings)
         await indexing.recover()
         closing.push_async_callback(indexing.flush)
         await SampleCorpus(FolderCorpus(settings.sample_corpus), store, indexing).load()
@@ -87,14 +101,20 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
         ingestion = await open_ingestion(settings, database, store, indexing, meanings, closing)
         documents = Documents(store, indexing, ingestion, limits=user_limits(settings))
         closing.push_async_callback(documents.settle)
+        items = Items(item_store, indexing, meanings)
+        closing.push_async_callback(items.settle)
         flushing = asyncio.create_task(_flush(indexing, settings.flush_seconds), name="flushing of the index")
         closing.push_async_callback(_cancel, flushing)
 
         # In the background: a model that is slow, or away, keeps nobody from finding passages by their words.
         reindexing = asyncio.create_task(
-            Reindexing(shelf, store, indexing, meanings).run(), name="embedding of the index"
+            Reindexing(shelf, journal, indexing, meanings).run(), name="embedding of the index"
         )
         closing.push_async_callback(_cancel, reindexing)
+
+        recommendations = Recommendations(SqlCatalogStore(database), encoder)
+        encoding = asyncio.create_task(_encode_anew(recommendations), name="encoding of catalogs")
+        closing.push_async_callback(_cancel, encoding)
 
         chat = open_channel(settings.chat_address)
         closing.push_async_callback(chat.close)
@@ -113,11 +133,21 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
                     DocumentServicer(documents),
                     "parley.retrieval.v1.DocumentService",
                 ),
+                Registration(
+                    index_service_pb2_grpc.add_IndexServiceServicer_to_server,
+                    IndexServicer(items),
+                    "parley.retrieval.v1.IndexService",
+                ),
                 ingest_registration(settings, ingestion),
                 Registration(
                     search_service_pb2_grpc.add_SearchServiceServicer_to_server,
-                    SearchServicer(Search(store, index, encoder, tracing, meanings)),
+                    SearchServicer(Search(store, index, encoder, tracing, meanings, item_store)),
                     "parley.retrieval.v1.SearchService",
+                ),
+                Registration(
+                    recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server,
+                    RecommendationServicer(recommendations),
+                    "parley.retrieval.v1.RecommendationService",
                 ),
             ],
             verifier=verifier,
@@ -210,6 +240,14 @@ async def _flush(indexing: Indexing, seconds: float) -> None:
         except Exception:
             # Whatever it was, the changes stay in the journal and the next round tries again.
             logger.exception("the index could not be flushed")
+
+
+async def _encode_anew(recommendations: Recommendations) -> None:
+    try:
+        await recommendations.encode_anew()
+    except Exception:
+        # Those that are left are found by the words that they share in both languages, until the next start.
+        logger.exception("catalog items could not be encoded anew")
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -196,6 +196,16 @@ class SqlDocumentStore:
             rows = await connection.execute(select(chunks.c.chunk_id, chunks.c.document_id))
             return {row.chunk_id: row.document_id for row in rows}
 
+    async def chunk_documents_of(self, owner_id: str) -> dict[UUID, str]:
+        """See `IndexJournal`."""
+        statement = (
+            select(chunks.c.chunk_id, chunks.c.document_id)
+            .join_from(chunks, documents)
+            .where(documents.c.owner_id == owner_id)
+        )
+        async with self._database.read() as connection:
+            return {row.chunk_id: row.document_id for row in await connection.execute(statement)}
+
     async def _one_document(self, statement: Any) -> Document | None:
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).one_or_none()

@@ -6,7 +6,20 @@ The migrations in `parley_retrieval/migrations` must lead to exactly these table
 from __future__ import annotations
 
 from parley_shared.sql import UtcDateTime, new_metadata
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
 
 metadata = new_metadata()
 
@@ -49,6 +62,36 @@ chunks = Table(
     Column("page_number", Integer, nullable=False, server_default="0"),
     Column("text", Text, nullable=False),  # A copy, so that an answer does not read whole documents.
     UniqueConstraint("document_id", "number"),
+)
+
+# What other services own. A deleted item keeps its name and its version, so that a late put does not bring it back.
+items = Table(
+    "items",
+    metadata,
+    Column("item_key", Text, primary_key=True),  # What the index calls it: `itm_` and a digest of the next three.
+    Column("owner_id", Text, nullable=False),
+    Column("item_type", Text, nullable=False),
+    Column("item_id", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+    Column("text", Text, nullable=False),
+    UniqueConstraint("owner_id", "item_type", "item_id"),
+)
+
+item_chunks = Table(
+    "item_chunks",
+    metadata,
+    Column("chunk_id", Uuid, primary_key=True),
+    Column("item_key", Text, ForeignKey("items.item_key", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("start_offset", Integer, nullable=False),
+    Column("end_offset", Integer, nullable=False),
+    Column("heading", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    UniqueConstraint("item_key", "number"),
 )
 
 # Documents for which the index was touched and has not flushed yet. No foreign key: the document may be gone.
@@ -112,3 +155,65 @@ job_owners = Table(
     Column("owner_id", Text, primary_key=True),
     Column("last_turn", BigInteger, nullable=False),  # Larger is later; 0 when there was none.
 )
+
+# What is recommended, by owner: how large the catalog is, and a number that goes up with each change. Also what two calls wait for.
+catalogs = Table(
+    "catalogs",
+    metadata,
+    Column("owner_id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("item_count", Integer, nullable=False),
+)
+
+catalog_items = Table(
+    "catalog_items",
+    metadata,
+    Column("owner_id", Text, primary_key=True),
+    Column("item_id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),  # The catalog's, when it was written: no other item has it.
+    Column("title", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("labels", Text, nullable=False),  # JSON: names to values.
+    Column("terms", Text, nullable=False),  # JSON: the terms, and their weights.
+    Column("encoding", Text, nullable=False),  # What the weights depend on besides the words.
+    Column("popularity", Double, nullable=False),  # The sum of `pull` of its interactions.
+    Column("person_count", Integer, nullable=False),  # How many people have one with a weight above 0.
+    Column("update_time", UtcDateTime, nullable=False),
+    Column("text", Text, nullable=False),  # Last, as the text of a document.
+)
+Index("ix_catalog_items_version", catalog_items.c.owner_id, catalog_items.c.version)
+Index("ix_catalog_items_popularity", catalog_items.c.owner_id, catalog_items.c.popularity)
+
+# The labels once more, by what finds them.
+catalog_labels = Table(
+    "catalog_labels",
+    metadata,
+    Column("owner_id", Text, primary_key=True),
+    Column("item_id", Text, primary_key=True),
+    Column("label", Text, primary_key=True),  # A digest of name and value.
+    ForeignKeyConstraint(
+        ["owner_id", "item_id"], ["catalog_items.owner_id", "catalog_items.item_id"], ondelete="CASCADE"
+    ),
+)
+Index("ix_catalog_labels_label", catalog_labels.c.owner_id, catalog_labels.c.label)
+
+# What people did with items of catalogs. It goes with them.
+interactions = Table(
+    "interactions",
+    metadata,
+    Column("record_id", Uuid, primary_key=True),
+    Column("owner_id", Text, nullable=False),
+    Column("person_id", Text, nullable=False),
+    Column("item_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("weight", Double, nullable=False),
+    Column("pull", Double, nullable=False),  # What it adds to the popularity of the item.
+    Column("time", UtcDateTime, nullable=False),
+    Column("interaction_id", Text, nullable=True),  # The product's own; null for none.
+    ForeignKeyConstraint(
+        ["owner_id", "item_id"], ["catalog_items.owner_id", "catalog_items.item_id"], ondelete="CASCADE"
+    ),
+    UniqueConstraint("owner_id", "interaction_id"),
+)
+Index("ix_interactions_person", interactions.c.owner_id, interactions.c.person_id, interactions.c.time)
+Index("ix_interactions_item", interactions.c.owner_id, interactions.c.item_id, interactions.c.person_id)

@@ -67,7 +67,9 @@ class Passage:
     shared: bool
     """Whether the document is shared."""
     document_version: int = 1
-    """The version of the document that it stands in."""
+    """The version of the document that it stands in; 0 for an item."""
+    item_type: str = ""
+    """What kind of item it is of, whose id `document_id` is then; empty for a document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,13 @@ class DocumentExistsError(RetrievalError):
         self.document_id = document_id
 
 
+class ItemOutdatedError(RetrievalError):
+    """An item is there, or was deleted, in this version or a newer one."""
+
+    def __init__(self, item_type: str, item_id: str) -> None:
+        super().__init__(f"{item_type} {item_id} has a newer version")
+
+
 class TooManyDocumentsError(RetrievalError):
     """The user has as many documents as one may have."""
 
@@ -132,6 +139,22 @@ class IndexInUseError(RetrievalError):
 
 class SpaceChangedError(RetrievalError):
     """A query's meaning is of another space than the index: the index has been made anew in between."""
+
+
+class CatalogItemNotFoundError(RetrievalError):
+    """The user's catalog has no item of this id."""
+
+    def __init__(self, item_id: str) -> None:
+        super().__init__(f"item {item_id} not found")
+        self.item_id = item_id
+
+
+class TooManyItemsError(RetrievalError):
+    """The catalog would have more items than one may have."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} items")
+        self.limit = limit
 
 
 class EmbeddingUnavailableError(RetrievalError):

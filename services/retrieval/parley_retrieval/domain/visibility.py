@@ -16,6 +16,8 @@ class Visibility:
     """The user who asks. Never empty, never `shared`."""
     include_shared: bool = True
     """Whether the shared documents are seen too."""
+    include_items: bool = False
+    """Whether what other services own of the user is seen too."""
 
     def __post_init__(self) -> None:
         """Refuses what would be nobody or everybody."""
@@ -25,4 +27,11 @@ class Visibility:
     @property
     def owners(self) -> tuple[str, ...]:
         """The owners whose documents are seen."""
-        return (self.user_id, SHARED_OWNER) if self.include_shared else (self.user_id,)
+        shared = (SHARED_OWNER,) if self.include_shared else ()
+        items = (items_owner(self.user_id),) if self.include_items else ()
+        return (self.user_id, *shared, *items)
+
+
+def items_owner(user_id: str) -> str:
+    """The owner under which the index keeps a user's items. Ids of users hold no `/`, so none is equal to it."""
+    return f"{user_id}/items"

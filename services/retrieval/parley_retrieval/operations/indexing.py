@@ -104,18 +104,24 @@ class Indexing:
         meanings: StoredMeanings | None = None,
         on_written: Callable[[int, int], None] | None = None,
         claim: JobClaim | None = None,
+        write: Callable[[Document, Sequence[Chunk]], Awaitable[None]] | None = None,
     ) -> Document:
         """Does what `put` does, for a document that is cut. With `meanings` nothing is embedded here.
 
         With a `claim`, that of the job that makes the document, the job has the document behind it in the same moment; raises JobLostError
         when it is another's. What `on_written` raises ends the writing. Nothing has changed then, either.
+
+        With `write`, it is that which changes the database: for what is no document and kept elsewhere. What it raises ends the writing.
         """
         document = replace(document, chunk_count=len(chunks))
         async with self._change(document.document_id):
             with self._tracing.stage("retrieval.index.write", {"parley.retrieval.chunks": len(chunks)}):
                 await self._write(document, chunks, must_embed=must_embed, stored=meanings, on_written=on_written)
             with self._tracing.stage("retrieval.store.write"):
-                await self._documents.put(document, chunks, claim)
+                if write is None:
+                    await self._documents.put(document, chunks, claim)
+                else:
+                    await write(document, chunks)
             await self._remove_others(document.document_id, chunks)
         return document
 
@@ -126,11 +132,17 @@ class Indexing:
             if await self._index.chunks_of_document(document_id) != known:
                 await self._restore(document_id)
 
-    async def remove(self, document_id: str) -> None:
-        """Deletes a document, its chunks and its points."""
+    async def remove(self, document_id: str, *, write: Callable[[str], Awaitable[None]] | None = None) -> None:
+        """Deletes a document, its chunks and its points.
+
+        With `write`, it is that which changes the database, as in `put_chunks`. It may leave the document as it is.
+        """
         async with self._change(document_id):
-            await self._documents.remove(document_id)
-            await self._remove_others(document_id, [])
+            if write is None:
+                await self._documents.remove(document_id)
+            else:
+                await write(document_id)
+            await self._remove_others(document_id, await self._journal.chunks(document_id) if write else [])
 
     async def recover(self) -> None:
         """Brings the index in step with the database, from whatever state the last process left. To be called first."""

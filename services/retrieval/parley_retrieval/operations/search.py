@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from uuid import UUID
 
 from parley_retrieval.domain.bm25 import SparseVector
 from parley_retrieval.domain.chunks import Hit, Passage
@@ -16,6 +17,7 @@ from parley_retrieval.domain.visibility import Visibility
 from parley_retrieval.operations.meanings import Meanings
 from parley_retrieval.operations.terms import QueryTerms, TermEncoder
 from parley_retrieval.ports.document_store import DocumentStore
+from parley_retrieval.ports.item_store import ItemStore
 from parley_retrieval.ports.tracing import Tracing
 from parley_retrieval.ports.vector_index import IndexQuery, ScoredPoint, VectorIndex
 
@@ -69,9 +71,11 @@ class Search:
         encoder: TermEncoder,
         tracing: Tracing,
         meanings: Meanings | None = None,
+        items: ItemStore | None = None,
     ) -> None:
-        """The index says which chunks fit, the store what they are and, once more, whether the user may see them."""
+        """The index says which chunks fit, the stores what they are and, once more, whether the user may see them."""
         self._store = store
+        self._items = items
         self._index = index
         self._encoder = encoder
         self._tracing = tracing
@@ -166,7 +170,7 @@ class Search:
         with self._tracing.stage("retrieval.store.passages") as stage:
             while position < len(points) and len(hits) < most:
                 window = points[position : position + most - len(hits)]
-                passages = await self._store.passages(visibility, [point.chunk_id for point in window])
+                passages = await self._passages(visibility, [point.chunk_id for point in window])
                 by_id = {passage.chunk.chunk_id: passage for passage in passages}
                 hits += [
                     self._hit(by_id[point.chunk_id], point.score, asked.terms if asked else None)
@@ -176,6 +180,12 @@ class Search:
                 position += len(window)
             stage.record({"parley.retrieval.passages": len(hits)})
         return hits, position
+
+    async def _passages(self, visibility: Visibility, chunk_ids: Sequence[UUID]) -> list[Passage]:
+        passages = list(await self._store.passages(visibility, chunk_ids))
+        if visibility.include_items and self._items is not None:
+            passages += await self._items.passages(visibility.user_id, chunk_ids)
+        return passages
 
     def _hit(self, passage: Passage, score: float, terms: SparseVector | None) -> Hit:
         wanted = frozenset(terms.indices if terms else ())

@@ -96,3 +96,7 @@ class IndexJournal(Protocol):
     async def chunk_documents(self) -> dict[UUID, str]:
         """Every chunk there is: document id by chunk id."""
         ...
+
+    async def chunk_documents_of(self, owner_id: str) -> dict[UUID, str]:
+        """Every chunk of a user's documents and items: document id by chunk id."""
+        ...

@@ -84,6 +84,7 @@ def hit_message(hit: Hit) -> search_service_pb2.SearchHit:
         highlights=[
             search_service_pb2.Highlight(start_offset=start, end_offset=end) for start, end in hit.snippet.highlights
         ],
+        item_type=passage.item_type,
     )
 
 

@@ -33,7 +33,11 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
         check_search(request)
         list_name = _list_name(request)
         found = await self._search.find(
-            Visibility(current_principal().user_id, include_shared=not request.exclude_shared),
+            Visibility(
+                current_principal().user_id,
+                include_shared=not request.exclude_shared,
+                include_items=request.include_items,
+            ),
             request.query,
             limit=request.limit or _LIMIT,
             narrowing=narrowing_of(request),
@@ -57,6 +61,7 @@ def _list_name(request: search_service_pb2.SearchRequest) -> str:
         sorted(request.labels.items()),
         request.update_time_from.ToNanoseconds() if request.HasField("update_time_from") else None,
         request.update_time_until.ToNanoseconds() if request.HasField("update_time_until") else None,
+        request.include_items,
     ]
     return f"search/{sha256(json.dumps(asked))}"
 
