@@ -28,7 +28,12 @@ from parley.inference.v1 import agent_service_pb2 as inference_agents
 from parley.inference.v1 import content_service_pb2 as inference_content
 from parley.inference.v1 import embedding_service_pb2, inference_service_pb2, model_service_pb2, scoring_service_pb2
 from parley.openai.v1 import openai_service_pb2
-from parley.retrieval.v1 import document_service_pb2, ingest_service_pb2, search_service_pb2
+from parley.retrieval.v1 import (
+    document_service_pb2,
+    ingest_service_pb2,
+    recommendation_service_pb2,
+    search_service_pb2,
+)
 from parley.system.v1 import system_service_pb2
 from parley.workspace.v1 import task_service_pb2
 from parley_shared.status import status_error_from
@@ -46,6 +51,7 @@ FILES = (
     document_service_pb2,
     ingest_service_pb2,
     search_service_pb2,
+    recommendation_service_pb2,
     inference_service_pb2,
     model_service_pb2,
     embedding_service_pb2,

@@ -21,6 +21,7 @@ from parley_client.events import OnFailureName, RouteName, on_failure_number, ro
 from parley_client.generation import Generation
 from parley_client.identity import Identity
 from parley_client.ingestion import Ingestion
+from parley_client.recommendations import Recommendations
 from parley_client.scoring import Scoring
 from parley_client.system import System
 from parley_client.tasks import Tasks
@@ -66,6 +67,8 @@ class Parley:
         """Texts from templates."""
         self.scoring = Scoring(connection)
         """Models that score leads."""
+        self.recommendations = Recommendations(connection)
+        """What a product recommends to its people."""
         self.events = EventLog(connection, stream_backoff)
         """What changed in all of this, and what changes now."""
         self.tasks = Tasks(connection)

@@ -11,7 +11,12 @@ from parley.chat.v1 import chat_service_pb2
 from parley.events.v1 import event_service_pb2
 from parley.identity.v1 import identity_service_pb2
 from parley.inference.v1 import scoring_service_pb2
-from parley.retrieval.v1 import document_service_pb2, ingest_service_pb2, search_service_pb2
+from parley.retrieval.v1 import (
+    document_service_pb2,
+    ingest_service_pb2,
+    recommendation_service_pb2,
+    search_service_pb2,
+)
 from parley.system.v1 import system_service_pb2
 from parley.workspace.v1 import task_service_pb2
 from parley_client.rpc import Rpc
@@ -26,6 +31,7 @@ MODULES = [
     "generation",
     "identity",
     "ingestion",
+    "recommendations",
     "scoring",
     "system",
     "tasks",
@@ -42,6 +48,7 @@ SERVICES: list[ServiceDescriptor] = [
         scoring_service_pb2,
         document_service_pb2,
         ingest_service_pb2,
+        recommendation_service_pb2,
         search_service_pb2,
         system_service_pb2,
         task_service_pb2,

@@ -27,6 +27,8 @@ USER_SCOPES = frozenset(
         "events:read",
         "identity:read",
         "identity:write",
+        "recommendations:read",
+        "recommendations:write",
         "scoring:read",
         "scoring:write",
         "system:read",

@@ -6,11 +6,13 @@ import grpc
 from parley_shared.status import StatusError, not_found, service_unavailable
 
 from parley_retrieval.domain.errors import (
+    CatalogItemNotFoundError,
     DocumentExistsError,
     DocumentNotFoundError,
     DocumentSharedError,
     EmbeddingUnavailableError,
     TooManyDocumentsError,
+    TooManyItemsError,
 )
 from parley_retrieval.servicers.ingest_status import ingest_status_error
 
@@ -37,6 +39,15 @@ def to_status_error(error: Exception) -> StatusError | None:
             )
         case EmbeddingUnavailableError():
             return service_unavailable("inference")
+        case CatalogItemNotFoundError():
+            return not_found("item")
+        case TooManyItemsError():
+            return StatusError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "ERROR_REASON_LIMIT_EXCEEDED",
+                f"A catalog has at most {error.limit} items. Delete some first.",
+                metadata={"limit": str(error.limit)},
+            )
         case TooManyDocumentsError():
             return StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
