@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from parley_shared.metering import Histogram, recorded
+from parley_shared.metering import Counter, Histogram, recorded
 from parley_shared.telemetry import set_up_telemetry, shut_down_telemetry
 from parley_testing.otlp_sink import OtlpSink
 
 WAIT = Histogram("test.wait", "s", "How long it took.", (0.1, 1.0))
+
+
+TURNS = Counter("test.turns", "{turn}", "How many turns there were.")
 
 
 @pytest.fixture
@@ -38,3 +41,10 @@ async def test_a_collector_gets_them_at_the_latest_when_the_process_ends(sink: O
     assert recorded("test.wait") == []
     await asyncio.to_thread(shut_down_telemetry)
     assert sink.metrics.seen == {("parley-test", "test.wait")}
+
+
+def test_a_counter_adds_up_by_its_attributes() -> None:
+    set_up_telemetry("test", "", "0")
+    for route in ("a", "b", "a"):
+        TURNS.add(1, {"route": route})
+    assert {one.attributes["route"]: one.count for one in recorded("test.turns")} == {"a": 2, "b": 1}

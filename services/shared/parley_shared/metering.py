@@ -1,4 +1,4 @@
-"""Metrics: OpenTelemetry's set-up, and histograms that anybody may record into. What is measured is each service's own.
+"""Metrics: OpenTelemetry's set-up, and histograms and counters that anybody may use. What is measured is each service's own.
 
 Never for each message or token: once for a call, or for a stage of it.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from opentelemetry.metrics import Counter as CountingInstrument
 from opentelemetry.metrics import Histogram as Instrument
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
     InMemoryMetricReader,
     MetricReader,
+    NumberDataPoint,
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.resources import Resource
@@ -38,11 +40,25 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
+class Counter:
+    """What is counted, under which name."""
+
+    name: str
+    unit: str
+    description: str
+
+    def add(self, count: int, attributes: Mapping[str, str]) -> None:
+        """Adds to it; 0 or more."""
+        _metering.counter(self).add(count, attributes)
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a histogram holds for one set of attributes."""
+    """What a histogram or a counter holds for one set of attributes."""
 
     attributes: Mapping[str, object]
     count: int
+    """Of a histogram, how many values; of a counter, all of it."""
     total: float
 
 
@@ -55,6 +71,14 @@ class _Metering:
         self.is_shut_down = False
         self._meter = self.provider.get_meter("parley")
         self._instruments: dict[str, Instrument] = {}
+        self._counters: dict[str, CountingInstrument] = {}
+
+    def counter(self, counter: Counter) -> CountingInstrument:
+        found = self._counters.get(counter.name)
+        if found is None:
+            found = self._meter.create_counter(counter.name, counter.unit, counter.description)
+            self._counters[counter.name] = found
+        return found
 
     def instrument(self, histogram: Histogram) -> Instrument:
         found = self._instruments.get(histogram.name)
@@ -93,15 +117,22 @@ def shut_down_metering() -> None:
 
 
 def recorded(name: str) -> Sequence[Recorded]:
-    """What this process holds of a histogram, a set of attributes each; nothing when figures go to a collector."""
+    """What this process holds under a name, a set of attributes each; nothing when figures go to a collector."""
     if not isinstance(_metering.reader, InMemoryMetricReader) or (data := _metering.reader.get_metrics_data()) is None:
         return []
     return [
-        Recorded(dict(point.attributes or {}), point.count, point.sum)
+        _recorded(point)
         for of_resource in data.resource_metrics
         for of_scope in of_resource.scope_metrics
         for metric in of_scope.metrics
         if metric.name == name
         for point in metric.data.data_points
-        if isinstance(point, HistogramDataPoint)
+        if isinstance(point, HistogramDataPoint | NumberDataPoint)
     ]
+
+
+def _recorded(point: HistogramDataPoint | NumberDataPoint) -> Recorded:
+    attributes = dict(point.attributes or {})
+    if isinstance(point, NumberDataPoint):
+        return Recorded(attributes, int(point.value), float(point.value))
+    return Recorded(attributes, point.count, point.sum)

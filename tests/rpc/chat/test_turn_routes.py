@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, turn_event_pb2
-from parley_chat.adapters import otel_metrics
-from parley_chat.adapters.otel_metrics import OtelMetrics
-from parley_chat.domain.conversation import Route
+from parley_shared.metering import recorded
 from parley_shared.telemetry import spans_of
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
@@ -110,37 +106,23 @@ async def test_the_reason_is_stored_with_the_answer(
     assert listed.messages[0] == events[-1].completed.message
 
 
-def test_turns_are_counted_by_route_and_by_who_chose_it() -> None:
-    reader = InMemoryMetricReader()
-    metrics = OtelMetrics(MeterProvider(metric_readers=[reader]).get_meter("test"))
-    for route, asked in (
-        (Route.STANDARD, False),
-        (Route.ENHANCED, False),
-        (Route.ENHANCED, False),
-        (Route.ENHANCED, True),
-    ):
-        metrics.count_route(route, asked=asked)
-    assert counted(reader) == {("standard", "automatic"): 1, ("enhanced", "automatic"): 2, ("enhanced", "asked"): 1}
-
-
-async def test_every_turn_is_counted_once(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, inference: ScriptedInference
+async def test_every_turn_is_counted_once_by_route_and_by_who_chose_it(
+    tmp_path: Path, inference: ScriptedInference
 ) -> None:
-    reader = InMemoryMetricReader()
-    provider = MeterProvider(metric_readers=[reader])
-    monkeypatch.setattr(otel_metrics, "get_meter", provider.get_meter)
+    before = counted()
     async with running_chat(tmp_path, inference=inference.address) as running:
         alice = await running.sign_up()
         await say(running, inference, alice, "Hi!")
         await say(running, inference, alice, "Hi!", route=message_pb2.ROUTE_ENHANCED)
-    assert counted(reader) == {("standard", "automatic"): 1, ("enhanced", "asked"): 1}
+        await say(running, inference, alice, "Hi!", route=message_pb2.ROUTE_ENHANCED)
+    assert counted() - before == {("standard", "automatic"): 1, ("enhanced", "asked"): 2}
 
 
-def counted(reader: InMemoryMetricReader) -> dict[tuple[str, str], int]:
-    data: Any = reader.get_metrics_data()
-    (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
-    assert metric.name == "parley.chat.routes"
-    return {
-        (point.attributes["parley.route"], point.attributes["parley.route.choice"]): point.value
-        for point in metric.data.data_points
-    }
+def counted() -> Counter[tuple[object, object]]:
+    """What this process has counted until now."""
+    return Counter(
+        {
+            (one.attributes["parley.route"], one.attributes["parley.route.choice"]): one.count
+            for one in recorded("parley.chat.routes")
+        }
+    )

@@ -1,22 +1,17 @@
-"""Counters as OpenTelemetry metrics. Where they are sent is the process's meter provider's: without one they are not kept."""
+"""Counters of chat as OpenTelemetry metrics: `parley_shared.metering` sends them where the settings say."""
 
 from __future__ import annotations
 
-from opentelemetry.metrics import Meter, get_meter
+from parley_shared.metering import Counter
 
 from parley_chat.domain.conversation import Route
 
-ROUTES = "parley.chat.routes"
+ROUTES = Counter("parley.chat.routes", "{turn}", "Turns by the route that they took, and by who chose it.")
 
 
 class OtelMetrics:
-    """Counts with a meter, by default the process's."""
-
-    def __init__(self, meter: Meter | None = None) -> None:
-        self._routes = (meter or get_meter("parley.chat")).create_counter(
-            ROUTES, unit="{turn}", description="Turns by the route that they took, and by who chose it."
-        )
+    """The port `Metrics`."""
 
     def count_route(self, route: Route, *, asked: bool) -> None:
         """Adds one to `parley.chat.routes`."""
-        self._routes.add(1, {"parley.route": str(route), "parley.route.choice": "asked" if asked else "automatic"})
+        ROUTES.add(1, {"parley.route": str(route), "parley.route.choice": "asked" if asked else "automatic"})
