@@ -54,7 +54,9 @@ async def test_a_reminder_becomes_a_task_and_the_stream_the_model_and_the_list_a
     first = await inference.next_call()
     assert "Europe/Berlin" in first.request.messages[0].text
     offered = {tool.name: tool for tool in first.request.tools}
-    assert {"create_task", "list_tasks", "update_task", "complete_task", "delete_task", "search_documents"} <= set(offered)
+    assert {"create_task", "list_tasks", "update_task", "complete_task", "delete_task", "search_documents"} <= set(
+        offered
+    )
     schema = json_format.MessageToDict(offered["create_task"].parameters_schema)
     assert schema["required"] == ["title"]
     assert schema["properties"]["due_time"]["format"] == "date-time"
