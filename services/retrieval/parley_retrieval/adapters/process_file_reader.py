@@ -29,6 +29,14 @@ _LINE_BYTES = 65_536
 _CHILD = ("-I", "-m", "parley_retrieval.read_file")
 
 
+class _CrashedError(Exception):
+    """The process was ended by a signal that is none of ours."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"signal {number}")
+        self.signal = number
+
+
 class ProcessFileReader:
     """The port `FileReader`."""
 
@@ -39,7 +47,18 @@ class ProcessFileReader:
         self._text_characters = text_characters
 
     async def read(self, file: Path, wanted: MediaType | None, progress: ReadingProgress) -> FileText:
-        """See `FileReader`."""
+        """See `FileReader`. A reader that crashes gets a second try: it may have been the machine, and a damaged file does it again."""
+        try:
+            return await self._read(file, wanted, progress)
+        except _CrashedError as error:
+            logger.warning("the process that reads files crashed (signal %d) and is tried once more", error.signal)
+        try:
+            return await self._read(file, wanted, progress)
+        except _CrashedError as error:
+            words = "The file is damaged: reading it failed."
+            raise FileUnreadableError(FailureReason.BROKEN, words) from error
+
+    async def _read(self, file: Path, wanted: MediaType | None, progress: ReadingProgress) -> FileText:
         with tempfile.TemporaryDirectory(prefix="parley-reading-") as folder:
             result = Path(folder) / "result"
             process = await self._start(file, result, wanted)
@@ -124,8 +143,7 @@ def _died(code: int) -> Exception:
     if code > 0:
         # It says what is wrong with a file and ends with 0: this is not the file's fault.
         return RuntimeError(f"the process that reads files ended with {code}")
-    logger.warning("the process that reads files died", extra={"exit_code": code})
-    return FileUnreadableError(FailureReason.BROKEN, "The file is damaged: reading it failed.")
+    return _CrashedError(-code)
 
 
 async def _end(process: Process) -> None:
