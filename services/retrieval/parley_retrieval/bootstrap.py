@@ -39,6 +39,7 @@ from parley_retrieval.adapters.sql_item_store import SqlItemStore
 from parley_retrieval.adapters.sql_schema import metadata
 from parley_retrieval.domain.errors import IndexFailedError, IndexInUseError
 from parley_retrieval.ingestion_assembly import ingest_registration, open_ingestion, user_limits
+from parley_retrieval.operations.audit import Auditing
 from parley_retrieval.operations.documents import Documents
 from parley_retrieval.operations.generations import Generations
 from parley_retrieval.operations.indexing import Indexing
@@ -135,7 +136,7 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
                 ),
                 Registration(
                     index_service_pb2_grpc.add_IndexServiceServicer_to_server,
-                    IndexServicer(items),
+                    IndexServicer(items, Auditing(journal, index, indexing, ingestion)),
                     "parley.retrieval.v1.IndexService",
                 ),
                 ingest_registration(settings, ingestion),

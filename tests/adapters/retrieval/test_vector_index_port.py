@@ -224,6 +224,24 @@ async def test_the_points_of_a_document_are_told(index: Index) -> None:
     assert len(await index.chunk_ids()) == 1_101
 
 
+async def test_the_points_of_owners_are_told_and_no_others(index: Index) -> None:
+    own = [point({1: 1.0}, "usr_a") for _ in range(1_010)]
+    items, other, shared = point({1: 1.0}, "usr_a/items"), point({1: 1.0}, "usr_b"), point({1: 1.0}, SHARED_OWNER)
+    await index.upsert([*own, items, other, shared])
+    assert await index.chunks_of_owners(["usr_a"]) == {one.chunk_id for one in own}
+    assert await index.chunks_of_owners(["usr_b", "usr_a/items"]) == {items.chunk_id, other.chunk_id}
+    assert await index.chunks_of_owners(["usr_c"]) == set()
+    assert await index.chunks_of_owners([]) == set()
+
+
+async def test_items_are_seen_only_when_they_are_asked_for(index: Index) -> None:
+    document, item, others = point({1: 1.0}), point({1: 2.0}, "usr_a/items"), point({1: 3.0}, "usr_b/items")
+    await index.upsert([document, item, others])
+    assert await found(index, 1) == [document.chunk_id]
+    with_items = Visibility("usr_a", include_items=True)
+    assert await found(index, 1, visibility=with_items) == [item.chunk_id, document.chunk_id]
+
+
 async def test_a_reset_index_is_empty_and_takes_points(index: Index) -> None:
     await index.upsert([point({1: 1.0})])
     await index.reset()

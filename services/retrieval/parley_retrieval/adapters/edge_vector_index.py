@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -119,6 +119,10 @@ class EdgeVectorIndex:
     async def chunks_of_document(self, document_id: str) -> set[UUID]:
         """See `VectorIndex`."""
         return await self._ids(edge.Filter(must=[edge.FieldCondition(DOCUMENT, match=edge.MatchValue(document_id))]))
+
+    async def chunks_of_owners(self, owner_ids: Collection[str]) -> set[UUID]:
+        """See `VectorIndex`."""
+        return await self._ids(edge.Filter(must=[edge.FieldCondition(USER, match=edge.MatchAny(list(owner_ids)))]))
 
     async def chunk_ids(self) -> set[UUID]:
         """See `IndexUpkeep`."""

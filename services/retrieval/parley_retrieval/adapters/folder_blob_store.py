@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -108,6 +109,21 @@ class FolderBlobStore:
                     folder.parent.rmdir()  # when it was the owner's last
 
         await asyncio.to_thread(remove)
+
+    async def jobs_of(self, owner_id: str) -> dict[str, datetime]:
+        """See `BlobStore`."""
+        if not _OWNER.fullmatch(owner_id):
+            raise ValueError("no owner may be a path")
+
+        def jobs_of() -> dict[str, datetime]:
+            found: dict[str, datetime] = {}
+            for folder in _entries(self._folder / owner_id):
+                with suppress(FileNotFoundError):
+                    if _JOB.fullmatch(folder.name):
+                        found[folder.name] = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+            return found
+
+        return await asyncio.to_thread(jobs_of)
 
     async def sweep(self, kept_jobs: Collection[str]) -> int:
         """See `BlobStore`."""

@@ -7,7 +7,7 @@ A server keeps what it has acknowledged, so that `flush` has nothing to do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any, TypeVar
@@ -121,6 +121,10 @@ class QdrantVectorIndex:
     async def chunks_of_document(self, document_id: str) -> set[UUID]:
         """See `VectorIndex`."""
         return await self._ids(models.Filter(must=[_equal(DOCUMENT, document_id)]))
+
+    async def chunks_of_owners(self, owner_ids: Collection[str]) -> set[UUID]:
+        """See `VectorIndex`."""
+        return await self._ids(models.Filter(must=[_among(USER, list(owner_ids))])) if owner_ids else set()
 
     async def chunk_ids(self) -> set[UUID]:
         """See `IndexUpkeep`."""

@@ -154,10 +154,13 @@ class SqlJobStore:
         async with self._database.write() as connection:
             await connection.execute(delete(files).where(files.c.job_id.in_(of_document)))
 
-    async def kept_files(self) -> set[str]:
+    async def kept_files(self, owner_id: str = "") -> set[str]:
         """See `JobStore`."""
+        statement = select(files.c.job_id)
+        if owner_id:
+            statement = statement.where(files.c.owner_id == owner_id)
         async with self._database.read() as connection:
-            return set((await connection.scalars(select(files.c.job_id))).all())
+            return set((await connection.scalars(statement)).all())
 
     async def _wait_for_owner(self, connection: AsyncConnection, owner_id: str) -> None:
         """Lets the calls of one user follow each other, so that what was counted still holds when it is written."""

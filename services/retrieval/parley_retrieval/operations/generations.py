@@ -5,7 +5,7 @@ Writes go into both, so that nothing is missing when the next one takes over. No
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TypeVar
 from uuid import UUID
@@ -65,6 +65,10 @@ class Generations:
             return set().union(*[await index.chunks_of_document(document_id) for index in self._all()])
 
         return await self._tried(ids)
+
+    async def chunks_of_owners(self, owner_ids: Collection[str]) -> set[UUID]:
+        """See `VectorIndex`. Those of the generation that answers."""
+        return await self._tried(lambda: self._shelf.current.chunks_of_owners(owner_ids))
 
     async def chunk_ids(self) -> set[UUID]:
         """See `IndexUpkeep`."""

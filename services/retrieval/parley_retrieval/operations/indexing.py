@@ -36,6 +36,7 @@ from parley_retrieval.ports.vector_index import IndexPoint, IndexUpkeep, VectorI
 
 logger = logging.getLogger(__name__)
 
+_LOOK_SECONDS = 0.05
 BATCH_CHUNKS = 64
 """So many chunks are embedded and written at once: vectors are large, and a book has thousands."""
 
@@ -68,6 +69,7 @@ class Indexing:
         self._tracing = tracing
         self._meanings = meanings or Meanings(None)
         self._unflushed: list[str] = []
+        self._flushed_now: frozenset[str] = frozenset()
         self._unfinished: dict[str, str] = {}
         self._flushing = asyncio.Lock()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -144,6 +146,23 @@ class Indexing:
                 await write(document_id)
             await self._remove_others(document_id, await self._journal.chunks(document_id) if write else [])
 
+    async def wait_for_writes(self, seconds: float) -> bool:
+        """Returns True when every change that is open now has been made, or False after so long.
+
+        Those of other processes are in the journal until they are flushed.
+        """
+        own = set(self._unfinished)
+        others = set(await self._journal.open_changes()) - own
+        others -= self._unfinished.keys() | set(self._unflushed) | self._flushed_now
+        end = asyncio.get_running_loop().time() + seconds
+        while own & self._unfinished.keys() or others:
+            if asyncio.get_running_loop().time() > end:
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+            if others:
+                others &= set(await self._journal.open_changes())
+        return True
+
     async def recover(self) -> None:
         """Brings the index in step with the database, from whatever state the last process left. To be called first."""
         changes = await self._journal.open_changes()
@@ -167,12 +186,15 @@ class Indexing:
             done, self._unflushed = self._unflushed, []
             if not done:
                 return
+            self._flushed_now = frozenset(done)
             try:
                 await self._upkeep.flush()
                 await self._journal.close_changes(done)
             except BaseException:
                 self._unflushed.extend(done)
                 raise
+            finally:
+                self._flushed_now = frozenset()
 
     async def complete(self, document_id: str, chunk_ids: AbstractSet[UUID], index: VectorIndex) -> bool:
         """Writes those of a document's chunks, with their meaning, into one index. False when the document changed meanwhile.

@@ -34,7 +34,7 @@ from parley_retrieval.domain.jobs import (
 )
 from parley_retrieval.operations.indexing import Indexing
 from parley_retrieval.operations.job_board import JobBoard, wait
-from parley_retrieval.ports.blob_store import BlobStore
+from parley_retrieval.ports.blob_store import FILE, BlobStore
 from parley_retrieval.ports.job_store import Added, JobCursor, JobStore
 
 logger = logging.getLogger(__name__)
@@ -162,6 +162,34 @@ class Ingestion:
     async def sweep(self) -> int:
         """Deletes files that no job has: what was left where a process died between two steps."""
         return await self._blobs.sweep(await self._store.kept_files())
+
+    async def stray_files(self, user_id: str) -> dict[str, datetime]:
+        """The jobs of which there are files of a user though no job has them, and when those were last changed, UTC.
+
+        A young one may be of an upload whose job is about to be written.
+        """
+        found = await self._blobs.jobs_of(user_id)
+        kept = await self._store.kept_files(user_id) if found else ()
+        return {job_id: changed for job_id, changed in found.items() if job_id not in kept}
+
+    async def digest(self, user_id: str, job_id: str) -> str:
+        """SHA-256 of a job's file, 64 hexadecimal digits; the job's id when there is no file to be read."""
+        job = await self._store.find(user_id, job_id)
+        if job is not None:
+            return job.content_sha256
+
+        def digest() -> str:
+            try:
+                with self._blobs.path(user_id, job_id, FILE).open("rb") as stream:
+                    return hashlib.file_digest(stream, "sha256").hexdigest()
+            except OSError:
+                return job_id
+
+        return await asyncio.to_thread(digest)
+
+    async def discard(self, user_id: str, job_id: str) -> None:
+        """Deletes the files that no job has."""
+        await self._blobs.remove(user_id, job_id)
 
     async def settle(self) -> None:
         """Returns when no write is under way."""

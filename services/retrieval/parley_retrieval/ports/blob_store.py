@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -44,6 +45,10 @@ class BlobStore(Protocol):
 
     async def remove(self, owner_id: str, job_id: str, *names: str) -> None:
         """Deletes these blobs of a job, or the job's file and all when none is named. What is not there is no error."""
+        ...
+
+    async def jobs_of(self, owner_id: str) -> Mapping[str, datetime]:
+        """The jobs for which there is anything of an owner, and when that was last added to or taken from, UTC."""
         ...
 
     async def sweep(self, kept_jobs: Collection[str]) -> int:

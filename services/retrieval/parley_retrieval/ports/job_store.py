@@ -84,8 +84,8 @@ class JobStore(Protocol):
         """Forgets the file of a document: the same bytes are new from now on, and its job cannot begin again."""
         ...
 
-    async def kept_files(self) -> Collection[str]:
-        """The jobs whose files are kept."""
+    async def kept_files(self, owner_id: str = "") -> Collection[str]:
+        """The jobs whose files are kept: all, or those of an owner."""
         ...
 
 

@@ -6,7 +6,7 @@ made again. A query names a `Visibility`, so that none without a user can be sai
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -135,6 +135,10 @@ class VectorIndex(Protocol):
 
     async def chunks_of_document(self, document_id: str) -> set[UUID]:
         """The ids of a document's points."""
+        ...
+
+    async def chunks_of_owners(self, owner_ids: Collection[str]) -> set[UUID]:
+        """The ids of all points of these owners; none when there is no owner."""
         ...
 
 

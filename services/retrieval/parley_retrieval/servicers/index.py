@@ -11,6 +11,7 @@ from parley_shared.paging import decode_page_token, encode_page_token, invalid_p
 from parley_shared.tokens import current_principal
 
 from parley_retrieval.domain.items import Item, ItemVersion
+from parley_retrieval.operations.audit import Auditing
 from parley_retrieval.operations.items import Items
 from parley_retrieval.servicers.index_validation import check_delete, check_list_items, check_put
 
@@ -20,11 +21,12 @@ _ID = re.compile(r"itm_[0-9a-f]{64}")
 
 
 class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
-    """Unpacks, checks, calls `Items`, packs. All for the user that the token acts for."""
+    """Unpacks, checks, calls `Items` and `Auditing`, packs. All for the user that the token acts for."""
 
-    def __init__(self, items: Items) -> None:
+    def __init__(self, items: Items, auditing: Auditing) -> None:
         """The use cases."""
         self._items = items
+        self._auditing = auditing
 
     async def PutItems(
         self, request: index_service_pb2.PutItemsRequest, _context: Any
@@ -67,6 +69,21 @@ class IndexServicer(index_service_pb2_grpc.IndexServiceServicer):
                 for one in found
             ],
             next_page_token=encode_page_token(_LIST_NAME, [end]) if end else "",
+        )
+
+    async def AuditIndex(
+        self, request: index_service_pb2.AuditIndexRequest, _context: Any
+    ) -> index_service_pb2.AuditIndexResponse:
+        """See the contract."""
+        audit = await self._auditing.audit(current_principal().user_id, repair=request.repair)
+        return index_service_pb2.AuditIndexResponse(
+            chunk_count=audit.chunks,
+            point_count=audit.points,
+            orphaned_point_count=audit.orphaned_points,
+            missing_point_count=audit.missing_points,
+            orphaned_file_count=audit.orphaned_files,
+            examples=audit.examples,
+            repaired=audit.repaired,
         )
 
 
