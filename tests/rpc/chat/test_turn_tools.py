@@ -17,6 +17,7 @@ from parley.inference.v1 import generation_pb2
 from parley.workspace.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedCall, ScriptedInference
+from parley_testing.scripted_search import ScriptedSearch
 from parley_testing.turn_readers import Reader, resume, stream
 
 TOOL_CALLS = generation_pb2.FINISH_REASON_TOOL_CALLS
@@ -184,6 +185,23 @@ async def test_a_token_that_may_not_write_tasks_is_offered_no_tool_that_does(
     await reader.to_end()
     assert [one.failed for one in returned(reader)] == [True]
     assert await tasks_of(running, alice) == []
+
+
+@pytest.mark.parametrize(("scopes", "sees_tasks"), [(["chat:write", "tasks:read"], True), (["chat:write"], False)])
+async def test_passages_hold_tasks_only_for_a_token_that_may_read_them(
+    tmp_path: Path, inference: ScriptedInference, scopes: list[str], sees_tasks: bool
+) -> None:
+    async with (
+        ScriptedSearch() as search,
+        running_chat(tmp_path, inference=inference.address, retrieval=search.address) as running,
+    ):
+        alice = await running.sign_up()
+        request = identity_service_pb2.CreateAccessTokenRequest(name="narrow", scopes=scopes)
+        token = (await running.identity.CreateAccessToken(request, metadata=alice.metadata)).token
+        reader = stream(running, Person(alice.user_id, (("authorization", f"Bearer {token}"),)))
+        (await inference.next_call()).finish()
+        await reader.to_end()
+        assert [request.include_items for request in search.requests] == [sees_tasks]
 
 
 async def test_the_standard_route_offers_no_tools_and_runs_none(

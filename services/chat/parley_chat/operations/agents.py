@@ -15,6 +15,7 @@ from parley_chat.domain.conversation import Citation, Role
 from parley_chat.domain.errors import KnowledgeUnavailableError
 from parley_chat.domain.generation import Meter
 from parley_chat.domain.prompt import PromptLine, time_line
+from parley_chat.domain.tasks import READ_SCOPE
 from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.operations.admission import Admission
 from parley_chat.operations.agent_work import AgentWork, ToolUseCalled, ToolUseReturned
@@ -212,7 +213,13 @@ class Agents:
         with self._tracing.stage("chat.agent.search") as stage:
             try:
                 async with asyncio.timeout(self._search.seconds):
-                    found = await self._knowledge.search(task.user_id, task.input, self._search.passages, task.project)
+                    found = await self._knowledge.search(
+                        task.user_id,
+                        task.input,
+                        self._search.passages,
+                        task.project,
+                        documents_only=READ_SCOPE not in task.scopes,
+                    )
             except (KnowledgeUnavailableError, TimeoutError):
                 return None
             stage.record({"parley.search.passages": len(found)})

@@ -18,6 +18,7 @@ from parley_chat.domain.conversation import Citation, Failure, OnFailure, Role, 
 from parley_chat.domain.errors import GenerationError, InferenceUnreachableError, KnowledgeUnavailableError
 from parley_chat.domain.prompt import INSTRUCTIONS, PromptLine, estimate_tokens, fit_history, time_line
 from parley_chat.domain.routing import choose_route, goes_on
+from parley_chat.domain.tasks import READ_SCOPE
 from parley_chat.domain.turn import (
     NoticeKind,
     ProviderSwitched,
@@ -221,7 +222,12 @@ class AnswerWriter:
         with self._tracing.stage("chat.turn.search") as stage:
             try:
                 async with asyncio.timeout(self._limits.search_seconds):
-                    found = await self._knowledge.search(answer.turn.user_id, answer.message, self._limits.passages)
+                    found = await self._knowledge.search(
+                        answer.turn.user_id,
+                        answer.message,
+                        self._limits.passages,
+                        documents_only=READ_SCOPE not in answer.turn.scopes,
+                    )
             except (KnowledgeUnavailableError, TimeoutError):
                 words = "The documents cannot be searched right now; this answer is given without them."
                 await answer.notice(NoticeKind.WITHOUT_CONTEXT, words)
