@@ -7,6 +7,7 @@ from __future__ import annotations
 import concurrent.futures.thread  # noqa: F401 - see above
 from collections.abc import Generator
 
+import parley_shared  # noqa: F401 - sets what gRPC reads when it is imported: before any test imports gRPC
 import pytest
 from parley_testing.tools import REQUIRE_VARIABLE, everything_is_required
 
