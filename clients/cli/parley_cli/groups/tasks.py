@@ -1,0 +1,102 @@
+"""`parley task`: its commands, their options and their help."""
+
+# ruff: noqa: PLC0415 - what a command does is imported when it runs
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from parley_cli.options import Address, Json, Token
+
+tasks = typer.Typer(help="What is to be done.", no_args_is_help=True, rich_markup_mode=None)
+
+
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id, as `task list` shows it.")]
+
+
+@tasks.command("add")
+def task_add(
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="What is to be done.")],
+    due: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="When it is due, like 2026-01-31T09:00; in the time zone of this computer.",
+            show_default=False,
+        ),
+    ] = "",
+    notes: Annotated[str, typer.Option(metavar="TEXT", help="More about it.", show_default=False)] = "",
+    priority: Annotated[
+        Literal["low", "normal", "high"], typer.Option("--priority", help="How much it matters.")
+    ] = "normal",
+    project: Annotated[
+        str, typer.Option(metavar="NAME", help="The project that it belongs to.", show_default=False)
+    ] = "",
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Make a task. Its id is printed."""
+    from parley_cli.commands import tasks as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(
+        address,
+        token,
+        lambda client, _: command.create(
+            client, title, due=due, notes=notes, priority=priority, project=project, as_json=as_json
+        ),
+    )
+
+
+@tasks.command("list")
+def task_list(
+    include_completed: Annotated[bool, typer.Option("--all", help="The completed ones too.")] = False,
+    project: Annotated[
+        str, typer.Option(metavar="NAME", help="Only the tasks of this project.", show_default=False)
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many to list at most.")] = 50,
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """List tasks, those first that are due first."""
+    from parley_cli.commands import tasks as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(
+        address,
+        token,
+        lambda client, _: command.show(
+            client, include_completed=include_completed, project=project, limit=limit, as_json=as_json
+        ),
+    )
+
+
+@tasks.command("done")
+def task_done(task_id: TaskId, address: Address = None, token: Token = None) -> None:
+    """Mark a task as done."""
+    from parley_cli.commands import tasks as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.complete(client, task_id))
+
+
+@tasks.command("reopen")
+def task_reopen(task_id: TaskId, address: Address = None, token: Token = None) -> None:
+    """Open a completed task again."""
+    from parley_cli.commands import tasks as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.reopen(client, task_id))
+
+
+@tasks.command("delete")
+def task_delete(task_id: TaskId, address: Address = None, token: Token = None) -> None:
+    """Delete a task for good."""
+    from parley_cli.commands import tasks as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.delete(client, task_id))
