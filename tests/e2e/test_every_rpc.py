@@ -30,6 +30,7 @@ from parley.inference.v1 import embedding_service_pb2, inference_service_pb2, mo
 from parley.openai.v1 import openai_service_pb2
 from parley.retrieval.v1 import (
     document_service_pb2,
+    index_service_pb2,
     ingest_service_pb2,
     recommendation_service_pb2,
     search_service_pb2,
@@ -49,6 +50,7 @@ FILES = (
     content_service_pb2,
     openai_service_pb2,
     document_service_pb2,
+    index_service_pb2,
     ingest_service_pb2,
     search_service_pb2,
     recommendation_service_pb2,
@@ -113,7 +115,7 @@ RPCS = [
 OPEN = [rpc for rpc in RPCS if rpc.rule.WhichOneof("admits") == "anonymous"]
 GUARDED = [rpc for rpc in RPCS if rpc not in OPEN]
 PUBLIC = [rpc for rpc in RPCS if rpc.http]
-FOR_SERVICES = [rpc for rpc in GUARDED if rpc.rule.scope == "inference:invoke"]
+FOR_SERVICES = [rpc for rpc in GUARDED if rpc.rule.scope in {"inference:invoke", "index:read", "index:write"}]
 
 
 def name(value: object) -> str:
@@ -175,7 +177,7 @@ async def test_a_user_does_not_get_where_only_services_may(user: SignedUp, chann
     assert refusal.value.code() is grpc.StatusCode.PERMISSION_DENIED
     error = status_error_from(refusal.value)
     assert error.reason == "ERROR_REASON_SCOPE_MISSING"
-    assert error.metadata["scope"] == "inference:invoke"
+    assert error.metadata["scope"] == rpc.rule.scope
 
 
 @pytest.mark.parametrize("rpc", [rpc for rpc in GUARDED if rpc not in FOR_SERVICES], ids=name)

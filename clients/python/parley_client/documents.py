@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from parley.retrieval.v1 import document_pb2, search_service_pb2
+from parley.retrieval.v1 import document_pb2, index_service_pb2, search_service_pb2
 from parley.retrieval.v1 import document_service_pb2 as pb
 
 from parley_client.paging import items_of_pages
@@ -35,6 +35,13 @@ SEARCH = Rpc(
     "Search",
     search_service_pb2.SearchRequest,
     search_service_pb2.SearchResponse,
+)
+# The other rpcs of the service are between services.
+AUDIT_INDEX = Rpc(
+    index_service_pb2.DESCRIPTOR.services_by_name["IndexService"],
+    "AuditIndex",
+    index_service_pb2.AuditIndexRequest,
+    index_service_pb2.AuditIndexResponse,
 )
 
 
@@ -99,6 +106,11 @@ class Documents:
         """Deletes a document and all its chunks, at once and for good."""
         await self._connection.call(DELETE_DOCUMENT, pb.DeleteDocumentRequest(document_id=document_id))
 
+    async def audit(self, *, repair: bool = False) -> index_service_pb2.AuditIndexResponse:
+        """Compares what the database has of the user with the index and the files, and mends what differs when told to."""
+        request = index_service_pb2.AuditIndexRequest(repair=repair)
+        return await self._connection.call(AUDIT_INDEX, request, timeout_seconds=_WRITE_SECONDS)
+
 
 class Search:
     """`client.search`: finds passages. Raises ParleyError."""
@@ -107,10 +119,16 @@ class Search:
         self._connection = connection
 
     async def passages(
-        self, query: str, *, limit: int = 0, project: str = "", exclude_shared: bool = False
+        self,
+        query: str,
+        *,
+        limit: int = 0,
+        project: str = "",
+        exclude_shared: bool = False,
+        include_items: bool = False,
     ) -> Sequence[search_service_pb2.SearchHit]:
-        """The passages that fit best, best first: 5 when `limit` is 0, at most 50."""
+        """The passages that fit best, best first: 5 when `limit` is 0, at most 50. Tasks, too, with `include_items`."""
         request = search_service_pb2.SearchRequest(
-            query=query, limit=limit, project=project, exclude_shared=exclude_shared
+            query=query, limit=limit, project=project, exclude_shared=exclude_shared, include_items=include_items
         )
         return tuple((await self._connection.call(SEARCH, request)).hits)

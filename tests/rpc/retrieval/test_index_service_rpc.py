@@ -267,9 +267,8 @@ async def test_every_bound_of_an_item_is_told_by_its_field(owner: Owner) -> None
         ({"update_time": None}, "update_time"),
         ({"update_time": Timestamp(seconds=1 << 60)}, "update_time"),
     ):
-        assert await wrong_fields(owner.put(item("tsk_0"), item(**{"item_id": "tsk_1", **fields}))) == {
-            f"items[1].{field}"
-        }
+        wrong: dict[str, Any] = {"item_id": "tsk_1", **fields}
+        assert await wrong_fields(owner.put(item("tsk_0"), item(**wrong))) == {f"items[1].{field}"}
     assert await owner.versions() == {}, "nothing of a refused call is done"
     widest = item("x" * 100, (1 << 63) - 1, item_type="a_0" + "x" * 29, title="t" * 300, text="", project="p" * 100)
     assert await owner.put(widest) == 1

@@ -128,7 +128,7 @@ def test_all_scopes_never_include_one_that_no_user_has() -> None:
 def test_the_scopes_of_users_and_of_services_are_those_of_the_contract() -> None:
     contract = {rule.scope for rule in access_rules().values() if rule.scope}
     assert contract == USER_SCOPES | SERVICE_SCOPES
-    assert contract - USER_SCOPES == {"inference:invoke"}
+    assert contract - USER_SCOPES == {"inference:invoke", "index:read", "index:write"}
 
 
 def test_what_holds_a_secret_does_not_print_it() -> None:

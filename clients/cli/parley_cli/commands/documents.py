@@ -1,4 +1,4 @@
-"""`parley documents add`: files of any kind become documents, and their jobs are shown while they run; `parley jobs`."""
+"""`parley documents add`: files of any kind become documents, and their jobs are shown while they run; `audit`; `parley jobs`."""
 
 from __future__ import annotations
 
@@ -70,6 +70,32 @@ async def add(client: Parley, paths: Sequence[Path], *, title: str, project: str
     if as_json:
         print_json_list(ended)
     return 1 if failed else 0
+
+
+async def audit(client: Parley, *, repair: bool, as_json: bool) -> int:
+    """Tells how database, index and files agree. Returns 1 when something differs and was not mended."""
+    told = await client.documents.audit(repair=repair)
+    differs = told.orphaned_point_count + told.missing_point_count + told.orphaned_file_count
+    if as_json:
+        print_json(told)
+    else:
+        print(f"{told.chunk_count:,} passages in the database, {told.point_count:,} in the index.")
+        for count, words in (
+            (told.orphaned_point_count, "in the index that are of no document"),
+            (told.missing_point_count, "that cannot be found"),
+            (told.orphaned_file_count, "files that no job has"),
+        ):
+            if count:
+                print(f"  {count:,} {words}")
+        for example in told.examples:
+            print(f"    {printable(example)}")
+        if not differs:
+            print("Nothing differs.")
+        elif told.repaired:
+            print("It was mended.")
+        else:
+            print("Not all of it was mended. Try again in a minute." if repair else "`--repair` mends it.")
+    return 1 if differs and not told.repaired else 0
 
 
 async def jobs(client: Parley, *, limit: int, as_json: bool) -> int:
