@@ -42,3 +42,17 @@ def documents_add(
         token,
         lambda client, _: command.add(client, paths, title=title, project=project, as_json=as_json),
     )
+
+
+@documents.command("audit")
+def documents_audit(
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what differs.")] = False,
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Compare your documents with the index and the files. Exits with 1 when something differs and was not mended."""
+    from parley_cli.commands import documents as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.audit(client, repair=repair, as_json=as_json))
