@@ -101,6 +101,11 @@ def stream_switches() -> list[str]:
     return sorted(path for path in paths if f"{path}:stream" in paths)
 
 
+def is_openai(path: str) -> bool:
+    """Whether a REST path is one that clients of OpenAI's API call: they are answered in its words."""
+    return path.startswith("/openai/")
+
+
 def open_methods() -> list[str]:
     """The gRPC paths that pass without a token."""
     return [method.path for method in methods() if method.anonymous]

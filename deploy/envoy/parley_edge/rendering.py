@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -68,7 +68,8 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "descriptor_file": str(contract.descriptor_file()),
         "rest_services": contract.rest_services(),
         "rest_roots": contract.rest_roots(),
-        "stream_switches": [_path_match(path) for path in contract.stream_switches()],
+        "stream_switches": _path_matches(path for path in contract.stream_switches() if not contract.is_openai(path)),
+        "openai_stream_switches": _path_matches(filter(contract.is_openai, contract.stream_switches())),
         "open_methods": contract.open_methods(),
         "sign_ins": contract.sign_ins(),
         "local_replies": _local_replies(),
@@ -99,6 +100,10 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         **_service("inference", [settings.inference]),
         **_service("retrieval", [settings.retrieval]),
     }
+
+
+def _path_matches(paths: Iterable[str]) -> list[dict[str, Any]]:
+    return [_path_match(path) for path in paths]
 
 
 def _path_match(path: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from parley.ai.v1 import agent_service_pb2_grpc, content_service_pb2_grpc, gener
 from parley.chat.v1 import chat_service_pb2_grpc
 from parley.events.v1 import event_service_pb2_grpc
 from parley.identity.v1 import identity_service_pb2_grpc
+from parley.openai.v1 import openai_service_pb2_grpc
 from parley.system.v1 import system_service_pb2_grpc
 from parley.workspace.v1 import task_service_pb2_grpc
 from parley_shared.channels import open_channel
@@ -33,6 +34,7 @@ from parley_chat.adapters.file_signing_key import SigningKey, load_or_make_signi
 from parley_chat.adapters.file_turn_log import FileTurnLog, TurnLogFolderTakenError
 from parley_chat.adapters.grpc_agent_catalog import GrpcAgentCatalog
 from parley_chat.adapters.grpc_content_templates import GrpcContentTemplates
+from parley_chat.adapters.grpc_embedder import GrpcEmbedder
 from parley_chat.adapters.grpc_knowledge import GrpcKnowledge
 from parley_chat.adapters.grpc_language_model import GrpcLanguageModel
 from parley_chat.adapters.grpc_library import GrpcLibrary
@@ -84,6 +86,7 @@ from parley_chat.servicers.content import ContentServicer
 from parley_chat.servicers.events import EventServicer
 from parley_chat.servicers.generation import GenerationServicer
 from parley_chat.servicers.identity import IdentityServicer
+from parley_chat.servicers.openai import OpenAIServicer
 from parley_chat.servicers.reflection import services_of_the_contract
 from parley_chat.servicers.status import to_status_error
 from parley_chat.servicers.system import SystemServicer
@@ -315,6 +318,11 @@ def _generations(
             content_service_pb2_grpc.add_ContentServiceServicer_to_server,
             ContentServicer(content),
             "parley.ai.v1.ContentService",
+        ),
+        Registration(
+            openai_service_pb2_grpc.add_OpenAIServiceServicer_to_server,
+            OpenAIServicer(generations, GrpcEmbedder(inference, token_for)),
+            "parley.openai.v1.OpenAIService",
         ),
     ]
 

@@ -174,6 +174,8 @@ def test_every_rest_path_of_the_contract_has_a_route_that_never_is_the_page() ->
         ("/api/v2/ai/agents/a/b/process", False),
         ("/api/v2/ai/agents", False),
         ("/api/v2/ai/generate:stream", False),
+        ("/openai/v1/chat/completions", True),
+        ("/openai/v1/embeddings", False),
     ],
 )
 def test_a_body_may_ask_for_a_stream_where_the_contract_has_one(path: str, switched: bool) -> None:
@@ -182,7 +184,7 @@ def test_a_body_may_ask_for_a_stream_where_the_contract_has_one(path: str, switc
             return re.fullmatch(match["safe_regex"]["regex"], path) is not None
         return bool(match["path"] == path)
 
-    switches = [route["match"] for route in routes(rendered({})) if route["name"] == "rest-stream-switch"]
+    switches = [route["match"] for route in routes(rendered({})) if route["name"].endswith("stream-switch")]
     assert any(map(matches, switches)) is switched
 
 
@@ -204,6 +206,8 @@ def test_the_order_of_the_filters_is_the_one_that_is_safe() -> None:
         ("refusals", "grpc_web"),
         ("header_mutation", "jwt_authn"),
         ("stream_path", "grpc_json_transcoder"),
+        ("openai_words", "grpc_json_transcoder"),
+        ("compressor", "openai_words"),
         ("page_path", "file_server"),
     ]:
         assert names.index(above) < names.index(below), f"{above} must be above {below}"

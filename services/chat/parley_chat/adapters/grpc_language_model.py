@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 
 import grpc
 from parley.inference.v1 import generation_pb2, inference_service_pb2, inference_service_pb2_grpc
 from parley_shared.channels import bearer
 
 from parley_chat.adapters.inference_errors import generation_error_from
-from parley_chat.adapters.inference_messages import pack_passages, pack_rounds, pack_tool, price_of, tokens_from
-from parley_chat.domain.conversation import Role
-from parley_chat.domain.prompt import PromptLine
+from parley_chat.adapters.inference_messages import (
+    pack_line,
+    pack_passages,
+    pack_rounds,
+    pack_tool,
+    price_of,
+    tokens_from,
+)
 from parley_chat.ports.language_model import (
     GeneratedReasoning,
     GeneratedText,
@@ -24,7 +29,6 @@ from parley_chat.ports.language_model import (
     GenerationSwitched,
 )
 
-_ROLES = {Role.USER: generation_pb2.PROMPT_ROLE_USER, Role.ASSISTANT: generation_pb2.PROMPT_ROLE_ASSISTANT}
 _ENDS = {
     generation_pb2.FINISH_REASON_LENGTH: GenerationEnd.LENGTH,
     generation_pb2.FINISH_REASON_CONTENT_FILTER: GenerationEnd.CONTENT_FILTER,
@@ -59,7 +63,7 @@ def _pack(request: GenerationRequest) -> inference_service_pb2.StreamGenerateReq
     return inference_service_pb2.StreamGenerateRequest(
         messages=[
             generation_pb2.PromptMessage(role=generation_pb2.PROMPT_ROLE_SYSTEM, text=request.instructions),
-            *(message for line in request.lines for message in _pack_line(line)),
+            *(message for line in request.lines for message in pack_line(line)),
             *pack_rounds(request.rounds),
         ],
         tools=[pack_tool(tool) for tool in request.tools],
@@ -67,12 +71,6 @@ def _pack(request: GenerationRequest) -> inference_service_pb2.StreamGenerateReq
         passages=pack_passages(request.passages),
         answer_so_far=request.answer_so_far,
     )
-
-
-def _pack_line(line: PromptLine) -> Iterator[generation_pb2.PromptMessage]:
-    yield from pack_rounds(line.rounds)
-    if line.text:
-        yield generation_pb2.PromptMessage(role=_ROLES[line.role], text=line.text)
 
 
 def _unpack(response: inference_service_pb2.StreamGenerateResponse) -> GenerationEvent | None:

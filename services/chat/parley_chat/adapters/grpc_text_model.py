@@ -9,8 +9,14 @@ from parley.inference.v1 import generation_pb2, inference_service_pb2, inference
 from parley_shared.channels import bearer
 
 from parley_chat.adapters.inference_errors import generation_error_from
-from parley_chat.adapters.inference_messages import pack_passages, pack_rounds, pack_tool, price_of, tokens_from
-from parley_chat.domain.conversation import Role
+from parley_chat.adapters.inference_messages import (
+    pack_line,
+    pack_passages,
+    pack_rounds,
+    pack_tool,
+    price_of,
+    tokens_from,
+)
 from parley_chat.domain.generation import Sampling
 from parley_chat.ports.text_model import (
     ReasoningPiece,
@@ -24,7 +30,6 @@ from parley_chat.ports.text_model import (
     TextToolCall,
 )
 
-_ROLES = {Role.USER: generation_pb2.PROMPT_ROLE_USER, Role.ASSISTANT: generation_pb2.PROMPT_ROLE_ASSISTANT}
 _ENDS = {
     generation_pb2.FINISH_REASON_LENGTH: TextEnd.LENGTH,
     generation_pb2.FINISH_REASON_CONTENT_FILTER: TextEnd.CONTENT_FILTER,
@@ -66,7 +71,7 @@ def _pack_sampling(sampling: Sampling) -> generation_pb2.Sampling:
 
 
 def _pack(request: TextRequest) -> inference_service_pb2.StreamGenerateRequest:
-    messages = [generation_pb2.PromptMessage(role=_ROLES[line.role], text=line.text) for line in request.lines]
+    messages = [message for line in request.lines for message in pack_line(line)]
     messages += pack_rounds(request.rounds)
     if request.instructions:
         system = generation_pb2.PROMPT_ROLE_SYSTEM

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Iterator
 from parley.inference.v1 import generation_pb2, inference_service_pb2
 
 from parley_chat.domain.account import TokenPrice, TokensUsed
-from parley_chat.domain.conversation import Citation
+from parley_chat.domain.conversation import Citation, Role
+from parley_chat.domain.prompt import PromptLine
 from parley_chat.domain.tool_uses import ToolRound
 from parley_chat.ports.toolbox import ToolDefinition
+
+_ROLES = {Role.USER: generation_pb2.PROMPT_ROLE_USER, Role.ASSISTANT: generation_pb2.PROMPT_ROLE_ASSISTANT}
 
 
 def pack_passages(passages: Iterable[Citation]) -> list[generation_pb2.Passage]:
@@ -21,6 +24,14 @@ def pack_passages(passages: Iterable[Citation]) -> list[generation_pb2.Passage]:
         )
         for passage in passages
     ]
+
+
+def pack_line(line: PromptLine) -> Iterator[generation_pb2.PromptMessage]:
+    """Packs a message of a prompt, behind what was done with tools before its text."""
+    yield from pack_rounds(line.rounds)
+    if line.text or line.pictures:
+        images = [generation_pb2.PromptImage(media_type=each.media_type, data=each.data) for each in line.pictures]
+        yield generation_pb2.PromptMessage(role=_ROLES[line.role], text=line.text, images=images)
 
 
 def pack_rounds(rounds: Iterable[ToolRound]) -> Iterator[generation_pb2.PromptMessage]:

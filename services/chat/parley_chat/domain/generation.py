@@ -35,6 +35,8 @@ class GenerationUsage:
     """Millionths of a US dollar, rounded up; None when the price of a model that took part is not known."""
     output_tokens_per_second: float
     """After the first token; 0 when fewer than two came, or all in one piece."""
+    cached_input_tokens: int = 0
+    """Of `input_tokens`, those that a provider had cached."""
 
 
 class Meter:
@@ -122,6 +124,7 @@ def usage_of(meters: Iterable[Meter]) -> GenerationUsage:
         duration_ms=_milliseconds(max(meter.ended() for meter in meters) - started),
         cost_usd_micros=sum(known) if len(known) == len(costs) else None,
         output_tokens_per_second=_rate(meters),
+        cached_input_tokens=tokens.cached_input_tokens,
     )
 
 

@@ -25,6 +25,16 @@ _REMEMBERED_CHARACTERS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
+class PromptPicture:
+    """A picture in a prompt."""
+
+    media_type: str
+    """For example `image/png`."""
+    data: bytes
+    """The file."""
+
+
+@dataclass(frozen=True, slots=True)
 class PromptLine:
     """One message of a prompt."""
 
@@ -32,6 +42,8 @@ class PromptLine:
     text: str
     rounds: tuple[ToolRound, ...] = ()
     """What an answer did with tools before its text."""
+    pictures: tuple[PromptPicture, ...] = ()
+    """What the user shows with the text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,13 @@ class TextGenerations:
                 async for event in events:
                     yield event
 
+    async def stream_round(self, request: TextRequest) -> AsyncGenerator[RoundEvent, None]:
+        """The same for a caller who runs the tools that were offered: the model's calls of them are among the events."""
+        with self._admission.places(request.user_id):
+            async with aclosing(self.write_round(request, "chat.generate_text", Meter(), spent_seconds=0)) as events:
+                async for event in events:
+                    yield event
+
     async def generate(self, request: TextRequest) -> WholeText:
         """Has a text written and gives it whole. Raises what `stream` does."""
         gathering = Gathering()
@@ -136,7 +143,8 @@ class TextGenerations:
             *(line.text for line in request.lines),
             *(each.text for each in request.passages),
         )
-        of_tools = tokens_of_characters(sum(each.characters() for each in request.rounds))
+        rounds = (*request.rounds, *(each for line in request.lines for each in line.rounds))
+        of_tools = tokens_of_characters(sum(each.characters() for each in rounds))
         meter.asked(sum(map(estimate_tokens, texts)) + of_tools)
         attributes = {"gen_ai.request.model": request.model, "parley.agent.id": request.agent_id}
         with self._tracing.stage(stage_name, {key: value for key, value in attributes.items() if value}) as stage:

@@ -51,7 +51,11 @@ def check_generate(
     if request.HasField("max_output_tokens"):
         violations.integer("max_output_tokens", request.max_output_tokens, least=1, most=OUTPUT_TOKENS_MOST)
     violations.integer("cache_seconds", request.cache_seconds, least=0, most=CACHE_SECONDS_MOST)
-    schema = _schema(violations, request.response_schema) if request.HasField("response_schema") else None
+    schema = (
+        json_schema(violations, "response_schema", request.response_schema)
+        if request.HasField("response_schema")
+        else None
+    )
     violations.check()
     return schema
 
@@ -108,11 +112,12 @@ def _without_nul(violations: Violations, field: str, value: str) -> None:
         violations.add(field, "must not hold the character U+0000")
 
 
-def _schema(violations: Violations, schema: Struct) -> dict[str, Any] | None:
+def json_schema(violations: Violations, field: str, schema: Struct) -> dict[str, Any] | None:
+    """Gives a JSON Schema; None, and a violation, when it is too long. Whether it is one, inference says."""
     # As Protobuf it is about as long as JSON: what is far too long is not even made into one.
     if schema.ByteSize() <= 2 * SCHEMA_BYTES_MOST:
         found: dict[str, Any] = MessageToDict(schema)
         if len(json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()) <= SCHEMA_BYTES_MOST:
             return found
-    violations.add("response_schema", f"must be at most {SCHEMA_BYTES_MOST} bytes of JSON")
+    violations.add(field, f"must be at most {SCHEMA_BYTES_MOST} bytes of JSON")
     return None
