@@ -207,3 +207,5 @@ async def test_the_command_uploads_files_and_tells_of_each_what_became_of_it(mes
     assert (watched_again.code, "damaged" in watched_again.out) == (1, True)
     cancelled = await run(variables, "jobs", "cancel", failed)
     assert (cancelled.code, "had ended before" in cancelled.out) == (1, True)
+    audit = await run(variables, "documents", "audit")
+    assert (audit.code, "Passages: 1 in the database, 1 in the index.\nNothing differs." in audit.out) == (0, True)

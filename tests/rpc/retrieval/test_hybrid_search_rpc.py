@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from parley.retrieval.v1 import search_service_pb2
+from parley.retrieval.v1 import index_service_pb2, index_service_pb2_grpc, search_service_pb2
 from parley_inference.bootstrap import open_inference
 from parley_inference.settings import InferenceSettings
 from parley_shared.settings import Environment
@@ -226,3 +226,35 @@ async def test_pages_of_an_answer_by_both_have_every_passage_once(world: World) 
                 break
         assert len(paged) == len(set(paged)) == 60
         assert paged[:50] == whole
+
+
+async def put_tasks(caller: Any, version: int, **texts: str) -> None:
+    items = [
+        index_service_pb2.IndexItem(item_type="task", item_id=name, version=version, title=name, text=text)
+        for name, text in texts.items()
+    ]
+    for item in items:
+        item.update_time.GetCurrentTime()
+    stub = index_service_pb2_grpc.IndexServiceStub(caller.retrieval.channel)
+    await stub.PutItems(index_service_pb2.PutItemsRequest(items=items), metadata=caller.metadata)
+
+
+async def test_items_are_found_by_their_meaning_at_once_or_when_the_model_is_back(world: World) -> None:
+    scopes = ("documents:read", "documents:write", "index:write")
+    async with world.retrieval() as retrieval:
+        caller = retrieval.caller(scopes=scopes)
+        async with world.inference():
+            await until(lambda: by_meaning(caller), "the index is one with meanings")
+            await put_tasks(caller, 1, garage="The automobile is to be washed.", kennel="Feed the puppy.")
+            assert (await titles(caller, "vehicle", SEMANTIC, include_items=True))[0] == "garage"
+            assert (await titles(caller, "dog", SEMANTIC, include_items=True))[0] == "kennel"
+            assert await titles(caller, "dog", SEMANTIC, exclude_shared=True) == []
+        await put_tasks(caller, 2, garage="Nothing is to be done.", kennel="Sell the automobile.")
+        assert await titles(caller, "automobile", include_items=True) == ["kennel"]
+        async with world.inference():
+
+            async def is_found() -> bool:
+                found = await answer(caller, "vehicle", SEMANTIC, include_items=True)
+                return found.mode == SEMANTIC and bool(found.hits) and found.hits[0].document_title == "kennel"
+
+            await until(is_found, "the tasks have their meaning")

@@ -79,11 +79,11 @@ async def audit(client: Parley, *, repair: bool, as_json: bool) -> int:
     if as_json:
         print_json(told)
     else:
-        print(f"{told.chunk_count:,} passages in the database, {told.point_count:,} in the index.")
+        print(f"Passages: {told.chunk_count:,} in the database, {told.point_count:,} in the index.")
         for count, words in (
-            (told.orphaned_point_count, "in the index that are of no document"),
-            (told.missing_point_count, "that cannot be found"),
-            (told.orphaned_file_count, "files that no job has"),
+            (told.orphaned_point_count, "in the index, of nothing in the database"),
+            (told.missing_point_count, "in the database, which cannot be found"),
+            (told.orphaned_file_count, "on the disk, files that no job has"),
         ):
             if count:
                 print(f"  {count:,} {words}")
