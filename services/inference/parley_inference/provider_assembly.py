@@ -106,7 +106,9 @@ def _anthropic(plan: ProviderPlan, closing: AsyncExitStack) -> Provider:
         Endpoint(plan.name, plan.base_url, plan.key.reveal() if plan.key else "", plan.connect_seconds)
     )
     closing.push_async_callback(connection.close)
-    language_model = AnthropicModel(connection, plan.patience, default_max_tokens=plan.max_output_tokens)
+    language_model = AnthropicModel(
+        connection, plan.patience, default_max_tokens=plan.max_output_tokens, thinking_tokens=plan.thinking_tokens
+    )
     health, queue = ProviderHealth(name_of=reason_of), CallQueue(plan.name, plan.limits)
     return Provider(
         plan.name,

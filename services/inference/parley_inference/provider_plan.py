@@ -49,6 +49,8 @@ class ProviderPlan:
     """Empty where it is for the host to tell."""
     max_output_tokens: int
     """What Anthropic's API is told when a request sets no limit."""
+    thinking_tokens: int
+    """How many tokens Anthropic's models may think before an answer; 0 for none."""
     connect_seconds: float
     patience: Patience
     limits: CallLimits
@@ -124,6 +126,7 @@ class _Planner:
             key=self._key(name, table, base_url),
             prefill=prefill,
             max_output_tokens=_either(table.max_output_tokens, settings.anthropic_max_tokens),
+            thinking_tokens=table.thinking_tokens or 0,
             connect_seconds=_either(table.connect_timeout_seconds, settings.connect_timeout_seconds),
             patience=Patience(
                 first_token=_either(table.first_token_timeout_seconds, settings.first_token_timeout_seconds),

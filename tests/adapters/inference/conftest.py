@@ -76,9 +76,10 @@ async def claude(anthropic: FakeAnthropic) -> AsyncIterator[Callable[..., Anthro
     """Makes models that talk to Anthropic's upstream."""
     connections: list[AnthropicConnection] = []
 
-    def make(*, key: str = KEY, base_url: str = "") -> AnthropicModel:
+    def make(*, key: str = KEY, base_url: str = "", thinking_tokens: int = 0) -> AnthropicModel:
         connections.append(AnthropicConnection(Endpoint("fake", base_url or anthropic.base_url, key, 5)))
-        return AnthropicModel(connections[-1], PATIENT, default_max_tokens=1000)
+        most = 4000 if thinking_tokens else 1000
+        return AnthropicModel(connections[-1], PATIENT, default_max_tokens=most, thinking_tokens=thinking_tokens)
 
     yield make
     for connection in connections:

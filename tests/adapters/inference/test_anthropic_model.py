@@ -246,6 +246,45 @@ async def test_a_model_that_takes_no_temperature_is_asked_without_and_that_is_re
     assert anthropic.requests[-1].headers["anthropic-version"] == NEW_VERSION
 
 
+async def test_a_model_may_think_first_and_its_thoughts_are_told_apart(
+    anthropic: FakeAnthropic, claude: Claude
+) -> None:
+    anthropic.reply = Reply(reasoning=("Let me ", "see."), reasoning_tokens=7)
+    events, error = await events_of(claude(thinking_tokens=2000))
+    assert error is None
+    assert anthropic.requests[0].body["thinking"] == {"type": "enabled", "budget_tokens": 2000}
+    assert "".join(event.text for event in events if isinstance(event, ReasoningDelta)) == "Let me see."
+    assert next(event for event in reversed(events) if isinstance(event, TokenUsage)).reasoning_tokens == 7
+
+
+@pytest.mark.parametrize(
+    "request_without",
+    [
+        gone_on("Begun"),
+        GenerationRequest(ASKED.messages, "fake-claude", sampling=Sampling(temperature=0.5)),
+        GenerationRequest(ASKED.messages, "fake-claude", sampling=Sampling(max_output_tokens=500)),
+        GenerationRequest(ASKED.messages, "fake-claude", tools=(Tool("look", "", {"type": "object"}),)),
+    ],
+)
+async def test_nothing_is_thought_where_the_api_would_refuse_it(
+    anthropic: FakeAnthropic, claude: Claude, request_without: GenerationRequest
+) -> None:
+    _, error = await events_of(claude(thinking_tokens=2000), request_without)
+    assert error is None
+    assert "thinking" not in anthropic.requests[0].body
+
+
+async def test_a_model_that_thinks_by_no_budget_is_asked_without_and_that_is_remembered(
+    anthropic: FakeAnthropic, claude: Claude
+) -> None:
+    anthropic.takes_thinking = False
+    model = claude(thinking_tokens=2000)
+    for _ in range(2):
+        _, error = await events_of(model)
+        assert error is None
+    assert ["thinking" in request.body for request in anthropic.requests] == [True, False, False]
+
+
 async def test_a_refusal_for_another_reason_is_told_at_once(anthropic: FakeAnthropic, claude: Claude) -> None:
     anthropic.reply = Reply(status=400, error={"message": "metadata: not allowed"})
     _, error = await events_of(

@@ -75,6 +75,8 @@ class FakeAnthropic(FakeOpenAI):
         """Input that was written to the cache; not part of the reply's `input_tokens`, as what was read from it is not."""
         self.takes_schemas = True
         """Whether the models keep to a schema; else they refuse one."""
+        self.takes_thinking = True
+        """Whether the models think by a budget; else they refuse one."""
         self.takes_sampling = True
         """Whether the older version's models still take temperature and top_p."""
 
@@ -130,6 +132,13 @@ class FakeAnthropic(FakeOpenAI):
             return _invalid("`temperature` and `top_p` cannot both be specified for this model.")
         if not isinstance(body.get("max_tokens"), int):
             return _invalid("max_tokens: Field required")
+        if (thinking := body.get("thinking")) is not None:
+            if not self.takes_thinking:
+                return _invalid("thinking.type: enabled is not supported for this model.")
+            if not 1024 <= thinking["budget_tokens"] < body["max_tokens"]:
+                return _invalid("`max_tokens` must be greater than `thinking.budget_tokens`")
+            if "temperature" in body or body["messages"][-1]["role"] == "assistant":
+                return _invalid("thinking is not possible with a temperature or a prefill")
         words = _fault_of(body.get("messages"), takes_prefill=self.takes_prefill)
         words = words or _fault_of_format(body.get("output_config"), takes_schemas=self.takes_schemas)
         if words is None and any(tool["input_schema"].get("type") != "object" for tool in body.get("tools", ())):

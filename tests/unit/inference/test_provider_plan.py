@@ -55,6 +55,7 @@ def test_the_example_of_the_guide_means_what_it_says(home: Path) -> None:
     assert (house.key.reveal(), claude.key.reveal(), laptop.key) == ("sk-house", KEY, None)
     assert (house.prefill, house.limits.max_running, house.patience.first_token) == ("continue", 4, 120)
     assert (claude.limits.max_running, claude.patience.first_token, claude.max_output_tokens) == (32, 60, 32_000)
+    assert (claude.thinking_tokens, house.thinking_tokens) == (8_000, 0)
     qwen = house.models[0]
     assert (qwen.name, qwen.context_window_tokens) == ("qwen3-32b", 131_072)
     assert qwen.capabilities == {Capability.GENERATE, Capability.TOOLS, Capability.STRUCTURED_OUTPUT}
@@ -157,6 +158,7 @@ def test_a_provider_without_models_offers_what_it_lists_and_openais_own_has_one(
         ('[providers.claude]\nkind = "anthropic"\n', "providers.claude needs a key"),
         ('[providers.a]\nkind = "ollama"\nprefill = "last"\n', "providers.a.prefill is for the kind openai only"),
         (HOUSE + "max_output_tokens = 5\n", "max_output_tokens is for the kind anthropic only"),
+        (HOUSE + "thinking_tokens = 2000\n", "thinking_tokens is for the kind anthropic only"),
         (HOUSE + 'prefill = "yes"\n', "providers.house.prefill must be one of"),
         (
             HOUSE + "max_running_calls = -1\n",

@@ -43,10 +43,20 @@ _DEFAULT_LINE = "sonnet"
 class AnthropicModel:
     """Generates through one connection."""
 
-    def __init__(self, connection: AnthropicConnection, patience: Patience, *, default_max_tokens: int) -> None:
+    def __init__(
+        self,
+        connection: AnthropicConnection,
+        patience: Patience,
+        *,
+        default_max_tokens: int,
+        thinking_tokens: int = 0,
+    ) -> None:
         self._connection = connection
         self._patience = patience
         self._default_max_tokens = default_max_tokens
+        self._thinking_tokens = thinking_tokens
+        self._without_thinking: set[str] = set()
+        """Models that refused to think by a budget: they do not think, or by their own measure."""
         self._without_sampling: set[str] = set()
         """Models that refused sampling parameters. As many as are configured or listed."""
         self._without_schemas: set[str] = set()
@@ -94,7 +104,18 @@ class AnthropicModel:
             sampling=wants_sampling(request.sampling) and request.model not in self._without_sampling,
             # The API refuses a schema with an object that may have any properties.
             schema=schema is not None and is_closed(schema) and request.model not in self._without_schemas,
+            thinking_tokens=self._thinking_of(request),
         )
+
+    def _thinking_of(self, request: GenerationRequest) -> int:
+        """What the model may think for this request. Not with what the API refuses beside it: a chosen temperature, a begun answer, a limit
+        that is too small; and not with tools, whose rounds would need the signed thoughts of the ones before.
+        """
+        most = request.sampling.max_output_tokens or self._default_max_tokens
+        has_tools = bool(request.tools) or any(message.tool_calls for message in request.messages)
+        if has_tools or request.answer_so_far or wants_sampling(request.sampling) or most <= self._thinking_tokens:
+            return 0
+        return 0 if request.model in self._without_thinking else self._thinking_tokens
 
     def _other_form(self, model: str, form: MessageForm, refusal: str) -> MessageForm | None:
         """The form in which a refused request may be taken, with less of what is wanted each time; None when there is none."""
@@ -102,6 +123,10 @@ class AnthropicModel:
             self._without_sampling.add(model)
             _logger.info("the model %s takes no temperature or top_p; it is asked without", model)
             return replace(form, sampling=False)
+        if form.thinking_tokens and "thinking" in refusal:
+            self._without_thinking.add(model)
+            _logger.info("the model %s takes no budget for thinking; it is asked without", model)
+            return replace(form, thinking_tokens=0)
         if form.schema and refuses_schema(refusal):
             if refuses_every_schema(refusal):
                 self._without_schemas.add(model)

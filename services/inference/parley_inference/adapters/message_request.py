@@ -32,6 +32,8 @@ class MessageForm:
     """Whether temperature and the like are sent."""
     schema: bool
     """Whether the schema of the answer is sent for the model to keep to; else it is told in words."""
+    thinking_tokens: int = 0
+    """How many tokens the model may think first; 0 for none."""
 
 
 def body_of(request: GenerationRequest, form: MessageForm, *, default_max_tokens: int) -> dict[str, Any]:
@@ -55,6 +57,8 @@ def body_of(request: GenerationRequest, form: MessageForm, *, default_max_tokens
         body["system"] = system
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
+    if form.thinking_tokens:
+        body["thinking"] = {"type": "enabled", "budget_tokens": form.thinking_tokens}
     if request.sampling.stop_sequences:
         body["stop_sequences"] = list(request.sampling.stop_sequences)
     if form.sampling:

@@ -217,11 +217,7 @@ def _frequencies(column: Column) -> tuple[str, ...]:
 
 def _groups(numbers: Sequence[Column], others: Sequence[Column], around: str) -> list[str]:
     """The means of the first numbers by the first column that has few values; of those that the message asks for, if it names any."""
-    few = [
-        column
-        for column in others
-        if 1 < len(set(column.known)) <= min(_MOST_CATEGORIES, len(column.known) // 2)
-    ]
+    few = [column for column in others if 1 < len(set(column.known)) <= min(_MOST_CATEGORIES, len(column.known) // 2)]
     if not few or not numbers:
         return []
     # Of columns that nobody asked for, kinds before times.

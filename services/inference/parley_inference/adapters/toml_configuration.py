@@ -52,6 +52,8 @@ _SECONDS = {
 }
 """The limits that are times, with the longest; the shortest is _SHORTEST."""
 _SHORTEST = 0.05
+_LEAST_THINKING = 1024
+"""Less is refused by Anthropic's API."""
 _MOST_CALLS = 10_000
 
 
@@ -146,6 +148,7 @@ def _provider(name: str, values: Any) -> ConfiguredProvider:
         api_key_file=table.text("api_key_file", most=4000, default=""),
         prefill=table.choice("prefill", ("", *PREFILLS), ""),
         max_output_tokens=table.integer("max_output_tokens", least=1, most=1_000_000, default=None),
+        thinking_tokens=table.integer("thinking_tokens", least=_LEAST_THINKING, most=1_000_000, default=None),
         max_running_calls=table.integer("max_running_calls", least=0, most=_MOST_CALLS, default=None),
         max_waiting_calls=table.integer("max_waiting_calls", least=0, most=_MOST_CALLS, default=None),
         models={
@@ -168,6 +171,8 @@ def _provider(name: str, values: Any) -> ConfiguredProvider:
         raise ConfigurationError(f"{name}.prefill is for the kind openai only")
     if provider.max_output_tokens is not None and kind != "anthropic":
         raise ConfigurationError(f"{name}.max_output_tokens is for the kind anthropic only")
+    if provider.thinking_tokens is not None and kind != "anthropic":
+        raise ConfigurationError(f"{name}.thinking_tokens is for the kind anthropic only")
     return provider
 
 

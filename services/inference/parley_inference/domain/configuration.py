@@ -36,6 +36,8 @@ class ConfiguredProvider:
     prefill: str = ""
     max_output_tokens: int | None = None
     """What Anthropic's API is told when a request sets no limit."""
+    thinking_tokens: int | None = None
+    """How many tokens Anthropic's models may think before an answer; None for none."""
     max_running_calls: int | None = None
     max_waiting_calls: int | None = None
     max_queue_seconds: float | None = None
