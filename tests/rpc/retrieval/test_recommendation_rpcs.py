@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -292,6 +293,31 @@ async def test_an_item_without_words_does_no_harm(shop: Product) -> None:
     assert not answer.is_new_person
     assert len(answer.recommendations) == len(BOOKS) + 1
     assert await shop.similar("🎈") == []
+
+
+async def test_another_language_gives_items_other_terms(serve: Any, tmp_path: Path) -> None:
+    async def service(language: str, check: Callable[[Product], Awaitable[None]]) -> None:
+        async with serve(tmp_path, PARLEY_RETRIEVAL_LANGUAGE=language) as started:
+            metadata = started.caller("usr_" + "a" * 32, scopes=SCOPES).metadata
+            stub = recommendation_service_pb2_grpc.RecommendationServiceStub(started.channel)
+            await check(Product(stub, metadata))
+
+    async def put(product: Product) -> None:
+        await product.put(
+            pb.CatalogItem(item_id="eins", title="Häuser"),
+            pb.CatalogItem(item_id="zwei", title="Haus"),
+            pb.CatalogItem(item_id="drei", title="Boot"),
+        )
+        assert await product.similar("eins") == [], "an English stemmer knows no German plurals"
+
+    async def find(product: Product) -> None:
+        deadline = asyncio.get_running_loop().time() + 60
+        while ids_of(await product.similar("eins")) != ["zwei"]:
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.05)
+
+    await service("english", put)
+    await service("german", find)
 
 
 # Interactions --------------------------------------------------------------------------------------------------------

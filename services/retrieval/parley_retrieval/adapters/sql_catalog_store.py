@@ -11,7 +11,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from parley_shared.sql import Database
-from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -117,14 +130,18 @@ class SqlCatalogStore:
             for each in fresh:
                 pulls[each.item_id] += each.pull
             await _write(connection, [_row(owner_id, each) for each in fresh])
-            for item_id in sorted({item_id for _, item_id in liked}):
+            if liked:
                 await connection.execute(
                     update(catalog_items)
-                    .where(_named(catalog_items, owner_id, [item_id]))
+                    .where(catalog_items.c.owner_id == owner_id, catalog_items.c.item_id == bindparam("liked_id"))
                     .values(
-                        popularity=catalog_items.c.popularity + pulls[item_id],
-                        person_count=catalog_items.c.person_count + people[item_id],
-                    )
+                        popularity=catalog_items.c.popularity + bindparam("added_pull", type_=Double),
+                        person_count=catalog_items.c.person_count + bindparam("added_people", type_=Integer),
+                    ),
+                    [
+                        {"liked_id": item_id, "added_pull": pulls[item_id], "added_people": people[item_id]}
+                        for item_id in sorted({item_id for _, item_id in liked})
+                    ],
                 )
             return len(fresh)
 
@@ -198,6 +215,13 @@ class SqlCatalogStore:
                         row.item_id, row.title, row.category, _vector(row.terms), row.popularity, row.person_count
                     )
         return found
+
+    async def person_counts(self, owner_id: str, item_ids: Sequence[str]) -> dict[str, int]:
+        """See `CatalogStore`."""
+        columns = (catalog_items.c.item_id, catalog_items.c.person_count)
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(*columns).where(_named(catalog_items, owner_id, item_ids)))
+            return {row.item_id: row.person_count for row in rows}
 
     async def items(self, owner_id: str, item_ids: Sequence[str]) -> dict[str, CatalogItem]:
         """See `CatalogStore`."""

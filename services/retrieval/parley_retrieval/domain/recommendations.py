@@ -80,8 +80,14 @@ class Candidate:
     """Higher fits better; below 0 it fits a dislike."""
 
 
-def companions_by_item(pairs: Iterable[tuple[str, str]], chosen: AbstractSet[str]) -> dict[str, dict[str, int]]:
-    """How many people chose an item together with each of those that a person chose: by item, by chosen item."""
+def companions_by_item(
+    pairs: Iterable[tuple[str, str]], chosen: AbstractSet[str], most: int
+) -> dict[str, dict[str, int]]:
+    """How many people chose an item together with each of those that a person chose: by item, by chosen item.
+
+    pairs: who chose what, each once.
+    most: how many items are told: those that have most people in common with the person's.
+    """
     by_person: dict[str, list[str]] = defaultdict(list)
     for person_id, item_id in pairs:
         by_person[person_id].append(item_id)
@@ -89,8 +95,13 @@ def companions_by_item(pairs: Iterable[tuple[str, str]], chosen: AbstractSet[str
     for items in by_person.values():
         common = [item_id for item_id in items if item_id in chosen]
         for item_id in items:
-            counts[item_id].update(other for other in common if other != item_id)
-    return {item_id: dict(counter) for item_id, counter in counts.items()}
+            counter = counts[item_id]
+            for other in common:
+                if other != item_id:
+                    counter[other] += 1
+    totals = {item_id: counter.total() for item_id, counter in counts.items()}
+    best = sorted((item_id for item_id in totals if totals[item_id]), key=lambda item_id: (-totals[item_id], item_id))
+    return {item_id: dict(counts[item_id]) for item_id in best[:most]}
 
 
 def likeness(together: int, one: int, other: int) -> float:

@@ -50,10 +50,11 @@ _BY_POPULARITY = 200
 """How many candidates each of the three ways gives."""
 _CHOSEN = 50
 """Of how many items that a person is for, others who chose them are looked for."""
-_PEOPLE = 500
-_PAIRS = 20_000
+_PEOPLE = 200
+_PAIRS = 5_000
 """How many others, and how many of their choices, are looked at."""
-_PAGE = 5_000
+_PAGE = 500
+"""How many items are read at once: their terms are unpacked in the event loop, a few milliseconds at a time."""
 _INDEXED_TERMS = 8_000_000
 """How many terms of items the indexes in memory have together: 64 MB, and the terms' names."""
 
@@ -172,7 +173,7 @@ class Recommendations:
     async def encode_anew(self) -> None:
         """Gives items whose terms another language's stems made the terms of this one. Goes on until there are none."""
         count = 0
-        while rows := await self._store.encoded_otherwise(self._encoder.encoding, _PAGE // 10):
+        while rows := await self._store.encoded_otherwise(self._encoder.encoding, _PAGE):
             for owner_id, item in rows:
                 await self._store.encode(owner_id, item, await asyncio.to_thread(self._encoded, item))
             count += len(rows)
@@ -195,17 +196,14 @@ class Recommendations:
         alike: dict[str, dict[str, float]] = {}
         if chosen:
             pairs = await self._store.companions(owner_id, person_id, chosen, people=_PEOPLE, limit=_PAIRS)
-            counts = companions_by_item(pairs, set(chosen))
-            # Those that most people have in common with this one: the others cannot come out on top.
-            most = sorted(counts, key=lambda item_id: (-sum(counts[item_id].values()), item_id))[: 10 * _BY_OTHERS]
-            facts = await self._store.facts(owner_id, most)
+            counts = await asyncio.to_thread(companions_by_item, pairs, set(chosen), 3 * _BY_OTHERS)
+            people = await self._store.person_counts(owner_id, list(counts))
             alike = {
                 item_id: {
-                    other: likeness(together, facts[item_id].person_count, own[other].person_count)
+                    other: likeness(together, people[item_id], own[other].person_count)
                     for other, together in counts[item_id].items()
                 }
-                for item_id in most
-                if item_id in facts
+                for item_id in people
             }
         return Person(known, taste(known, vectors), own, vectors, alike)
 

@@ -72,6 +72,10 @@ class CatalogStore(Protocol):
         """What is known of those items that are there, by id."""
         ...
 
+    async def person_counts(self, owner_id: str, item_ids: Sequence[str]) -> dict[str, int]:
+        """How many people chose each of those items that are there, by id."""
+        ...
+
     async def items(self, owner_id: str, item_ids: Sequence[str]) -> dict[str, CatalogItem]:
         """Those items that are there, whole, by id."""
         ...
