@@ -121,6 +121,17 @@ def test_the_documented_program_without_a_session_writes_all_it_says(mesh: Mesh,
     assert "Green tea" in output
 
 
+def test_the_documented_clients_of_openais_api_are_answered(mesh: Mesh, token: str) -> None:
+    document = "docs/guide/openai-clients.md"
+    [command] = blocks(document, "bash")
+    output = run(mesh, ["bash", "-euc", here(mesh, command)], token)
+    assert output.startswith('data: {"id":"chatcmpl-')
+    assert output.endswith("data: [DONE]\n\n")
+    [program] = blocks(document, "python")
+    # What the built-in model says to everything that it cannot do.
+    assert ANSWER in run(mesh, [sys.executable, "-W", "error", "-c", here(mesh, program)], token)
+
+
 def test_the_first_call_that_parley_up_prints_works_as_it_stands(mesh: Mesh) -> None:
     require_tool("grpcurl")
     line = re.search(r"grpcurl -plaintext .*", mesh.logs())

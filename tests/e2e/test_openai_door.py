@@ -275,8 +275,10 @@ async def test_texts_become_vectors(client: openai.AsyncOpenAI) -> None:
         else:
             assert isinstance(made.data[0].embedding, str)
     assert (await client.embeddings.create(model="embed", input="a dog", dimensions=8)).data[0].index == 0
-    for parameters in ({"input": [[1, 2]]}, {"input": ""}, {"input": "a", "dimensions": 3}):
+    refused: Any = ({"input": [[1, 2]]}, {"input": ""}, {"input": "a", "dimensions": 3})
+    for parameters in refused:
+        asked: Any = {"model": EMBEDDER, **parameters}
         with pytest.raises(openai.BadRequestError):
-            await client.embeddings.create(**{"model": EMBEDDER, **parameters})
+            await client.embeddings.create(**asked)
     with pytest.raises(openai.NotFoundError):
         await client.embeddings.create(model="nothing-here", input="a")
