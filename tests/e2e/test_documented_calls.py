@@ -79,11 +79,13 @@ def test_the_documented_question_on_the_command_line_is_answered(mesh: Mesh) -> 
 
 
 def test_the_documented_calls_on_documents_work_one_after_the_other(mesh: Mesh, token: str) -> None:
-    create, search = (
-        block for block in blocks("docs/guide/documents-and-search.md", "bash") if block.startswith("curl")
-    )
-    assert '"title":"Holidays"' in run(mesh, ["bash", "-euc", here(mesh, create)], token)
-    assert "closed on 1 May" in run(mesh, ["bash", "-euc", here(mesh, search)], token)
+    for path, told in (
+        ("/api/v1/documents ", '"title":"Holidays"'),
+        ("/api/v1/documents:audit ", '"orphaned_point_count":0'),
+        ("/rag/search ", "closed on 1 May"),
+    ):
+        [call] = [block for block in blocks("docs/guide/documents-and-search.md", "bash") if path in block]
+        assert told in run(mesh, ["bash", "-euc", here(mesh, call)], token)
 
 
 GENERATIONS = "docs/guide/generate-and-agents.md"
