@@ -23,6 +23,7 @@ from sqlalchemy import (
     insert,
     select,
     tuple_,
+    union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -252,7 +253,7 @@ class SqlCatalogStore:
 
     async def seen(self, owner_id: str, person_id: str) -> set[str]:
         """See `CatalogStore`."""
-        return await self._ids(_seen(owner_id, person_id).distinct())
+        return await self._ids(_seen(owner_id, person_id))
 
     async def companions(
         self, owner_id: str, person_id: str, item_ids: Sequence[str], *, people: int, limit: int
@@ -260,15 +261,19 @@ class SqlCatalogStore:
         """See `CatalogStore`."""
         chosen = and_(interactions.c.owner_id == owner_id, interactions.c.weight > 0)
         last = func.max(interactions.c.time)
-        others = (
-            select(interactions.c.person_id)
-            .where(chosen, interactions.c.item_id.in_(item_ids), interactions.c.person_id != person_id)
-            .group_by(interactions.c.person_id)
-            .order_by(last.desc(), interactions.c.person_id)
+        # The last ones of each item, so that an item that everybody chose costs no more than another.
+        of_items = [
+            select(interactions.c.person_id, interactions.c.time)
+            .where(chosen, interactions.c.item_id == item_id, interactions.c.person_id != person_id)
+            .order_by(interactions.c.time.desc())
             .limit(people)
-        )
+            .subquery()
+            for item_id in item_ids
+        ]
+        others = union_all(*(select(of_item) for of_item in of_items)).subquery()
         async with self._database.read() as connection:
-            others_ids = (await connection.scalars(others)).all()
+            found = await connection.execute(select(others).order_by(others.c.time.desc(), others.c.person_id))
+            others_ids = list(dict.fromkeys(row.person_id for row in found))[:people]
             theirs = (
                 select(interactions.c.person_id, interactions.c.item_id)
                 .where(chosen, interactions.c.person_id.in_(others_ids))

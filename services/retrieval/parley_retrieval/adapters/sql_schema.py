@@ -216,4 +216,4 @@ interactions = Table(
     UniqueConstraint("owner_id", "interaction_id"),
 )
 Index("ix_interactions_person", interactions.c.owner_id, interactions.c.person_id, interactions.c.time)
-Index("ix_interactions_item", interactions.c.owner_id, interactions.c.item_id, interactions.c.person_id)
+Index("ix_interactions_item", interactions.c.owner_id, interactions.c.item_id, interactions.c.time)

@@ -48,9 +48,9 @@ _BY_WORDS = 200
 _BY_OTHERS = 100
 _BY_POPULARITY = 200
 """How many candidates each of the three ways gives."""
-_CHOSEN = 50
+_CHOSEN = 20
 """Of how many items that a person is for, others who chose them are looked for."""
-_PEOPLE = 200
+_PEOPLE = 100
 _PAIRS = 5_000
 """How many others, and how many of their choices, are looked at."""
 _PAGE = 500

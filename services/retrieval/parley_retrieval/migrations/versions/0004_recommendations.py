@@ -74,7 +74,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("owner_id", "interaction_id", name=op.f("uq_interactions_owner_id_interaction_id")),
     )
     op.create_index("ix_interactions_person", "interactions", ["owner_id", "person_id", "time"])
-    op.create_index("ix_interactions_item", "interactions", ["owner_id", "item_id", "person_id"])
+    op.create_index("ix_interactions_item", "interactions", ["owner_id", "item_id", "time"])
 
 
 def downgrade() -> None:
