@@ -53,7 +53,7 @@ class OtlpSink(trace_service_pb2_grpc.TraceServiceServicer):
         """Listens no more."""
         await self._server.stop(None)
 
-    async def wait_for(self, predicate: Callable[[Sequence[SeenSpan]], bool], *, seconds: float = 15) -> list[SeenSpan]:
+    async def wait_for(self, predicate: Callable[[Sequence[SeenSpan]], bool], *, seconds: float = 60) -> list[SeenSpan]:
         """The spans, as soon as they fulfil the predicate. Raises AssertionError with what arrived when they never do."""
         async with self._arrived:
             try:
