@@ -1,10 +1,10 @@
 """How well is found: nDCG@10 of words, of meaning and of both, beside the package bm25s on the same tokens.
 
-Parley's weights differ from those of bm25s in two ways on purpose: the expected length of a passage is fixed (80 words; here 12),
-and stop words count a little. The row "as bm25s weighs" leaves both out, so that a difference of design is not taken for one of the sums.
+Two collections: Parley's guide (see `guide.py`), and a handbook of very short passages with questions that were written for it, whose
+vectors are the deterministic ones of the fake provider, which knows a few synonyms.
 
-The vectors are the deterministic ones of the fake provider, which knows a few synonyms: what they add says that fusion works, and nothing
-about what a real model adds.
+Parley's weights differ from those of bm25s in two ways on purpose: the expected length of a passage is fixed (80 words; the handbook's have
+12), and stop words count a little. The row "as bm25s weighs" leaves both out, so that a difference of design is not taken for one of the sums.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import bm25s  # type: ignore[import-untyped]  # The package has no types.
@@ -25,6 +27,7 @@ from parley_retrieval.domain.words import words
 from parley_retrieval.operations.search import SearchMode
 from parley_retrieval.operations.terms import TermEncoder
 from parley_testing.fake_openai import vector_of
+from retrieval import guide
 from retrieval.rooms import Rooms, document, opened
 
 DEPTH = 10
@@ -62,9 +65,33 @@ def ndcg(ranking: Sequence[str], grades: Mapping[str, int]) -> float:
     return gain([grades.get(name, 0) for name in ranking]) / best
 
 
-async def measured() -> dict[str, float]:
+@dataclass(frozen=True)
+class Collection:
+    """Passages, questions, and vectors for both."""
+
+    name: str
+    passages: Mapping[str, str]
+    asked: Sequence[tuple[str, Mapping[str, int]]]
+    """Every question with how well which passage fits."""
+    vector: Callable[[str], Sequence[float]]
+    dimensions: int
+
+
+def handbook() -> Collection:
+    """The handbook of a harbour."""
+    vectors = partial(vector_of, dimensions=DIMENSIONS)
+    return Collection("handbook", dict(lines("harbour.txt")), judgments(), vectors, DIMENSIONS)
+
+
+def parleys_guide() -> Collection:
+    """Parley's guide."""
+    passages, asked = guide.sections()
+    return Collection("guide", passages, asked, guide.latent_vectors(passages), guide.DIMENSIONS)
+
+
+async def measured(collection: Collection) -> dict[str, float]:
     """The mean nDCG@10 of each way to search."""
-    passages, asked = dict(lines("harbour.txt")), judgments()
+    passages, asked = collection.passages, collection.asked
     unknown = {name for _, grades in asked for name in grades} - passages.keys()
     if unknown:
         raise ValueError(f"judgments of passages that are not there: {unknown}")
@@ -73,22 +100,25 @@ async def measured() -> dict[str, float]:
         [ndcg(order, grades) for order, grades in _alike(passages, asked)]
     )
     with tempfile.TemporaryDirectory() as folder:
-        async with opened(Path(folder), lambda text: vector_of(text, DIMENSIONS), DIMENSIONS) as rooms:
-            for text in passages.values():
+        async with opened(Path(folder), collection.vector, collection.dimensions) as rooms:
+            names: dict[str, str] = {}
+            for name, text in passages.items():
                 # A title is part of what is found by, and the names would give the answers away.
-                await rooms.indexing.put(document(USER, TITLE, text))
+                made = document(USER, TITLE, text)
+                names[made.document_id] = name
+                await rooms.indexing.put(made)
             for mode in (SearchMode.KEYWORD, SearchMode.SEMANTIC, SearchMode.HYBRID):
-                orders = [(await _order(rooms, question, mode, passages), grades) for question, grades in asked]
+                orders = [(await _order(rooms, question, mode, names), grades) for question, grades in asked]
                 figures[f"Parley, {mode.name.lower()}"] = _mean([ndcg(order, grades) for order, grades in orders])
     return figures
 
 
-async def _order(rooms: Rooms, question: str, mode: SearchMode, passages: Mapping[str, str]) -> list[str]:
-    names = {text: name for name, text in passages.items()}
+async def _order(rooms: Rooms, question: str, mode: SearchMode, names: Mapping[str, str]) -> list[str]:
     found = await rooms.search.find(Visibility(USER), question, limit=DEPTH, mode=mode)
     if found.mode is not mode:
         raise RuntimeError(f"searched {found.mode} and not {mode}")
-    return [names[hit.passage.chunk.text] for hit in found.hits]
+    # A passage that was cut in two counts where its first part is found.
+    return list(dict.fromkeys(names[hit.passage.document_id] for hit in found.hits))
 
 
 def _peer(
