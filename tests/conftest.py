@@ -5,11 +5,15 @@ from __future__ import annotations
 # Before anybody makes a tracer provider: what is registered to run in a forked child runs in the order of registration, and that of the
 # provider waits for a lock that this module's gives free.
 import concurrent.futures.thread  # noqa: F401 - see above
+import signal
 from collections.abc import Generator
 
 import parley_shared  # noqa: F401 - sets what gRPC reads when it is imported: before any test imports gRPC
 import pytest
 from parley_testing.tools import REQUIRE_VARIABLE, everything_is_required
+
+# A shell starts what runs in its background with Ctrl-C ignored, and every process that a test starts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _reason(skip: object) -> str:
