@@ -187,9 +187,9 @@ async def _open_conversations(
     )
     following.start()
     closing.push_async_callback(following.close)
-    news = _EachNews(watching, following)
-    conversations = SqlConversations(database, news)
-    workspaces = SqlWorkspaces(database, news)
+    # Nothing of a conversation is indexed: a turn does not wait for what follows it.
+    conversations = SqlConversations(database, watching)
+    workspaces = SqlWorkspaces(database, _EachNews(watching, following))
     tracing = OtelTracing()
     queue = AnswerQueue(conversations, timedelta(seconds=settings.queue_seconds), _now)
     closing.push_async_callback(queue.close)

@@ -51,7 +51,7 @@ def words(text: str) -> Iterator[str]:
 
 def _spaced(word: str) -> Iterator[str]:
     yield word.casefold().replace("’", "'")[:_LONGEST_WORD]
-    if _HUMP.search(word):
+    if not word.islower() and _HUMP.search(word):
         parts = [part for part in _PART.findall(word) if len(part) > 1]
         if len(parts) > 1:
             yield from (part.casefold()[:_LONGEST_WORD] for part in parts)
@@ -72,7 +72,11 @@ def word_spans(text: str) -> Iterator[tuple[int, int, str]]:
     """
     for match in _WORD.finditer(text):
         start, end = match.span()
-        if match[0].isascii() or not _UNSPACED.search(match[0]):
+        if match[0].isascii():
+            # Has its folded form already, which is most of what there is to do.
+            yield from ((start, end, word) for word in _spaced(match[0]))
+            continue
+        if not _UNSPACED.search(match[0]):
             yield from ((start, end, word) for word in words(match[0]))
             continue
         for run in _UNSPACED.finditer(match[0]):
