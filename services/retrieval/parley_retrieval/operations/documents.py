@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from parley_retrieval.domain.documents import Document, MediaType, likeness, new_document_id, sha256, title_of
@@ -19,11 +18,10 @@ from parley_retrieval.domain.errors import (
 )
 from parley_retrieval.domain.jobs import UserLimits
 from parley_retrieval.domain.visibility import Visibility
+from parley_retrieval.operations.begun_writes import BegunWrites
 from parley_retrieval.operations.indexing import Indexing
 from parley_retrieval.operations.ingestion import Ingestion
 from parley_retrieval.ports.document_store import DocumentCursor, DocumentStore
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class Documents:
         self._indexing = indexing
         self._ingestion = ingestion
         self._limits = limits
-        self._running: set[asyncio.Task[Any]] = set()
+        self._writes = BegunWrites()
         # One writer per user, so that what was read before a change still holds when it is made: the text, the count.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -74,7 +72,7 @@ class Documents:
 
         Raises TooManyDocumentsError, TooManyBytesError.
         """
-        return await self._finish(self._create(user_id, draft))
+        return await self._writes.finish(self._create(user_id, draft))
 
     async def get(self, user_id: str, document_id: str) -> Document:
         """A document with its text. Raises DocumentNotFoundError."""
@@ -98,19 +96,18 @@ class Documents:
 
         Raises DocumentNotFoundError, DocumentSharedError, DocumentExistsError, TooManyBytesError.
         """
-        return await self._finish(self._update(user_id, document_id, change))
+        return await self._writes.finish(self._update(user_id, document_id, change))
 
     async def delete(self, user_id: str, document_id: str) -> None:
         """Deletes a document for good, with its file; a job that still makes it is cancelled.
 
         Raises DocumentNotFoundError, DocumentSharedError.
         """
-        await self._finish(self._delete(user_id, document_id))
+        await self._writes.finish(self._delete(user_id, document_id))
 
     async def settle(self) -> None:
         """Returns when no write is under way."""
-        while self._running:
-            await asyncio.wait(self._running)
+        await self._writes.settle()
 
     async def _create(self, user_id: str, draft: DocumentDraft) -> tuple[Document, bool]:
         content_sha256 = await asyncio.to_thread(sha256, draft.text)
@@ -193,9 +190,3 @@ class Documents:
 
     def _lock(self, user_id: str) -> asyncio.Lock:
         return self._locks.setdefault(user_id, asyncio.Lock())
-
-    async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)

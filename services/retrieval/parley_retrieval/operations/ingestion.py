@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
 
 from parley_retrieval.domain.documents import new_document_id
 from parley_retrieval.domain.errors import (
@@ -32,14 +30,11 @@ from parley_retrieval.domain.jobs import (
     UserLimits,
     new_job_id,
 )
+from parley_retrieval.operations.begun_writes import BegunWrites
 from parley_retrieval.operations.indexing import Indexing
 from parley_retrieval.operations.job_board import JobBoard, wait
 from parley_retrieval.ports.blob_store import FILE, BlobStore
 from parley_retrieval.ports.job_store import Added, JobCursor, JobStore
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _UPLOADS_PER_USER = 8
 _LOOK_SECONDS = 0.5
@@ -70,7 +65,7 @@ class Ingestion:
         self._board = board
         self._limits = limits
         self._uploads: Counter[str] = Counter()
-        self._running: set[asyncio.Task[Any]] = set()
+        self._writes = BegunWrites()
 
     async def ingest(self, user_id: str, facts: FileFacts, parts: AsyncIterator[bytes]) -> tuple[Seen, bool]:
         """Stores a file and queues its job; the flag says whether there was one already.
@@ -129,7 +124,7 @@ class Ingestion:
         job = await self._own(user_id, job_id)
         if job.state.ended:
             return await self._seen(job), False
-        await self._finish(self._cancel(user_id, job_id))
+        await self._writes.finish(self._cancel(user_id, job_id))
         after = await self.get(user_id, job_id)
         return after, after.job.state is JobState.CANCELLED
 
@@ -193,8 +188,7 @@ class Ingestion:
 
     async def settle(self) -> None:
         """Returns when no write is under way."""
-        while self._running:
-            await asyncio.wait(self._running)
+        await self._writes.settle()
 
     async def _receive(self, user_id: str, facts: FileFacts, parts: AsyncIterator[bytes]) -> Added:
         digest = hashlib.sha256()
@@ -227,7 +221,7 @@ class Ingestion:
                 return await self._add(job)
 
             # What has begun here is finished, also when the caller goes in the middle of it.
-            return await self._finish(keep())
+            return await self._writes.finish(keep())
 
     async def _add(self, job: Job) -> Added:
         try:
@@ -268,15 +262,3 @@ class Ingestion:
             return Seen(job, 0)
         places = await self._store.queue_places([job.job_id])
         return Seen(job, places.get(job.job_id, 0))
-
-    async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # Its caller hears of it, unless it has gone.
-            logger.info("a write of an upload or a job failed", exc_info=error)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 from parley_retrieval.domain.chunks import Chunk, meaning_text
 from parley_retrieval.domain.documents import Document
 from parley_retrieval.domain.errors import EmbeddingRefusedError, EmbeddingUnavailableError, ItemOutdatedError
 from parley_retrieval.domain.items import Item, ItemVersion, document_of, item_document_id
 from parley_retrieval.domain.meaning import DenseVector
+from parley_retrieval.operations.begun_writes import BegunWrites
 from parley_retrieval.operations.indexing import BATCH_CHUNKS, Indexing, StoredMeanings
 from parley_retrieval.operations.meanings import WAITING_CALLER_SECONDS, Meanings
 from parley_retrieval.ports.item_store import ItemStore
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class Items:
@@ -29,15 +26,15 @@ class Items:
         self._store = store
         self._indexing = indexing
         self._meanings = meanings
-        self._running: set[asyncio.Task[Any]] = set()
+        self._writes = BegunWrites()
 
     async def put(self, items: Sequence[Item]) -> int:
         """Writes items that are newer than what is there, and tells how many they were. They can be found then."""
-        return await self._finish(self._put(items))
+        return await self._writes.finish(self._put(items))
 
     async def delete(self, user_id: str, deleted: Sequence[ItemVersion]) -> int:
         """Deletes a user's items, and tells how many were there."""
-        return await self._finish(self._delete(user_id, deleted))
+        return await self._writes.finish(self._delete(user_id, deleted))
 
     async def page(self, user_id: str, after: str, size: int) -> tuple[Sequence[ItemVersion], str]:
         """A user's items by type and id, and how the index calls the one behind which the next page begins; empty on the last page."""
@@ -49,8 +46,7 @@ class Items:
 
     async def settle(self) -> None:
         """Returns when no write is under way."""
-        while self._running:
-            await asyncio.wait(self._running)
+        await self._writes.settle()
 
     async def _put(self, items: Sequence[Item]) -> int:
         known = await self._store.versions([item.document_id for item in items])
@@ -101,18 +97,6 @@ class Items:
             document_id = item_document_id(user_id, one.item_type, one.item_id)
             await self._indexing.remove(document_id, write=write)
         return were_there
-
-    async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # Its caller hears of it, unless it has gone.
-            logger.info("a write of items failed", exc_info=error)
 
 
 def _stored(vectors: Sequence[DenseVector]) -> StoredMeanings:
