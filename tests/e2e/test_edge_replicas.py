@@ -233,7 +233,14 @@ async def test_what_a_replica_refuses_is_asked_of_another_only_when_it_is_a_read
     assert await edge.codes(20, WRITE) == {code.name: 20}
     assert sum(replica.calls for replica in edge.replicas) == before + 20
     edge.replicas[0].refuses_with = None
-    assert await edge.codes(20, READ) == {"OK": 20}
+    # The one that answers takes long, the other refuses at once: it is always the less busy one.
+    edge.replicas[1].let_go.set()
+    count = edge.replicas[0].calls
+    held = asyncio.create_task(edge.codes(20, READ, HOLD))
+    await edge.until(lambda: edge.replicas[0].calls == count + 20)
+    assert sum([await edge.codes(20, READ) for _ in range(10)], Counter()) == {"OK": 200}
+    edge.replicas[0].let_go.set()
+    assert await held == {"OK": 20}
 
 
 async def test_a_replica_that_drains_gets_no_more_calls_and_no_call_is_lost(edge: Edge) -> None:
