@@ -40,6 +40,7 @@ from parley_inference.operations.embeddings import EmbeddingLimits, TextEmbeddin
 from parley_inference.operations.generations import Generations
 from parley_inference.operations.models import Models
 from parley_inference.operations.scoring import Scoring
+from parley_inference.ports.scoring import ScoringModels
 from parley_inference.provider_assembly import assemble
 from parley_inference.provider_plan import plan_of
 from parley_inference.servicers.agents import AgentServicer
@@ -151,7 +152,29 @@ def _scoring(settings: InferenceSettings, closing: AsyncExitStack) -> Scoring:
     closing.push_async_callback(trainer.close)
     scorer = ProcessLeadScorer(megabytes=megabytes)
     closing.push_async_callback(scorer.close)
-    return Scoring(FolderScoringModels(settings.scoring_folder), trainer, scorer)
+    return Scoring(_scoring_models(settings), trainer, scorer)
+
+
+def _scoring_models(settings: InferenceSettings) -> ScoringModels:
+    s3 = settings.scoring_s3
+    if s3 is None:
+        return FolderScoringModels(settings.scoring_folder)
+    try:
+        # Only who keeps models in a bucket pays for the package.
+        from parley_inference.adapters.s3_scoring_models import S3ScoringModels, open_bucket  # noqa: PLC0415
+    except ImportError as error:
+        variable = "PARLEY_INFERENCE_SCORING_S3"
+        raise SettingsError(variable, f"{variable} needs the package parley-inference[s3].") from error
+    bucket = open_bucket(
+        bucket=s3.bucket,
+        prefix=s3.prefix,
+        endpoint_url=s3.endpoint_url,
+        region=s3.region,
+        access_key_id=s3.access_key_id,
+        secret_access_key=s3.secret_access_key.reveal() if s3.secret_access_key else "",
+        session_token=s3.session_token.reveal() if s3.session_token else "",
+    )
+    return S3ScoringModels(bucket)
 
 
 def _agents(settings: InferenceSettings) -> Agents:

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from parley_shared.settings import Environment, Secret, ServiceSettings, SettingsError
 
+from parley_inference.s3_settings import S3Settings
+
 SERVICE = "inference"
 DEFAULT_PORT = 50052
 
@@ -182,6 +184,9 @@ class InferenceSettings:
     """`PARLEY_INFERENCE_SCORING_FOLDER`: where models that score leads are kept, by default `<home>/inference/scoring`. Several processes
     may share it."""
 
+    scoring_s3: S3Settings | None
+    """`PARLEY_INFERENCE_SCORING_S3`: a place in an object store instead, `s3://bucket/folder`. None: they are kept in the folder."""
+
     scoring_training_seconds: float
     """`PARLEY_INFERENCE_SCORING_TRAINING_SECONDS`: how long the training of one such model may take. 1 to 3600."""
 
@@ -256,6 +261,7 @@ class InferenceSettings:
                 "PARLEY_INFERENCE_OFFLINE_TOKENS_PER_SECOND", 200, least=0, most=10_000
             ),
             scoring_folder=environment.path("PARLEY_INFERENCE_SCORING_FOLDER", service.home / "inference" / "scoring"),
+            scoring_s3=S3Settings.read(environment, "PARLEY_INFERENCE_SCORING_S3"),
             scoring_training_seconds=environment.number(
                 "PARLEY_INFERENCE_SCORING_TRAINING_SECONDS", 300, least=1, most=3600
             ),

@@ -1,7 +1,6 @@
-"""Models in a folder: a file for each version, written once and whole. Files are numbers and words in JSON; nothing in them can run.
+"""Models in a folder: a file for each version, written once and whole, at `<folder>/<hash of the user>/<name>/000001.json`.
 
-`<folder>/<hash of the user>/<name>/000001.json` has three lines: what it is with the SHA-256 of the rest, the card, and the model. Several
-processes may share the folder: whoever changes a user's models holds the user's lock, which ends with its holder.
+Several processes may share the folder: whoever changes a user's models holds the user's lock, which ends with its holder.
 """
 
 from __future__ import annotations
@@ -9,34 +8,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import hashlib
-import json
 import logging
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from parley_inference.domain.lead_model_json import BYTES_MOST
-from parley_inference.domain.model_card_json import read_card, written_card
 from parley_inference.domain.scoring import ScoringModel, StoredModel, TrainedModel
 from parley_inference.domain.scoring_errors import (
     ScoringModelDamagedError,
     ScoringModelLimitError,
     ScoringModelNotFoundError,
 )
+from parley_inference.domain.scoring_model_file import (
+    FILE_BYTES_MOST,
+    MODELS_MOST,
+    VERSIONS_KEPT,
+    file_name,
+    folder_of_user,
+    read_scoring_model,
+    version_of_file,
+    written_scoring_model,
+)
 
 _logger = logging.getLogger(__name__)
 
-MODELS_MOST = 100
-"""How many models a user may have."""
-VERSIONS_KEPT = 10
-_FORMAT = "parley-scoring-model-1"
-_FILE_MOST = BYTES_MOST + 1_000_000
-_VERSION_FILE = re.compile(r"(\d{6,9})\.json")
 _REMOVED = ".removed-"
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 
@@ -44,8 +42,9 @@ _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 class FolderScoringModels:
     """Keeps models below one folder, which is made when it is needed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, models_most: int = MODELS_MOST) -> None:
         self._folder = folder
+        self._models_most = models_most
 
     async def add(self, user_id: str, name: str, trained: TrainedModel) -> ScoringModel:
         """Keeps a model as the next version of its name; the oldest versions beyond the bound are removed."""
@@ -69,22 +68,22 @@ class FolderScoringModels:
 
     def _add(self, user_id: str, name: str, trained: TrainedModel) -> ScoringModel:
         create_time = datetime.now(UTC)
-        content = _content(name, create_time, trained)
+        content = written_scoring_model(name, create_time, trained)
         with self._changing(user_id):
             self._check_room(user_id, name)
             place = self._place(user_id) / name
             place.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
             versions = _versions(place)
             version = max(versions, default=0) + 1
-            _write_once(place / f"{version:06}.json", content)
+            _write_once(place / file_name(version), content)
             for old in sorted(versions)[: -(VERSIONS_KEPT - 1)]:
-                (place / f"{old:06}.json").unlink(missing_ok=True)
+                (place / file_name(old)).unlink(missing_ok=True)
         return ScoringModel(name, version, create_time, trained.card)
 
     def _check_room(self, user_id: str, name: str) -> None:
         names = self._names(user_id)
-        if name not in names and len(names) >= MODELS_MOST:
-            raise ScoringModelLimitError(MODELS_MOST)
+        if name not in names and len(names) >= self._models_most:
+            raise ScoringModelLimitError(self._models_most)
 
     def _newest(self, user_id: str) -> list[ScoringModel]:
         found = []
@@ -101,14 +100,11 @@ class FolderScoringModels:
         place = self._place(user_id) / name
         version = version or max(_versions(place), default=0)
         try:
-            with (place / f"{version:06}.json").open("rb") as file:
-                content = file.read(_FILE_MOST + 1)
+            with (place / file_name(version)).open("rb") as file:
+                content = file.read(FILE_BYTES_MOST + 1)
         except FileNotFoundError:
             raise ScoringModelNotFoundError(name, version) from None
-        try:
-            return _read(name, version, content)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ScoringModelDamagedError(name, version, f"{type(error).__name__}: {error}") from error
+        return read_scoring_model(name, version, content)
 
     def _delete(self, user_id: str, name: str) -> None:
         if name not in self._names(user_id):
@@ -133,7 +129,7 @@ class FolderScoringModels:
         return [name for name in entries if _versions(self._place(user_id) / name)]
 
     def _place(self, user_id: str) -> Path:
-        return self._folder / hashlib.sha256(user_id.encode()).hexdigest()[:32]
+        return self._folder / folder_of_user(user_id)
 
     @contextlib.contextmanager
     def _changing(self, user_id: str) -> Iterator[None]:
@@ -149,34 +145,10 @@ class FolderScoringModels:
 
 def _versions(place: Path) -> list[int]:
     try:
-        matches = [_VERSION_FILE.fullmatch(entry.name) for entry in place.iterdir()]
+        versions = [version_of_file(entry.name) for entry in place.iterdir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [int(match[1]) for match in matches if match]
-
-
-def _content(name: str, create_time: datetime, trained: TrainedModel) -> bytes:
-    about = {"name": name, "create_time": create_time.isoformat(), "card": written_card(trained.card)}
-    rest = json.dumps(about, allow_nan=False, separators=(",", ":")).encode() + b"\n" + trained.lead_model + b"\n"
-    head = {"format": _FORMAT, "sha256": hashlib.sha256(rest).hexdigest()}
-    return json.dumps(head).encode() + b"\n" + rest
-
-
-def _read(name: str, version: int, content: bytes) -> StoredModel:
-    """Raises ValueError, KeyError, TypeError or RecursionError for what `_content` does not write."""
-    if len(content) > _FILE_MOST:
-        raise ValueError("the file is too large")
-    head, _, rest = content.partition(b"\n")
-    if json.loads(head) != {"format": _FORMAT, "sha256": hashlib.sha256(rest).hexdigest()}:
-        raise ValueError("the file is of another format, or was changed since it was written")
-    written, _, lead_model = rest.partition(b"\n")
-    about = json.loads(written)
-    if about["name"] != name:
-        raise ValueError("the file is of another model")
-    create_time = datetime.fromisoformat(about["create_time"])
-    return StoredModel(
-        ScoringModel(name, version, create_time, read_card(about["card"])), lead_model.removesuffix(b"\n")
-    )
+    return [version for version in versions if version]
 
 
 def _write_once(path: Path, content: bytes) -> None:

@@ -5,6 +5,7 @@ InferenceError
   ├ ScoringModelNotFoundError       the user has no such model, or not this version
   ├ ScoringModelDamagedError        what is kept of a model cannot be read
   ├ ScoringModelLimitError          the user has as many models as may be
+  ├ ScoringStoreUnavailableError    what keeps models does not answer, or refuses
   ├ ScoringQueueFullError           as many trainings wait as may
   ├ ScoringTooLongError             the work took longer than it may
   ├ ScoringTooLargeError            the work needed more memory than it may
@@ -50,6 +51,10 @@ class ScoringModelLimitError(InferenceError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} models")
         self.limit = limit
+
+
+class ScoringStoreUnavailableError(InferenceError):
+    """What keeps models does not answer, or refuses what is asked. The words are for the log."""
 
 
 class ScoringQueueFullError(InferenceError):

@@ -14,6 +14,7 @@ from parley_inference.domain import scoring_errors as errors
 _logger = logging.getLogger(__name__)
 
 _QUEUE_RETRY_SECONDS = 10.0
+_STORE_RETRY_SECONDS = 2.0
 
 
 def _unusable(error: errors.TrainingDataUnusableError) -> StatusError:
@@ -43,6 +44,17 @@ def _damaged(error: errors.ScoringModelDamagedError) -> StatusError:
 def _too_many(error: errors.ScoringModelLimitError) -> StatusError:
     return _limit(
         f"There are {error.limit} scoring models, which is as many as a user may have. Delete one.", error.limit
+    )
+
+
+def _store_unavailable(error: errors.ScoringStoreUnavailableError) -> StatusError:
+    _logger.error("the store of scoring models: %s", error)
+    return StatusError(
+        StatusCode.UNAVAILABLE,
+        "ERROR_REASON_SERVICE_UNAVAILABLE",
+        "The store of scoring models does not answer. Try again in a moment.",
+        metadata={"service": "scoring models"},
+        retry_after_seconds=_STORE_RETRY_SECONDS,
     )
 
 
@@ -98,6 +110,7 @@ ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     errors.ScoringModelNotFoundError: _not_found,
     errors.ScoringModelDamagedError: _damaged,
     errors.ScoringModelLimitError: _too_many,
+    errors.ScoringStoreUnavailableError: _store_unavailable,
     errors.ScoringQueueFullError: _queue_full,
     errors.ScoringTooLongError: _too_long,
     errors.ScoringTooLargeError: _too_large,
