@@ -35,6 +35,10 @@ class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueTy
     """It changed."""
     ACTION_DELETED: _Action.ValueType  # 3
     """It was deleted."""
+    ACTION_REMINDED: _Action.ValueType  # 4
+    """Its user is reminded of it: a reminder of a task whose time has come. Told once for each reminder, also when the services were down at its
+    time: late then. Nothing of the task changed.
+    """
 
 class Action(_Action, metaclass=_ActionEnumTypeWrapper):
     """What was done to a thing."""
@@ -47,6 +51,10 @@ ACTION_UPDATED: Action.ValueType  # 2
 """It changed."""
 ACTION_DELETED: Action.ValueType  # 3
 """It was deleted."""
+ACTION_REMINDED: Action.ValueType  # 4
+"""Its user is reminded of it: a reminder of a task whose time has come. Told once for each reminder, also when the services were down at its
+time: late then. Nothing of the task changed.
+"""
 Global___Action: _TypeAlias = Action  # noqa: Y015
 
 class _ResourceType:
@@ -94,6 +102,7 @@ class Event(_message.Message):
     SESSION_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    REMIND_TIME_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Its place among the user's events: from 1, in steps of 1, without gaps, in the order of the changes. The cursor to go on after."""
     action: Global___Action.ValueType
@@ -120,6 +129,10 @@ class Event(_message.Message):
     def task(self) -> _task_pb2.Task:
         """A task."""
 
+    @_builtins.property
+    def remind_time(self) -> _timestamp_pb2.Timestamp:
+        """The time that the reminder was meant for, UTC. Absent unless the action is REMINDED."""
+
     def __init__(
         self,
         *,
@@ -132,10 +145,11 @@ class Event(_message.Message):
         session: _session_pb2.Session | None = ...,
         message: _message_pb2.Message | None = ...,
         task: _task_pb2.Task | None = ...,
+        remind_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "resource", b"resource", "session", b"session", "task", b"task", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "remind_time", b"remind_time", "resource", b"resource", "session", b"session", "task", b"task", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "message", b"message", "resource", b"resource", "resource_id", b"resource_id", "resource_type", b"resource_type", "sequence", b"sequence", "session", b"session", "task", b"task", "time", b"time", "turn_id", b"turn_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "message", b"message", "remind_time", b"remind_time", "resource", b"resource", "resource_id", b"resource_id", "resource_type", b"resource_type", "sequence", b"sequence", "session", b"session", "task", b"task", "time", b"time", "turn_id", b"turn_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["session", "message", "task"]  # noqa: Y015
     _WhichOneofArgType_resource: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015

@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eparley/workspace/v1/task.proto\x12\x13parley.workspace.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x04\n\x04Task\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x14\n\x05notes\x18\x03 \x01(\tR\x05notes\x12\x35\n\x08\x64ue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x64ueTime\x12\x1b\n\ttime_zone\x18\x05 \x01(\tR\x08timeZone\x12=\n\x08priority\x18\x06 \x01(\x0e\x32!.parley.workspace.v1.TaskPriorityR\x08priority\x12\x34\n\x05state\x18\x07 \x01(\x0e\x32\x1e.parley.workspace.v1.TaskStateR\x05state\x12\x18\n\x07project\x18\x08 \x01(\tR\x07project\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12?\n\rcomplete_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63ompleteTime\x12\x17\n\x07turn_id\x18\x0c \x01(\tR\x06turnId*V\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fTASK_STATE_OPEN\x10\x01\x12\x18\n\x14TASK_STATE_COMPLETED\x10\x02*v\n\x0cTaskPriority\x12\x1d\n\x19TASK_PRIORITY_UNSPECIFIED\x10\x00\x12\x15\n\x11TASK_PRIORITY_LOW\x10\x01\x12\x18\n\x14TASK_PRIORITY_NORMAL\x10\x02\x12\x16\n\x12TASK_PRIORITY_HIGH\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eparley/workspace/v1/task.proto\x12\x13parley.workspace.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x05\n\x04Task\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x14\n\x05notes\x18\x03 \x01(\tR\x05notes\x12\x35\n\x08\x64ue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x64ueTime\x12\x1b\n\ttime_zone\x18\x05 \x01(\tR\x08timeZone\x12=\n\x08priority\x18\x06 \x01(\x0e\x32!.parley.workspace.v1.TaskPriorityR\x08priority\x12\x34\n\x05state\x18\x07 \x01(\x0e\x32\x1e.parley.workspace.v1.TaskStateR\x05state\x12\x18\n\x07project\x18\x08 \x01(\tR\x07project\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12?\n\rcomplete_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63ompleteTime\x12\x17\n\x07turn_id\x18\x0c \x01(\tR\x06turnId\x12\x1e\n\nrecurrence\x18\r \x01(\tR\nrecurrence\x12\x32\n\x15remind_minutes_before\x18\x0e \x03(\x05R\x13remindMinutesBefore\x12;\n\x0bremind_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nremindTime\x12 \n\x0cnext_task_id\x18\x10 \x01(\tR\nnextTaskId*V\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fTASK_STATE_OPEN\x10\x01\x12\x18\n\x14TASK_STATE_COMPLETED\x10\x02*v\n\x0cTaskPriority\x12\x1d\n\x19TASK_PRIORITY_UNSPECIFIED\x10\x00\x12\x15\n\x11TASK_PRIORITY_LOW\x10\x01\x12\x18\n\x14TASK_PRIORITY_NORMAL\x10\x02\x12\x16\n\x12TASK_PRIORITY_HIGH\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.workspace.v1.task_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TASKSTATE']._serialized_start=605
-  _globals['_TASKSTATE']._serialized_end=691
-  _globals['_TASKPRIORITY']._serialized_start=693
-  _globals['_TASKPRIORITY']._serialized_end=811
+  _globals['_TASKSTATE']._serialized_start=784
+  _globals['_TASKSTATE']._serialized_end=870
+  _globals['_TASKPRIORITY']._serialized_start=872
+  _globals['_TASKPRIORITY']._serialized_end=990
   _globals['_TASK']._serialized_start=89
-  _globals['_TASK']._serialized_end=603
+  _globals['_TASK']._serialized_end=782
 # @@protoc_insertion_point(module_scope)

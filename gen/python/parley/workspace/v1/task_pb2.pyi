@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -88,6 +90,10 @@ class Task(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     COMPLETE_TIME_FIELD_NUMBER: _builtins.int
     TURN_ID_FIELD_NUMBER: _builtins.int
+    RECURRENCE_FIELD_NUMBER: _builtins.int
+    REMIND_MINUTES_BEFORE_FIELD_NUMBER: _builtins.int
+    REMIND_TIME_FIELD_NUMBER: _builtins.int
+    NEXT_TASK_ID_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """Names the task for ever: `tsk_` and 32 hexadecimal digits. Set by the server."""
     title: _builtins.str
@@ -104,6 +110,12 @@ class Task(_message.Message):
     """The project that it belongs to, a label. 0 to 100 characters."""
     turn_id: _builtins.str
     """The turn whose model made it. Empty when its user did."""
+    recurrence: _builtins.str
+    """How it recurs: an RFC 5545 RRULE value like `FREQ=WEEKLY;BYDAY=MO`, in the time zone of the task, counted from the due time. Empty when it
+    does not recur. `COUNT` counts this occurrence and those that are still to come.
+    """
+    next_task_id: _builtins.str
+    """The task of the next occurrence, which was made when this one was completed. Empty when there is none."""
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
         """When it is due, UTC. Absent when it is not due at any time."""
@@ -120,6 +132,16 @@ class Task(_message.Message):
     def complete_time(self) -> _timestamp_pb2.Timestamp:
         """When it was completed, UTC. Absent while it is open."""
 
+    @_builtins.property
+    def remind_minutes_before(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many minutes before the due time its user is reminded, the earliest reminder first: 0 to 5 different numbers from 0, at the due time, to
+        40320, which is 4 weeks. Empty when nobody is reminded.
+        """
+
+    @_builtins.property
+    def remind_time(self) -> _timestamp_pb2.Timestamp:
+        """When its user is reminded next, UTC: an event with the action REMINDED. Absent when no reminder is to come, as for a completed task."""
+
     def __init__(
         self,
         *,
@@ -135,10 +157,14 @@ class Task(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         complete_time: _timestamp_pb2.Timestamp | None = ...,
         turn_id: _builtins.str = ...,
+        recurrence: _builtins.str = ...,
+        remind_minutes_before: _abc.Iterable[_builtins.int] | None = ...,
+        remind_time: _timestamp_pb2.Timestamp | None = ...,
+        next_task_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "create_time", b"create_time", "due_time", b"due_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "create_time", b"create_time", "due_time", b"due_time", "remind_time", b"remind_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "create_time", b"create_time", "due_time", b"due_time", "notes", b"notes", "priority", b"priority", "project", b"project", "state", b"state", "task_id", b"task_id", "time_zone", b"time_zone", "title", b"title", "turn_id", b"turn_id", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "create_time", b"create_time", "due_time", b"due_time", "next_task_id", b"next_task_id", "notes", b"notes", "priority", b"priority", "project", b"project", "recurrence", b"recurrence", "remind_minutes_before", b"remind_minutes_before", "remind_time", b"remind_time", "state", b"state", "task_id", b"task_id", "time_zone", b"time_zone", "title", b"title", "turn_id", b"turn_id", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__
 from parley.workspace.v1 import task_pb2 as parley_dot_workspace_dot_v1_dot_task__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&parley/workspace/v1/task_service.proto\x12\x13parley.workspace.v1\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\x1a\x1eparley/workspace/v1/task.proto\"\xec\x01\n\x11\x43reateTaskRequest\x12\x14\n\x05title\x18\x01 \x01(\tR\x05title\x12\x14\n\x05notes\x18\x02 \x01(\tR\x05notes\x12\x35\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x64ueTime\x12\x1b\n\ttime_zone\x18\x04 \x01(\tR\x08timeZone\x12=\n\x08priority\x18\x05 \x01(\x0e\x32!.parley.workspace.v1.TaskPriorityR\x08priority\x12\x18\n\x07project\x18\x06 \x01(\tR\x07project\"C\n\x12\x43reateTaskResponse\x12-\n\x04task\x18\x01 \x01(\x0b\x32\x19.parley.workspace.v1.TaskR\x04task\"\x86\x02\n\x10ListTasksRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x34\n\x05state\x18\x03 \x01(\x0e\x32\x1e.parley.workspace.v1.TaskStateR\x05state\x12+\n\x11include_completed\x18\x04 \x01(\x08R\x10includeCompleted\x12\x18\n\x07project\x18\x05 \x01(\tR\x07project\x12\x39\n\ndue_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tdueBefore\"l\n\x11ListTasksResponse\x12/\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.parley.workspace.v1.TaskR\x05tasks\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n\x0eGetTaskRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\"@\n\x0fGetTaskResponse\x12-\n\x04task\x18\x01 \x01(\x0b\x32\x19.parley.workspace.v1.TaskR\x04task\"\xc2\x02\n\x11UpdateTaskRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x14\n\x05notes\x18\x03 \x01(\tR\x05notes\x12\x35\n\x08\x64ue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x64ueTime\x12\x1b\n\ttime_zone\x18\x05 \x01(\tR\x08timeZone\x12=\n\x08priority\x18\x06 \x01(\x0e\x32!.parley.workspace.v1.TaskPriorityR\x08priority\x12\x18\n\x07project\x18\x07 \x01(\tR\x07project\x12;\n\x0bupdate_mask\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"C\n\x12UpdateTaskResponse\x12-\n\x04task\x18\x01 \x01(\x0b\x32\x19.parley.workspace.v1.TaskR\x04task\".\n\x13\x43ompleteTaskRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\"E\n\x14\x43ompleteTaskResponse\x12-\n\x04task\x18\x01 \x01(\x0b\x32\x19.parley.workspace.v1.TaskR\x04task\",\n\x11ReopenTaskRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\"C\n\x12ReopenTaskResponse\x12-\n\x04task\x18\x01 \x01(\x0b\x32\x19.parley.workspace.v1.TaskR\x04task\",\n\x11\x44\x65leteTaskRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\"\x14\n\x12\x44\x65leteTaskResponse2\x9a\x08\n\x0bTaskService\x12\x88\x01\n\nCreateTask\x12&.parley.workspace.v1.CreateTaskRequest\x1a\'.parley.workspace.v1.CreateTaskResponse\")\xaa\xe3\x18\r\x12\x0btasks:write\x82\xd3\xe4\x93\x02\x12\"\r/api/v1/tasks:\x01*\x12\x84\x01\n\tListTasks\x12%.parley.workspace.v1.ListTasksRequest\x1a&.parley.workspace.v1.ListTasksResponse\"(\x90\x02\x01\xaa\xe3\x18\x0c\x12\ntasks:read\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/tasks\x12\x88\x01\n\x07GetTask\x12#.parley.workspace.v1.GetTaskRequest\x1a$.parley.workspace.v1.GetTaskResponse\"2\x90\x02\x01\xaa\xe3\x18\x0c\x12\ntasks:read\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/tasks/{task_id}\x12\x95\x01\n\nUpdateTask\x12&.parley.workspace.v1.UpdateTaskRequest\x1a\'.parley.workspace.v1.UpdateTaskResponse\"6\x90\x02\x02\xaa\xe3\x18\r\x12\x0btasks:write\x82\xd3\xe4\x93\x02\x1c\x32\x17/api/v1/tasks/{task_id}:\x01*\x12\xa4\x01\n\x0c\x43ompleteTask\x12(.parley.workspace.v1.CompleteTaskRequest\x1a).parley.workspace.v1.CompleteTaskResponse\"?\x90\x02\x02\xaa\xe3\x18\r\x12\x0btasks:write\x82\xd3\xe4\x93\x02%\" /api/v1/tasks/{task_id}:complete:\x01*\x12\x9c\x01\n\nReopenTask\x12&.parley.workspace.v1.ReopenTaskRequest\x1a\'.parley.workspace.v1.ReopenTaskResponse\"=\x90\x02\x02\xaa\xe3\x18\r\x12\x0btasks:write\x82\xd3\xe4\x93\x02#\"\x1e/api/v1/tasks/{task_id}:reopen:\x01*\x12\x8f\x01\n\nDeleteTask\x12&.parley.workspace.v1.DeleteTaskRequest\x1a\'.parley.workspace.v1.DeleteTaskResponse\"0\xaa\xe3\x18\r\x12\x0btasks:write\x82\xd3\xe4\x93\x02\x19*\x17/api/v1/tasks/{task_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&parley/workspace/v1/task_service.proto\x12\x13parley.workspace.v1\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\x1a\x1eparley/workspace/v1/task.proto\"\xc0\x02\n\x11\x43reateTaskRequest\x12\x14\n\x05title\x18\x01 \x01(\tR\x05title\x12\x14\n\x05notes\x18\x02 \x01(\tR\x05notes\x12\x35\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x64ueTime\x12\x1b\n\ttime_zone\x18\x04 \x01(\tR\x08timeZone\x12=\n\x08priority\x18\x05 \x01(\x0e\x32!.parley.workspace.v1.TaskPriorityR\x08priority\x12\x18\n\x07project\x18\x06 \x01(\tR\x07project\x12\x1e\n\nrecurrence\x18\x07 \x01(\tR\nrecurrence\x12\x32\n\x15remind_minutes_before\x18\x08 \x03(\x05R\x13remindMinutesBefore\"C\n\x12\x43reateTaskResponse\x12-\n\x04task\x18\x01 \x01(\x0b\x32\x19.parley.workspace.v1.TaskR\x04task\"\x86\x02\n\x10ListTasksRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x34\n\x05state\x18\x03 \x01(\x0e\x32\x1e.parley.workspace.v1.TaskStateR\x05state\x12+\n\x11include_completed\x18\x04 \x01(\x08R\x10includeCompleted\x12\x18\n\x07project\x18\x05 \x01(\tR\x07project\x12\x39\n\ndue_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tdueBefore\"l\n\x11ListTasksResponse\x12/\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.parley.workspace.v1.TaskR\x05tasks\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n\x0eGetTaskRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\"@\n\x0fGetTaskResponse\x12-\n\x04task\x18\x01 \x01(\x0b\x32\x19.parley.workspace.v1.TaskR\x04task\"\xaa\x03\n\x11UpdateTaskRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x14\n\x05notes\x18\x03 \x01(\tR\x05notes\x12\x35\n\x08\x64ue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x64ueTime\x12\x1b\n\ttime_zone\x18\x05 \x01(\tR\x08timeZone\x12=\n\x08priority\x18\x06 \x01(\x0e\x32!.parley.workspace.v1.TaskPriorityR\x08priority\x12\x18\n\x07project\x18\x07 \x01(\tR\x07project\x12;\n\x0bupdate_mask\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12#\n\nrecurrence\x18\t \x01(\tH\x00R\nrecurrence\x88\x01\x01\x12\x32\n\x15remind_minutes_before\x18\n \x03(\x05R\x13remindMinutesBeforeB\r\n\x0b_recurrence\"C\n\x12UpdateTaskResponse\x12-\n\x04task\x18\x01 \x01(\x0b\x32\x19.parley.workspace.v1.TaskR\x04task\".\n\x13\x43ompleteTaskRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\"}\n\x14\x43ompleteTaskResponse\x12-\n\x04task\x18\x01 \x01(\x0b\x32\x19.parley.workspace.v1.TaskR\x04task\x12\x36\n\tnext_task\x18\x02 \x01(\x0b\x32\x19.parley.workspace.v1.TaskR\x08nextTask\",\n\x11ReopenTaskRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\"C\n\x12ReopenTaskResponse\x12-\n\x04task\x18\x01 \x01(\x0b\x32\x19.parley.workspace.v1.TaskR\x04task\",\n\x11\x44\x65leteTaskRequest\x12\x17\n\x07task_id\x18\x01 \x01(\tR\x06taskId\"\x14\n\x12\x44\x65leteTaskResponse2\x9a\x08\n\x0bTaskService\x12\x88\x01\n\nCreateTask\x12&.parley.workspace.v1.CreateTaskRequest\x1a\'.parley.workspace.v1.CreateTaskResponse\")\xaa\xe3\x18\r\x12\x0btasks:write\x82\xd3\xe4\x93\x02\x12\"\r/api/v1/tasks:\x01*\x12\x84\x01\n\tListTasks\x12%.parley.workspace.v1.ListTasksRequest\x1a&.parley.workspace.v1.ListTasksResponse\"(\x90\x02\x01\xaa\xe3\x18\x0c\x12\ntasks:read\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/tasks\x12\x88\x01\n\x07GetTask\x12#.parley.workspace.v1.GetTaskRequest\x1a$.parley.workspace.v1.GetTaskResponse\"2\x90\x02\x01\xaa\xe3\x18\x0c\x12\ntasks:read\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/tasks/{task_id}\x12\x95\x01\n\nUpdateTask\x12&.parley.workspace.v1.UpdateTaskRequest\x1a\'.parley.workspace.v1.UpdateTaskResponse\"6\x90\x02\x02\xaa\xe3\x18\r\x12\x0btasks:write\x82\xd3\xe4\x93\x02\x1c\x32\x17/api/v1/tasks/{task_id}:\x01*\x12\xa4\x01\n\x0c\x43ompleteTask\x12(.parley.workspace.v1.CompleteTaskRequest\x1a).parley.workspace.v1.CompleteTaskResponse\"?\x90\x02\x02\xaa\xe3\x18\r\x12\x0btasks:write\x82\xd3\xe4\x93\x02%\" /api/v1/tasks/{task_id}:complete:\x01*\x12\x9c\x01\n\nReopenTask\x12&.parley.workspace.v1.ReopenTaskRequest\x1a\'.parley.workspace.v1.ReopenTaskResponse\"=\x90\x02\x02\xaa\xe3\x18\r\x12\x0btasks:write\x82\xd3\xe4\x93\x02#\"\x1e/api/v1/tasks/{task_id}:reopen:\x01*\x12\x8f\x01\n\nDeleteTask\x12&.parley.workspace.v1.DeleteTaskRequest\x1a\'.parley.workspace.v1.DeleteTaskResponse\"0\xaa\xe3\x18\r\x12\x0btasks:write\x82\xd3\xe4\x93\x02\x19*\x17/api/v1/tasks/{task_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,33 +51,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TASKSERVICE'].methods_by_name['DeleteTask']._loaded_options = None
   _globals['_TASKSERVICE'].methods_by_name['DeleteTask']._serialized_options = b'\252\343\030\r\022\013tasks:write\202\323\344\223\002\031*\027/api/v1/tasks/{task_id}'
   _globals['_CREATETASKREQUEST']._serialized_start=224
-  _globals['_CREATETASKREQUEST']._serialized_end=460
-  _globals['_CREATETASKRESPONSE']._serialized_start=462
-  _globals['_CREATETASKRESPONSE']._serialized_end=529
-  _globals['_LISTTASKSREQUEST']._serialized_start=532
-  _globals['_LISTTASKSREQUEST']._serialized_end=794
-  _globals['_LISTTASKSRESPONSE']._serialized_start=796
-  _globals['_LISTTASKSRESPONSE']._serialized_end=904
-  _globals['_GETTASKREQUEST']._serialized_start=906
-  _globals['_GETTASKREQUEST']._serialized_end=947
-  _globals['_GETTASKRESPONSE']._serialized_start=949
-  _globals['_GETTASKRESPONSE']._serialized_end=1013
-  _globals['_UPDATETASKREQUEST']._serialized_start=1016
-  _globals['_UPDATETASKREQUEST']._serialized_end=1338
-  _globals['_UPDATETASKRESPONSE']._serialized_start=1340
-  _globals['_UPDATETASKRESPONSE']._serialized_end=1407
-  _globals['_COMPLETETASKREQUEST']._serialized_start=1409
-  _globals['_COMPLETETASKREQUEST']._serialized_end=1455
-  _globals['_COMPLETETASKRESPONSE']._serialized_start=1457
-  _globals['_COMPLETETASKRESPONSE']._serialized_end=1526
-  _globals['_REOPENTASKREQUEST']._serialized_start=1528
-  _globals['_REOPENTASKREQUEST']._serialized_end=1572
-  _globals['_REOPENTASKRESPONSE']._serialized_start=1574
-  _globals['_REOPENTASKRESPONSE']._serialized_end=1641
-  _globals['_DELETETASKREQUEST']._serialized_start=1643
-  _globals['_DELETETASKREQUEST']._serialized_end=1687
-  _globals['_DELETETASKRESPONSE']._serialized_start=1689
-  _globals['_DELETETASKRESPONSE']._serialized_end=1709
-  _globals['_TASKSERVICE']._serialized_start=1712
-  _globals['_TASKSERVICE']._serialized_end=2762
+  _globals['_CREATETASKREQUEST']._serialized_end=544
+  _globals['_CREATETASKRESPONSE']._serialized_start=546
+  _globals['_CREATETASKRESPONSE']._serialized_end=613
+  _globals['_LISTTASKSREQUEST']._serialized_start=616
+  _globals['_LISTTASKSREQUEST']._serialized_end=878
+  _globals['_LISTTASKSRESPONSE']._serialized_start=880
+  _globals['_LISTTASKSRESPONSE']._serialized_end=988
+  _globals['_GETTASKREQUEST']._serialized_start=990
+  _globals['_GETTASKREQUEST']._serialized_end=1031
+  _globals['_GETTASKRESPONSE']._serialized_start=1033
+  _globals['_GETTASKRESPONSE']._serialized_end=1097
+  _globals['_UPDATETASKREQUEST']._serialized_start=1100
+  _globals['_UPDATETASKREQUEST']._serialized_end=1526
+  _globals['_UPDATETASKRESPONSE']._serialized_start=1528
+  _globals['_UPDATETASKRESPONSE']._serialized_end=1595
+  _globals['_COMPLETETASKREQUEST']._serialized_start=1597
+  _globals['_COMPLETETASKREQUEST']._serialized_end=1643
+  _globals['_COMPLETETASKRESPONSE']._serialized_start=1645
+  _globals['_COMPLETETASKRESPONSE']._serialized_end=1770
+  _globals['_REOPENTASKREQUEST']._serialized_start=1772
+  _globals['_REOPENTASKREQUEST']._serialized_end=1816
+  _globals['_REOPENTASKRESPONSE']._serialized_start=1818
+  _globals['_REOPENTASKRESPONSE']._serialized_end=1885
+  _globals['_DELETETASKREQUEST']._serialized_start=1887
+  _globals['_DELETETASKREQUEST']._serialized_end=1931
+  _globals['_DELETETASKRESPONSE']._serialized_start=1933
+  _globals['_DELETETASKRESPONSE']._serialized_end=1953
+  _globals['_TASKSERVICE']._serialized_start=1956
+  _globals['_TASKSERVICE']._serialized_end=3006
 # @@protoc_insertion_point(module_scope)

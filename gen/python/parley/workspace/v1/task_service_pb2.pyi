@@ -33,6 +33,8 @@ class CreateTaskRequest(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
+    RECURRENCE_FIELD_NUMBER: _builtins.int
+    REMIND_MINUTES_BEFORE_FIELD_NUMBER: _builtins.int
     title: _builtins.str
     """What is to be done. Required; 1 to 300 characters, in one line."""
     notes: _builtins.str
@@ -43,9 +45,21 @@ class CreateTaskRequest(_message.Message):
     """How much it matters. NORMAL when unspecified."""
     project: _builtins.str
     """The project that it belongs to. 0 to 100 characters."""
+    recurrence: _builtins.str
+    """How it recurs, an RFC 5545 RRULE value like `FREQ=WEEKLY;BYDAY=MO` or `FREQ=MONTHLY;BYMONTHDAY=-1`; the due time is the first occurrence, and
+    its time of day that of all. 0 to 255 characters; empty for a task that does not recur. `FREQ` is DAILY, WEEKLY, MONTHLY or YEARLY; beside it
+    `INTERVAL` (1 to 1000), `COUNT` (1 to 1000, the first occurrence included) or `UNTIL`, `BYMONTH`, `BYDAY`, `WKST`, `BYMONTHDAY` (not WEEKLY)
+    and `BYSETPOS` (MONTHLY and YEARLY). A rule without an occurrence in the 40 years after the due time is refused.
+    """
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
         """When it is due. Absent when it is not due at any time."""
+
+    @_builtins.property
+    def remind_minutes_before(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many minutes before the due time to remind the user: 0 for a reminder at the due time, 30 for one half an hour before. 0 to 5
+        different numbers from 0 to 40320, which is 4 weeks. A reminder whose time has passed is left out.
+        """
 
     def __init__(
         self,
@@ -56,10 +70,12 @@ class CreateTaskRequest(_message.Message):
         time_zone: _builtins.str = ...,
         priority: _task_pb2.TaskPriority.ValueType = ...,
         project: _builtins.str = ...,
+        recurrence: _builtins.str = ...,
+        remind_minutes_before: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "notes", b"notes", "priority", b"priority", "project", b"project", "time_zone", b"time_zone", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "notes", b"notes", "priority", b"priority", "project", b"project", "recurrence", b"recurrence", "remind_minutes_before", b"remind_minutes_before", "time_zone", b"time_zone", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -221,6 +237,8 @@ class UpdateTaskRequest(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    RECURRENCE_FIELD_NUMBER: _builtins.int
+    REMIND_MINUTES_BEFORE_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """The task. Required."""
     title: _builtins.str
@@ -233,13 +251,25 @@ class UpdateTaskRequest(_message.Message):
     """The new priority, when `update_mask` names it. NORMAL when unspecified."""
     project: _builtins.str
     """The new project, when `update_mask` names it. 0 to 100 characters."""
+    recurrence: _builtins.str
+    """The new rule, when `update_mask` names it or when it is present: an RFC 5545 RRULE value like `FREQ=WEEKLY;BYDAY=MO`, with the bounds that it
+    has for a new task; empty for a task that recurs no more.
+    """
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
         """The new due time, when `update_mask` names it; absent for none."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: of `title`, `notes`, `due_time`, `time_zone`, `priority`, `project`. When absent, those that are not empty."""
+        """Which fields to change: of `title`, `notes`, `due_time`, `time_zone`, `priority`, `project`, `recurrence`, `remind_minutes_before`. When
+        absent, those that are not empty, and `recurrence` when it is present.
+        """
+
+    @_builtins.property
+    def remind_minutes_before(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The new reminders, in minutes before the due time, when `update_mask` names them; they replace all that there are, and an empty list removes
+        them. 0 to 5 different numbers from 0 to 40320.
+        """
 
     def __init__(
         self,
@@ -252,12 +282,16 @@ class UpdateTaskRequest(_message.Message):
         priority: _task_pb2.TaskPriority.ValueType = ...,
         project: _builtins.str = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        recurrence: _builtins.str | None = ...,
+        remind_minutes_before: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_recurrence", b"_recurrence", "due_time", b"due_time", "recurrence", b"recurrence", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "notes", b"notes", "priority", b"priority", "project", b"project", "task_id", b"task_id", "time_zone", b"time_zone", "title", b"title", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_recurrence", b"_recurrence", "due_time", b"due_time", "notes", b"notes", "priority", b"priority", "project", b"project", "recurrence", b"recurrence", "remind_minutes_before", b"remind_minutes_before", "task_id", b"task_id", "time_zone", b"time_zone", "title", b"title", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__recurrence: _TypeAlias = _typing.Literal["recurrence"]  # noqa: Y015
+    _WhichOneofArgType__recurrence: _TypeAlias = _typing.Literal["_recurrence", b"_recurrence"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recurrence) -> _WhichOneofReturnType__recurrence | None: ...
 
 Global___UpdateTaskRequest: _TypeAlias = UpdateTaskRequest  # noqa: Y015
 
@@ -314,18 +348,24 @@ class CompleteTaskResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TASK_FIELD_NUMBER: _builtins.int
+    NEXT_TASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def task(self) -> _task_pb2.Task:
         """The task as it is now."""
+
+    @_builtins.property
+    def next_task(self) -> _task_pb2.Task:
+        """The task of the next occurrence. Absent when the task does not recur, when this was the last occurrence, and when that task was deleted since."""
 
     def __init__(
         self,
         *,
         task: _task_pb2.Task | None = ...,
+        next_task: _task_pb2.Task | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["next_task", b"next_task", "task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_task", b"next_task", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -77,7 +77,7 @@ class TaskServiceServicer:
     """
 
     def CreateTask(self, request, context):
-        """Makes a task. At most 10,000 are open at a time: RESOURCE_EXHAUSTED then.
+        """Makes a task. At most 10,000 are open at a time: RESOURCE_EXHAUSTED then. A task that recurs, or that reminds, needs a due time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,28 +98,31 @@ class TaskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateTask(self, request, context):
-        """Changes a task.
+        """Changes a task. Of a task that recurs, this occurrence and those that follow it change.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CompleteTask(self, request, context):
-        """Marks a task as done. Harmless when it was before.
+        """Marks a task as done. Harmless when it was before. When it recurs, the next occurrence becomes a task of its own, `next_task`, with the same
+        title, notes, reminders and so on: the first one that is later than both the due time and now, so that what was missed is not piled up.
+        After the last occurrence there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReopenTask(self, request, context):
-        """Opens a completed task again. Harmless when it was open before.
+        """Opens a completed task again. Harmless when it was open before. When it recurred, the task of its next occurrence is deleted if that is still
+        open and unchanged, and this one recurs again; otherwise that one goes on recurring, and this one recurs no more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTask(self, request, context):
-        """Deletes a task for good.
+        """Deletes a task for good. When it recurs, no occurrence follows it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

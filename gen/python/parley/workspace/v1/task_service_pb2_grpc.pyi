@@ -34,19 +34,24 @@ class TaskServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TaskServiceAsyncStub: ...
     CreateTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.CreateTaskRequest, _task_service_pb2.CreateTaskResponse]
-    """Makes a task. At most 10,000 are open at a time: RESOURCE_EXHAUSTED then."""
+    """Makes a task. At most 10,000 are open at a time: RESOURCE_EXHAUSTED then. A task that recurs, or that reminds, needs a due time."""
     ListTasks: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.ListTasksRequest, _task_service_pb2.ListTasksResponse]
     """Lists the user's tasks: those that are due first come first, then those that are not due, the newest first."""
     GetTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.GetTaskRequest, _task_service_pb2.GetTaskResponse]
     """Gets one task."""
     UpdateTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.UpdateTaskRequest, _task_service_pb2.UpdateTaskResponse]
-    """Changes a task."""
+    """Changes a task. Of a task that recurs, this occurrence and those that follow it change."""
     CompleteTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.CompleteTaskRequest, _task_service_pb2.CompleteTaskResponse]
-    """Marks a task as done. Harmless when it was before."""
+    """Marks a task as done. Harmless when it was before. When it recurs, the next occurrence becomes a task of its own, `next_task`, with the same
+    title, notes, reminders and so on: the first one that is later than both the due time and now, so that what was missed is not piled up.
+    After the last occurrence there is none.
+    """
     ReopenTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.ReopenTaskRequest, _task_service_pb2.ReopenTaskResponse]
-    """Opens a completed task again. Harmless when it was open before."""
+    """Opens a completed task again. Harmless when it was open before. When it recurred, the task of its next occurrence is deleted if that is still
+    open and unchanged, and this one recurs again; otherwise that one goes on recurring, and this one recurs no more.
+    """
     DeleteTask: _grpc.UnaryUnaryMultiCallable[_task_service_pb2.DeleteTaskRequest, _task_service_pb2.DeleteTaskResponse]
-    """Deletes a task for good."""
+    """Deletes a task for good. When it recurs, no occurrence follows it."""
 
 @_typing.type_check_only
 class TaskServiceAsyncStub(TaskServiceStub):
@@ -54,19 +59,24 @@ class TaskServiceAsyncStub(TaskServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.CreateTaskRequest, _task_service_pb2.CreateTaskResponse]  # type: ignore[assignment]
-    """Makes a task. At most 10,000 are open at a time: RESOURCE_EXHAUSTED then."""
+    """Makes a task. At most 10,000 are open at a time: RESOURCE_EXHAUSTED then. A task that recurs, or that reminds, needs a due time."""
     ListTasks: _aio.UnaryUnaryMultiCallable[_task_service_pb2.ListTasksRequest, _task_service_pb2.ListTasksResponse]  # type: ignore[assignment]
     """Lists the user's tasks: those that are due first come first, then those that are not due, the newest first."""
     GetTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.GetTaskRequest, _task_service_pb2.GetTaskResponse]  # type: ignore[assignment]
     """Gets one task."""
     UpdateTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.UpdateTaskRequest, _task_service_pb2.UpdateTaskResponse]  # type: ignore[assignment]
-    """Changes a task."""
+    """Changes a task. Of a task that recurs, this occurrence and those that follow it change."""
     CompleteTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.CompleteTaskRequest, _task_service_pb2.CompleteTaskResponse]  # type: ignore[assignment]
-    """Marks a task as done. Harmless when it was before."""
+    """Marks a task as done. Harmless when it was before. When it recurs, the next occurrence becomes a task of its own, `next_task`, with the same
+    title, notes, reminders and so on: the first one that is later than both the due time and now, so that what was missed is not piled up.
+    After the last occurrence there is none.
+    """
     ReopenTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.ReopenTaskRequest, _task_service_pb2.ReopenTaskResponse]  # type: ignore[assignment]
-    """Opens a completed task again. Harmless when it was open before."""
+    """Opens a completed task again. Harmless when it was open before. When it recurred, the task of its next occurrence is deleted if that is still
+    open and unchanged, and this one recurs again; otherwise that one goes on recurring, and this one recurs no more.
+    """
     DeleteTask: _aio.UnaryUnaryMultiCallable[_task_service_pb2.DeleteTaskRequest, _task_service_pb2.DeleteTaskResponse]  # type: ignore[assignment]
-    """Deletes a task for good."""
+    """Deletes a task for good. When it recurs, no occurrence follows it."""
 
 class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps a user's tasks. Every call sees what belongs to the user of the token and nothing else: what is another's is NOT_FOUND, as if it did not exist."""
@@ -77,7 +87,7 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.CreateTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.CreateTaskResponse, _abc.Awaitable[_task_service_pb2.CreateTaskResponse]]:
-        """Makes a task. At most 10,000 are open at a time: RESOURCE_EXHAUSTED then."""
+        """Makes a task. At most 10,000 are open at a time: RESOURCE_EXHAUSTED then. A task that recurs, or that reminds, needs a due time."""
 
     @_abc_1.abstractmethod
     def ListTasks(
@@ -101,7 +111,7 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.UpdateTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.UpdateTaskResponse, _abc.Awaitable[_task_service_pb2.UpdateTaskResponse]]:
-        """Changes a task."""
+        """Changes a task. Of a task that recurs, this occurrence and those that follow it change."""
 
     @_abc_1.abstractmethod
     def CompleteTask(
@@ -109,7 +119,10 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.CompleteTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.CompleteTaskResponse, _abc.Awaitable[_task_service_pb2.CompleteTaskResponse]]:
-        """Marks a task as done. Harmless when it was before."""
+        """Marks a task as done. Harmless when it was before. When it recurs, the next occurrence becomes a task of its own, `next_task`, with the same
+        title, notes, reminders and so on: the first one that is later than both the due time and now, so that what was missed is not piled up.
+        After the last occurrence there is none.
+        """
 
     @_abc_1.abstractmethod
     def ReopenTask(
@@ -117,7 +130,9 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.ReopenTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.ReopenTaskResponse, _abc.Awaitable[_task_service_pb2.ReopenTaskResponse]]:
-        """Opens a completed task again. Harmless when it was open before."""
+        """Opens a completed task again. Harmless when it was open before. When it recurred, the task of its next occurrence is deleted if that is still
+        open and unchanged, and this one recurs again; otherwise that one goes on recurring, and this one recurs no more.
+        """
 
     @_abc_1.abstractmethod
     def DeleteTask(
@@ -125,6 +140,6 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_service_pb2.DeleteTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_service_pb2.DeleteTaskResponse, _abc.Awaitable[_task_service_pb2.DeleteTaskResponse]]:
-        """Deletes a task for good."""
+        """Deletes a task for good. When it recurs, no occurrence follows it."""
 
 def add_TaskServiceServicer_to_server(servicer: TaskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

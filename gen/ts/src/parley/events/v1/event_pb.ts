@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/events/v1/event.proto.
  */
 export const file_parley_events_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChxwYXJsZXkvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBwYXJsZXkuZXZlbnRzLnYxItkCCgVFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZhY3Rpb24YAyABKA4yGC5wYXJsZXkuZXZlbnRzLnYxLkFjdGlvbhI1Cg1yZXNvdXJjZV90eXBlGAQgASgOMh4ucGFybGV5LmV2ZW50cy52MS5SZXNvdXJjZVR5cGUSEwoLcmVzb3VyY2VfaWQYBSABKAkSDwoHdHVybl9pZBgGIAEoCRIqCgdzZXNzaW9uGAcgASgLMhcucGFybGV5LmNoYXQudjEuU2Vzc2lvbkgAEioKB21lc3NhZ2UYCCABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlSAASKQoEdGFzaxgJIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza0gAQgoKCHJlc291cmNlKlwKBkFjdGlvbhIWChJBQ1RJT05fVU5TUEVDSUZJRUQQABISCg5BQ1RJT05fQ1JFQVRFRBABEhIKDkFDVElPTl9VUERBVEVEEAISEgoOQUNUSU9OX0RFTEVURUQQAyp7CgxSZXNvdXJjZVR5cGUSHQoZUkVTT1VSQ0VfVFlQRV9VTlNQRUNJRklFRBAAEhkKFVJFU09VUkNFX1RZUEVfU0VTU0lPThABEhkKFVJFU09VUkNFX1RZUEVfTUVTU0FHRRACEhYKElJFU09VUkNFX1RZUEVfVEFTSxADYgZwcm90bzM", [file_google_protobuf_timestamp, file_parley_chat_v1_message, file_parley_chat_v1_session, file_parley_workspace_v1_task]);
+  fileDesc("ChxwYXJsZXkvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBwYXJsZXkuZXZlbnRzLnYxIooDCgVFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZhY3Rpb24YAyABKA4yGC5wYXJsZXkuZXZlbnRzLnYxLkFjdGlvbhI1Cg1yZXNvdXJjZV90eXBlGAQgASgOMh4ucGFybGV5LmV2ZW50cy52MS5SZXNvdXJjZVR5cGUSEwoLcmVzb3VyY2VfaWQYBSABKAkSDwoHdHVybl9pZBgGIAEoCRIqCgdzZXNzaW9uGAcgASgLMhcucGFybGV5LmNoYXQudjEuU2Vzc2lvbkgAEioKB21lc3NhZ2UYCCABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlSAASKQoEdGFzaxgJIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza0gAEi8KC3JlbWluZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIKCghyZXNvdXJjZSpxCgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASEgoOQUNUSU9OX0NSRUFURUQQARISCg5BQ1RJT05fVVBEQVRFRBACEhIKDkFDVElPTl9ERUxFVEVEEAMSEwoPQUNUSU9OX1JFTUlOREVEEAQqewoMUmVzb3VyY2VUeXBlEh0KGVJFU09VUkNFX1RZUEVfVU5TUEVDSUZJRUQQABIZChVSRVNPVVJDRV9UWVBFX1NFU1NJT04QARIZChVSRVNPVVJDRV9UWVBFX01FU1NBR0UQAhIWChJSRVNPVVJDRV9UWVBFX1RBU0sQA2IGcHJvdG8z", [file_google_protobuf_timestamp, file_parley_chat_v1_message, file_parley_chat_v1_session, file_parley_workspace_v1_task]);
 
 /**
  * Something that changed in what a user owns. Written in the transaction of the change itself, and never changed: the events of a user are
@@ -100,6 +100,13 @@ export type Event = Message<"parley.events.v1.Event"> & {
     value: Task;
     case: "task";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * The time that the reminder was meant for, UTC. Absent unless the action is REMINDED.
+   *
+   * @generated from field: google.protobuf.Timestamp remind_time = 10;
+   */
+  remindTime?: Timestamp | undefined;
 };
 
 /**
@@ -142,6 +149,14 @@ export enum Action {
    * @generated from enum value: ACTION_DELETED = 3;
    */
   DELETED = 3,
+
+  /**
+   * Its user is reminded of it: a reminder of a task whose time has come. Told once for each reminder, also when the services were down at its
+   * time: late then. Nothing of the task changed.
+   *
+   * @generated from enum value: ACTION_REMINDED = 4;
+   */
+  REMINDED = 4,
 }
 
 /**

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/workspace/v1/task.proto.
  */
 export const file_parley_workspace_v1_task: GenFile = /*@__PURE__*/
-  fileDesc("Ch5wYXJsZXkvd29ya3NwYWNlL3YxL3Rhc2sucHJvdG8SE3BhcmxleS53b3Jrc3BhY2UudjEikQMKBFRhc2sSDwoHdGFza19pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRINCgVub3RlcxgDIAEoCRIsCghkdWVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJdGltZV96b25lGAUgASgJEjMKCHByaW9yaXR5GAYgASgOMiEucGFybGV5LndvcmtzcGFjZS52MS5UYXNrUHJpb3JpdHkSLQoFc3RhdGUYByABKA4yHi5wYXJsZXkud29ya3NwYWNlLnYxLlRhc2tTdGF0ZRIPCgdwcm9qZWN0GAggASgJEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNY29tcGxldGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdHVybl9pZBgMIAEoCSpWCglUYXNrU3RhdGUSGgoWVEFTS19TVEFURV9VTlNQRUNJRklFRBAAEhMKD1RBU0tfU1RBVEVfT1BFThABEhgKFFRBU0tfU1RBVEVfQ09NUExFVEVEEAIqdgoMVGFza1ByaW9yaXR5Eh0KGVRBU0tfUFJJT1JJVFlfVU5TUEVDSUZJRUQQABIVChFUQVNLX1BSSU9SSVRZX0xPVxABEhgKFFRBU0tfUFJJT1JJVFlfTk9STUFMEAISFgoSVEFTS19QUklPUklUWV9ISUdIEANiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("Ch5wYXJsZXkvd29ya3NwYWNlL3YxL3Rhc2sucHJvdG8SE3BhcmxleS53b3Jrc3BhY2UudjEiiwQKBFRhc2sSDwoHdGFza19pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRINCgVub3RlcxgDIAEoCRIsCghkdWVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJdGltZV96b25lGAUgASgJEjMKCHByaW9yaXR5GAYgASgOMiEucGFybGV5LndvcmtzcGFjZS52MS5UYXNrUHJpb3JpdHkSLQoFc3RhdGUYByABKA4yHi5wYXJsZXkud29ya3NwYWNlLnYxLlRhc2tTdGF0ZRIPCgdwcm9qZWN0GAggASgJEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNY29tcGxldGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdHVybl9pZBgMIAEoCRISCgpyZWN1cnJlbmNlGA0gASgJEh0KFXJlbWluZF9taW51dGVzX2JlZm9yZRgOIAMoBRIvCgtyZW1pbmRfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMbmV4dF90YXNrX2lkGBAgASgJKlYKCVRhc2tTdGF0ZRIaChZUQVNLX1NUQVRFX1VOU1BFQ0lGSUVEEAASEwoPVEFTS19TVEFURV9PUEVOEAESGAoUVEFTS19TVEFURV9DT01QTEVURUQQAip2CgxUYXNrUHJpb3JpdHkSHQoZVEFTS19QUklPUklUWV9VTlNQRUNJRklFRBAAEhUKEVRBU0tfUFJJT1JJVFlfTE9XEAESGAoUVEFTS19QUklPUklUWV9OT1JNQUwQAhIWChJUQVNLX1BSSU9SSVRZX0hJR0gQA2IGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * Something that its user wants to do.
@@ -103,6 +103,36 @@ export type Task = Message<"parley.workspace.v1.Task"> & {
    * @generated from field: string turn_id = 12;
    */
   turnId: string;
+
+  /**
+   * How it recurs: an RFC 5545 RRULE value like `FREQ=WEEKLY;BYDAY=MO`, in the time zone of the task, counted from the due time. Empty when it
+   * does not recur. `COUNT` counts this occurrence and those that are still to come.
+   *
+   * @generated from field: string recurrence = 13;
+   */
+  recurrence: string;
+
+  /**
+   * How many minutes before the due time its user is reminded, the earliest reminder first: 0 to 5 different numbers from 0, at the due time, to
+   * 40320, which is 4 weeks. Empty when nobody is reminded.
+   *
+   * @generated from field: repeated int32 remind_minutes_before = 14;
+   */
+  remindMinutesBefore: number[];
+
+  /**
+   * When its user is reminded next, UTC: an event with the action REMINDED. Absent when no reminder is to come, as for a completed task.
+   *
+   * @generated from field: google.protobuf.Timestamp remind_time = 15;
+   */
+  remindTime?: Timestamp | undefined;
+
+  /**
+   * The task of the next occurrence, which was made when this one was completed. Empty when there is none.
+   *
+   * @generated from field: string next_task_id = 16;
+   */
+  nextTaskId: string;
 };
 
 /**

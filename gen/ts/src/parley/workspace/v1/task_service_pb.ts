@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/workspace/v1/task_service.proto.
  */
 export const file_parley_workspace_v1_task_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZwYXJsZXkvd29ya3NwYWNlL3YxL3Rhc2tfc2VydmljZS5wcm90bxITcGFybGV5LndvcmtzcGFjZS52MSK4AQoRQ3JlYXRlVGFza1JlcXVlc3QSDQoFdGl0bGUYASABKAkSDQoFbm90ZXMYAiABKAkSLAoIZHVlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRpbWVfem9uZRgEIAEoCRIzCghwcmlvcml0eRgFIAEoDjIhLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza1ByaW9yaXR5Eg8KB3Byb2plY3QYBiABKAkiPQoSQ3JlYXRlVGFza1Jlc3BvbnNlEicKBHRhc2sYASABKAsyGS5wYXJsZXkud29ya3NwYWNlLnYxLlRhc2sixAEKEExpc3RUYXNrc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSLQoFc3RhdGUYAyABKA4yHi5wYXJsZXkud29ya3NwYWNlLnYxLlRhc2tTdGF0ZRIZChFpbmNsdWRlX2NvbXBsZXRlZBgEIAEoCBIPCgdwcm9qZWN0GAUgASgJEi4KCmR1ZV9iZWZvcmUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlYKEUxpc3RUYXNrc1Jlc3BvbnNlEigKBXRhc2tzGAEgAygLMhkucGFybGV5LndvcmtzcGFjZS52MS5UYXNrEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIhCg5HZXRUYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJIjoKD0dldFRhc2tSZXNwb25zZRInCgR0YXNrGAEgASgLMhkucGFybGV5LndvcmtzcGFjZS52MS5UYXNrIvoBChFVcGRhdGVUYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEg0KBW5vdGVzGAMgASgJEiwKCGR1ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl0aW1lX3pvbmUYBSABKAkSMwoIcHJpb3JpdHkYBiABKA4yIS5wYXJsZXkud29ya3NwYWNlLnYxLlRhc2tQcmlvcml0eRIPCgdwcm9qZWN0GAcgASgJEi8KC3VwZGF0ZV9tYXNrGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI9ChJVcGRhdGVUYXNrUmVzcG9uc2USJwoEdGFzaxgBIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFzayImChNDb21wbGV0ZVRhc2tSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkiPwoUQ29tcGxldGVUYXNrUmVzcG9uc2USJwoEdGFzaxgBIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFzayIkChFSZW9wZW5UYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJIj0KElJlb3BlblRhc2tSZXNwb25zZRInCgR0YXNrGAEgASgLMhkucGFybGV5LndvcmtzcGFjZS52MS5UYXNrIiQKEURlbGV0ZVRhc2tSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkiFAoSRGVsZXRlVGFza1Jlc3BvbnNlMrkFCgtUYXNrU2VydmljZRJdCgpDcmVhdGVUYXNrEiYucGFybGV5LndvcmtzcGFjZS52MS5DcmVhdGVUYXNrUmVxdWVzdBonLnBhcmxleS53b3Jrc3BhY2UudjEuQ3JlYXRlVGFza1Jlc3BvbnNlEl8KCUxpc3RUYXNrcxIlLnBhcmxleS53b3Jrc3BhY2UudjEuTGlzdFRhc2tzUmVxdWVzdBomLnBhcmxleS53b3Jrc3BhY2UudjEuTGlzdFRhc2tzUmVzcG9uc2UiA5ACARJZCgdHZXRUYXNrEiMucGFybGV5LndvcmtzcGFjZS52MS5HZXRUYXNrUmVxdWVzdBokLnBhcmxleS53b3Jrc3BhY2UudjEuR2V0VGFza1Jlc3BvbnNlIgOQAgESYgoKVXBkYXRlVGFzaxImLnBhcmxleS53b3Jrc3BhY2UudjEuVXBkYXRlVGFza1JlcXVlc3QaJy5wYXJsZXkud29ya3NwYWNlLnYxLlVwZGF0ZVRhc2tSZXNwb25zZSIDkAICEmgKDENvbXBsZXRlVGFzaxIoLnBhcmxleS53b3Jrc3BhY2UudjEuQ29tcGxldGVUYXNrUmVxdWVzdBopLnBhcmxleS53b3Jrc3BhY2UudjEuQ29tcGxldGVUYXNrUmVzcG9uc2UiA5ACAhJiCgpSZW9wZW5UYXNrEiYucGFybGV5LndvcmtzcGFjZS52MS5SZW9wZW5UYXNrUmVxdWVzdBonLnBhcmxleS53b3Jrc3BhY2UudjEuUmVvcGVuVGFza1Jlc3BvbnNlIgOQAgISXQoKRGVsZXRlVGFzaxImLnBhcmxleS53b3Jrc3BhY2UudjEuRGVsZXRlVGFza1JlcXVlc3QaJy5wYXJsZXkud29ya3NwYWNlLnYxLkRlbGV0ZVRhc2tSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_parley_workspace_v1_task]);
+  fileDesc("CiZwYXJsZXkvd29ya3NwYWNlL3YxL3Rhc2tfc2VydmljZS5wcm90bxITcGFybGV5LndvcmtzcGFjZS52MSLrAQoRQ3JlYXRlVGFza1JlcXVlc3QSDQoFdGl0bGUYASABKAkSDQoFbm90ZXMYAiABKAkSLAoIZHVlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRpbWVfem9uZRgEIAEoCRIzCghwcmlvcml0eRgFIAEoDjIhLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza1ByaW9yaXR5Eg8KB3Byb2plY3QYBiABKAkSEgoKcmVjdXJyZW5jZRgHIAEoCRIdChVyZW1pbmRfbWludXRlc19iZWZvcmUYCCADKAUiPQoSQ3JlYXRlVGFza1Jlc3BvbnNlEicKBHRhc2sYASABKAsyGS5wYXJsZXkud29ya3NwYWNlLnYxLlRhc2sixAEKEExpc3RUYXNrc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSLQoFc3RhdGUYAyABKA4yHi5wYXJsZXkud29ya3NwYWNlLnYxLlRhc2tTdGF0ZRIZChFpbmNsdWRlX2NvbXBsZXRlZBgEIAEoCBIPCgdwcm9qZWN0GAUgASgJEi4KCmR1ZV9iZWZvcmUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlYKEUxpc3RUYXNrc1Jlc3BvbnNlEigKBXRhc2tzGAEgAygLMhkucGFybGV5LndvcmtzcGFjZS52MS5UYXNrEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIhCg5HZXRUYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJIjoKD0dldFRhc2tSZXNwb25zZRInCgR0YXNrGAEgASgLMhkucGFybGV5LndvcmtzcGFjZS52MS5UYXNrIsECChFVcGRhdGVUYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEg0KBW5vdGVzGAMgASgJEiwKCGR1ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl0aW1lX3pvbmUYBSABKAkSMwoIcHJpb3JpdHkYBiABKA4yIS5wYXJsZXkud29ya3NwYWNlLnYxLlRhc2tQcmlvcml0eRIPCgdwcm9qZWN0GAcgASgJEi8KC3VwZGF0ZV9tYXNrGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIXCgpyZWN1cnJlbmNlGAkgASgJSACIAQESHQoVcmVtaW5kX21pbnV0ZXNfYmVmb3JlGAogAygFQg0KC19yZWN1cnJlbmNlIj0KElVwZGF0ZVRhc2tSZXNwb25zZRInCgR0YXNrGAEgASgLMhkucGFybGV5LndvcmtzcGFjZS52MS5UYXNrIiYKE0NvbXBsZXRlVGFza1JlcXVlc3QSDwoHdGFza19pZBgBIAEoCSJtChRDb21wbGV0ZVRhc2tSZXNwb25zZRInCgR0YXNrGAEgASgLMhkucGFybGV5LndvcmtzcGFjZS52MS5UYXNrEiwKCW5leHRfdGFzaxgCIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFzayIkChFSZW9wZW5UYXNrUmVxdWVzdBIPCgd0YXNrX2lkGAEgASgJIj0KElJlb3BlblRhc2tSZXNwb25zZRInCgR0YXNrGAEgASgLMhkucGFybGV5LndvcmtzcGFjZS52MS5UYXNrIiQKEURlbGV0ZVRhc2tSZXF1ZXN0Eg8KB3Rhc2tfaWQYASABKAkiFAoSRGVsZXRlVGFza1Jlc3BvbnNlMrkFCgtUYXNrU2VydmljZRJdCgpDcmVhdGVUYXNrEiYucGFybGV5LndvcmtzcGFjZS52MS5DcmVhdGVUYXNrUmVxdWVzdBonLnBhcmxleS53b3Jrc3BhY2UudjEuQ3JlYXRlVGFza1Jlc3BvbnNlEl8KCUxpc3RUYXNrcxIlLnBhcmxleS53b3Jrc3BhY2UudjEuTGlzdFRhc2tzUmVxdWVzdBomLnBhcmxleS53b3Jrc3BhY2UudjEuTGlzdFRhc2tzUmVzcG9uc2UiA5ACARJZCgdHZXRUYXNrEiMucGFybGV5LndvcmtzcGFjZS52MS5HZXRUYXNrUmVxdWVzdBokLnBhcmxleS53b3Jrc3BhY2UudjEuR2V0VGFza1Jlc3BvbnNlIgOQAgESYgoKVXBkYXRlVGFzaxImLnBhcmxleS53b3Jrc3BhY2UudjEuVXBkYXRlVGFza1JlcXVlc3QaJy5wYXJsZXkud29ya3NwYWNlLnYxLlVwZGF0ZVRhc2tSZXNwb25zZSIDkAICEmgKDENvbXBsZXRlVGFzaxIoLnBhcmxleS53b3Jrc3BhY2UudjEuQ29tcGxldGVUYXNrUmVxdWVzdBopLnBhcmxleS53b3Jrc3BhY2UudjEuQ29tcGxldGVUYXNrUmVzcG9uc2UiA5ACAhJiCgpSZW9wZW5UYXNrEiYucGFybGV5LndvcmtzcGFjZS52MS5SZW9wZW5UYXNrUmVxdWVzdBonLnBhcmxleS53b3Jrc3BhY2UudjEuUmVvcGVuVGFza1Jlc3BvbnNlIgOQAgISXQoKRGVsZXRlVGFzaxImLnBhcmxleS53b3Jrc3BhY2UudjEuRGVsZXRlVGFza1JlcXVlc3QaJy5wYXJsZXkud29ya3NwYWNlLnYxLkRlbGV0ZVRhc2tSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_parley_workspace_v1_task]);
 
 /**
  * Asks for a new task.
@@ -65,6 +65,24 @@ export type CreateTaskRequest = Message<"parley.workspace.v1.CreateTaskRequest">
    * @generated from field: string project = 6;
    */
   project: string;
+
+  /**
+   * How it recurs, an RFC 5545 RRULE value like `FREQ=WEEKLY;BYDAY=MO` or `FREQ=MONTHLY;BYMONTHDAY=-1`; the due time is the first occurrence, and
+   * its time of day that of all. 0 to 255 characters; empty for a task that does not recur. `FREQ` is DAILY, WEEKLY, MONTHLY or YEARLY; beside it
+   * `INTERVAL` (1 to 1000), `COUNT` (1 to 1000, the first occurrence included) or `UNTIL`, `BYMONTH`, `BYDAY`, `WKST`, `BYMONTHDAY` (not WEEKLY)
+   * and `BYSETPOS` (MONTHLY and YEARLY). A rule without an occurrence in the 40 years after the due time is refused.
+   *
+   * @generated from field: string recurrence = 7;
+   */
+  recurrence: string;
+
+  /**
+   * How many minutes before the due time to remind the user: 0 for a reminder at the due time, 30 for one half an hour before. 0 to 5
+   * different numbers from 0 to 40320, which is 4 weeks. A reminder whose time has passed is left out.
+   *
+   * @generated from field: repeated int32 remind_minutes_before = 8;
+   */
+  remindMinutesBefore: number[];
 };
 
 /**
@@ -277,11 +295,28 @@ export type UpdateTaskRequest = Message<"parley.workspace.v1.UpdateTaskRequest">
   project: string;
 
   /**
-   * Which fields to change: of `title`, `notes`, `due_time`, `time_zone`, `priority`, `project`. When absent, those that are not empty.
+   * Which fields to change: of `title`, `notes`, `due_time`, `time_zone`, `priority`, `project`, `recurrence`, `remind_minutes_before`. When
+   * absent, those that are not empty, and `recurrence` when it is present.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 8;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * The new rule, when `update_mask` names it or when it is present: an RFC 5545 RRULE value like `FREQ=WEEKLY;BYDAY=MO`, with the bounds that it
+   * has for a new task; empty for a task that recurs no more.
+   *
+   * @generated from field: optional string recurrence = 9;
+   */
+  recurrence?: string | undefined;
+
+  /**
+   * The new reminders, in minutes before the due time, when `update_mask` names them; they replace all that there are, and an empty list removes
+   * them. 0 to 5 different numbers from 0 to 40320.
+   *
+   * @generated from field: repeated int32 remind_minutes_before = 10;
+   */
+  remindMinutesBefore: number[];
 };
 
 /**
@@ -345,6 +380,13 @@ export type CompleteTaskResponse = Message<"parley.workspace.v1.CompleteTaskResp
    * @generated from field: parley.workspace.v1.Task task = 1;
    */
   task?: Task | undefined;
+
+  /**
+   * The task of the next occurrence. Absent when the task does not recur, when this was the last occurrence, and when that task was deleted since.
+   *
+   * @generated from field: parley.workspace.v1.Task next_task = 2;
+   */
+  nextTask?: Task | undefined;
 };
 
 /**
@@ -439,7 +481,7 @@ export const DeleteTaskResponseSchema: GenMessage<DeleteTaskResponse> = /*@__PUR
  */
 export const TaskService: GenService<{
   /**
-   * Makes a task. At most 10,000 are open at a time: RESOURCE_EXHAUSTED then.
+   * Makes a task. At most 10,000 are open at a time: RESOURCE_EXHAUSTED then. A task that recurs, or that reminds, needs a due time.
    *
    * @generated from rpc parley.workspace.v1.TaskService.CreateTask
    */
@@ -469,7 +511,7 @@ export const TaskService: GenService<{
     output: typeof GetTaskResponseSchema;
   },
   /**
-   * Changes a task.
+   * Changes a task. Of a task that recurs, this occurrence and those that follow it change.
    *
    * @generated from rpc parley.workspace.v1.TaskService.UpdateTask
    */
@@ -479,7 +521,9 @@ export const TaskService: GenService<{
     output: typeof UpdateTaskResponseSchema;
   },
   /**
-   * Marks a task as done. Harmless when it was before.
+   * Marks a task as done. Harmless when it was before. When it recurs, the next occurrence becomes a task of its own, `next_task`, with the same
+   * title, notes, reminders and so on: the first one that is later than both the due time and now, so that what was missed is not piled up.
+   * After the last occurrence there is none.
    *
    * @generated from rpc parley.workspace.v1.TaskService.CompleteTask
    */
@@ -489,7 +533,8 @@ export const TaskService: GenService<{
     output: typeof CompleteTaskResponseSchema;
   },
   /**
-   * Opens a completed task again. Harmless when it was open before.
+   * Opens a completed task again. Harmless when it was open before. When it recurred, the task of its next occurrence is deleted if that is still
+   * open and unchanged, and this one recurs again; otherwise that one goes on recurring, and this one recurs no more.
    *
    * @generated from rpc parley.workspace.v1.TaskService.ReopenTask
    */
@@ -499,7 +544,7 @@ export const TaskService: GenService<{
     output: typeof ReopenTaskResponseSchema;
   },
   /**
-   * Deletes a task for good.
+   * Deletes a task for good. When it recurs, no occurrence follows it.
    *
    * @generated from rpc parley.workspace.v1.TaskService.DeleteTask
    */
