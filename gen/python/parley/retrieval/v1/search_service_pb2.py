@@ -28,7 +28,7 @@ from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__
 from parley.retrieval.v1 import document_pb2 as parley_dot_retrieval_dot_v1_dot_document__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(parley/retrieval/v1/search_service.proto\x12\x13parley.retrieval.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\x1a\"parley/retrieval/v1/document.proto\"\xea\x04\n\rSearchRequest\x12\x14\n\x05query\x18\x01 \x01(\tR\x05query\x12\x14\n\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x18\n\x07project\x18\x03 \x01(\tR\x07project\x12%\n\x0e\x65xclude_shared\x18\x04 \x01(\x08R\rexcludeShared\x12\x33\n\x04mode\x18\x05 \x01(\x0e\x32\x1f.parley.retrieval.v1.SearchModeR\x04mode\x12!\n\x0c\x64ocument_ids\x18\x06 \x03(\tR\x0b\x64ocumentIds\x12?\n\x0bmedia_types\x18\x07 \x03(\x0e\x32\x1e.parley.retrieval.v1.MediaTypeR\nmediaTypes\x12\x46\n\x06labels\x18\x08 \x03(\x0b\x32..parley.retrieval.v1.SearchRequest.LabelsEntryR\x06labels\x12\x44\n\x10update_time_from\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0eupdateTimeFrom\x12\x46\n\x11update_time_until\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fupdateTimeUntil\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken\x12#\n\rinclude_items\x18\x0c \x01(\x08R\x0cincludeItems\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xa1\x01\n\x0eSearchResponse\x12\x32\n\x04hits\x18\x01 \x03(\x0b\x32\x1e.parley.retrieval.v1.SearchHitR\x04hits\x12\x33\n\x04mode\x18\x02 \x01(\x0e\x32\x1f.parley.retrieval.v1.SearchModeR\x04mode\x12&\n\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xf6\x03\n\tSearchHit\x12\x19\n\x08\x63hunk_id\x18\x01 \x01(\tR\x07\x63hunkId\x12\x1f\n\x0b\x64ocument_id\x18\x02 \x01(\tR\ndocumentId\x12%\n\x0e\x64ocument_title\x18\x03 \x01(\tR\rdocumentTitle\x12\x18\n\x07heading\x18\x04 \x01(\tR\x07heading\x12\x12\n\x04text\x18\x05 \x01(\tR\x04text\x12!\n\x0cstart_offset\x18\x06 \x01(\x05R\x0bstartOffset\x12\x1d\n\nend_offset\x18\x07 \x01(\x05R\tendOffset\x12%\n\x0e\x63ontent_sha256\x18\x08 \x01(\tR\rcontentSha256\x12\x14\n\x05score\x18\t \x01(\x02R\x05score\x12\x16\n\x06shared\x18\n \x01(\x08R\x06shared\x12)\n\x10\x64ocument_version\x18\x0b \x01(\x05R\x0f\x64ocumentVersion\x12\x1f\n\x0bpage_number\x18\x0c \x01(\x05R\npageNumber\x12\x18\n\x07snippet\x18\r \x01(\tR\x07snippet\x12>\n\nhighlights\x18\x0e \x03(\x0b\x32\x1e.parley.retrieval.v1.HighlightR\nhighlights\x12\x1b\n\titem_type\x18\x0f \x01(\tR\x08itemType\"M\n\tHighlight\x12!\n\x0cstart_offset\x18\x01 \x01(\x05R\x0bstartOffset\x12\x1d\n\nend_offset\x18\x02 \x01(\x05R\tendOffset*t\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x01\x12\x17\n\x13SEARCH_MODE_KEYWORD\x10\x02\x12\x18\n\x14SEARCH_MODE_SEMANTIC\x10\x03\x32\x9c\x01\n\rSearchService\x12\x8a\x01\n\x06Search\x12\".parley.retrieval.v1.SearchRequest\x1a#.parley.retrieval.v1.SearchResponse\"7\x90\x02\x01\xaa\xe3\x18\x10\x12\x0e\x64ocuments:read\x82\xd3\xe4\x93\x02\x1a\"\x15/api/v2/ai/rag/search:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(parley/retrieval/v1/search_service.proto\x12\x13parley.retrieval.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\x1a\"parley/retrieval/v1/document.proto\"\x95\x05\n\rSearchRequest\x12\x14\n\x05query\x18\x01 \x01(\tR\x05query\x12\x14\n\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x18\n\x07project\x18\x03 \x01(\tR\x07project\x12%\n\x0e\x65xclude_shared\x18\x04 \x01(\x08R\rexcludeShared\x12\x33\n\x04mode\x18\x05 \x01(\x0e\x32\x1f.parley.retrieval.v1.SearchModeR\x04mode\x12!\n\x0c\x64ocument_ids\x18\x06 \x03(\tR\x0b\x64ocumentIds\x12?\n\x0bmedia_types\x18\x07 \x03(\x0e\x32\x1e.parley.retrieval.v1.MediaTypeR\nmediaTypes\x12\x46\n\x06labels\x18\x08 \x03(\x0b\x32..parley.retrieval.v1.SearchRequest.LabelsEntryR\x06labels\x12\x44\n\x10update_time_from\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0eupdateTimeFrom\x12\x46\n\x11update_time_until\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fupdateTimeUntil\x12\x1d\n\npage_token\x18\x0b \x01(\tR\tpageToken\x12#\n\rinclude_items\x18\x0c \x01(\x08R\x0cincludeItems\x12)\n\x10without_snippets\x18\r \x01(\x08R\x0fwithoutSnippets\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xa1\x01\n\x0eSearchResponse\x12\x32\n\x04hits\x18\x01 \x03(\x0b\x32\x1e.parley.retrieval.v1.SearchHitR\x04hits\x12\x33\n\x04mode\x18\x02 \x01(\x0e\x32\x1f.parley.retrieval.v1.SearchModeR\x04mode\x12&\n\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xf6\x03\n\tSearchHit\x12\x19\n\x08\x63hunk_id\x18\x01 \x01(\tR\x07\x63hunkId\x12\x1f\n\x0b\x64ocument_id\x18\x02 \x01(\tR\ndocumentId\x12%\n\x0e\x64ocument_title\x18\x03 \x01(\tR\rdocumentTitle\x12\x18\n\x07heading\x18\x04 \x01(\tR\x07heading\x12\x12\n\x04text\x18\x05 \x01(\tR\x04text\x12!\n\x0cstart_offset\x18\x06 \x01(\x05R\x0bstartOffset\x12\x1d\n\nend_offset\x18\x07 \x01(\x05R\tendOffset\x12%\n\x0e\x63ontent_sha256\x18\x08 \x01(\tR\rcontentSha256\x12\x14\n\x05score\x18\t \x01(\x02R\x05score\x12\x16\n\x06shared\x18\n \x01(\x08R\x06shared\x12)\n\x10\x64ocument_version\x18\x0b \x01(\x05R\x0f\x64ocumentVersion\x12\x1f\n\x0bpage_number\x18\x0c \x01(\x05R\npageNumber\x12\x18\n\x07snippet\x18\r \x01(\tR\x07snippet\x12>\n\nhighlights\x18\x0e \x03(\x0b\x32\x1e.parley.retrieval.v1.HighlightR\nhighlights\x12\x1b\n\titem_type\x18\x0f \x01(\tR\x08itemType\"M\n\tHighlight\x12!\n\x0cstart_offset\x18\x01 \x01(\x05R\x0bstartOffset\x12\x1d\n\nend_offset\x18\x02 \x01(\x05R\tendOffset*t\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x01\x12\x17\n\x13SEARCH_MODE_KEYWORD\x10\x02\x12\x18\n\x14SEARCH_MODE_SEMANTIC\x10\x03\x32\x9c\x01\n\rSearchService\x12\x8a\x01\n\x06Search\x12\".parley.retrieval.v1.SearchRequest\x1a#.parley.retrieval.v1.SearchResponse\"7\x90\x02\x01\xaa\xe3\x18\x10\x12\x0e\x64ocuments:read\x82\xd3\xe4\x93\x02\x1a\"\x15/api/v2/ai/rag/search:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,18 +39,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_SEARCHSERVICE'].methods_by_name['Search']._loaded_options = None
   _globals['_SEARCHSERVICE'].methods_by_name['Search']._serialized_options = b'\220\002\001\252\343\030\020\022\016documents:read\202\323\344\223\002\032\"\025/api/v2/ai/rag/search:\001*'
-  _globals['_SEARCHMODE']._serialized_start=1564
-  _globals['_SEARCHMODE']._serialized_end=1680
+  _globals['_SEARCHMODE']._serialized_start=1607
+  _globals['_SEARCHMODE']._serialized_end=1723
   _globals['_SEARCHREQUEST']._serialized_start=196
-  _globals['_SEARCHREQUEST']._serialized_end=814
-  _globals['_SEARCHREQUEST_LABELSENTRY']._serialized_start=757
-  _globals['_SEARCHREQUEST_LABELSENTRY']._serialized_end=814
-  _globals['_SEARCHRESPONSE']._serialized_start=817
-  _globals['_SEARCHRESPONSE']._serialized_end=978
-  _globals['_SEARCHHIT']._serialized_start=981
-  _globals['_SEARCHHIT']._serialized_end=1483
-  _globals['_HIGHLIGHT']._serialized_start=1485
-  _globals['_HIGHLIGHT']._serialized_end=1562
-  _globals['_SEARCHSERVICE']._serialized_start=1683
-  _globals['_SEARCHSERVICE']._serialized_end=1839
+  _globals['_SEARCHREQUEST']._serialized_end=857
+  _globals['_SEARCHREQUEST_LABELSENTRY']._serialized_start=800
+  _globals['_SEARCHREQUEST_LABELSENTRY']._serialized_end=857
+  _globals['_SEARCHRESPONSE']._serialized_start=860
+  _globals['_SEARCHRESPONSE']._serialized_end=1021
+  _globals['_SEARCHHIT']._serialized_start=1024
+  _globals['_SEARCHHIT']._serialized_end=1526
+  _globals['_HIGHLIGHT']._serialized_start=1528
+  _globals['_HIGHLIGHT']._serialized_end=1605
+  _globals['_SEARCHSERVICE']._serialized_start=1726
+  _globals['_SEARCHSERVICE']._serialized_end=1882
 # @@protoc_insertion_point(module_scope)
