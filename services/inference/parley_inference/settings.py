@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from parley_shared.s3_settings import S3Settings
 from parley_shared.settings import Environment, Secret, ServiceSettings, SettingsError
-
-from parley_inference.s3_settings import S3Settings
 
 SERVICE = "inference"
 DEFAULT_PORT = 50052

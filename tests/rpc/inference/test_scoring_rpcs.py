@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +24,10 @@ from parley_shared.channels import bearer, open_channel
 from parley_shared.settings import Environment
 from parley_shared.status import StatusError, status_error_from
 from parley_testing.leads import as_csv, leads
+from parley_testing.object_store import ACCESS_KEY_ID, SECRET_ACCESS_KEY, ObjectStore, object_store
 from parley_testing.tokens import TestKeys
+
+__all__ = ["object_store"]  # a fixture that pytest finds by its name
 
 USER, OTHER = f"usr_{'1' * 32}", f"usr_{'2' * 32}"
 CSV = as_csv(leads(60))
@@ -330,3 +334,40 @@ async def test_a_personal_token_that_was_revoked_does_not_get_in(tmp_path: Path)
         unknown = service.metadata(jti=f"tok_{'c' * 32}")
         assert (await service.error("ListScoringModels", request, unknown)).code is grpc.StatusCode.UNAVAILABLE
         assert (await service.call("ListScoringModels", request)).models == []
+
+
+async def test_what_one_process_trained_into_a_bucket_another_scores_with(
+    tmp_path: Path, object_store: ObjectStore
+) -> None:
+    variables = {
+        "PARLEY_INFERENCE_SCORING_S3": f"s3://{object_store.new_bucket()}/scoring",
+        "AWS_ENDPOINT_URL": object_store.url,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+    }
+    async with running(tmp_path / "one", **variables) as one:
+        await one.call("TrainScoringModel", train(name="deals"))
+    async with running(tmp_path / "other", **variables) as other:
+        answer = await other.call("ScoreLeads", pb.ScoreLeadsRequest(name="deals", rows=[row(source="referral")]))
+        assert answer.version == 1
+        assert 0 <= answer.scores[0].score <= 1
+        await other.call("DeleteScoringModel", pb.DeleteScoringModelRequest(name="deals"))
+        error = await other.error("GetScoringModel", pb.GetScoringModelRequest(name="deals"))
+        assert error.code is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_bucket_that_does_not_answer_is_unavailable_and_the_rest_goes_on(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    variables = {
+        "PARLEY_INFERENCE_SCORING_S3": "s3://some-bucket",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+    }
+    async with running(tmp_path, **variables) as service:
+        error = await service.error("ListScoringModels", pb.ListScoringModelsRequest())
+    assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_SERVICE_UNAVAILABLE")
+    assert error.retry_after_seconds
+    assert "some-bucket" not in error.message
+    assert str(port) not in error.message

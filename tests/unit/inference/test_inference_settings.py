@@ -152,3 +152,69 @@ def test_a_most_that_an_answer_could_not_be_gone_on_with_is_refused(value: str) 
     with pytest.raises(SettingsError) as raised:
         read(PARLEY_INFERENCE_MAX_ANSWER_CHARACTERS=value)
     assert raised.value.variable == "PARLEY_INFERENCE_MAX_ANSWER_CHARACTERS"
+
+
+S3 = {"AWS_ACCESS_KEY_ID": "key-id", "AWS_SECRET_ACCESS_KEY": "very-secret", "AWS_SESSION_TOKEN": "while-it-lasts"}
+
+
+@pytest.mark.parametrize(
+    ("given", "bucket", "prefix"),
+    [
+        ("s3://my-bucket", "my-bucket", ""),
+        ("s3://my-bucket/", "my-bucket", ""),
+        ("s3://my.bucket/parley/scoring/", "my.bucket", "parley/scoring"),
+    ],
+)
+def test_a_place_in_a_bucket_is_understood_as_awss_tools_write_it(given: str, bucket: str, prefix: str) -> None:
+    s3 = read(PARLEY_INFERENCE_SCORING_S3=given, AWS_ENDPOINT_URL="http://127.0.0.1:9000/", **S3).scoring_s3
+    assert s3 is not None
+    assert (s3.bucket, s3.prefix) == (bucket, prefix)
+    assert (s3.endpoint_url, s3.region) == ("http://127.0.0.1:9000", "us-east-1")
+
+
+def test_without_a_place_in_a_bucket_nothing_of_awss_is_read() -> None:
+    assert read(AWS_ACCESS_KEY_ID="half", AWS_ENDPOINT_URL="nonsense").scoring_s3 is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "my-bucket",
+        "https://my-bucket",
+        "s3://",
+        "s3://My_Bucket",
+        "s3:///x",
+        "s3://my-bucket/../x",
+        "s3://my-bucket/a//b",
+        "s3://my-bucket/a b",
+        "s3://my-bucket/" + "x" * 501,
+    ],
+)
+def test_what_is_no_place_in_a_bucket_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read(PARLEY_INFERENCE_SCORING_S3=given)
+    assert raised.value.variable == "PARLEY_INFERENCE_SCORING_S3"
+
+
+@pytest.mark.parametrize(
+    ("variables", "names"),
+    [
+        ({"AWS_ACCESS_KEY_ID": "key-id"}, "AWS_SECRET_ACCESS_KEY"),
+        ({"AWS_SECRET_ACCESS_KEY": "very-secret"}, "AWS_ACCESS_KEY_ID"),
+        ({"AWS_ENDPOINT_URL": "s3.example.com"}, "AWS_ENDPOINT_URL"),
+        ({"AWS_ENDPOINT_URL": "https://me:very-secret@s3.example.com"}, "AWS_ENDPOINT_URL"),
+        ({"AWS_ENDPOINT_URL": "https://s3.example.com:99999"}, "AWS_ENDPOINT_URL"),
+    ],
+)
+def test_half_a_key_or_no_address_of_a_server_is_refused_by_its_name(variables: dict[str, str], names: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read(PARLEY_INFERENCE_SCORING_S3="s3://my-bucket", **variables)
+    assert raised.value.variable == names
+    assert "very-secret" not in str(raised.value)
+
+
+def test_the_credentials_of_a_bucket_are_never_shown() -> None:
+    shown = "\n".join(describe(read(PARLEY_INFERENCE_SCORING_S3="s3://my-bucket/x", **S3)))
+    assert "my-bucket" in shown
+    assert "very-secret" not in shown
+    assert "while-it-lasts" not in shown
