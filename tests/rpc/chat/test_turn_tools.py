@@ -202,6 +202,8 @@ async def test_passages_hold_tasks_only_for_a_token_that_may_read_them(
         (await inference.next_call()).finish()
         await reader.to_end()
         assert [request.include_items for request in search.requests] == [sees_tasks]
+        # A model is told the passages: making snippets of them would only take time.
+        assert [request.without_snippets for request in search.requests] == [True]
 
 
 async def test_the_standard_route_offers_no_tools_and_runs_none(

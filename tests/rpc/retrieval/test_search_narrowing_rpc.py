@@ -114,6 +114,21 @@ async def test_a_hit_shows_the_sentence_that_fits_and_marks_the_words_of_the_que
     assert [hit.snippet[mark.start_offset : mark.end_offset] for mark in hit.highlights] == ["Herons", "feeding"]
 
 
+async def test_who_does_without_snippets_gets_the_same_answer_otherwise(caller: Any) -> None:
+    for number in range(5):
+        await caller.create(f"the heron number {number}")
+    shown = await answer(caller, "heron", limit=3)
+    bare = await answer(caller, "heron", limit=3, without_snippets=True)
+    assert all(hit.snippet and hit.highlights for hit in shown.hits)
+    assert not any(hit.snippet or hit.highlights for hit in bare.hits)
+    for hit in shown.hits:
+        hit.ClearField("snippet")
+        hit.ClearField("highlights")
+    assert shown == bare
+    rest = await answer(caller, "heron", limit=3, page_token=bare.next_page_token)
+    assert [bool(hit.snippet) for hit in rest.hits] == [True, True], "each page as it is asked for"
+
+
 async def test_a_hit_tells_the_version_of_its_document(caller: Any) -> None:
     document = (await caller.create("the first heron")).document
     assert (await answer(caller, "heron")).hits[0].document_version == 1

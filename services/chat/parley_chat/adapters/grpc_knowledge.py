@@ -30,7 +30,11 @@ class GrpcKnowledge:
     ) -> tuple[Citation, ...]:
         """Finds passages, best first."""
         request = search_service_pb2.SearchRequest(
-            query=query[:QUERY_CHARACTERS], limit=limit, project=project, include_items=not documents_only
+            query=query[:QUERY_CHARACTERS],
+            limit=limit,
+            project=project,
+            include_items=not documents_only,
+            without_snippets=True,
         )
         try:
             response = await self._search(request, metadata=bearer(self._token_for(user_id)))

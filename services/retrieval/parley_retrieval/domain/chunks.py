@@ -80,8 +80,8 @@ class Hit:
     """What was found."""
     score: float
     """Above 0, higher is better; comparable within one answer only."""
-    snippet: Snippet
-    """The part of it that fits best."""
+    snippet: Snippet | None
+    """The part of it that fits best; None when nobody asked for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from uuid import UUID
 
-from parley_retrieval.domain.bm25 import SparseVector
 from parley_retrieval.domain.chunks import Hit, Passage
 from parley_retrieval.domain.errors import EmbeddingUnavailableError, SpaceChangedError
 from parley_retrieval.domain.meaning import DenseVector
@@ -90,6 +89,7 @@ class Search:
         narrowing: Narrowing = EVERYTHING,
         mode: SearchMode = SearchMode.HYBRID,
         place: SearchPlace | None = None,
+        with_snippets: bool = True,
     ) -> Found:
         """At most `limit` passages, best first, from `place` on.
 
@@ -107,10 +107,13 @@ class Search:
             if terms is None and meaning is None:
                 return Found([], used, None)
             try:
-                return await self._page(visibility, terms, meaning, narrowing, limit, place or SearchPlace(used, 0, 0))
+                found = await self._page(visibility, terms, meaning, narrowing, limit, place or SearchPlace(used, 0, 0))
             except SpaceChangedError:
                 # The index was made anew in between: what the question means is asked in its space.
                 continue
+            if with_snippets:
+                found = replace(found, hits=[self._with_snippet(hit, terms) for hit in found.hits])
+            return found
         raise EmbeddingUnavailableError("the index is made anew time and again")
 
     async def _meaning(self, question: str) -> DenseVector | None:
@@ -141,7 +144,7 @@ class Search:
                 meaning,
             )
             points = await self._points(query)
-            hits, position = await self._hits(visibility, points, place.position, most, asked)
+            hits, position = await self._hits(visibility, points, place.position, most)
             if len(hits) == most or len(points) < points_wanted or position - place.position == len(hits):
                 break
             # A document is being changed: the index has points that the database does not know yet, or no more. They
@@ -163,7 +166,7 @@ class Search:
         return sorted(points, key=lambda point: (-point.score, point.document_id, point.number))
 
     async def _hits(
-        self, visibility: Visibility, points: Sequence[ScoredPoint], position: int, most: int, asked: QueryTerms | None
+        self, visibility: Visibility, points: Sequence[ScoredPoint], position: int, most: int
     ) -> tuple[list[Hit], int]:
         """As many hits as wanted from a position on, and the position after the last of them."""
         hits: list[Hit] = []
@@ -172,11 +175,7 @@ class Search:
                 window = points[position : position + most - len(hits)]
                 passages = await self._passages(visibility, [point.chunk_id for point in window])
                 by_id = {passage.chunk.chunk_id: passage for passage in passages}
-                hits += [
-                    self._hit(by_id[point.chunk_id], point.score, asked.terms if asked else None)
-                    for point in window
-                    if point.chunk_id in by_id
-                ]
+                hits += [Hit(by_id[point.chunk_id], point.score, None) for point in window if point.chunk_id in by_id]
                 position += len(window)
             stage.record({"parley.retrieval.passages": len(hits)})
         return hits, position
@@ -184,12 +183,16 @@ class Search:
     async def _passages(self, visibility: Visibility, chunk_ids: Sequence[UUID]) -> list[Passage]:
         passages = list(await self._store.passages(visibility, chunk_ids))
         if visibility.include_items and self._items is not None:
-            passages += await self._items.passages(visibility.user_id, chunk_ids)
+            # What is of a document is of no item: most often nothing is left to ask for.
+            found = {passage.chunk.chunk_id for passage in passages}
+            rest = [chunk_id for chunk_id in chunk_ids if chunk_id not in found]
+            passages += await self._items.passages(visibility.user_id, rest)
         return passages
 
-    def _hit(self, passage: Passage, score: float, terms: SparseVector | None) -> Hit:
-        wanted = frozenset(terms.indices if terms else ())
-        return Hit(passage, score, snippet_of(passage.chunk.text, lambda word: self._encoder.term(word) in wanted))
+    def _with_snippet(self, hit: Hit, asked: QueryTerms | None) -> Hit:
+        wanted = frozenset(asked.terms.indices if asked else ())
+        snippet = snippet_of(hit.passage.chunk.text, lambda word: self._encoder.term(word) in wanted)
+        return replace(hit, snippet=snippet)
 
 
 def _used(wanted: SearchMode, asked: QueryTerms | None, meaning: DenseVector | None) -> SearchMode:

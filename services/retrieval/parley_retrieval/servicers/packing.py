@@ -10,6 +10,7 @@ from parley.retrieval.v1 import document_pb2, search_service_pb2
 from parley_retrieval.domain.chunks import Hit
 from parley_retrieval.domain.documents import TEXT_CHARACTERS, Document, MediaType
 from parley_retrieval.domain.narrowing import Narrowing
+from parley_retrieval.domain.snippets import Snippet
 from parley_retrieval.operations.search import Found, SearchMode
 
 _MEDIA_TYPES = {
@@ -28,6 +29,7 @@ _SEARCH_MODES = {
 }
 _SEARCH_MODES_BY_VALUE = {value: mode for mode, value in _SEARCH_MODES.items()}
 _MEDIA_TYPES_BY_VALUE = {value: media_type for media_type, value in _MEDIA_TYPES.items()}
+_NO_SNIPPET = Snippet("", ())
 
 
 def media_type_of(value: document_pb2.MediaType.ValueType) -> MediaType:
@@ -66,7 +68,7 @@ def document_message(document: Document, *, with_text: bool = False) -> document
 
 def hit_message(hit: Hit) -> search_service_pb2.SearchHit:
     """A hit as it is sent."""
-    passage, chunk = hit.passage, hit.passage.chunk
+    passage, chunk, snippet = hit.passage, hit.passage.chunk, hit.snippet or _NO_SNIPPET
     return search_service_pb2.SearchHit(
         chunk_id=str(chunk.chunk_id),
         document_id=passage.document_id,
@@ -80,9 +82,9 @@ def hit_message(hit: Hit) -> search_service_pb2.SearchHit:
         shared=passage.shared,
         document_version=passage.document_version,
         page_number=chunk.page_number,
-        snippet=hit.snippet.text,
+        snippet=snippet.text,
         highlights=[
-            search_service_pb2.Highlight(start_offset=start, end_offset=end) for start, end in hit.snippet.highlights
+            search_service_pb2.Highlight(start_offset=start, end_offset=end) for start, end in snippet.highlights
         ],
         item_type=passage.item_type,
     )

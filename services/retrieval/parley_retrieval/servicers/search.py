@@ -43,6 +43,7 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
             narrowing=narrowing_of(request),
             mode=search_mode_of(request.mode),
             place=_place(decode_page_token(list_name, request.page_token)),
+            with_snippets=not request.without_snippets,
         )
         end = found.next_place
         token = encode_page_token(list_name, [end.mode.value, end.position, end.passages]) if end else ""
@@ -50,7 +51,7 @@ class SearchServicer(search_service_pb2_grpc.SearchServiceServicer):
 
 
 def _list_name(request: search_service_pb2.SearchRequest) -> str:
-    """What a page token belongs to: everything that was asked but how many to a page."""
+    """What a page token belongs to: everything that was asked but how many to a page, and what is told of each."""
     asked = [
         request.query,
         request.project,
