@@ -20,6 +20,7 @@ SERVED_BY: Final[Mapping[str, str]] = {
     "parley.ai.v1": "chat",
     "parley.chat.v1": "chat",
     "parley.events.v1": "chat",
+    "parley.usage.v1": "chat",
     "parley.identity.v1": "chat",
     "parley.openai.v1": "chat",
     "parley.system.v1": "chat",
