@@ -3,9 +3,9 @@
 Two collections: Parley's guide (see `guide.py`), and a handbook of very short passages with questions that were written for it, whose
 vectors are the deterministic ones of the fake provider, which knows a few synonyms.
 
-Parley's weights differ from those of bm25s in two ways on purpose: the expected length of a passage is fixed (80 words; the handbook's have
-12), and stop words count a little. The row "as bm25s weighs" leaves both out, so that a difference of design is not taken for one of the
-sums.
+Parley's weights differ from those of bm25s in two ways on purpose: the expected length of a passage is fixed (40 words; the handbook's have
+12), and some stop words count a little. The row "as bm25s weighs" leaves both out, so that a difference of design is not taken for one of
+the sums.
 """
 
 from __future__ import annotations

@@ -45,6 +45,14 @@ def test_stop_words_beside_other_words_weigh_little_and_are_told_apart() -> None
     assert words_only.nuances is None
 
 
+def test_stop_words_that_hold_any_sentence_together_do_not_order_passages() -> None:
+    asked = ENCODER.query("the puppy at the inn")
+    assert asked is not None
+    assert len(asked.terms.indices) == 2
+    assert asked.nuances is None
+    assert terms(ENCODER.query("at the")).keys() == terms(ENCODER.passage("the at")).keys()
+
+
 def test_a_query_without_words_has_no_terms() -> None:
     assert ENCODER.query("?! …") is None
 

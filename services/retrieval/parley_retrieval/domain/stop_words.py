@@ -20,3 +20,6 @@ ENGLISH = frozenset(
     else already however therefore thus hence etc please
     """.split()  # noqa: SIM905  # A list of two hundred quoted words is harder to read.
 )
+
+ENGLISH_GLUE = frozenset("a an the this that these those of at by for with to from in on into and or".split())  # noqa: SIM905  # As above.
+"""Those of `ENGLISH` that hold any sentence together: which of two passages has them says nothing of what was asked."""

@@ -24,7 +24,8 @@ class QueryTerms:
     terms: SparseVector
     """What a passage must have one of: the words that are no stop words; the stop words if there are no others."""
     nuances: SparseVector | None
-    """The stop words beside other words: "what is it" tells the passage that says what it is from those that mention it."""
+    """The stop words beside other words: "what is it" tells the passage that says what it is from those that mention it. Not those which
+    hold any sentence together, such as "the" and "at"."""
 
 
 class TermEncoder:
@@ -65,6 +66,9 @@ class TermEncoder:
         stops = Counter(self._term(word) for word in said if word in self._stop_words)
         if not counts:
             return QueryTerms(bm25.query_vector(stops), None) if stops else None
-        for term in counts.keys() & stops.keys():
-            del stops[term]
-        return QueryTerms(bm25.query_vector(counts), bm25.query_vector(stops, _NUANCE) if stops else None)
+        nuances = Counter(
+            self._term(word) for word in said if word in self._stop_words and word not in stop_words.ENGLISH_GLUE
+        )
+        for term in counts.keys() & nuances.keys():
+            del nuances[term]
+        return QueryTerms(bm25.query_vector(counts), bm25.query_vector(nuances, _NUANCE) if nuances else None)
