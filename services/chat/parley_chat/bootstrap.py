@@ -29,6 +29,7 @@ from parley_shared.sql import Database, migrate
 from parley_shared.tokens import Principal, TokenVerifier
 
 from parley_chat.adapters.argon2_password_hasher import Argon2PasswordHasher
+from parley_chat.adapters.dateutil_rule_days import DateutilRuleDays
 from parley_chat.adapters.es256_token_signer import Es256TokenSigner
 from parley_chat.adapters.file_signing_key import SigningKey, load_or_make_signing_key
 from parley_chat.adapters.file_turn_log import FileTurnLog, TurnLogFolderTakenError
@@ -52,6 +53,7 @@ from parley_chat.adapters.sql_conversations import SqlConversations
 from parley_chat.adapters.sql_events import SqlEventLog
 from parley_chat.adapters.sql_index_cursors import SqlIndexCursors
 from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
+from parley_chat.adapters.sql_reminders import SqlReminders
 from parley_chat.adapters.sql_schema import metadata
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
 from parley_chat.adapters.sql_turn_ownership import SqlTurnOwnership
@@ -66,6 +68,7 @@ from parley_chat.operations.event_watching import EventWatching
 from parley_chat.operations.identity import Identity, IdentityRules
 from parley_chat.operations.index_following import IndexFollowing
 from parley_chat.operations.local_user import ensure_local_user
+from parley_chat.operations.reminding import Reminding
 from parley_chat.operations.running_turns import RunningTurns
 from parley_chat.operations.service_tokens import ServiceTokens
 from parley_chat.operations.sessions import Sessions
@@ -189,12 +192,16 @@ async def _open_conversations(
     closing.push_async_callback(following.close)
     # Nothing of a conversation is indexed: a turn does not wait for what follows it.
     conversations = SqlConversations(database, watching)
-    workspaces = SqlWorkspaces(database, _EachNews(watching, following))
+    reminding = Reminding(SqlReminders(database))
+    workspaces = SqlWorkspaces(database, _EachNews(watching, following, reminding))
+    reminding.start(workspaces)
+    closing.push_async_callback(reminding.close)
+    rule_days = DateutilRuleDays()
     tracing = OtelTracing()
     queue = AnswerQueue(conversations, timedelta(seconds=settings.queue_seconds), _now)
     closing.push_async_callback(queue.close)
     knowledge = GrpcKnowledge(retrieval, service_tokens.for_user)
-    toolbox = ParleyToolbox(workspaces, knowledge, _now)
+    toolbox = ParleyToolbox(workspaces, rule_days, knowledge, _now)
     tools = ToolCalls(toolbox, tracing, ToolLimits(settings.tool_rounds, settings.tool_seconds))
     writer = AnswerWriter(
         conversations,
@@ -268,7 +275,7 @@ async def _open_conversations(
         ),
         Registration(
             task_service_pb2_grpc.add_TaskServiceServicer_to_server,
-            TaskServicer(workspaces, _now),
+            TaskServicer(workspaces, rule_days, _now),
             "parley.workspace.v1.TaskService",
         ),
     ]

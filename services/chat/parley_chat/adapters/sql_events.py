@@ -103,6 +103,7 @@ async def write(
                 "resource_id": change.resource_id,
                 "turn_id": change.turn_id,
                 "snapshot": None if change.resource is None else _plain(asdict(change.resource)),
+                "remind_time": change.remind_time,
             }
             for place, change in enumerate(changes)
         ],
@@ -121,7 +122,7 @@ def _plain(value: Any) -> Any:
 def _event(row: Row[Any]) -> Event:
     resource_type = ResourceType(row.resource_type)
     resource = None if row.snapshot is None else _resource(resource_type, row.snapshot)
-    change = Change(Action(row.action), resource_type, row.resource_id, resource, row.turn_id)
+    change = Change(Action(row.action), resource_type, row.resource_id, resource, row.turn_id, row.remind_time)
     return Event(row.sequence, row.time, change)
 
 
@@ -135,7 +136,11 @@ def _resource(resource_type: ResourceType, snapshot: dict[str, Any]) -> Resource
             return Task(
                 **{
                     **snapshot,
-                    **_times(snapshot, "due_time", "create_time", "update_time", "complete_time"),
+                    **_times(
+                        snapshot, "due_time", "create_time", "update_time", "complete_time", "remind_time", "wall_time"
+                    ),
+                    # An event from before tasks reminded has no such field.
+                    "remind_minutes_before": tuple(snapshot.get("remind_minutes_before", ())),
                     "priority": TaskPriority(snapshot["priority"]),
                     "state": TaskState(snapshot["state"]),
                 }
@@ -143,4 +148,4 @@ def _resource(resource_type: ResourceType, snapshot: dict[str, Any]) -> Resource
 
 
 def _times(snapshot: dict[str, Any], *names: str) -> dict[str, datetime | None]:
-    return {name: datetime.fromisoformat(snapshot[name]) if snapshot[name] else None for name in names}
+    return {name: datetime.fromisoformat(snapshot[name]) if snapshot.get(name) else None for name in names}

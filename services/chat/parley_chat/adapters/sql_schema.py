@@ -189,9 +189,19 @@ tasks = Table(
     Column(
         "turn_id", Text, nullable=False
     ),  # The turn whose model made it; empty when the user did. It may be deleted.
+    Column(
+        "recurrence", Text, nullable=False, server_default=""
+    ),  # The value of an RRULE; empty when it does not recur.
+    Column("wall_time", Text, nullable=True),  # ISO 8601 without a zone; NULL when it does not recur.
+    Column("remind_minutes_before", JSON, nullable=False, server_default="[]"),
+    Column("remind_time", UtcDateTime, nullable=True),  # The next reminder that is to come; NULL when there is none.
+    Column("next_task_id", Text, nullable=False, server_default=""),  # It may be deleted.
 )
 Index("ix_tasks_due", tasks.c.user_id, tasks.c.state, tasks.c.due_time, tasks.c.task_id)
 Index("ix_tasks_newest", tasks.c.user_id, tasks.c.create_time, tasks.c.task_id)
+# Reminders to come: few among all tasks.
+_reminds = text("remind_time IS NOT NULL")
+Index("ix_tasks_remind", tasks.c.remind_time, tasks.c.user_id, sqlite_where=_reminds, postgresql_where=_reminds)
 
 # Events --------------------------------------------------------------------------------------------------------------
 
@@ -202,11 +212,12 @@ events = Table(
     Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), primary_key=True),
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     Column("time", UtcDateTime, nullable=False),
-    Column("action", Text, nullable=False),  # created, updated, deleted
+    Column("action", Text, nullable=False),  # created, updated, deleted, reminded
     Column("resource_type", Text, nullable=False),
     Column("resource_id", Text, nullable=False),
     Column("turn_id", Text, nullable=False),
     Column("snapshot", JSON(none_as_null=True), nullable=True),  # The thing as it was; NULL when it was deleted.
+    Column("remind_time", UtcDateTime, nullable=True),  # Of a reminder: the time that it was meant for.
 )
 
 # How far retrieval's index has been told of a user's events.
@@ -216,3 +227,26 @@ index_cursors = Table(
     Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), primary_key=True),
     Column("sequence", BigInteger, nullable=False),
 )
+
+# Usage ---------------------------------------------------------------------------------------------------------------
+
+# What models took, one row for each text that they were asked for. Never changed; sessions go, and what they took stays.
+usage_records = Table(
+    "usage_records",
+    metadata,
+    Column("usage_id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
+    Column("end_ms", BigInteger, nullable=False),  # Milliseconds since 1970, UTC: days of any time zone are reckoned with whole numbers.
+    Column("purpose", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("session_id", Text, nullable=False),  # Empty for what belongs to none.
+    Column("route", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Column("cost_usd_micros", BigInteger, nullable=True),  # NULL when the price of a model is not known.
+    Column("time_to_first_token_ms", BigInteger, nullable=False),  # 0 when there was no text.
+    Column("duration_ms", BigInteger, nullable=False),
+)
+Index("ix_usage_records_time", usage_records.c.user_id, usage_records.c.end_ms)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parley_chat.adapters.sql_clock import SqlClock
 from parley_chat.adapters.sql_schema import tasks
 from parley_chat.domain.errors import NotFoundError
 from parley_chat.domain.tasks import Task, TaskPriority, TaskState
@@ -17,9 +19,10 @@ from parley_chat.ports.workspace import TaskCursor, TaskFilter
 class SqlTasks:
     """The port `TaskStore`, for one user."""
 
-    def __init__(self, connection: AsyncConnection, user_id: str) -> None:
+    def __init__(self, connection: AsyncConnection, user_id: str, clock: SqlClock) -> None:
         self._connection = connection
         self._user_id = user_id
+        self._clock = clock
 
     async def add(self, task: Task) -> None:
         """Inserts a row."""
@@ -72,6 +75,16 @@ class SqlTasks:
         query = select(func.count()).where(tasks.c.user_id == self._user_id, tasks.c.state == TaskState.OPEN.value)
         return (await self._connection.execute(query)).scalar_one()
 
+    async def to_remind(self, limit: int) -> Sequence[Task]:
+        """Reads rows along the index of reminders."""
+        query = (
+            select(tasks)
+            .where(tasks.c.user_id == self._user_id, tasks.c.remind_time <= self._clock.now())
+            .order_by(tasks.c.remind_time, tasks.c.task_id)
+            .limit(limit)
+        )
+        return [_task(row) for row in await self._connection.execute(query)]
+
     def _wanted(self, wanted: TaskFilter) -> ColumnElement[bool]:
         conditions = [tasks.c.user_id == self._user_id]
         if wanted.state is not None:
@@ -97,6 +110,11 @@ def _row(task: Task) -> dict[str, Any]:
         "update_time": task.update_time,
         "complete_time": task.complete_time,
         "turn_id": task.turn_id,
+        "recurrence": task.recurrence,
+        "wall_time": None if task.wall_time is None else task.wall_time.isoformat(),
+        "remind_minutes_before": list(task.remind_minutes_before),
+        "remind_time": task.remind_time,
+        "next_task_id": task.next_task_id,
     }
 
 
@@ -114,4 +132,9 @@ def _task(row: Row[Any]) -> Task:
         update_time=row.update_time,
         complete_time=row.complete_time,
         turn_id=row.turn_id,
+        recurrence=row.recurrence,
+        wall_time=None if row.wall_time is None else datetime.fromisoformat(row.wall_time),
+        remind_minutes_before=tuple(row.remind_minutes_before),
+        remind_time=row.remind_time,
+        next_task_id=row.next_task_id,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -10,6 +10,7 @@ from parley_shared.sql import Database
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parley_chat.adapters.sql_clock import SqlClock
 from parley_chat.adapters.sql_events import NO_NEWS, hold_user, record
 from parley_chat.adapters.sql_schema import tool_runs
 from parley_chat.adapters.sql_tasks import SqlTasks
@@ -51,9 +52,9 @@ class SqlToolRuns:
 class SqlWorkspace:
     """The port `Workspace`."""
 
-    def __init__(self, connection: AsyncConnection, user_id: str) -> None:
+    def __init__(self, connection: AsyncConnection, user_id: str, clock: SqlClock) -> None:
         self.user_id = user_id
-        self.tasks = SqlTasks(connection, user_id)
+        self.tasks = SqlTasks(connection, user_id, clock)
         self.tool_runs = SqlToolRuns(connection, user_id)
         self.changes: list[Change] = []
 
@@ -63,24 +64,27 @@ class SqlWorkspace:
 
 
 class SqlWorkspaces:
-    """The port `Workspaces`."""
+    """The port `Workspaces`. Reminders come by the database's clock, unless `now` is another."""
 
-    def __init__(self, database: Database, news: EventNews = NO_NEWS) -> None:
+    def __init__(
+        self, database: Database, news: EventNews = NO_NEWS, now: Callable[[], datetime] | None = None
+    ) -> None:
         self._database = database
         self._news = news
+        self._clock = SqlClock(database, now)
 
     @asynccontextmanager
     async def read(self, user_id: str) -> AsyncGenerator[SqlWorkspace]:
         """A transaction that sees the database as it was at its first statement."""
         async with self._database.read() as connection:
-            yield SqlWorkspace(connection, user_id)
+            yield SqlWorkspace(connection, user_id, self._clock)
 
     @asynccontextmanager
     async def change(self, user_id: str) -> AsyncGenerator[SqlWorkspace]:
         """A transaction that changes, and has what is the user's to itself."""
         async with self._database.write() as connection:
             await hold_user(connection, user_id)
-            workspace = SqlWorkspace(connection, user_id)
+            workspace = SqlWorkspace(connection, user_id, self._clock)
             yield workspace
             await record(connection, user_id, workspace.changes, datetime.now(UTC))
         if workspace.changes:

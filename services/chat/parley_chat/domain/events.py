@@ -19,6 +19,7 @@ class Action(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     DELETED = "deleted"
+    REMINDED = "reminded"
 
 
 class ResourceType(StrEnum):
@@ -42,6 +43,8 @@ class Change:
     resource: Resource | None
     """As it is from now on; None when it is deleted."""
     turn_id: str = ""
+    remind_time: datetime | None = None
+    """The time that a reminder was meant for; None when it is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +72,8 @@ def changed_message(action: Action, message: Message) -> Change:
 def changed_task(action: Action, task: Task, turn_id: str) -> Change:
     """A task that was made or changed."""
     return Change(action, ResourceType.TASK, task.task_id, task, turn_id)
+
+
+def reminded_task(task: Task, remind_time: datetime) -> Change:
+    """A reminder of a task, meant for a time that has come."""
+    return Change(Action.REMINDED, ResourceType.TASK, task.task_id, task, remind_time=remind_time)

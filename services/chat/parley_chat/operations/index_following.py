@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from parley_chat.domain.errors import KnowledgeUnavailableError
-from parley_chat.domain.events import Event, ResourceType
+from parley_chat.domain.events import Action, Event, ResourceType
 from parley_chat.domain.tasks import Task
 from parley_chat.ports.event_log import EventLog
 from parley_chat.ports.search_index import DeletedItem, IndexCursors, IndexItem, SearchIndex
@@ -71,7 +71,9 @@ class IndexFollowing:
                 return
 
     async def _tell_index(self, user_id: str, events: Sequence[Event]) -> None:
-        last = {event.change.resource_id: event for event in events}
+        # A reminder changes nothing that can be found.
+        changes = [event for event in events if event.change.action is not Action.REMINDED]
+        last = {event.change.resource_id: event for event in changes}
         puts = [_item(event, task) for event in last.values() if isinstance(task := event.change.resource, Task)]
         deletes = [_deleted(event) for event in last.values() if event.change.resource is None]
         for start in range(0, len(puts), BATCH):
@@ -108,6 +110,8 @@ def _item(event: Event, task: Task) -> IndexItem:
     lines = [task.notes, f"State: {task.state.value}. Priority: {task.priority.value}."]
     if task.due_time is not None:
         lines.insert(1, f"Due: {task.due_time:%A, %Y-%m-%d %H:%M} UTC.")
+    if task.recurrence:
+        lines.append(f"Recurs: {task.recurrence}.")
     return IndexItem(
         item_type=event.change.resource_type.value,
         item_id=task.task_id,

@@ -61,6 +61,10 @@ class TaskStore(Protocol):
         """Counts those that are open."""
         ...
 
+    async def to_remind(self, limit: int) -> Sequence[Task]:
+        """Lists those with a reminder whose time has come, the earliest first. At most `limit`."""
+        ...
+
 
 class ToolRuns(Protocol):
     """The tool calls of one user that took effect."""

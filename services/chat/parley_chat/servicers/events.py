@@ -25,6 +25,7 @@ _ACTIONS = {
     Action.CREATED: event_pb2.ACTION_CREATED,
     Action.UPDATED: event_pb2.ACTION_UPDATED,
     Action.DELETED: event_pb2.ACTION_DELETED,
+    Action.REMINDED: event_pb2.ACTION_REMINDED,
 }
 _TYPES = {
     event_pb2.RESOURCE_TYPE_SESSION: ResourceType.SESSION,
@@ -94,6 +95,8 @@ def _pack(event: Event) -> event_pb2.Event:
         turn_id=change.turn_id,
     )
     packed.time.FromDatetime(event.time)
+    if change.remind_time:
+        packed.remind_time.FromDatetime(change.remind_time)
     match change.resource:
         case Session() as session:
             packed.session.CopyFrom(pack_session(session))

@@ -13,7 +13,7 @@ from grpc import StatusCode
 from parley_shared.status import StatusError, not_found
 
 from parley_chat.domain import accounts, errors, tokens
-from parley_chat.domain.tasks import TooManyTasksError
+from parley_chat.domain.tasks import InvalidTaskError, TooManyTasksError
 
 
 def to_status_error(error: Exception) -> StatusError | None:
@@ -132,6 +132,16 @@ def _too_many_tasks(error: TooManyTasksError) -> StatusError:
     )
 
 
+def _invalid_task(error: InvalidTaskError) -> StatusError:
+    return StatusError(
+        StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_INVALID_FIELD",
+        f"{error.field} {error.words}.",
+        metadata={"field": error.field},
+        violations=[(error.field, error.words)],
+    )
+
+
 def _draining(_: errors.DrainingError) -> StatusError:
     return StatusError(
         StatusCode.UNAVAILABLE,
@@ -192,6 +202,7 @@ _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     errors.TurnLogExpiredError: _turn_log_expired,
     errors.TooManyTurnsError: _too_many_turns,
     TooManyTasksError: _too_many_tasks,
+    InvalidTaskError: _invalid_task,
     errors.DrainingError: _draining,
     errors.TurnFailedError: _turn_failed,
     errors.GenerationError: _generation_failed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ from parley.workspace.v1 import task_pb2, task_service_pb2
 from parley_shared.paging import decode_page_token, encode_page_token, invalid_page_token
 from parley_shared.validation import Violations
 
+from parley_chat.domain.recurrence import RecurrenceError, read_recurrence
 from parley_chat.domain.tasks import Task, TaskPriority, TaskState
 from parley_chat.operations.tasks import NewTask, TaskChanges
 from parley_chat.ports.workspace import TaskCursor, TaskFilter
@@ -19,9 +21,19 @@ TITLE_MOST = 300
 NOTES_MOST = 10_000
 PROJECT_MOST = 100
 TIME_ZONE_MOST = 64
+REMINDERS_MOST, REMIND_MINUTES_MOST = 5, 40_320
 PAGE_SIZE_DEFAULT, PAGE_SIZE_MOST, PAGE_TOKEN_MOST = 50, 100, 512
 
-_CHANGEABLE = ("title", "notes", "due_time", "time_zone", "priority", "project")
+_CHANGEABLE = (
+    "title",
+    "notes",
+    "due_time",
+    "time_zone",
+    "priority",
+    "project",
+    "recurrence",
+    "remind_minutes_before",
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
@@ -49,6 +61,8 @@ def new_task(request: task_service_pb2.CreateTaskRequest) -> NewTask:
     check_time_zone(violations, request.time_zone)
     violations.choice("priority", request.priority, task_pb2.TaskPriority.values())
     due_time = _time(violations, "due_time", request.due_time) if request.HasField("due_time") else None
+    recurrence = _recurrence(violations, request.recurrence)
+    reminders = _reminders(violations, request.remind_minutes_before)
     violations.check()
     return NewTask(
         title=request.title.strip(),
@@ -57,6 +71,8 @@ def new_task(request: task_service_pb2.CreateTaskRequest) -> NewTask:
         time_zone=request.time_zone or "UTC",
         priority=_PRIORITIES[request.priority],
         project=request.project.strip(),
+        recurrence=recurrence,
+        remind_minutes_before=reminders,
     )
 
 
@@ -88,6 +104,10 @@ def changes_of(request: task_service_pb2.UpdateTaskRequest) -> TaskChanges:
     if "project" in paths:
         _text(violations, "project", request.project, most=PROJECT_MOST)
         changes["project"] = request.project.strip()
+    if "recurrence" in paths:
+        changes["recurrence"] = _recurrence(violations, request.recurrence)
+    if "remind_minutes_before" in paths:
+        changes["remind_minutes_before"] = _reminders(violations, request.remind_minutes_before)
     violations.check()
     return changes
 
@@ -149,6 +169,9 @@ def pack_task(task: Task) -> task_pb2.Task:
         state=_PACKED_STATES[task.state],
         project=task.project,
         turn_id=task.turn_id,
+        recurrence=task.recurrence,
+        remind_minutes_before=task.remind_minutes_before,
+        next_task_id=task.next_task_id,
     )
     packed.create_time.FromDatetime(task.create_time)
     packed.update_time.FromDatetime(task.update_time)
@@ -156,6 +179,8 @@ def pack_task(task: Task) -> task_pb2.Task:
         packed.due_time.FromDatetime(task.due_time)
     if task.complete_time:
         packed.complete_time.FromDatetime(task.complete_time)
+    if task.remind_time:
+        packed.remind_time.FromDatetime(task.remind_time)
     return packed
 
 
@@ -169,6 +194,27 @@ def _text(violations: Violations, field: str, value: str, *, most: int) -> None:
     violations.text(field, value, most=most)
     if "\0" in value:
         violations.add(field, "must not hold the character U+0000")
+
+
+def _recurrence(violations: Violations, written: str) -> str:
+    """The rule in its normal form."""
+    if not written:
+        return ""
+    try:
+        return str(read_recurrence(written))
+    except RecurrenceError as error:
+        violations.add("recurrence", error.words)
+        return ""
+
+
+def _reminders(violations: Violations, minutes: Sequence[int]) -> tuple[int, ...]:
+    """Minutes before the due time, the earliest reminder first."""
+    violations.count("remind_minutes_before", minutes, most=REMINDERS_MOST)
+    for place, each in enumerate(minutes[:REMINDERS_MOST]):
+        violations.integer(f"remind_minutes_before[{place}]", each, least=0, most=REMIND_MINUTES_MOST)
+    if len(set(minutes)) < len(minutes):
+        violations.add("remind_minutes_before", "must be different from each other")
+    return tuple(sorted(minutes, reverse=True))
 
 
 def _time(violations: Violations, field: str, time: Timestamp) -> datetime | None:

@@ -10,8 +10,8 @@ import grpc
 from parley.workspace.v1 import task_service_pb2, task_service_pb2_grpc
 from parley_shared.tokens import current_principal
 
-from parley_chat.domain.tasks import TaskState
 from parley_chat.operations import tasks
+from parley_chat.ports.rule_days import RuleDays
 from parley_chat.ports.workspace import Workspace, Workspaces
 from parley_chat.servicers import task_fields
 
@@ -23,6 +23,7 @@ class Call:
     """A call within a transaction, of an rpc or of a tool."""
 
     workspace: Workspace
+    days: RuleDays
     now: datetime
     turn_id: str = ""
     """The turn whose model calls; empty when the user does."""
@@ -31,7 +32,7 @@ class Call:
 async def create_task(call: Call, request: task_service_pb2.CreateTaskRequest) -> task_service_pb2.CreateTaskResponse:
     """Makes a task."""
     new = task_fields.new_task(request)
-    task = await tasks.create_task(call.workspace, new, call.now, call.turn_id)
+    task = await tasks.create_task(call.workspace, call.days, new, call.now, call.turn_id)
     return task_service_pb2.CreateTaskResponse(task=task_fields.pack_task(task))
 
 
@@ -54,7 +55,7 @@ async def get_task(call: Call, request: task_service_pb2.GetTaskRequest) -> task
 async def update_task(call: Call, request: task_service_pb2.UpdateTaskRequest) -> task_service_pb2.UpdateTaskResponse:
     """Changes a task."""
     changes = task_fields.changes_of(request)
-    task = await tasks.update_task(call.workspace, request.task_id, changes, call.now, call.turn_id)
+    task = await tasks.update_task(call.workspace, call.days, request.task_id, changes, call.now, call.turn_id)
     return task_service_pb2.UpdateTaskResponse(task=task_fields.pack_task(task))
 
 
@@ -63,14 +64,16 @@ async def complete_task(
 ) -> task_service_pb2.CompleteTaskResponse:
     """Marks a task as done."""
     task_fields.check_task_id(request.task_id)
-    task = await tasks.set_task_state(call.workspace, request.task_id, TaskState.COMPLETED, call.now, call.turn_id)
-    return task_service_pb2.CompleteTaskResponse(task=task_fields.pack_task(task))
+    task, following = await tasks.complete_task(call.workspace, call.days, request.task_id, call.now, call.turn_id)
+    return task_service_pb2.CompleteTaskResponse(
+        task=task_fields.pack_task(task), next_task=task_fields.pack_task(following) if following else None
+    )
 
 
 async def reopen_task(call: Call, request: task_service_pb2.ReopenTaskRequest) -> task_service_pb2.ReopenTaskResponse:
     """Opens a task again."""
     task_fields.check_task_id(request.task_id)
-    task = await tasks.set_task_state(call.workspace, request.task_id, TaskState.OPEN, call.now, call.turn_id)
+    task = await tasks.reopen_task(call.workspace, request.task_id, call.now, call.turn_id)
     return task_service_pb2.ReopenTaskResponse(task=task_fields.pack_task(task))
 
 
@@ -84,8 +87,9 @@ async def delete_task(call: Call, request: task_service_pb2.DeleteTaskRequest) -
 class TaskServicer(task_service_pb2_grpc.TaskServiceServicer):
     """Serves tasks to their user, each call in one transaction."""
 
-    def __init__(self, workspaces: Workspaces, now: Callable[[], datetime]) -> None:
+    def __init__(self, workspaces: Workspaces, days: RuleDays, now: Callable[[], datetime]) -> None:
         self._workspaces = workspaces
+        self._days = days
         self._now = now
 
     async def CreateTask(
@@ -93,46 +97,46 @@ class TaskServicer(task_service_pb2_grpc.TaskServiceServicer):
     ) -> task_service_pb2.CreateTaskResponse:
         """Makes a task."""
         async with self._workspaces.change(current_principal().user_id) as workspace:
-            return await create_task(Call(workspace, self._now()), request)
+            return await create_task(Call(workspace, self._days, self._now()), request)
 
     async def ListTasks(
         self, request: task_service_pb2.ListTasksRequest, context: Context
     ) -> task_service_pb2.ListTasksResponse:
         """Lists a page of tasks."""
         async with self._workspaces.read(current_principal().user_id) as workspace:
-            return await list_tasks(Call(workspace, self._now()), request)
+            return await list_tasks(Call(workspace, self._days, self._now()), request)
 
     async def GetTask(
         self, request: task_service_pb2.GetTaskRequest, context: Context
     ) -> task_service_pb2.GetTaskResponse:
         """Gets one task."""
         async with self._workspaces.read(current_principal().user_id) as workspace:
-            return await get_task(Call(workspace, self._now()), request)
+            return await get_task(Call(workspace, self._days, self._now()), request)
 
     async def UpdateTask(
         self, request: task_service_pb2.UpdateTaskRequest, context: Context
     ) -> task_service_pb2.UpdateTaskResponse:
         """Changes a task."""
         async with self._workspaces.change(current_principal().user_id) as workspace:
-            return await update_task(Call(workspace, self._now()), request)
+            return await update_task(Call(workspace, self._days, self._now()), request)
 
     async def CompleteTask(
         self, request: task_service_pb2.CompleteTaskRequest, context: Context
     ) -> task_service_pb2.CompleteTaskResponse:
         """Marks a task as done."""
         async with self._workspaces.change(current_principal().user_id) as workspace:
-            return await complete_task(Call(workspace, self._now()), request)
+            return await complete_task(Call(workspace, self._days, self._now()), request)
 
     async def ReopenTask(
         self, request: task_service_pb2.ReopenTaskRequest, context: Context
     ) -> task_service_pb2.ReopenTaskResponse:
         """Opens a task again."""
         async with self._workspaces.change(current_principal().user_id) as workspace:
-            return await reopen_task(Call(workspace, self._now()), request)
+            return await reopen_task(Call(workspace, self._days, self._now()), request)
 
     async def DeleteTask(
         self, request: task_service_pb2.DeleteTaskRequest, context: Context
     ) -> task_service_pb2.DeleteTaskResponse:
         """Deletes a task."""
         async with self._workspaces.change(current_principal().user_id) as workspace:
-            return await delete_task(Call(workspace, self._now()), request)
+            return await delete_task(Call(workspace, self._days, self._now()), request)

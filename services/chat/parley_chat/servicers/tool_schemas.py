@@ -78,7 +78,19 @@ def fill(request: M, arguments_json: str, time_zone: str) -> M:
         json_format.ParseDict(arguments, request, max_recursion_depth=10)
     except json_format.ParseError as error:
         raise ArgumentsError(f"The arguments do not fit: {str(error)[:300]}") from error
+    _name_emptied(request, arguments)
     return request
+
+
+def _name_emptied(request: Message, arguments: dict[str, Any]) -> None:
+    """Lets the mask of a request name the lists that a model empties, which a request without a mask cannot say."""
+    fields = request.DESCRIPTOR.fields
+    masks = [field.name for field in fields if _is_hidden(field)]
+    emptied = [field.name for field in fields if field.is_repeated and arguments.get(field.name) == []]
+    if masks and emptied:
+        # What names the thing is not changed.
+        filled = [field.name for field, _ in request.ListFields() if not field.name.endswith("_id")]
+        getattr(request, masks[0]).paths.extend([*filled, *emptied])
 
 
 # Descriptors are of two classes, one of which has no public name: hence Any.

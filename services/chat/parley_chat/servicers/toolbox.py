@@ -21,6 +21,7 @@ from parley_shared.status import StatusError
 
 from parley_chat.domain.errors import KnowledgeUnavailableError
 from parley_chat.ports.knowledge import Knowledge
+from parley_chat.ports.rule_days import RuleDays
 from parley_chat.ports.toolbox import ToolCall, ToolDefinition, ToolOutcome
 from parley_chat.ports.workspace import Workspaces
 from parley_chat.servicers import document_tool, tasks
@@ -58,8 +59,11 @@ def _tool(service: str, request: type[Message], handle: Callable[[Call, Any], Aw
 class ParleyToolbox:
     """The port `Toolbox`."""
 
-    def __init__(self, workspaces: Workspaces, knowledge: Knowledge, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, workspaces: Workspaces, days: RuleDays, knowledge: Knowledge, now: Callable[[], datetime]
+    ) -> None:
         self._workspaces = workspaces
+        self._days = days
         self._knowledge = knowledge
         self._now = now
         tools = (
@@ -104,13 +108,13 @@ class ParleyToolbox:
         request = fill(tool.request(), call.arguments_json, call.time_zone)
         if tool.reads:
             async with self._workspaces.read(call.user_id) as workspace:
-                return _outcome(await tool.handle(Call(workspace, self._now(), call.turn_id), request))
+                return _outcome(await tool.handle(Call(workspace, self._days, self._now(), call.turn_id), request))
         async with self._workspaces.change(call.user_id) as workspace:
             before = await workspace.tool_runs.find(call.turn_id, call.tool_call_id) if call.turn_id else None
             if before is not None:
                 return before
             now = self._now()
-            outcome = _outcome(await tool.handle(Call(workspace, now, call.turn_id), request))
+            outcome = _outcome(await tool.handle(Call(workspace, self._days, now, call.turn_id), request))
             if call.turn_id:
                 await workspace.tool_runs.keep(call.turn_id, call.tool_call_id, outcome, now)
             return outcome
