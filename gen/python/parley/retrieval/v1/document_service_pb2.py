@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__pb2
 from parley.retrieval.v1 import document_pb2 as parley_dot_retrieval_dot_v1_dot_document__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*parley/retrieval/v1/document_service.proto\x12\x13parley.retrieval.v1\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1dparley/access/v1/access.proto\x1a\"parley/retrieval/v1/document.proto\"\xb9\x01\n\x15\x43reateDocumentRequest\x12\x14\n\x05title\x18\x01 \x01(\tR\x05title\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12=\n\nmedia_type\x18\x03 \x01(\x0e\x32\x1e.parley.retrieval.v1.MediaTypeR\tmediaType\x12\x18\n\x07project\x18\x04 \x01(\tR\x07project\x12\x1d\n\nsource_uri\x18\x05 \x01(\tR\tsourceUri\"m\n\x16\x43reateDocumentResponse\x12\x39\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.parley.retrieval.v1.DocumentR\x08\x64ocument\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"\x93\x01\n\x14ListDocumentsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x18\n\x07project\x18\x03 \x01(\tR\x07project\x12%\n\x0einclude_shared\x18\x04 \x01(\x08R\rincludeShared\"|\n\x15ListDocumentsResponse\x12;\n\tdocuments\x18\x01 \x03(\x0b\x32\x1d.parley.retrieval.v1.DocumentR\tdocuments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"5\n\x12GetDocumentRequest\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tR\ndocumentId\"P\n\x13GetDocumentResponse\x12\x39\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.parley.retrieval.v1.DocumentR\x08\x64ocument\"\xd8\x01\n\x15UpdateDocumentRequest\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tR\ndocumentId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\x12\x18\n\x07project\x18\x04 \x01(\tR\x07project\x12\x1d\n\nsource_uri\x18\x05 \x01(\tR\tsourceUri\x12;\n\x0bupdate_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"S\n\x16UpdateDocumentResponse\x12\x39\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.parley.retrieval.v1.DocumentR\x08\x64ocument\"8\n\x15\x44\x65leteDocumentRequest\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tR\ndocumentId\"\x18\n\x16\x44\x65leteDocumentResponse2\xcb\x06\n\x0f\x44ocumentService\x12\x9f\x01\n\x0e\x43reateDocument\x12*.parley.retrieval.v1.CreateDocumentRequest\x1a+.parley.retrieval.v1.CreateDocumentResponse\"4\x90\x02\x02\xaa\xe3\x18\x11\x12\x0f\x64ocuments:write\x82\xd3\xe4\x93\x02\x16\"\x11/api/v1/documents:\x01*\x12\x98\x01\n\rListDocuments\x12).parley.retrieval.v1.ListDocumentsRequest\x1a*.parley.retrieval.v1.ListDocumentsResponse\"0\x90\x02\x01\xaa\xe3\x18\x10\x12\x0e\x64ocuments:read\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/documents\x12\xa0\x01\n\x0bGetDocument\x12\'.parley.retrieval.v1.GetDocumentRequest\x1a(.parley.retrieval.v1.GetDocumentResponse\">\x90\x02\x01\xaa\xe3\x18\x10\x12\x0e\x64ocuments:read\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/documents/{document_id}\x12\xad\x01\n\x0eUpdateDocument\x12*.parley.retrieval.v1.UpdateDocumentRequest\x1a+.parley.retrieval.v1.UpdateDocumentResponse\"B\x90\x02\x02\xaa\xe3\x18\x11\x12\x0f\x64ocuments:write\x82\xd3\xe4\x93\x02$2\x1f/api/v1/documents/{document_id}:\x01*\x12\xa7\x01\n\x0e\x44\x65leteDocument\x12*.parley.retrieval.v1.DeleteDocumentRequest\x1a+.parley.retrieval.v1.DeleteDocumentResponse\"<\xaa\xe3\x18\x11\x12\x0f\x64ocuments:write\x82\xd3\xe4\x93\x02!*\x1f/api/v1/documents/{document_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*parley/retrieval/v1/document_service.proto\x12\x13parley.retrieval.v1\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\x1a\"parley/retrieval/v1/document.proto\"\xb9\x01\n\x15\x43reateDocumentRequest\x12\x14\n\x05title\x18\x01 \x01(\tR\x05title\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12=\n\nmedia_type\x18\x03 \x01(\x0e\x32\x1e.parley.retrieval.v1.MediaTypeR\tmediaType\x12\x18\n\x07project\x18\x04 \x01(\tR\x07project\x12\x1d\n\nsource_uri\x18\x05 \x01(\tR\tsourceUri\"m\n\x16\x43reateDocumentResponse\x12\x39\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.parley.retrieval.v1.DocumentR\x08\x64ocument\x12\x18\n\x07\x63reated\x18\x02 \x01(\x08R\x07\x63reated\"\x93\x01\n\x14ListDocumentsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x18\n\x07project\x18\x03 \x01(\tR\x07project\x12%\n\x0einclude_shared\x18\x04 \x01(\x08R\rincludeShared\"|\n\x15ListDocumentsResponse\x12;\n\tdocuments\x18\x01 \x03(\x0b\x32\x1d.parley.retrieval.v1.DocumentR\tdocuments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"O\n\x12GetDocumentRequest\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tR\ndocumentId\x12\x18\n\x07version\x18\x02 \x01(\x05R\x07version\"P\n\x13GetDocumentResponse\x12\x39\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.parley.retrieval.v1.DocumentR\x08\x64ocument\">\n\x1bListDocumentVersionsRequest\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tR\ndocumentId\"`\n\x1cListDocumentVersionsResponse\x12@\n\x08versions\x18\x01 \x03(\x0b\x32$.parley.retrieval.v1.DocumentVersionR\x08versions\"\xc4\x01\n\x0f\x44ocumentVersion\x12\x18\n\x07version\x18\x01 \x01(\x05R\x07version\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12%\n\x0e\x63ontent_sha256\x18\x03 \x01(\tR\rcontentSha256\x12\x1d\n\nsize_bytes\x18\x04 \x01(\x05R\tsizeBytes\x12;\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"\xd8\x01\n\x15UpdateDocumentRequest\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tR\ndocumentId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\x12\x18\n\x07project\x18\x04 \x01(\tR\x07project\x12\x1d\n\nsource_uri\x18\x05 \x01(\tR\tsourceUri\x12;\n\x0bupdate_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"S\n\x16UpdateDocumentResponse\x12\x39\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.parley.retrieval.v1.DocumentR\x08\x64ocument\"8\n\x15\x44\x65leteDocumentRequest\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tR\ndocumentId\"\x18\n\x16\x44\x65leteDocumentResponse2\x92\x08\n\x0f\x44ocumentService\x12\x9f\x01\n\x0e\x43reateDocument\x12*.parley.retrieval.v1.CreateDocumentRequest\x1a+.parley.retrieval.v1.CreateDocumentResponse\"4\x90\x02\x02\xaa\xe3\x18\x11\x12\x0f\x64ocuments:write\x82\xd3\xe4\x93\x02\x16\"\x11/api/v1/documents:\x01*\x12\x98\x01\n\rListDocuments\x12).parley.retrieval.v1.ListDocumentsRequest\x1a*.parley.retrieval.v1.ListDocumentsResponse\"0\x90\x02\x01\xaa\xe3\x18\x10\x12\x0e\x64ocuments:read\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/documents\x12\xa0\x01\n\x0bGetDocument\x12\'.parley.retrieval.v1.GetDocumentRequest\x1a(.parley.retrieval.v1.GetDocumentResponse\">\x90\x02\x01\xaa\xe3\x18\x10\x12\x0e\x64ocuments:read\x82\xd3\xe4\x93\x02!\x12\x1f/api/v1/documents/{document_id}\x12\xc4\x01\n\x14ListDocumentVersions\x12\x30.parley.retrieval.v1.ListDocumentVersionsRequest\x1a\x31.parley.retrieval.v1.ListDocumentVersionsResponse\"G\x90\x02\x01\xaa\xe3\x18\x10\x12\x0e\x64ocuments:read\x82\xd3\xe4\x93\x02*\x12(/api/v1/documents/{document_id}/versions\x12\xad\x01\n\x0eUpdateDocument\x12*.parley.retrieval.v1.UpdateDocumentRequest\x1a+.parley.retrieval.v1.UpdateDocumentResponse\"B\x90\x02\x02\xaa\xe3\x18\x11\x12\x0f\x64ocuments:write\x82\xd3\xe4\x93\x02$2\x1f/api/v1/documents/{document_id}:\x01*\x12\xa7\x01\n\x0e\x44\x65leteDocument\x12*.parley.retrieval.v1.DeleteDocumentRequest\x1a+.parley.retrieval.v1.DeleteDocumentResponse\"<\xaa\xe3\x18\x11\x12\x0f\x64ocuments:write\x82\xd3\xe4\x93\x02!*\x1f/api/v1/documents/{document_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,30 +42,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENTSERVICE'].methods_by_name['ListDocuments']._serialized_options = b'\220\002\001\252\343\030\020\022\016documents:read\202\323\344\223\002\023\022\021/api/v1/documents'
   _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocument']._loaded_options = None
   _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocument']._serialized_options = b'\220\002\001\252\343\030\020\022\016documents:read\202\323\344\223\002!\022\037/api/v1/documents/{document_id}'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['ListDocumentVersions']._loaded_options = None
+  _globals['_DOCUMENTSERVICE'].methods_by_name['ListDocumentVersions']._serialized_options = b'\220\002\001\252\343\030\020\022\016documents:read\202\323\344\223\002*\022(/api/v1/documents/{document_id}/versions'
   _globals['_DOCUMENTSERVICE'].methods_by_name['UpdateDocument']._loaded_options = None
   _globals['_DOCUMENTSERVICE'].methods_by_name['UpdateDocument']._serialized_options = b'\220\002\002\252\343\030\021\022\017documents:write\202\323\344\223\002$2\037/api/v1/documents/{document_id}:\001*'
   _globals['_DOCUMENTSERVICE'].methods_by_name['DeleteDocument']._loaded_options = None
   _globals['_DOCUMENTSERVICE'].methods_by_name['DeleteDocument']._serialized_options = b'\252\343\030\021\022\017documents:write\202\323\344\223\002!*\037/api/v1/documents/{document_id}'
-  _globals['_CREATEDOCUMENTREQUEST']._serialized_start=199
-  _globals['_CREATEDOCUMENTREQUEST']._serialized_end=384
-  _globals['_CREATEDOCUMENTRESPONSE']._serialized_start=386
-  _globals['_CREATEDOCUMENTRESPONSE']._serialized_end=495
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=498
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=645
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=647
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=771
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=773
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=826
-  _globals['_GETDOCUMENTRESPONSE']._serialized_start=828
-  _globals['_GETDOCUMENTRESPONSE']._serialized_end=908
-  _globals['_UPDATEDOCUMENTREQUEST']._serialized_start=911
-  _globals['_UPDATEDOCUMENTREQUEST']._serialized_end=1127
-  _globals['_UPDATEDOCUMENTRESPONSE']._serialized_start=1129
-  _globals['_UPDATEDOCUMENTRESPONSE']._serialized_end=1212
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1214
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1270
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=1272
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=1296
-  _globals['_DOCUMENTSERVICE']._serialized_start=1299
-  _globals['_DOCUMENTSERVICE']._serialized_end=2142
+  _globals['_CREATEDOCUMENTREQUEST']._serialized_start=232
+  _globals['_CREATEDOCUMENTREQUEST']._serialized_end=417
+  _globals['_CREATEDOCUMENTRESPONSE']._serialized_start=419
+  _globals['_CREATEDOCUMENTRESPONSE']._serialized_end=528
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=531
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=678
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=680
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=804
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=806
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=885
+  _globals['_GETDOCUMENTRESPONSE']._serialized_start=887
+  _globals['_GETDOCUMENTRESPONSE']._serialized_end=967
+  _globals['_LISTDOCUMENTVERSIONSREQUEST']._serialized_start=969
+  _globals['_LISTDOCUMENTVERSIONSREQUEST']._serialized_end=1031
+  _globals['_LISTDOCUMENTVERSIONSRESPONSE']._serialized_start=1033
+  _globals['_LISTDOCUMENTVERSIONSRESPONSE']._serialized_end=1129
+  _globals['_DOCUMENTVERSION']._serialized_start=1132
+  _globals['_DOCUMENTVERSION']._serialized_end=1328
+  _globals['_UPDATEDOCUMENTREQUEST']._serialized_start=1331
+  _globals['_UPDATEDOCUMENTREQUEST']._serialized_end=1547
+  _globals['_UPDATEDOCUMENTRESPONSE']._serialized_start=1549
+  _globals['_UPDATEDOCUMENTRESPONSE']._serialized_end=1632
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1634
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1690
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=1692
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=1716
+  _globals['_DOCUMENTSERVICE']._serialized_start=1719
+  _globals['_DOCUMENTSERVICE']._serialized_end=2761
 # @@protoc_insertion_point(module_scope)

@@ -51,6 +51,11 @@ class DocumentServiceStub:
                 request_serializer=parley_dot_retrieval_dot_v1_dot_document__service__pb2.GetDocumentRequest.SerializeToString,
                 response_deserializer=parley_dot_retrieval_dot_v1_dot_document__service__pb2.GetDocumentResponse.FromString,
                 _registered_method=True)
+        self.ListDocumentVersions = channel.unary_unary(
+                '/parley.retrieval.v1.DocumentService/ListDocumentVersions',
+                request_serializer=parley_dot_retrieval_dot_v1_dot_document__service__pb2.ListDocumentVersionsRequest.SerializeToString,
+                response_deserializer=parley_dot_retrieval_dot_v1_dot_document__service__pb2.ListDocumentVersionsResponse.FromString,
+                _registered_method=True)
         self.UpdateDocument = channel.unary_unary(
                 '/parley.retrieval.v1.DocumentService/UpdateDocument',
                 request_serializer=parley_dot_retrieval_dot_v1_dot_document__service__pb2.UpdateDocumentRequest.SerializeToString,
@@ -84,7 +89,15 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetDocument(self, request, context):
-        """Gets one document with its text.
+        """Gets one document with its text: as it is, or as it was in an older version. An older version that is not kept is NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDocumentVersions(self, request, context):
+        """Lists the versions of a document that can be read, the newest first. Each change of the text makes one. The 20 before the newest are kept,
+        and fewer when the user has no room for them; they count for the bytes that a user may have, and go when the document is deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,7 +112,7 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocument(self, request, context):
-        """Deletes a document and all its chunks, at once and for good. PERMISSION_DENIED for a shared one.
+        """Deletes a document, its older versions and all its chunks, at once and for good. PERMISSION_DENIED for a shared one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,6 +135,11 @@ def add_DocumentServiceServicer_to_server(servicer, server):
                     servicer.GetDocument,
                     request_deserializer=parley_dot_retrieval_dot_v1_dot_document__service__pb2.GetDocumentRequest.FromString,
                     response_serializer=parley_dot_retrieval_dot_v1_dot_document__service__pb2.GetDocumentResponse.SerializeToString,
+            ),
+            'ListDocumentVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDocumentVersions,
+                    request_deserializer=parley_dot_retrieval_dot_v1_dot_document__service__pb2.ListDocumentVersionsRequest.FromString,
+                    response_serializer=parley_dot_retrieval_dot_v1_dot_document__service__pb2.ListDocumentVersionsResponse.SerializeToString,
             ),
             'UpdateDocument': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateDocument,
@@ -217,6 +235,33 @@ class DocumentService:
             '/parley.retrieval.v1.DocumentService/GetDocument',
             parley_dot_retrieval_dot_v1_dot_document__service__pb2.GetDocumentRequest.SerializeToString,
             parley_dot_retrieval_dot_v1_dot_document__service__pb2.GetDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDocumentVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.retrieval.v1.DocumentService/ListDocumentVersions',
+            parley_dot_retrieval_dot_v1_dot_document__service__pb2.ListDocumentVersionsRequest.SerializeToString,
+            parley_dot_retrieval_dot_v1_dot_document__service__pb2.ListDocumentVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

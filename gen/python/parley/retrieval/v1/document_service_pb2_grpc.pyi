@@ -42,13 +42,17 @@ class DocumentServiceStub:
     ListDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]
     """Lists the user's documents, the last changed first, without their texts. Shared documents are listed on request."""
     GetDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentRequest, _document_service_pb2.GetDocumentResponse]
-    """Gets one document with its text."""
+    """Gets one document with its text: as it is, or as it was in an older version. An older version that is not kept is NOT_FOUND."""
+    ListDocumentVersions: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentVersionsRequest, _document_service_pb2.ListDocumentVersionsResponse]
+    """Lists the versions of a document that can be read, the newest first. Each change of the text makes one. The 20 before the newest are kept,
+    and fewer when the user has no room for them; they count for the bytes that a user may have, and go when the document is deleted.
+    """
     UpdateDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.UpdateDocumentRequest, _document_service_pb2.UpdateDocumentResponse]
     """Changes a document and indexes it anew. PERMISSION_DENIED for a shared one. INVALID_ARGUMENT when the user has the same text with the
     same title already.
     """
     DeleteDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]
-    """Deletes a document and all its chunks, at once and for good. PERMISSION_DENIED for a shared one."""
+    """Deletes a document, its older versions and all its chunks, at once and for good. PERMISSION_DENIED for a shared one."""
 
 @_typing.type_check_only
 class DocumentServiceAsyncStub(DocumentServiceStub):
@@ -64,13 +68,17 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     ListDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]  # type: ignore[assignment]
     """Lists the user's documents, the last changed first, without their texts. Shared documents are listed on request."""
     GetDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentRequest, _document_service_pb2.GetDocumentResponse]  # type: ignore[assignment]
-    """Gets one document with its text."""
+    """Gets one document with its text: as it is, or as it was in an older version. An older version that is not kept is NOT_FOUND."""
+    ListDocumentVersions: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentVersionsRequest, _document_service_pb2.ListDocumentVersionsResponse]  # type: ignore[assignment]
+    """Lists the versions of a document that can be read, the newest first. Each change of the text makes one. The 20 before the newest are kept,
+    and fewer when the user has no room for them; they count for the bytes that a user may have, and go when the document is deleted.
+    """
     UpdateDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.UpdateDocumentRequest, _document_service_pb2.UpdateDocumentResponse]  # type: ignore[assignment]
     """Changes a document and indexes it anew. PERMISSION_DENIED for a shared one. INVALID_ARGUMENT when the user has the same text with the
     same title already.
     """
     DeleteDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]  # type: ignore[assignment]
-    """Deletes a document and all its chunks, at once and for good. PERMISSION_DENIED for a shared one."""
+    """Deletes a document, its older versions and all its chunks, at once and for good. PERMISSION_DENIED for a shared one."""
 
 class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps a user's documents. A call returns when its change can be searched, and survives the process from then on. Every call sees the documents of the
@@ -101,7 +109,17 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.GetDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.GetDocumentResponse, _abc.Awaitable[_document_service_pb2.GetDocumentResponse]]:
-        """Gets one document with its text."""
+        """Gets one document with its text: as it is, or as it was in an older version. An older version that is not kept is NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListDocumentVersions(
+        self,
+        request: _document_service_pb2.ListDocumentVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_document_service_pb2.ListDocumentVersionsResponse, _abc.Awaitable[_document_service_pb2.ListDocumentVersionsResponse]]:
+        """Lists the versions of a document that can be read, the newest first. Each change of the text makes one. The 20 before the newest are kept,
+        and fewer when the user has no room for them; they count for the bytes that a user may have, and go when the document is deleted.
+        """
 
     @_abc_1.abstractmethod
     def UpdateDocument(
@@ -119,6 +137,6 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.DeleteDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.DeleteDocumentResponse, _abc.Awaitable[_document_service_pb2.DeleteDocumentResponse]]:
-        """Deletes a document and all its chunks, at once and for good. PERMISSION_DENIED for a shared one."""
+        """Deletes a document, its older versions and all its chunks, at once and for good. PERMISSION_DENIED for a shared one."""
 
 def add_DocumentServiceServicer_to_server(servicer: DocumentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

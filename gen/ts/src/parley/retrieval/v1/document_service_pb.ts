@@ -6,8 +6,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { FieldMask } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Document, MediaType } from "./document_pb";
 import { file_parley_retrieval_v1_document } from "./document_pb";
 import type { Message } from "@bufbuild/protobuf";
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/retrieval/v1/document_service.proto.
  */
 export const file_parley_retrieval_v1_document_service: GenFile = /*@__PURE__*/
-  fileDesc("CipwYXJsZXkvcmV0cmlldmFsL3YxL2RvY3VtZW50X3NlcnZpY2UucHJvdG8SE3BhcmxleS5yZXRyaWV2YWwudjEijQEKFUNyZWF0ZURvY3VtZW50UmVxdWVzdBINCgV0aXRsZRgBIAEoCRIMCgR0ZXh0GAIgASgJEjIKCm1lZGlhX3R5cGUYAyABKA4yHi5wYXJsZXkucmV0cmlldmFsLnYxLk1lZGlhVHlwZRIPCgdwcm9qZWN0GAQgASgJEhIKCnNvdXJjZV91cmkYBSABKAkiWgoWQ3JlYXRlRG9jdW1lbnRSZXNwb25zZRIvCghkb2N1bWVudBgBIAEoCzIdLnBhcmxleS5yZXRyaWV2YWwudjEuRG9jdW1lbnQSDwoHY3JlYXRlZBgCIAEoCCJmChRMaXN0RG9jdW1lbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIPCgdwcm9qZWN0GAMgASgJEhYKDmluY2x1ZGVfc2hhcmVkGAQgASgIImIKFUxpc3REb2N1bWVudHNSZXNwb25zZRIwCglkb2N1bWVudHMYASADKAsyHS5wYXJsZXkucmV0cmlldmFsLnYxLkRvY3VtZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIpChJHZXREb2N1bWVudFJlcXVlc3QSEwoLZG9jdW1lbnRfaWQYASABKAkiRgoTR2V0RG9jdW1lbnRSZXNwb25zZRIvCghkb2N1bWVudBgBIAEoCzIdLnBhcmxleS5yZXRyaWV2YWwudjEuRG9jdW1lbnQinwEKFVVwZGF0ZURvY3VtZW50UmVxdWVzdBITCgtkb2N1bWVudF9pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRIMCgR0ZXh0GAMgASgJEg8KB3Byb2plY3QYBCABKAkSEgoKc291cmNlX3VyaRgFIAEoCRIvCgt1cGRhdGVfbWFzaxgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siSQoWVXBkYXRlRG9jdW1lbnRSZXNwb25zZRIvCghkb2N1bWVudBgBIAEoCzIdLnBhcmxleS5yZXRyaWV2YWwudjEuRG9jdW1lbnQiLAoVRGVsZXRlRG9jdW1lbnRSZXF1ZXN0EhMKC2RvY3VtZW50X2lkGAEgASgJIhgKFkRlbGV0ZURvY3VtZW50UmVzcG9uc2UysAQKD0RvY3VtZW50U2VydmljZRJuCg5DcmVhdGVEb2N1bWVudBIqLnBhcmxleS5yZXRyaWV2YWwudjEuQ3JlYXRlRG9jdW1lbnRSZXF1ZXN0GisucGFybGV5LnJldHJpZXZhbC52MS5DcmVhdGVEb2N1bWVudFJlc3BvbnNlIgOQAgISawoNTGlzdERvY3VtZW50cxIpLnBhcmxleS5yZXRyaWV2YWwudjEuTGlzdERvY3VtZW50c1JlcXVlc3QaKi5wYXJsZXkucmV0cmlldmFsLnYxLkxpc3REb2N1bWVudHNSZXNwb25zZSIDkAIBEmUKC0dldERvY3VtZW50EicucGFybGV5LnJldHJpZXZhbC52MS5HZXREb2N1bWVudFJlcXVlc3QaKC5wYXJsZXkucmV0cmlldmFsLnYxLkdldERvY3VtZW50UmVzcG9uc2UiA5ACARJuCg5VcGRhdGVEb2N1bWVudBIqLnBhcmxleS5yZXRyaWV2YWwudjEuVXBkYXRlRG9jdW1lbnRSZXF1ZXN0GisucGFybGV5LnJldHJpZXZhbC52MS5VcGRhdGVEb2N1bWVudFJlc3BvbnNlIgOQAgISaQoORGVsZXRlRG9jdW1lbnQSKi5wYXJsZXkucmV0cmlldmFsLnYxLkRlbGV0ZURvY3VtZW50UmVxdWVzdBorLnBhcmxleS5yZXRyaWV2YWwudjEuRGVsZXRlRG9jdW1lbnRSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_field_mask, file_parley_retrieval_v1_document]);
+  fileDesc("CipwYXJsZXkvcmV0cmlldmFsL3YxL2RvY3VtZW50X3NlcnZpY2UucHJvdG8SE3BhcmxleS5yZXRyaWV2YWwudjEijQEKFUNyZWF0ZURvY3VtZW50UmVxdWVzdBINCgV0aXRsZRgBIAEoCRIMCgR0ZXh0GAIgASgJEjIKCm1lZGlhX3R5cGUYAyABKA4yHi5wYXJsZXkucmV0cmlldmFsLnYxLk1lZGlhVHlwZRIPCgdwcm9qZWN0GAQgASgJEhIKCnNvdXJjZV91cmkYBSABKAkiWgoWQ3JlYXRlRG9jdW1lbnRSZXNwb25zZRIvCghkb2N1bWVudBgBIAEoCzIdLnBhcmxleS5yZXRyaWV2YWwudjEuRG9jdW1lbnQSDwoHY3JlYXRlZBgCIAEoCCJmChRMaXN0RG9jdW1lbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIPCgdwcm9qZWN0GAMgASgJEhYKDmluY2x1ZGVfc2hhcmVkGAQgASgIImIKFUxpc3REb2N1bWVudHNSZXNwb25zZRIwCglkb2N1bWVudHMYASADKAsyHS5wYXJsZXkucmV0cmlldmFsLnYxLkRvY3VtZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI6ChJHZXREb2N1bWVudFJlcXVlc3QSEwoLZG9jdW1lbnRfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoBSJGChNHZXREb2N1bWVudFJlc3BvbnNlEi8KCGRvY3VtZW50GAEgASgLMh0ucGFybGV5LnJldHJpZXZhbC52MS5Eb2N1bWVudCIyChtMaXN0RG9jdW1lbnRWZXJzaW9uc1JlcXVlc3QSEwoLZG9jdW1lbnRfaWQYASABKAkiVgocTGlzdERvY3VtZW50VmVyc2lvbnNSZXNwb25zZRI2Cgh2ZXJzaW9ucxgBIAMoCzIkLnBhcmxleS5yZXRyaWV2YWwudjEuRG9jdW1lbnRWZXJzaW9uIo4BCg9Eb2N1bWVudFZlcnNpb24SDwoHdmVyc2lvbhgBIAEoBRINCgV0aXRsZRgCIAEoCRIWCg5jb250ZW50X3NoYTI1NhgDIAEoCRISCgpzaXplX2J5dGVzGAQgASgFEi8KC3VwZGF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKfAQoVVXBkYXRlRG9jdW1lbnRSZXF1ZXN0EhMKC2RvY3VtZW50X2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEgwKBHRleHQYAyABKAkSDwoHcHJvamVjdBgEIAEoCRISCgpzb3VyY2VfdXJpGAUgASgJEi8KC3VwZGF0ZV9tYXNrGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJJChZVcGRhdGVEb2N1bWVudFJlc3BvbnNlEi8KCGRvY3VtZW50GAEgASgLMh0ucGFybGV5LnJldHJpZXZhbC52MS5Eb2N1bWVudCIsChVEZWxldGVEb2N1bWVudFJlcXVlc3QSEwoLZG9jdW1lbnRfaWQYASABKAkiGAoWRGVsZXRlRG9jdW1lbnRSZXNwb25zZTKzBQoPRG9jdW1lbnRTZXJ2aWNlEm4KDkNyZWF0ZURvY3VtZW50EioucGFybGV5LnJldHJpZXZhbC52MS5DcmVhdGVEb2N1bWVudFJlcXVlc3QaKy5wYXJsZXkucmV0cmlldmFsLnYxLkNyZWF0ZURvY3VtZW50UmVzcG9uc2UiA5ACAhJrCg1MaXN0RG9jdW1lbnRzEikucGFybGV5LnJldHJpZXZhbC52MS5MaXN0RG9jdW1lbnRzUmVxdWVzdBoqLnBhcmxleS5yZXRyaWV2YWwudjEuTGlzdERvY3VtZW50c1Jlc3BvbnNlIgOQAgESZQoLR2V0RG9jdW1lbnQSJy5wYXJsZXkucmV0cmlldmFsLnYxLkdldERvY3VtZW50UmVxdWVzdBooLnBhcmxleS5yZXRyaWV2YWwudjEuR2V0RG9jdW1lbnRSZXNwb25zZSIDkAIBEoABChRMaXN0RG9jdW1lbnRWZXJzaW9ucxIwLnBhcmxleS5yZXRyaWV2YWwudjEuTGlzdERvY3VtZW50VmVyc2lvbnNSZXF1ZXN0GjEucGFybGV5LnJldHJpZXZhbC52MS5MaXN0RG9jdW1lbnRWZXJzaW9uc1Jlc3BvbnNlIgOQAgESbgoOVXBkYXRlRG9jdW1lbnQSKi5wYXJsZXkucmV0cmlldmFsLnYxLlVwZGF0ZURvY3VtZW50UmVxdWVzdBorLnBhcmxleS5yZXRyaWV2YWwudjEuVXBkYXRlRG9jdW1lbnRSZXNwb25zZSIDkAICEmkKDkRlbGV0ZURvY3VtZW50EioucGFybGV5LnJldHJpZXZhbC52MS5EZWxldGVEb2N1bWVudFJlcXVlc3QaKy5wYXJsZXkucmV0cmlldmFsLnYxLkRlbGV0ZURvY3VtZW50UmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_parley_retrieval_v1_document]);
 
 /**
  * Asks to store a document.
@@ -177,6 +177,13 @@ export type GetDocumentRequest = Message<"parley.retrieval.v1.GetDocumentRequest
    * @generated from field: string document_id = 1;
    */
   documentId: string;
+
+  /**
+   * Which version of it. 0 or more; the newest when 0.
+   *
+   * @generated from field: int32 version = 2;
+   */
+  version: number;
 };
 
 /**
@@ -193,7 +200,8 @@ export const GetDocumentRequestSchema: GenMessage<GetDocumentRequest> = /*@__PUR
  */
 export type GetDocumentResponse = Message<"parley.retrieval.v1.GetDocumentResponse"> & {
   /**
-   * The document with its text.
+   * The document with its text. Of an older version: its title, text, hash, size, version and `update_time` are those of that version,
+   * `chunk_count` is 0, because only the newest is searched, and all else is as it is now.
    *
    * @generated from field: parley.retrieval.v1.Document document = 1;
    */
@@ -206,6 +214,97 @@ export type GetDocumentResponse = Message<"parley.retrieval.v1.GetDocumentRespon
  */
 export const GetDocumentResponseSchema: GenMessage<GetDocumentResponse> = /*@__PURE__*/
   messageDesc(file_parley_retrieval_v1_document_service, 5);
+
+/**
+ * Asks for the versions of a document.
+ *
+ * @generated from message parley.retrieval.v1.ListDocumentVersionsRequest
+ */
+export type ListDocumentVersionsRequest = Message<"parley.retrieval.v1.ListDocumentVersionsRequest"> & {
+  /**
+   * The document. Required.
+   *
+   * @generated from field: string document_id = 1;
+   */
+  documentId: string;
+};
+
+/**
+ * Describes the message parley.retrieval.v1.ListDocumentVersionsRequest.
+ * Use `create(ListDocumentVersionsRequestSchema)` to create a new message.
+ */
+export const ListDocumentVersionsRequestSchema: GenMessage<ListDocumentVersionsRequest> = /*@__PURE__*/
+  messageDesc(file_parley_retrieval_v1_document_service, 6);
+
+/**
+ * Answers ListDocumentVersions.
+ *
+ * @generated from message parley.retrieval.v1.ListDocumentVersionsResponse
+ */
+export type ListDocumentVersionsResponse = Message<"parley.retrieval.v1.ListDocumentVersionsResponse"> & {
+  /**
+   * The versions, newest first, without texts: 1 to 21.
+   *
+   * @generated from field: repeated parley.retrieval.v1.DocumentVersion versions = 1;
+   */
+  versions: DocumentVersion[];
+};
+
+/**
+ * Describes the message parley.retrieval.v1.ListDocumentVersionsResponse.
+ * Use `create(ListDocumentVersionsResponseSchema)` to create a new message.
+ */
+export const ListDocumentVersionsResponseSchema: GenMessage<ListDocumentVersionsResponse> = /*@__PURE__*/
+  messageDesc(file_parley_retrieval_v1_document_service, 7);
+
+/**
+ * A version of a document that can be read.
+ *
+ * @generated from message parley.retrieval.v1.DocumentVersion
+ */
+export type DocumentVersion = Message<"parley.retrieval.v1.DocumentVersion"> & {
+  /**
+   * Its number, from 1.
+   *
+   * @generated from field: int32 version = 1;
+   */
+  version: number;
+
+  /**
+   * What the document was called in it, last. 1 to 300 characters.
+   *
+   * @generated from field: string title = 2;
+   */
+  title: string;
+
+  /**
+   * SHA-256 of its text in UTF-8, 64 hexadecimal digits.
+   *
+   * @generated from field: string content_sha256 = 3;
+   */
+  contentSha256: string;
+
+  /**
+   * The length of its text in UTF-8, bytes.
+   *
+   * @generated from field: int32 size_bytes = 4;
+   */
+  sizeBytes: number;
+
+  /**
+   * When the document last changed while this version was the newest, UTC.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 5;
+   */
+  updateTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message parley.retrieval.v1.DocumentVersion.
+ * Use `create(DocumentVersionSchema)` to create a new message.
+ */
+export const DocumentVersionSchema: GenMessage<DocumentVersion> = /*@__PURE__*/
+  messageDesc(file_parley_retrieval_v1_document_service, 8);
 
 /**
  * Asks to change a document.
@@ -261,7 +360,7 @@ export type UpdateDocumentRequest = Message<"parley.retrieval.v1.UpdateDocumentR
  * Use `create(UpdateDocumentRequestSchema)` to create a new message.
  */
 export const UpdateDocumentRequestSchema: GenMessage<UpdateDocumentRequest> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_document_service, 6);
+  messageDesc(file_parley_retrieval_v1_document_service, 9);
 
 /**
  * Answers UpdateDocument.
@@ -282,7 +381,7 @@ export type UpdateDocumentResponse = Message<"parley.retrieval.v1.UpdateDocument
  * Use `create(UpdateDocumentResponseSchema)` to create a new message.
  */
 export const UpdateDocumentResponseSchema: GenMessage<UpdateDocumentResponse> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_document_service, 7);
+  messageDesc(file_parley_retrieval_v1_document_service, 10);
 
 /**
  * Asks to delete a document.
@@ -303,7 +402,7 @@ export type DeleteDocumentRequest = Message<"parley.retrieval.v1.DeleteDocumentR
  * Use `create(DeleteDocumentRequestSchema)` to create a new message.
  */
 export const DeleteDocumentRequestSchema: GenMessage<DeleteDocumentRequest> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_document_service, 8);
+  messageDesc(file_parley_retrieval_v1_document_service, 11);
 
 /**
  * Answers DeleteDocument.
@@ -318,7 +417,7 @@ export type DeleteDocumentResponse = Message<"parley.retrieval.v1.DeleteDocument
  * Use `create(DeleteDocumentResponseSchema)` to create a new message.
  */
 export const DeleteDocumentResponseSchema: GenMessage<DeleteDocumentResponse> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_document_service, 9);
+  messageDesc(file_parley_retrieval_v1_document_service, 12);
 
 /**
  * Keeps a user's documents. A call returns when its change can be searched, and survives the process from then on. Every call sees the documents of the
@@ -349,7 +448,7 @@ export const DocumentService: GenService<{
     output: typeof ListDocumentsResponseSchema;
   },
   /**
-   * Gets one document with its text.
+   * Gets one document with its text: as it is, or as it was in an older version. An older version that is not kept is NOT_FOUND.
    *
    * @generated from rpc parley.retrieval.v1.DocumentService.GetDocument
    */
@@ -357,6 +456,17 @@ export const DocumentService: GenService<{
     methodKind: "unary";
     input: typeof GetDocumentRequestSchema;
     output: typeof GetDocumentResponseSchema;
+  },
+  /**
+   * Lists the versions of a document that can be read, the newest first. Each change of the text makes one. The 20 before the newest are kept,
+   * and fewer when the user has no room for them; they count for the bytes that a user may have, and go when the document is deleted.
+   *
+   * @generated from rpc parley.retrieval.v1.DocumentService.ListDocumentVersions
+   */
+  listDocumentVersions: {
+    methodKind: "unary";
+    input: typeof ListDocumentVersionsRequestSchema;
+    output: typeof ListDocumentVersionsResponseSchema;
   },
   /**
    * Changes a document and indexes it anew. PERMISSION_DENIED for a shared one. INVALID_ARGUMENT when the user has the same text with the
@@ -370,7 +480,7 @@ export const DocumentService: GenService<{
     output: typeof UpdateDocumentResponseSchema;
   },
   /**
-   * Deletes a document and all its chunks, at once and for good. PERMISSION_DENIED for a shared one.
+   * Deletes a document, its older versions and all its chunks, at once and for good. PERMISSION_DENIED for a shared one.
    *
    * @generated from rpc parley.retrieval.v1.DocumentService.DeleteDocument
    */
