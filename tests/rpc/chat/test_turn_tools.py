@@ -91,6 +91,41 @@ async def test_a_reminder_becomes_a_task_and_the_stream_the_model_and_the_list_a
     assert listed.messages[0] == message
 
 
+async def test_a_model_makes_a_task_recur_and_remind_is_told_what_is_wrong_and_ends_both(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    reader = stream(running, alice, message="Every Monday at nine: the bins", time_zone="Europe/Berlin")
+    first = await inference.next_call()
+    offered = {tool.name: tool for tool in first.request.tools}
+    properties = json_format.MessageToDict(offered["create_task"].parameters_schema)["properties"]
+    assert "RRULE" in properties["recurrence"]["description"]
+    assert properties["remind_minutes_before"]["items"] == {"type": "integer"}
+    bins = {"title": "The bins", "due_time": "2037-03-23T09:00:00", "remind_minutes_before": [0]}
+    call_tools(
+        first,
+        ("create_task", json.dumps({**bins, "recurrence": "FREQ=MINUTELY"})),
+        ("create_task", json.dumps({**bins, "recurrence": "FREQ=WEEKLY;BYDAY=MO"})),
+    )
+    second = await inference.next_call()
+    [task] = await tasks_of(running, alice)
+    assert (task.recurrence, list(task.remind_minutes_before)) == ("FREQ=WEEKLY;BYDAY=MO", [0])
+    call_tools(second, ("complete_task", json.dumps({"task_id": task.task_id})))
+    third = await inference.next_call()
+    following = json.loads(third.request.messages[-1].text)["next_task"]
+    # Nine o'clock in Berlin, whose clocks went forward in between.
+    assert following["due_time"] == following["remind_time"] == "2037-03-30T07:00:00Z"
+    ended = {"task_id": following["task_id"], "recurrence": "", "remind_minutes_before": []}
+    call_tools(third, ("update_task", json.dumps(ended)))
+    (await inference.next_call()).finish()
+    await reader.to_end()
+    refused, made, completed, changed = returned(reader)
+    assert (refused.failed, made.failed, completed.failed, changed.failed) == (True, False, False, False)
+    assert "recurrence" in result_of(refused)["error"]["message"]
+    (left,) = [task for task in await tasks_of(running, alice) if task.state == task_pb2.TASK_STATE_OPEN]
+    assert (left.recurrence, list(left.remind_minutes_before), left.title) == ("", [], "The bins")
+    assert left.turn_id == reader.events[0].turn_id
+
+
 async def test_the_whole_answer_names_the_tools_that_were_used(
     running: RunningChat, inference: ScriptedInference, alice: Person
 ) -> None:
