@@ -207,5 +207,13 @@ async def test_the_command_uploads_files_and_tells_of_each_what_became_of_it(mes
     assert (watched_again.code, "damaged" in watched_again.out) == (1, True)
     cancelled = await run(variables, "jobs", "cancel", failed)
     assert (cancelled.code, "had ended before" in cancelled.out) == (1, True)
+    (document_id,) = [job["document_id"] for job in json.loads(listed.out) if job["state"] == DONE]
+    versions = await run(variables, "documents", "versions", document_id, "--json")
+    assert [one["version"] for one in json.loads(versions.out)] == [1]
+    assert "Whimbrels" in (await run(variables, "documents", "versions", document_id)).out
+    shown = await run(variables, "documents", "show", document_id, "--version", "1")
+    assert (shown.code, "whimbrel" in shown.out.lower()) == (0, True)
+    absent = await run(variables, "documents", "show", document_id, "--version", "2")
+    assert (absent.code, absent.out) == (1, "")
     audit = await run(variables, "documents", "audit")
     assert (audit.code, "Passages: 1 in the database, 1 in the index.\nNothing differs." in audit.out) == (0, True)

@@ -28,6 +28,9 @@ _DOCUMENTS = pb.DESCRIPTOR.services_by_name["DocumentService"]
 CREATE_DOCUMENT = Rpc(_DOCUMENTS, "CreateDocument", pb.CreateDocumentRequest, pb.CreateDocumentResponse)
 LIST_DOCUMENTS = Rpc(_DOCUMENTS, "ListDocuments", pb.ListDocumentsRequest, pb.ListDocumentsResponse)
 GET_DOCUMENT = Rpc(_DOCUMENTS, "GetDocument", pb.GetDocumentRequest, pb.GetDocumentResponse)
+LIST_DOCUMENT_VERSIONS = Rpc(
+    _DOCUMENTS, "ListDocumentVersions", pb.ListDocumentVersionsRequest, pb.ListDocumentVersionsResponse
+)
 UPDATE_DOCUMENT = Rpc(_DOCUMENTS, "UpdateDocument", pb.UpdateDocumentRequest, pb.UpdateDocumentResponse)
 DELETE_DOCUMENT = Rpc(_DOCUMENTS, "DeleteDocument", pb.DeleteDocumentRequest, pb.DeleteDocumentResponse)
 SEARCH = Rpc(
@@ -79,9 +82,15 @@ class Documents:
 
         return items_of_pages(page, lambda response: response.documents)
 
-    async def get(self, document_id: str) -> document_pb2.Document:
-        """One document with its text."""
-        return (await self._connection.call(GET_DOCUMENT, pb.GetDocumentRequest(document_id=document_id))).document
+    async def get(self, document_id: str, *, version: int = 0) -> document_pb2.Document:
+        """One document with its text: as it is, or as it was in an older version. NotFoundError for one that is not kept."""
+        request = pb.GetDocumentRequest(document_id=document_id, version=version)
+        return (await self._connection.call(GET_DOCUMENT, request)).document
+
+    async def versions(self, document_id: str) -> Sequence[pb.DocumentVersion]:
+        """The versions of a document that `get` can read, newest first."""
+        request = pb.ListDocumentVersionsRequest(document_id=document_id)
+        return tuple((await self._connection.call(LIST_DOCUMENT_VERSIONS, request)).versions)
 
     async def update(
         self,

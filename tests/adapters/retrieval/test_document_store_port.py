@@ -153,3 +153,47 @@ async def test_changes_stay_open_until_they_are_closed(store: SqlDocumentStore) 
     await store.close_changes([f"change {number}" for number in range(10)] + ["unknown"] * 7_000)
     assert await store.open_changes() == {"change 10": "doc 0", "change 11": "doc 1"}
     await store.close_changes([])
+
+
+# Versions ------------------------------------------------------------------------------------------------------------
+
+
+def next_version(before: Document, text: str) -> Document:
+    later = before.update_time + timedelta(minutes=1)
+    return replace(
+        before, text=text, content_sha256=sha256(text), version=before.version + 1, page_starts=(), update_time=later
+    )
+
+
+async def test_what_a_document_was_is_kept_under_its_version(store: SqlDocumentStore) -> None:
+    first = replace(document("page one, page two"), page_count=2, page_starts=(0, 10))
+    second = next_version(first, "other")
+    for each in (first, second):
+        await store.put(each, chunks_of(each))
+    assert [one.version for one in await store.versions(ALICE, first.document_id)] == [2, 1]
+    assert await store.find_version(ALICE, first.document_id, 1) == replace(first, chunk_count=0)
+    assert await store.find_version(ALICE, first.document_id, 2) == second
+    assert await store.find_version(ALICE, first.document_id, 3) is None
+    assert await store.find_version(Visibility("usr_b"), first.document_id, 1) is None
+    assert await store.versions(Visibility("usr_b"), first.document_id) == []
+
+
+async def test_older_versions_are_dropped_when_told_and_with_their_document(store: SqlDocumentStore) -> None:
+    one = document("1")
+    two, three = next_version(one, "2"), next_version(next_version(one, "2"), "3")
+    for each in (one, two):
+        await store.put(each, [])
+    await store.put(three, [], keep_versions=False)
+    assert [each.version for each in await store.versions(ALICE, one.document_id)] == [3]
+    await store.put(next_version(three, "4"), [])
+    assert [each.version for each in await store.versions(ALICE, one.document_id)] == [4, 3]
+    await store.remove(one.document_id)
+    await store.put(one, [])
+    assert [each.version for each in await store.versions(ALICE, one.document_id)] == [1]
+
+
+async def test_two_writers_of_the_same_version_keep_what_was_there_once(store: SqlDocumentStore) -> None:
+    first = document("first")
+    await store.put(first, [])
+    await asyncio.gather(*(store.put(next_version(first, f"by {number}"), []) for number in range(6)))
+    assert [each.version for each in await store.versions(ALICE, first.document_id)] == [2, 1]

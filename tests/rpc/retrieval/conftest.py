@@ -37,9 +37,13 @@ class Caller:
         request = document_service_pb2.CreateDocumentRequest(text=text, **fields)
         return await self.retrieval.documents.CreateDocument(request, metadata=self.metadata)
 
-    async def get(self, document_id: str) -> document_service_pb2.GetDocumentResponse:
-        request = document_service_pb2.GetDocumentRequest(document_id=document_id)
+    async def get(self, document_id: str, version: int = 0) -> document_service_pb2.GetDocumentResponse:
+        request = document_service_pb2.GetDocumentRequest(document_id=document_id, version=version)
         return await self.retrieval.documents.GetDocument(request, metadata=self.metadata)
+
+    async def versions(self, document_id: str) -> list[document_service_pb2.DocumentVersion]:
+        request = document_service_pb2.ListDocumentVersionsRequest(document_id=document_id)
+        return list((await self.retrieval.documents.ListDocumentVersions(request, metadata=self.metadata)).versions)
 
     async def update(self, **fields: Any) -> document_service_pb2.UpdateDocumentResponse:
         request = document_service_pb2.UpdateDocumentRequest(**fields)

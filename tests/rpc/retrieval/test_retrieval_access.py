@@ -15,11 +15,12 @@ CALLS: dict[str, Callable[[Any, str], Awaitable[Any]]] = {
     "CreateDocument": lambda caller, _: caller.create("text"),
     "ListDocuments": lambda caller, _: caller.page(),
     "GetDocument": lambda caller, document_id: caller.get(document_id),
+    "ListDocumentVersions": lambda caller, document_id: caller.versions(document_id),
     "UpdateDocument": lambda caller, document_id: caller.update(document_id=document_id, text="mine"),
     "DeleteDocument": lambda caller, document_id: caller.delete(document_id),
     "Search": lambda caller, _: caller.search("axolotl"),
 }
-OF_A_DOCUMENT = ["GetDocument", "UpdateDocument", "DeleteDocument"]
+OF_A_DOCUMENT = ["GetDocument", "ListDocumentVersions", "UpdateDocument", "DeleteDocument"]
 ABSENT = f"doc_{'0' * 32}"
 
 

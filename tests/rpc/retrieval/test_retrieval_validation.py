@@ -32,6 +32,8 @@ BAD: list[tuple[str, Callable[[Any], Awaitable[Any]]]] = [
     ("document_id", lambda c: c.get("")),
     ("document_id", lambda c: c.get("ses_" + "0" * 32)),
     ("document_id", lambda c: c.get(ID.upper())),
+    ("version", lambda c: c.get(ID, version=-1)),
+    ("document_id", lambda c: c.versions("")),
     ("document_id", lambda c: c.delete(ID + "0")),
     ("document_id", lambda c: c.update(document_id="", title="a")),
     ("title", lambda c: c.update(document_id=ID, title="a" * 301)),

@@ -1,4 +1,5 @@
-"""`parley documents add`: files of any kind become documents, and their jobs are shown while they run; `audit`; `parley jobs`."""
+"""`parley documents add`: files of any kind become documents, and their jobs are shown while they run; `versions`, `show`, `audit`;
+`parley jobs`."""
 
 from __future__ import annotations
 
@@ -70,6 +71,32 @@ async def add(client: Parley, paths: Sequence[Path], *, title: str, project: str
     if as_json:
         print_json_list(ended)
     return 1 if failed else 0
+
+
+async def versions(client: Parley, document_id: str, *, as_json: bool) -> int:
+    """Prints the versions of a document."""
+    found = await client.documents.versions(document_id)
+    if as_json:
+        print_json_list(found)
+        return 0
+    table = Table(box=None, pad_edge=False)
+    for column in ("version", "changed", "bytes", "title"):
+        table.add_column(column, overflow="fold")
+    for one in found:
+        changed = one.update_time.ToDatetime().strftime("%Y-%m-%d %H:%M")
+        table.add_row(str(one.version), changed, f"{one.size_bytes:,}", Text(printable(one.title)))
+    new_console().print(table)
+    return 0
+
+
+async def show(client: Parley, document_id: str, *, version: int, as_json: bool) -> int:
+    """Prints the text of a document; of the newest version when `version` is 0."""
+    document = await client.documents.get(document_id, version=version)
+    if as_json:
+        print_json(document)
+    else:
+        print(printable(document.text))
+    return 0
 
 
 async def audit(client: Parley, *, repair: bool, as_json: bool) -> int:

@@ -44,6 +44,40 @@ def documents_add(
     )
 
 
+@documents.command("versions")
+def documents_versions(
+    document_id: Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document's id.")],
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """List the versions of a document that can be read, newest first."""
+    from parley_cli.commands import documents as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.versions(client, document_id, as_json=as_json))
+
+
+@documents.command("show")
+def documents_show(
+    document_id: Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document's id.")],
+    version: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, max=2**31 - 1, help="An older version of it.", show_default=False),
+    ] = 0,
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Print the text of a document: as it is, or as it was."""
+    from parley_cli.commands import documents as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(
+        address, token, lambda client, _: command.show(client, document_id, version=version, as_json=as_json)
+    )
+
+
 @documents.command("audit")
 def documents_audit(
     repair: Annotated[bool, typer.Option("--repair", help="Mend what differs.")] = False,

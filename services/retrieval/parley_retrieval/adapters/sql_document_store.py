@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley_retrieval.adapters.sql_job_rows import held
-from parley_retrieval.adapters.sql_schema import chunks, documents, index_changes, jobs
+from parley_retrieval.adapters.sql_schema import chunks, document_versions, documents, index_changes, jobs
 from parley_retrieval.domain.chunks import Chunk, Passage
-from parley_retrieval.domain.documents import Document, MediaType
+from parley_retrieval.domain.documents import OLDER_VERSIONS, Document, DocumentVersion, MediaType
 from parley_retrieval.domain.errors import DocumentExistsError, JobLostError
 from parley_retrieval.domain.jobs import JobClaim, JobStage
 from parley_retrieval.domain.visibility import SHARED_OWNER, Visibility
@@ -30,6 +31,13 @@ _CHUNK = (
     chunks.c.heading,
     chunks.c.text,
     chunks.c.page_number,
+)
+_VERSION = (
+    document_versions.c.version,
+    document_versions.c.title,
+    document_versions.c.content_sha256,
+    document_versions.c.size_bytes,
+    document_versions.c.update_time,
 )
 # Databases bound the parameters of a statement, at 32,766 and up.
 _MOST_PARAMETERS = 5_000
@@ -50,6 +58,33 @@ class SqlDocumentStore:
             .where(documents.c.owner_id.in_(visibility.owners))
         )
         return await self._one_document(statement)
+
+    async def find_version(self, visibility: Visibility, document_id: str, version: int) -> Document | None:
+        """See `DocumentStore`."""
+        before = document_versions.c
+        own = {column.name for column in before}
+        statement = (
+            select(*(column for column in _FACTS if column.name not in own), *before)
+            .join_from(documents, document_versions)
+            .where(before.document_id == document_id, before.version == version)
+            .where(documents.c.owner_id.in_(visibility.owners))
+        )
+        # In this order: what becomes an older version in between is found then.
+        newest = await self.find(visibility, document_id)
+        if newest is None or newest.version == version:
+            return newest
+        older = await self._one_document(statement)
+        return None if older is None else replace(older, chunk_count=0)
+
+    async def versions(self, visibility: Visibility, document_id: str) -> list[DocumentVersion]:
+        """See `DocumentStore`."""
+        seen = and_(documents.c.document_id == document_id, documents.c.owner_id.in_(visibility.owners))
+        newest = select(*(documents.c[column.name] for column in _VERSION)).where(seen)
+        older = select(*_VERSION).join_from(documents, document_versions).where(seen)
+        async with self._database.read() as connection:
+            rows = await connection.execute(newest.union_all(older))
+            found = [DocumentVersion(**row._mapping) for row in rows]  # noqa: SLF001  # As below.
+        return sorted(found, key=lambda one: -one.version)
 
     async def find_like(self, owner_id: str, likeness: str) -> Document | None:
         """See `DocumentStore`."""
@@ -101,7 +136,9 @@ class SqlDocumentStore:
                 for row in await connection.execute(statement)
             ]
 
-    async def put(self, document: Document, pieces: Sequence[Chunk], claim: JobClaim | None = None) -> None:
+    async def put(
+        self, document: Document, pieces: Sequence[Chunk], claim: JobClaim | None = None, *, keep_versions: bool = True
+    ) -> None:
         """See `DocumentStore`."""
         values = {
             "owner_id": document.owner_id,
@@ -141,6 +178,7 @@ class SqlDocumentStore:
             async with self._database.write() as connection:
                 if claim is not None:
                     await _pass_indexed(connection, claim)
+                await _keep_versions(connection, document, OLDER_VERSIONS if keep_versions else 0)
                 await connection.execute(delete(chunks).where(chunks.c.document_id == document.document_id))
                 replaced = await connection.execute(update(documents).where(same).values(values))
                 if replaced.rowcount == 0:
@@ -210,6 +248,23 @@ class SqlDocumentStore:
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).one_or_none()
         return None if row is None else _document(row)
+
+
+async def _keep_versions(connection: AsyncConnection, document: Document, most: int) -> None:
+    """Keeps what is there now as an older version of what it is about to become, and drops the versions that are too old."""
+    there = documents.c.document_id == document.document_id
+    # Whoever changes the same document in another process waits here, and then finds what it has become.
+    await connection.execute(select(documents.c.version).where(there).with_for_update())
+    if most:
+        columns = [documents.c[column.name] for column in document_versions.c]
+        before = select(*columns).where(there, documents.c.version < document.version)
+        names = [column.name for column in columns]
+        await connection.execute(insert(document_versions).from_select(names, before))
+    version = document_versions.c.version
+    past = or_(version < document.version - most, version >= document.version)
+    await connection.execute(
+        delete(document_versions).where(document_versions.c.document_id == document.document_id, past)
+    )
 
 
 async def _pass_indexed(connection: AsyncConnection, claim: JobClaim) -> None:

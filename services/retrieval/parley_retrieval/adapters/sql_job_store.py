@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley_retrieval.adapters.sql_job_rows import progress_values, queue, to_job
-from parley_retrieval.adapters.sql_schema import documents, files, job_owners, jobs
+from parley_retrieval.adapters.sql_schema import document_versions, documents, files, job_owners, jobs
 from parley_retrieval.domain.errors import TooManyBytesError, TooManyDocumentsError, TooManyJobsError
 from parley_retrieval.domain.jobs import Job, JobStage, JobState, Usage, UserLimits
 from parley_retrieval.ports.job_store import Added, JobCursor
@@ -181,9 +181,15 @@ class SqlJobStore:
         of_texts = select(func.coalesce(func.sum(documents.c.size_bytes), 0)).where(
             documents.c.owner_id == owner_id, documents.c.file_sha256 == ""
         )
+        of_versions = (
+            select(func.coalesce(func.sum(document_versions.c.size_bytes), 0))
+            .join_from(document_versions, documents)
+            .where(documents.c.owner_id == owner_id)
+        )
         running = select(func.count()).select_from(jobs).where(unfinished)
-        counts = [int(await connection.scalar(count) or 0) for count in (there, to_come, of_files, of_texts, running)]
-        return Usage(documents=counts[0] + counts[1], bytes=counts[2] + counts[3], unfinished_jobs=counts[4])
+        wanted = (there, to_come, of_files, of_texts, of_versions, running)
+        counts = [int(await connection.scalar(count) or 0) for count in wanted]
+        return Usage(documents=counts[0] + counts[1], bytes=sum(counts[2:5]), unfinished_jobs=counts[5])
 
 
 def _values(job: Job) -> dict[str, object]:

@@ -50,6 +50,20 @@ documents = Table(
 )
 Index("ix_documents_newest", documents.c.owner_id, documents.c.update_time, documents.c.document_id)
 
+# What a document was before its text changed; the newest version is the document itself.
+document_versions = Table(
+    "document_versions",
+    metadata,
+    Column("document_id", Text, ForeignKey("documents.document_id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("content_sha256", Text, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+    Column("page_starts", Text, nullable=False),  # JSON, as in documents.
+    Column("text", Text, nullable=False),
+)
+
 chunks = Table(
     "chunks",
     metadata,

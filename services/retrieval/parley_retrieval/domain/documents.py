@@ -17,6 +17,9 @@ TITLE_CHARACTERS = 300
 TEXT_CHARACTERS = 1_000_000
 """The longest text that is given as text, and what is shown of a longer one that was read from a file."""
 
+OLDER_VERSIONS = 20
+"""How many versions of a document are kept besides the newest."""
+
 _SHARED_DOCUMENTS = uuid.UUID("8c1dd7f6-3b55-4c0e-9f0c-6f0d5b1f4a52")
 
 
@@ -89,6 +92,22 @@ class Document:
         if self.file_sha256:
             return sha256(f"file {self.file_sha256}")
         return likeness(self.owner_id, self.title, self.content_sha256, self.source_uri)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentVersion:
+    """What a document was, or is, in one version."""
+
+    version: int
+    """From 1."""
+    title: str
+    """What it was called in it, last."""
+    content_sha256: str
+    """Of its text in UTF-8, 64 hexadecimal digits."""
+    size_bytes: int
+    """Length of its text in UTF-8."""
+    update_time: datetime
+    """When the document last changed in it, UTC."""
 
 
 def new_document_id() -> str:

@@ -181,7 +181,7 @@ class Usage:
     documents: int
     """Documents, and jobs that will make one."""
     bytes: int
-    """The bytes of their files, and of the texts of documents without a file."""
+    """The bytes of their files, of the texts of documents without a file, and of older versions."""
     unfinished_jobs: int
     """Jobs that have not ended."""
 

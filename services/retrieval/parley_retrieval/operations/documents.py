@@ -6,9 +6,18 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from weakref import WeakValueDictionary
 
-from parley_retrieval.domain.documents import Document, MediaType, likeness, new_document_id, sha256, title_of
+from parley_retrieval.domain.documents import (
+    Document,
+    DocumentVersion,
+    MediaType,
+    likeness,
+    new_document_id,
+    sha256,
+    title_of,
+)
 from parley_retrieval.domain.errors import (
     DocumentExistsError,
     DocumentNotFoundError,
@@ -74,12 +83,23 @@ class Documents:
         """
         return await self._writes.finish(self._create(user_id, draft))
 
-    async def get(self, user_id: str, document_id: str) -> Document:
-        """A document with its text. Raises DocumentNotFoundError."""
-        document = await self._store.find(Visibility(user_id), document_id)
+    async def get(self, user_id: str, document_id: str, version: int = 0) -> Document:
+        """A document with its text, as it is when `version` is 0. Raises DocumentNotFoundError, also for a version that is not kept."""
+        visibility = Visibility(user_id)
+        if version:
+            document = await self._store.find_version(visibility, document_id, version)
+        else:
+            document = await self._store.find(visibility, document_id)
         if document is None:
             raise DocumentNotFoundError(document_id)
         return document
+
+    async def versions(self, user_id: str, document_id: str) -> Sequence[DocumentVersion]:
+        """The versions of a document that can be read, newest first. Raises DocumentNotFoundError."""
+        versions = await self._store.versions(Visibility(user_id), document_id)
+        if not versions:
+            raise DocumentNotFoundError(document_id)
+        return versions
 
     async def page(
         self, visibility: Visibility, project: str, after: DocumentCursor | None, size: int
@@ -92,14 +112,14 @@ class Documents:
         return documents[:size], DocumentCursor(last.update_time, last.document_id)
 
     async def update(self, user_id: str, document_id: str, change: DocumentChange) -> Document:
-        """Changes a document and returns it. Nothing happens when it is so already.
+        """Changes a document and returns it. Nothing happens when it is so already. Without room for older versions it keeps none.
 
         Raises DocumentNotFoundError, DocumentSharedError, DocumentExistsError, TooManyBytesError.
         """
         return await self._writes.finish(self._update(user_id, document_id, change))
 
     async def delete(self, user_id: str, document_id: str) -> None:
-        """Deletes a document for good, with its file; a job that still makes it is cancelled.
+        """Deletes a document for good, with its older versions and its file; a job that still makes it is cancelled.
 
         Raises DocumentNotFoundError, DocumentSharedError.
         """
@@ -149,6 +169,7 @@ class Documents:
     async def _update(self, user_id: str, document_id: str, change: DocumentChange) -> Document:
         async with self._lock(user_id):
             before = await self._own(user_id, document_id)
+            keep_versions = True
             after = replace(
                 before,
                 title=before.title if change.title is None else change.title,
@@ -158,18 +179,32 @@ class Documents:
             if change.text is not None:
                 content_sha256 = await asyncio.to_thread(sha256, change.text)
                 size_bytes = len(change.text.encode())
-                more = 0 if before.file_sha256 else size_bytes - before.size_bytes
-                if more > 0 and (await self._ingestion.usage(user_id)).bytes + more > self._limits.bytes:
-                    raise TooManyBytesError(self._limits.bytes)
                 after = replace(after, text=change.text, content_sha256=content_sha256, size_bytes=size_bytes)
                 if content_sha256 != before.content_sha256:
                     # The pages of a file are those of the text that was read from it.
                     after = replace(after, version=before.version + 1, page_starts=())
+                    keep_versions = await self._has_room(user_id, before, after)
             if after == before:
                 return before
             # Later than before also when the clock was set back, so that lists keep their order.
             now = max(datetime.now(UTC), before.update_time + timedelta(microseconds=1))
-            return await self._indexing.put(replace(after, update_time=now))
+            after = replace(after, update_time=now)
+            chunks = await self._indexing.cut(after)
+            write = partial(self._store.put, keep_versions=keep_versions)
+            return await self._indexing.put_chunks(after, chunks, write=write)
+
+    async def _has_room(self, user_id: str, before: Document, after: Document) -> bool:
+        """Whether there is room for what a document was besides what it becomes. Raises TooManyBytesError when there is none for that."""
+        used = (await self._ingestion.usage(user_id)).bytes
+        # The text of a document that has a file is not counted: the file is.
+        if used + (before.size_bytes if before.file_sha256 else after.size_bytes) <= self._limits.bytes:
+            return True
+        older = await self._store.versions(Visibility(user_id), before.document_id)
+        freed = sum(version.size_bytes for version in older if version.version < before.version)
+        more = 0 if before.file_sha256 else after.size_bytes - before.size_bytes
+        if more > 0 and used - freed + more > self._limits.bytes:
+            raise TooManyBytesError(self._limits.bytes)
+        return False
 
     async def _delete(self, user_id: str, document_id: str) -> None:
         async with self._lock(user_id):

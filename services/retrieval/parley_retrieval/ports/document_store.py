@@ -9,7 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from parley_retrieval.domain.chunks import Chunk, Passage
-from parley_retrieval.domain.documents import Document
+from parley_retrieval.domain.documents import Document, DocumentVersion
 from parley_retrieval.domain.jobs import JobClaim
 from parley_retrieval.domain.visibility import Visibility
 
@@ -31,6 +31,17 @@ class DocumentStore(Protocol):
         """The document with its text, if it can be seen."""
         ...
 
+    async def find_version(self, visibility: Visibility, document_id: str, version: int) -> Document | None:
+        """The document with its text as it was in an older version, or is in the newest, if it can be seen and that is kept.
+
+        What a version does not have of its own is as it is now; it has no chunks.
+        """
+        ...
+
+    async def versions(self, visibility: Visibility, document_id: str) -> Sequence[DocumentVersion]:
+        """The versions that are kept of a document, newest first; none when it cannot be seen."""
+        ...
+
     async def find_like(self, owner_id: str, likeness: str) -> Document | None:
         """The owner's document of this likeness, without its text."""
         ...
@@ -49,8 +60,13 @@ class DocumentStore(Protocol):
         """Those of the chunks that exist and can be seen, in any order."""
         ...
 
-    async def put(self, document: Document, chunks: Sequence[Chunk], claim: JobClaim | None = None) -> None:
+    async def put(
+        self, document: Document, chunks: Sequence[Chunk], claim: JobClaim | None = None, *, keep_versions: bool = True
+    ) -> None:
         """Writes a document with its text and chunks, in place of what there is under its id.
+
+        What was there is kept when the new one has a higher version, with the newest `OLDER_VERSIONS`; without `keep_versions` no older
+        version is kept.
 
         With a `claim`, the job that makes the document has the stage INDEXED behind it in the same moment. Raises DocumentExistsError when
         its owner has another one like it, and JobLostError when the claim is lost; nothing is written then.
@@ -58,7 +74,7 @@ class DocumentStore(Protocol):
         ...
 
     async def remove(self, document_id: str) -> None:
-        """Deletes a document and its chunks. One that is not there is no error."""
+        """Deletes a document, its older versions and its chunks. One that is not there is no error."""
         ...
 
 

@@ -14,8 +14,14 @@ from parley_retrieval.domain.documents import sha256
 from parley_retrieval.domain.visibility import Visibility
 from parley_retrieval.operations.documents import DocumentChange, DocumentDraft, Documents
 from parley_retrieval.ports.document_store import DocumentCursor
-from parley_retrieval.servicers.packing import document_message, media_type_of
-from parley_retrieval.servicers.validation import check_create, check_document_id, check_list, check_update
+from parley_retrieval.servicers.packing import document_message, media_type_of, version_message
+from parley_retrieval.servicers.validation import (
+    check_create,
+    check_document_id,
+    check_get,
+    check_list,
+    check_update,
+)
 
 _PAGE_SIZE = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,9 +71,19 @@ class DocumentServicer(document_service_pb2_grpc.DocumentServiceServicer):
         self, request: document_service_pb2.GetDocumentRequest, _context: Any
     ) -> document_service_pb2.GetDocumentResponse:
         """See the contract."""
-        check_document_id(request.document_id)
-        document = await self._documents.get(current_principal().user_id, request.document_id)
+        check_get(request)
+        document = await self._documents.get(current_principal().user_id, request.document_id, request.version)
         return document_service_pb2.GetDocumentResponse(document=document_message(document, with_text=True))
+
+    async def ListDocumentVersions(
+        self, request: document_service_pb2.ListDocumentVersionsRequest, _context: Any
+    ) -> document_service_pb2.ListDocumentVersionsResponse:
+        """See the contract."""
+        check_document_id(request.document_id)
+        versions = await self._documents.versions(current_principal().user_id, request.document_id)
+        return document_service_pb2.ListDocumentVersionsResponse(
+            versions=[version_message(version) for version in versions]
+        )
 
     async def UpdateDocument(
         self, request: document_service_pb2.UpdateDocumentRequest, _context: Any

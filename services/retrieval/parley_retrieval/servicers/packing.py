@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from parley.retrieval.v1 import document_pb2, search_service_pb2
+from parley.retrieval.v1 import document_pb2, document_service_pb2, search_service_pb2
 
 from parley_retrieval.domain.chunks import Hit
-from parley_retrieval.domain.documents import TEXT_CHARACTERS, Document, MediaType
+from parley_retrieval.domain.documents import TEXT_CHARACTERS, Document, DocumentVersion, MediaType
 from parley_retrieval.domain.narrowing import Narrowing
 from parley_retrieval.domain.snippets import Snippet
 from parley_retrieval.operations.search import Found, SearchMode
@@ -63,6 +63,18 @@ def document_message(document: Document, *, with_text: bool = False) -> document
     )
     message.create_time.FromDatetime(document.create_time)
     message.update_time.FromDatetime(document.update_time)
+    return message
+
+
+def version_message(version: DocumentVersion) -> document_service_pb2.DocumentVersion:
+    """A version of a document as it is sent."""
+    message = document_service_pb2.DocumentVersion(
+        version=version.version,
+        title=version.title,
+        content_sha256=version.content_sha256,
+        size_bytes=version.size_bytes,
+    )
+    message.update_time.FromDatetime(version.update_time)
     return message
 
 

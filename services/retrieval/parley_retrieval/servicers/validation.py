@@ -15,6 +15,7 @@ _PROJECT_CHARACTERS = 100
 _SOURCE_CHARACTERS = 2_000
 _QUERY_CHARACTERS = 2_000
 _TOKEN_CHARACTERS = 512
+_VERSION = 2**31 - 1
 _PAGE_SIZE = 100
 _SEARCH_LIMIT = 50
 _SEARCH_DOCUMENTS = 100
@@ -49,8 +50,16 @@ def check_list(request: document_service_pb2.ListDocumentsRequest) -> None:
     violations.check()
 
 
+def check_get(request: document_service_pb2.GetDocumentRequest) -> None:
+    """Checks GetDocument."""
+    violations = Violations()
+    violations.identifier("document_id", request.document_id, "doc_")
+    violations.integer("version", request.version, least=0, most=_VERSION)
+    violations.check()
+
+
 def check_document_id(document_id: str) -> None:
-    """Checks GetDocument and DeleteDocument."""
+    """Checks ListDocumentVersions and DeleteDocument."""
     violations = Violations()
     violations.identifier("document_id", document_id, "doc_")
     violations.check()
