@@ -21,6 +21,7 @@ from parley.events.v1 import event_service_pb2_grpc
 from parley.identity.v1 import identity_service_pb2_grpc
 from parley.openai.v1 import openai_service_pb2_grpc
 from parley.system.v1 import system_service_pb2_grpc
+from parley.usage.v1 import usage_service_pb2_grpc
 from parley.workspace.v1 import task_service_pb2_grpc
 from parley_shared.channels import open_channel
 from parley_shared.serving import Registration, Server, build_server
@@ -57,6 +58,7 @@ from parley_chat.adapters.sql_reminders import SqlReminders
 from parley_chat.adapters.sql_schema import metadata
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
 from parley_chat.adapters.sql_turn_ownership import SqlTurnOwnership
+from parley_chat.adapters.sql_usage import SqlUsageLedger
 from parley_chat.adapters.sql_workspaces import SqlWorkspaces
 from parley_chat.operations.admission import Admission
 from parley_chat.operations.agents import Agents, AgentSearch
@@ -79,6 +81,7 @@ from parley_chat.operations.text_generations import TextGenerations
 from parley_chat.operations.token_revocation import TokenRevocation
 from parley_chat.operations.tool_calls import ToolCalls, ToolLimits
 from parley_chat.operations.turns import TurnLimits, Turns
+from parley_chat.operations.usage_recording import UsageRecording
 from parley_chat.ports.event_log import EventNews
 from parley_chat.ports.stop_signals import StopSignals
 from parley_chat.ports.turn_log import TurnLog
@@ -95,6 +98,7 @@ from parley_chat.servicers.status import to_status_error
 from parley_chat.servicers.system import SystemServicer
 from parley_chat.servicers.tasks import TaskServicer
 from parley_chat.servicers.toolbox import ParleyToolbox
+from parley_chat.servicers.usage import UsageServicer
 from parley_chat.settings import SERVICE, ChatSettings
 
 logger = logging.getLogger(__name__)
@@ -248,10 +252,11 @@ async def _open_conversations(
     closing.push_async_callback(health.close)
     status = SystemStatus(health, turns, version("parley-chat"), _now())
     sessions = Sessions(conversations, turns, _now)
+    generations = _open_text_generations(settings, database, inference, service_tokens, admission, closing)
     suggestions = Suggestions(
         conversations,
         GrpcLibrary(retrieval, service_tokens.for_user),
-        GrpcTextModel(inference, service_tokens.for_user),
+        generations,
         tracing,
         SuggestionLimits(model_seconds=settings.suggestion_seconds, search_seconds=settings.search_seconds),
     )
@@ -267,7 +272,7 @@ async def _open_conversations(
             SystemServicer(status),
             "parley.system.v1.SystemService",
         ),
-        *_generations(settings, inference, knowledge, service_tokens, admission, tools),
+        *_generations(settings, inference, knowledge, service_tokens, generations, admission, tools),
         Registration(
             event_service_pb2_grpc.add_EventServiceServicer_to_server,
             EventServicer(event_log, watching),
@@ -278,7 +283,34 @@ async def _open_conversations(
             TaskServicer(workspaces, rule_days, _now),
             "parley.workspace.v1.TaskService",
         ),
+        Registration(
+            usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
+            UsageServicer(SqlUsageLedger(database), _now),
+            "parley.usage.v1.UsageService",
+        ),
     ]
+
+
+def _open_text_generations(
+    settings: ChatSettings,
+    database: Database,
+    inference: Channel,
+    service_tokens: ServiceTokens,
+    admission: Admission,
+    closing: AsyncExitStack,
+) -> TextGenerations:
+    tracing = OtelTracing()
+    recording = UsageRecording(SqlUsageLedger(database), tracing)
+    closing.push_async_callback(recording.close)
+    return TextGenerations(
+        GrpcTextModel(inference, service_tokens.for_user),
+        GrpcModelCatalog(inference, service_tokens.for_user),
+        admission,
+        tracing,
+        recording,
+        longest_seconds=settings.max_turn_seconds,
+        now=_now,
+    )
 
 
 def _generations(
@@ -286,19 +318,13 @@ def _generations(
     inference: Channel,
     knowledge: GrpcKnowledge,
     service_tokens: ServiceTokens,
+    generations: TextGenerations,
     admission: Admission,
     tools: ToolCalls,
 ) -> list[Registration]:
     """What is served without a session."""
     tracing = OtelTracing()
     token_for = service_tokens.for_user
-    generations = TextGenerations(
-        GrpcTextModel(inference, token_for),
-        GrpcModelCatalog(inference, token_for),
-        admission,
-        tracing,
-        longest_seconds=settings.max_turn_seconds,
-    )
     agents = Agents(
         GrpcAgentCatalog(inference, token_for),
         knowledge,

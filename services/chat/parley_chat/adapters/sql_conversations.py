@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley_chat.adapters.sql_events import NO_NEWS, claim_sequences, hold_user, record, write
 from parley_chat.adapters.sql_schema import messages, sessions, turns
+from parley_chat.adapters.sql_usage import write_usage
 from parley_chat.adapters.turn_event_lines import decode_citations
 from parley_chat.domain.conversation import (
     Failure,
@@ -31,6 +32,7 @@ from parley_chat.domain.errors import NotFoundError, TooManyTurnsError
 from parley_chat.domain.events import Action, Change, ResourceType, changed_message, changed_session
 from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import Turn, TurnState
+from parley_chat.domain.usage import usage_of_answer
 from parley_chat.ports.conversations import BegunTurn, NewTurn, PageCursor
 from parley_chat.ports.event_log import EventNews
 
@@ -239,6 +241,7 @@ class SqlConversations:
             session = await _session(connection, user_id, message.session_id)
             changes = [changed_message(Action.UPDATED, message), changed_session(Action.UPDATED, session)]
             await record(connection, user_id, changes, now)
+            await write_usage(connection, usage_of_answer(user_id, message, now))
         self._news.tell(user_id)
         return True
 

@@ -236,7 +236,8 @@ usage_records = Table(
     metadata,
     Column("usage_id", Text, primary_key=True),
     Column("user_id", Text, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
-    Column("end_ms", BigInteger, nullable=False),  # Milliseconds since 1970, UTC: days of any time zone are reckoned with whole numbers.
+    # Milliseconds since 1970, UTC: days of any time zone are reckoned with whole numbers.
+    Column("end_ms", BigInteger, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("session_id", Text, nullable=False),  # Empty for what belongs to none.

@@ -34,6 +34,7 @@ USER_SCOPES = frozenset(
         "system:read",
         "tasks:read",
         "tasks:write",
+        "usage:read",
     }
 )
 """What a user may do. A sign-in has them all; a personal access token some. `inference:invoke` is not among them: models

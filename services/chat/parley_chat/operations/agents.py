@@ -17,6 +17,7 @@ from parley_chat.domain.generation import Meter
 from parley_chat.domain.prompt import PromptLine, time_line
 from parley_chat.domain.tasks import READ_SCOPE
 from parley_chat.domain.tool_uses import ToolUse
+from parley_chat.domain.usage import UsagePurpose
 from parley_chat.operations.admission import Admission
 from parley_chat.operations.agent_work import AgentWork, ToolUseCalled, ToolUseReturned
 from parley_chat.operations.text_generations import Gathering, TextEvent, TextGenerations, WholeText
@@ -181,7 +182,7 @@ class Agents:
                     yield AgentNotice(NO_MORE_TOOLS)
                     request = replace(request, instructions=f"{request.instructions}\n\n{ANSWER_NOW}")
             meter = work.next_meter()
-            writing = self._generations.write_round(request, "chat.agent", meter, spent_seconds=work.seconds())
+            writing = self._generations.write_round(request, UsagePurpose.AGENT, meter, spent_seconds=work.seconds())
             async with aclosing(writing) as events:
                 async for event in events:
                     for told in work.take(event, may_call=bool(request.tools)):

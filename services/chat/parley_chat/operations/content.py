@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from parley_chat.domain.content import ContentOrder, ContentPrompt, ContentTemplate
 from parley_chat.domain.errors import GenerationError
 from parley_chat.domain.generation import GenerationUsage, Meter, usage_of
+from parley_chat.domain.usage import UsagePurpose
 from parley_chat.operations.admission import Admission
 from parley_chat.operations.text_generations import Gathering, TextEvent, TextFinished, TextGenerations, WholeText
 from parley_chat.ports.content_templates import ContentTemplates
@@ -126,7 +127,7 @@ class Content:
         events: asyncio.Queue[VariantEvent | Exception],
     ) -> None:
         try:
-            async with free, aclosing(self._generations.write(request, "chat.content", meter)) as told:
+            async with free, aclosing(self._generations.write(request, UsagePurpose.CONTENT, meter)) as told:
                 async for event in told:
                     await events.put(VariantEvent(number, event))
         except GenerationError as error:

@@ -17,7 +17,7 @@ from typing import Any
 
 from parley_chat.domain.conversation import MessageState, Role, Route
 from parley_chat.domain.errors import GenerationError, KnowledgeUnavailableError
-from parley_chat.domain.generation import Sampling
+from parley_chat.domain.generation import Meter, Sampling
 from parley_chat.domain.prompt import PromptLine
 from parley_chat.domain.suggestions import (
     MOST,
@@ -32,9 +32,11 @@ from parley_chat.domain.suggestions import (
     ideas_of_documents,
     last_exchange,
 )
+from parley_chat.domain.usage import UsagePurpose
+from parley_chat.operations.text_generations import TextFinished, TextGenerations
 from parley_chat.ports.conversations import Conversations
 from parley_chat.ports.library import Library
-from parley_chat.ports.text_model import TextEnd, TextEnded, TextModel, TextPiece, TextRequest, TextStarted
+from parley_chat.ports.text_model import TextEnd, TextPiece, TextRequest, TextStarted
 from parley_chat.ports.tracing import Tracing
 
 logger = logging.getLogger(__name__)
@@ -100,13 +102,13 @@ class Suggestions:
         self,
         conversations: Conversations,
         library: Library,
-        model: TextModel,
+        generations: TextGenerations,
         tracing: Tracing,
         limits: SuggestionLimits,
     ) -> None:
         self._conversations = conversations
         self._library = library
-        self._model = model
+        self._generations = generations
         self._tracing = tracing
         self._limits = limits
         self._kept: OrderedDict[tuple[str, ...], tuple[list[Suggestion], float]] = OrderedDict()
@@ -229,14 +231,14 @@ class Suggestions:
     async def _write(self, request: TextRequest) -> str:
         """Lets the model write, or raises GenerationError or ValueError. Empty when no model is configured."""
         pieces: list[str] = []
-        async with aclosing(self._model.write(request, within_seconds=self._limits.model_seconds)) as events:
+        async with aclosing(self._generations.write(request, UsagePurpose.SUGGESTION, Meter())) as events:
             async for event in events:
                 match event:
                     case TextStarted(offline=True):
                         return ""
                     case TextPiece(text):
                         pieces.append(text)
-                    case TextEnded(end) if end is not TextEnd.STOP:
+                    case TextFinished(end) if end is not TextEnd.STOP:
                         raise ValueError(f"ended by {end}")
                     case _:
                         pass

@@ -5,9 +5,10 @@ Agents and content write through here too. What a user may have written at once 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 
 from parley_chat.domain.account import TokensUsed
 from parley_chat.domain.conversation import Failure
@@ -15,7 +16,9 @@ from parley_chat.domain.errors import GenerationError
 from parley_chat.domain.generation import GenerationUsage, Meter
 from parley_chat.domain.models import AIState, AvailableModel, Provider, state_of
 from parley_chat.domain.prompt import estimate_tokens, tokens_of_characters
+from parley_chat.domain.usage import UsageOutcome, UsagePurpose, UsageRecord
 from parley_chat.operations.admission import Admission
+from parley_chat.operations.usage_recording import UsageRecording
 from parley_chat.ports.model_catalog import ModelCatalog
 from parley_chat.ports.text_model import (
     ReasoningPiece,
@@ -34,6 +37,13 @@ LIST_SECONDS = 10.0
 """How long a list of models is waited for."""
 HEALTH_SECONDS = 2.0
 """The same where no answer is an answer too."""
+
+_STAGES = {
+    UsagePurpose.TEXT: "chat.generate_text",
+    UsagePurpose.CONTENT: "chat.content",
+    UsagePurpose.AGENT: "chat.agent",
+    UsagePurpose.SUGGESTION: "chat.suggest.model",
+}
 
 BROKE_OFF = Failure(
     14, "ERROR_REASON_PROVIDER_UNAVAILABLE", "The model broke off before its text was whole.", retryable=True
@@ -89,26 +99,30 @@ class TextGenerations:
         catalog: ModelCatalog,
         admission: Admission,
         tracing: Tracing,
+        recording: UsageRecording,
         *,
         longest_seconds: float,
+        now: Callable[[], datetime],
     ) -> None:
         self._model = model
         self._catalog = catalog
         self._admission = admission
         self._tracing = tracing
+        self._recording = recording
         self._longest_seconds = longest_seconds
+        self._now = now
 
     async def stream(self, request: TextRequest) -> AsyncGenerator[TextEvent, None]:
         """Has a text written for a user. Raises GenerationError, TooManyTurnsError and DrainingError; closing it ends the generation."""
         with self._admission.places(request.user_id):
-            async with aclosing(self.write(request, "chat.generate_text", Meter())) as events:
+            async with aclosing(self.write(request, UsagePurpose.TEXT, Meter())) as events:
                 async for event in events:
                     yield event
 
     async def stream_round(self, request: TextRequest) -> AsyncGenerator[RoundEvent, None]:
         """The same for a caller who runs the tools that were offered: the model's calls of them are among the events."""
         with self._admission.places(request.user_id):
-            async with aclosing(self.write_round(request, "chat.generate_text", Meter(), spent_seconds=0)) as events:
+            async with aclosing(self.write_round(request, UsagePurpose.TEXT, Meter(), spent_seconds=0)) as events:
                 async for event in events:
                     yield event
 
@@ -120,16 +134,16 @@ class TextGenerations:
                 gathering.take(event)
         return gathering.whole()
 
-    async def write(self, request: TextRequest, stage_name: str, meter: Meter) -> AsyncGenerator[TextEvent, None]:
+    async def write(self, request: TextRequest, purpose: UsagePurpose, meter: Meter) -> AsyncGenerator[TextEvent, None]:
         """The same for somebody who has a place already. The meter, which began when the user asked, tells what it took, whole or not."""
-        async with aclosing(self.write_round(request, stage_name, meter, spent_seconds=0)) as events:
+        async with aclosing(self.write_round(request, purpose, meter, spent_seconds=0)) as events:
             async for event in events:
                 # No tool was offered: a call of one is not run, and the text is the answer.
                 if not isinstance(event, TextToolCall):
                     yield event
 
     async def write_round(
-        self, request: TextRequest, stage_name: str, meter: Meter, *, spent_seconds: float
+        self, request: TextRequest, purpose: UsagePurpose, meter: Meter, *, spent_seconds: float
     ) -> AsyncGenerator[RoundEvent, None]:
         """The same for a text that is written in rounds, between which tools run: one of them, with the calls of tools that end it.
 
@@ -147,7 +161,8 @@ class TextGenerations:
         of_tools = tokens_of_characters(sum(each.characters() for each in rounds))
         meter.asked(sum(map(estimate_tokens, texts)) + of_tools)
         attributes = {"gen_ai.request.model": request.model, "parley.agent.id": request.agent_id}
-        with self._tracing.stage(stage_name, {key: value for key, value in attributes.items() if value}) as stage:
+        with self._tracing.stage(_STAGES[purpose], {key: value for key, value in attributes.items() if value}) as stage:
+            model, offline, outcome = "", False, UsageOutcome.STOPPED
             try:
                 async with aclosing(self._model.write(request, within_seconds=within_seconds)) as events:
                     async for event in events:
@@ -156,22 +171,51 @@ class TextGenerations:
                                 meter.use(event)
                             case TextEnded(end):
                                 meter.end()
+                                outcome = UsageOutcome.COMPLETED
                                 yield TextFinished(end, meter.usage(), self._tracing.current_trace_id())
                                 return
                             case TextToolCall():
                                 yield event
                             case _:
+                                if isinstance(event, TextStarted):
+                                    model, offline = event.model, event.offline
+                                elif isinstance(event, TextSwitched):
+                                    model = event.to_model
                                 _measure(event, meter, stage)
                                 yield event
                 raise GenerationError(BROKE_OFF)
             except GenerationError as error:
+                outcome = UsageOutcome.FAILED
                 # Whoever was waited for only knows that the time it was given is over.
                 if error.failure.reason == TOO_LONG.reason and meter.seconds() > 0.8 * within_seconds:
                     raise GenerationError(TOO_LONG) from error
                 raise
             finally:
                 meter.end()
-                _record(meter, stage)
+                usage = meter.usage()
+                _record(usage, stage)
+                # Whoever only wanted to know whether a model is configured has used none.
+                if not (offline and outcome is UsageOutcome.STOPPED and meter.first_token is None):
+                    self._note(request.user_id, purpose, outcome, model, usage)
+
+    def _note(
+        self, user_id: str, purpose: UsagePurpose, outcome: UsageOutcome, model: str, usage: GenerationUsage
+    ) -> None:
+        self._recording.note(
+            UsageRecord(
+                user_id=user_id,
+                end_time=self._now(),
+                purpose=purpose,
+                outcome=outcome,
+                model=model,
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                estimated=usage.estimated,
+                cost_usd_micros=usage.cost_usd_micros,
+                time_to_first_token_ms=usage.time_to_first_token_ms,
+                duration_ms=usage.duration_ms,
+            )
+        )
 
     async def models(self, user_id: str) -> Sequence[AvailableModel]:
         """Lists the models that a request may name, the default first."""
@@ -252,8 +296,7 @@ def _measure(event: TextStarted | TextPiece | ReasoningPiece | TextSwitched, met
             stage.record({"gen_ai.response.model": event.to_model, "parley.switch.reason": event.reason})
 
 
-def _record(meter: Meter, stage: Stage) -> None:
-    usage = meter.usage()
+def _record(usage: GenerationUsage, stage: Stage) -> None:
     stage.record(
         {
             "gen_ai.usage.input_tokens": usage.input_tokens,

@@ -269,7 +269,7 @@ class UsageRow(_message.Message):
 Global___UsageRow: _TypeAlias = UsageRow  # noqa: Y015
 
 @_typing.final
-class ExportUsageRequest(_message.Message):
+class GetUsageTableRequest(_message.Message):
     """Asks for usage as a table."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -310,11 +310,11 @@ class ExportUsageRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ExportUsageRequest: _TypeAlias = ExportUsageRequest  # noqa: Y015
+Global___GetUsageTableRequest: _TypeAlias = GetUsageTableRequest  # noqa: Y015
 
 @_typing.final
-class ExportUsageResponse(_message.Message):
-    """Answers ExportUsage."""
+class GetUsageTableResponse(_message.Message):
+    """Answers GetUsageTable."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -336,4 +336,4 @@ class ExportUsageResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ExportUsageResponse: _TypeAlias = ExportUsageResponse  # noqa: Y015
+Global___GetUsageTableResponse: _TypeAlias = GetUsageTableResponse  # noqa: Y015

@@ -42,10 +42,10 @@ class UsageServiceStub:
                 request_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageRequest.SerializeToString,
                 response_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageResponse.FromString,
                 _registered_method=True)
-        self.ExportUsage = channel.unary_unary(
-                '/parley.usage.v1.UsageService/ExportUsage',
-                request_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.ExportUsageRequest.SerializeToString,
-                response_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.ExportUsageResponse.FromString,
+        self.GetUsageTable = channel.unary_unary(
+                '/parley.usage.v1.UsageService/GetUsageTable',
+                request_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageTableRequest.SerializeToString,
+                response_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageTableResponse.FromString,
                 _registered_method=True)
 
 
@@ -62,7 +62,7 @@ class UsageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ExportUsage(self, request, context):
+    def GetUsageTable(self, request, context):
         """Gives the same as a table for spreadsheets: CSV (RFC 4180) in UTF-8, one line for each row of GetUsage under a line of their names.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -77,10 +77,10 @@ def add_UsageServiceServicer_to_server(servicer, server):
                     request_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageRequest.FromString,
                     response_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageResponse.SerializeToString,
             ),
-            'ExportUsage': grpc.unary_unary_rpc_method_handler(
-                    servicer.ExportUsage,
-                    request_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.ExportUsageRequest.FromString,
-                    response_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.ExportUsageResponse.SerializeToString,
+            'GetUsageTable': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUsageTable,
+                    request_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageTableRequest.FromString,
+                    response_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageTableResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -124,7 +124,7 @@ class UsageService:
             _registered_method=True)
 
     @staticmethod
-    def ExportUsage(request,
+    def GetUsageTable(request,
             target,
             options=(),
             channel_credentials=None,
@@ -137,9 +137,9 @@ class UsageService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/parley.usage.v1.UsageService/ExportUsage',
-            parley_dot_usage_dot_v1_dot_usage__service__pb2.ExportUsageRequest.SerializeToString,
-            parley_dot_usage_dot_v1_dot_usage__service__pb2.ExportUsageResponse.FromString,
+            '/parley.usage.v1.UsageService/GetUsageTable',
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageTableRequest.SerializeToString,
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageTableResponse.FromString,
             options,
             channel_credentials,
             insecure,

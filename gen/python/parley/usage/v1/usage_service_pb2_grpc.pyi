@@ -38,7 +38,7 @@ class UsageServiceStub:
     def __new__(cls, channel: _aio.Channel) -> UsageServiceAsyncStub: ...
     GetUsage: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.GetUsageRequest, _usage_service_pb2.GetUsageResponse]
     """Adds up requests, tokens, cost and times of a span, by what is asked for."""
-    ExportUsage: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ExportUsageRequest, _usage_service_pb2.ExportUsageResponse]
+    GetUsageTable: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.GetUsageTableRequest, _usage_service_pb2.GetUsageTableResponse]
     """Gives the same as a table for spreadsheets: CSV (RFC 4180) in UTF-8, one line for each row of GetUsage under a line of their names."""
 
 @_typing.type_check_only
@@ -51,7 +51,7 @@ class UsageServiceAsyncStub(UsageServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetUsage: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.GetUsageRequest, _usage_service_pb2.GetUsageResponse]  # type: ignore[assignment]
     """Adds up requests, tokens, cost and times of a span, by what is asked for."""
-    ExportUsage: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ExportUsageRequest, _usage_service_pb2.ExportUsageResponse]  # type: ignore[assignment]
+    GetUsageTable: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.GetUsageTableRequest, _usage_service_pb2.GetUsageTableResponse]  # type: ignore[assignment]
     """Gives the same as a table for spreadsheets: CSV (RFC 4180) in UTF-8, one line for each row of GetUsage under a line of their names."""
 
 class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -69,11 +69,11 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         """Adds up requests, tokens, cost and times of a span, by what is asked for."""
 
     @_abc_1.abstractmethod
-    def ExportUsage(
+    def GetUsageTable(
         self,
-        request: _usage_service_pb2.ExportUsageRequest,
+        request: _usage_service_pb2.GetUsageTableRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_usage_service_pb2.ExportUsageResponse, _abc.Awaitable[_usage_service_pb2.ExportUsageResponse]]:
+    ) -> _typing.Union[_usage_service_pb2.GetUsageTableResponse, _abc.Awaitable[_usage_service_pb2.GetUsageTableResponse]]:
         """Gives the same as a table for spreadsheets: CSV (RFC 4180) in UTF-8, one line for each row of GetUsage under a line of their names."""
 
 def add_UsageServiceServicer_to_server(servicer: UsageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

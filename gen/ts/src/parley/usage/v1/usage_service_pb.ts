@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/usage/v1/usage_service.proto.
  */
 export const file_parley_usage_v1_usage_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNwYXJsZXkvdXNhZ2UvdjEvdXNhZ2Vfc2VydmljZS5wcm90bxIPcGFybGV5LnVzYWdlLnYxIskBCg9HZXRVc2FnZVJlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCGdyb3VwX2J5GAMgAygOMh8ucGFybGV5LnVzYWdlLnYxLlVzYWdlRGltZW5zaW9uEhEKCXRpbWVfem9uZRgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJIsMBChBHZXRVc2FnZVJlc3BvbnNlEicKBHJvd3MYASADKAsyGS5wYXJsZXkudXNhZ2UudjEuVXNhZ2VSb3cSKAoFdG90YWwYAiABKAsyGS5wYXJsZXkudXNhZ2UudjEuVXNhZ2VSb3cSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIsUDCghVc2FnZVJvdxILCgNkYXkYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFcm91dGUYAyABKA4yFS5wYXJsZXkuY2hhdC52MS5Sb3V0ZRISCgpzZXNzaW9uX2lkGAQgASgJEi4KB3B1cnBvc2UYBSABKA4yHS5wYXJsZXkudXNhZ2UudjEuVXNhZ2VQdXJwb3NlEhUKDXJlcXVlc3RfY291bnQYBiABKAMSFAoMZmFpbGVkX2NvdW50GAcgASgDEhUKDXN0b3BwZWRfY291bnQYCCABKAMSFAoMaW5wdXRfdG9rZW5zGAkgASgDEhUKDW91dHB1dF90b2tlbnMYCiABKAMSFwoPZXN0aW1hdGVkX2NvdW50GAsgASgDEhcKD2Nvc3RfdXNkX21pY3JvcxgMIAEoAxIWCg51bnByaWNlZF9jb3VudBgNIAEoAxIiChp0aW1lX3RvX2ZpcnN0X3Rva2VuX3A1MF9tcxgOIAEoAxIiChp0aW1lX3RvX2ZpcnN0X3Rva2VuX3A5NV9tcxgPIAEoAxIXCg9kdXJhdGlvbl9wNTBfbXMYECABKAMSFwoPZHVyYXRpb25fcDk1X21zGBEgASgDIswBChJFeHBvcnRVc2FnZVJlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCGdyb3VwX2J5GAMgAygOMh8ucGFybGV5LnVzYWdlLnYxLlVzYWdlRGltZW5zaW9uEhEKCXRpbWVfem9uZRgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJIjoKE0V4cG9ydFVzYWdlUmVzcG9uc2USIwoFdGFibGUYASABKAsyFC5nb29nbGUuYXBpLkh0dHBCb2R5KroBCg5Vc2FnZURpbWVuc2lvbhIfChtVU0FHRV9ESU1FTlNJT05fVU5TUEVDSUZJRUQQABIXChNVU0FHRV9ESU1FTlNJT05fREFZEAESGQoVVVNBR0VfRElNRU5TSU9OX01PREVMEAISGQoVVVNBR0VfRElNRU5TSU9OX1JPVVRFEAMSGwoXVVNBR0VfRElNRU5TSU9OX1NFU1NJT04QBBIbChdVU0FHRV9ESU1FTlNJT05fUFVSUE9TRRAFKrEBCgxVc2FnZVB1cnBvc2USHQoZVVNBR0VfUFVSUE9TRV9VTlNQRUNJRklFRBAAEhgKFFVTQUdFX1BVUlBPU0VfQU5TV0VSEAESFgoSVVNBR0VfUFVSUE9TRV9URVhUEAISGQoVVVNBR0VfUFVSUE9TRV9DT05URU5UEAMSFwoTVVNBR0VfUFVSUE9TRV9BR0VOVBAEEhwKGFVTQUdFX1BVUlBPU0VfU1VHR0VTVElPThAFMsMBCgxVc2FnZVNlcnZpY2USVAoIR2V0VXNhZ2USIC5wYXJsZXkudXNhZ2UudjEuR2V0VXNhZ2VSZXF1ZXN0GiEucGFybGV5LnVzYWdlLnYxLkdldFVzYWdlUmVzcG9uc2UiA5ACARJdCgtFeHBvcnRVc2FnZRIjLnBhcmxleS51c2FnZS52MS5FeHBvcnRVc2FnZVJlcXVlc3QaJC5wYXJsZXkudXNhZ2UudjEuRXhwb3J0VXNhZ2VSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_api_httpbody, file_google_protobuf_timestamp, file_parley_chat_v1_message]);
+  fileDesc("CiNwYXJsZXkvdXNhZ2UvdjEvdXNhZ2Vfc2VydmljZS5wcm90bxIPcGFybGV5LnVzYWdlLnYxIskBCg9HZXRVc2FnZVJlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCGdyb3VwX2J5GAMgAygOMh8ucGFybGV5LnVzYWdlLnYxLlVzYWdlRGltZW5zaW9uEhEKCXRpbWVfem9uZRgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJIsMBChBHZXRVc2FnZVJlc3BvbnNlEicKBHJvd3MYASADKAsyGS5wYXJsZXkudXNhZ2UudjEuVXNhZ2VSb3cSKAoFdG90YWwYAiABKAsyGS5wYXJsZXkudXNhZ2UudjEuVXNhZ2VSb3cSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIsUDCghVc2FnZVJvdxILCgNkYXkYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFcm91dGUYAyABKA4yFS5wYXJsZXkuY2hhdC52MS5Sb3V0ZRISCgpzZXNzaW9uX2lkGAQgASgJEi4KB3B1cnBvc2UYBSABKA4yHS5wYXJsZXkudXNhZ2UudjEuVXNhZ2VQdXJwb3NlEhUKDXJlcXVlc3RfY291bnQYBiABKAMSFAoMZmFpbGVkX2NvdW50GAcgASgDEhUKDXN0b3BwZWRfY291bnQYCCABKAMSFAoMaW5wdXRfdG9rZW5zGAkgASgDEhUKDW91dHB1dF90b2tlbnMYCiABKAMSFwoPZXN0aW1hdGVkX2NvdW50GAsgASgDEhcKD2Nvc3RfdXNkX21pY3JvcxgMIAEoAxIWCg51bnByaWNlZF9jb3VudBgNIAEoAxIiChp0aW1lX3RvX2ZpcnN0X3Rva2VuX3A1MF9tcxgOIAEoAxIiChp0aW1lX3RvX2ZpcnN0X3Rva2VuX3A5NV9tcxgPIAEoAxIXCg9kdXJhdGlvbl9wNTBfbXMYECABKAMSFwoPZHVyYXRpb25fcDk1X21zGBEgASgDIs4BChRHZXRVc2FnZVRhYmxlUmVxdWVzdBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoIZ3JvdXBfYnkYAyADKA4yHy5wYXJsZXkudXNhZ2UudjEuVXNhZ2VEaW1lbnNpb24SEQoJdGltZV96b25lGAQgASgJEhIKCnNlc3Npb25faWQYBSABKAkiPAoVR2V0VXNhZ2VUYWJsZVJlc3BvbnNlEiMKBXRhYmxlGAEgASgLMhQuZ29vZ2xlLmFwaS5IdHRwQm9keSq6AQoOVXNhZ2VEaW1lbnNpb24SHwobVVNBR0VfRElNRU5TSU9OX1VOU1BFQ0lGSUVEEAASFwoTVVNBR0VfRElNRU5TSU9OX0RBWRABEhkKFVVTQUdFX0RJTUVOU0lPTl9NT0RFTBACEhkKFVVTQUdFX0RJTUVOU0lPTl9ST1VURRADEhsKF1VTQUdFX0RJTUVOU0lPTl9TRVNTSU9OEAQSGwoXVVNBR0VfRElNRU5TSU9OX1BVUlBPU0UQBSqxAQoMVXNhZ2VQdXJwb3NlEh0KGVVTQUdFX1BVUlBPU0VfVU5TUEVDSUZJRUQQABIYChRVU0FHRV9QVVJQT1NFX0FOU1dFUhABEhYKElVTQUdFX1BVUlBPU0VfVEVYVBACEhkKFVVTQUdFX1BVUlBPU0VfQ09OVEVOVBADEhcKE1VTQUdFX1BVUlBPU0VfQUdFTlQQBBIcChhVU0FHRV9QVVJQT1NFX1NVR0dFU1RJT04QBTLJAQoMVXNhZ2VTZXJ2aWNlElQKCEdldFVzYWdlEiAucGFybGV5LnVzYWdlLnYxLkdldFVzYWdlUmVxdWVzdBohLnBhcmxleS51c2FnZS52MS5HZXRVc2FnZVJlc3BvbnNlIgOQAgESYwoNR2V0VXNhZ2VUYWJsZRIlLnBhcmxleS51c2FnZS52MS5HZXRVc2FnZVRhYmxlUmVxdWVzdBomLnBhcmxleS51c2FnZS52MS5HZXRVc2FnZVRhYmxlUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_api_httpbody, file_google_protobuf_timestamp, file_parley_chat_v1_message]);
 
 /**
  * Asks for usage.
@@ -248,9 +248,9 @@ export const UsageRowSchema: GenMessage<UsageRow> = /*@__PURE__*/
 /**
  * Asks for usage as a table.
  *
- * @generated from message parley.usage.v1.ExportUsageRequest
+ * @generated from message parley.usage.v1.GetUsageTableRequest
  */
-export type ExportUsageRequest = Message<"parley.usage.v1.ExportUsageRequest"> & {
+export type GetUsageTableRequest = Message<"parley.usage.v1.GetUsageTableRequest"> & {
   /**
    * As in GetUsageRequest.
    *
@@ -288,18 +288,18 @@ export type ExportUsageRequest = Message<"parley.usage.v1.ExportUsageRequest"> &
 };
 
 /**
- * Describes the message parley.usage.v1.ExportUsageRequest.
- * Use `create(ExportUsageRequestSchema)` to create a new message.
+ * Describes the message parley.usage.v1.GetUsageTableRequest.
+ * Use `create(GetUsageTableRequestSchema)` to create a new message.
  */
-export const ExportUsageRequestSchema: GenMessage<ExportUsageRequest> = /*@__PURE__*/
+export const GetUsageTableRequestSchema: GenMessage<GetUsageTableRequest> = /*@__PURE__*/
   messageDesc(file_parley_usage_v1_usage_service, 3);
 
 /**
- * Answers ExportUsage.
+ * Answers GetUsageTable.
  *
- * @generated from message parley.usage.v1.ExportUsageResponse
+ * @generated from message parley.usage.v1.GetUsageTableResponse
  */
-export type ExportUsageResponse = Message<"parley.usage.v1.ExportUsageResponse"> & {
+export type GetUsageTableResponse = Message<"parley.usage.v1.GetUsageTableResponse"> & {
   /**
    * The table, of the content type `text/csv; charset=utf-8`. Over REST it is the body of the response. Times are whole milliseconds, the cost
    * whole millionths of a US dollar.
@@ -310,10 +310,10 @@ export type ExportUsageResponse = Message<"parley.usage.v1.ExportUsageResponse">
 };
 
 /**
- * Describes the message parley.usage.v1.ExportUsageResponse.
- * Use `create(ExportUsageResponseSchema)` to create a new message.
+ * Describes the message parley.usage.v1.GetUsageTableResponse.
+ * Use `create(GetUsageTableResponseSchema)` to create a new message.
  */
-export const ExportUsageResponseSchema: GenMessage<ExportUsageResponse> = /*@__PURE__*/
+export const GetUsageTableResponseSchema: GenMessage<GetUsageTableResponse> = /*@__PURE__*/
   messageDesc(file_parley_usage_v1_usage_service, 4);
 
 /**
@@ -447,12 +447,12 @@ export const UsageService: GenService<{
   /**
    * Gives the same as a table for spreadsheets: CSV (RFC 4180) in UTF-8, one line for each row of GetUsage under a line of their names.
    *
-   * @generated from rpc parley.usage.v1.UsageService.ExportUsage
+   * @generated from rpc parley.usage.v1.UsageService.GetUsageTable
    */
-  exportUsage: {
+  getUsageTable: {
     methodKind: "unary";
-    input: typeof ExportUsageRequestSchema;
-    output: typeof ExportUsageResponseSchema;
+    input: typeof GetUsageTableRequestSchema;
+    output: typeof GetUsageTableResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_parley_usage_v1_usage_service, 0);
