@@ -27,6 +27,7 @@ from parley_client.system import System
 from parley_client.tasks import Tasks
 from parley_client.tokens import FixedToken, TokenProvider
 from parley_client.turn import Turn
+from parley_client.usage import Usage
 
 # As long as a long answer takes to write.
 _WHOLE_ANSWER_SECONDS = 600.0
@@ -73,6 +74,8 @@ class Parley:
         """What changed in all of this, and what changes now."""
         self.tasks = Tasks(connection)
         """What the user wants to do."""
+        self.usage = Usage(connection)
+        """What it all took and cost."""
         self.system = System(connection)
         """The state of Parley as a whole."""
 

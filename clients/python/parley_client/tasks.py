@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -49,10 +49,21 @@ class Tasks:
         time_zone: str = "",
         priority: PriorityName = "normal",
         project: str = "",
+        recurrence: str = "",
+        remind_minutes_before: Iterable[int] = (),
     ) -> task_pb2.Task:
-        """Makes a task. `due_time` needs an offset (ValueError without one); `time_zone` is the IANA name that it was meant in."""
+        """Makes a task. `due_time` needs an offset (ValueError without one); `time_zone` is the IANA name that it was meant in.
+
+        `recurrence` is an RFC 5545 RRULE value like `FREQ=WEEKLY;BYDAY=MO`. A reminder is an event, so many minutes before the due time.
+        """
         request = pb.CreateTaskRequest(
-            title=title, notes=notes, time_zone=time_zone, priority=_PRIORITIES[priority], project=project
+            title=title,
+            notes=notes,
+            time_zone=time_zone,
+            priority=_PRIORITIES[priority],
+            project=project,
+            recurrence=recurrence,
+            remind_minutes_before=remind_minutes_before,
         )
         if due_time is not None:
             if due_time.tzinfo is None:
@@ -82,7 +93,7 @@ class Tasks:
         return (await self._connection.call(UPDATE_TASK, request)).task
 
     async def complete(self, task_id: str) -> task_pb2.Task:
-        """Marks a task as done, and returns it as it is now."""
+        """Marks a task as done, and returns it as it is now. When it recurs, its `next_task_id` names the task of the next occurrence."""
         return (await self._connection.call(COMPLETE_TASK, pb.CompleteTaskRequest(task_id=task_id))).task
 
     async def reopen(self, task_id: str) -> task_pb2.Task:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from parley.events.v1 import event_pb2
     from parley_client import Parley
 
-_WORDS = {1: "created", 2: "updated", 3: "deleted"}
+_WORDS = {1: "created", 2: "updated", 3: "deleted", 4: "reminded"}
+_REMINDED = 4
+_LATE_SECONDS = 60
 _KINDS = {1: "session", 2: "message", 3: "task"}
 
 
@@ -46,7 +48,7 @@ def _print(event: event_pb2.Event, *, as_json: bool) -> None:
         return
     when = event.time.ToDatetime(UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     what = f"{_KINDS.get(event.resource_type, 'thing')} {_WORDS.get(event.action, 'changed')}"
-    line = f"{event.sequence:>6}  {when}  {what:<16}  {event.resource_id}  {_title(event)}"
+    line = f"{event.sequence:>6}  {when}  {what:<16}  {event.resource_id}  {_title(event)}{_lateness(event)}"
     sys.stdout.write(line.rstrip() + "\n")
     sys.stdout.flush()
 
@@ -63,3 +65,10 @@ def _title(event: event_pb2.Event) -> str:
             text = ""
     line = " ".join(printable(text).split())
     return line if len(line) <= 60 else line[:59] + "…"
+
+
+def _lateness(event: event_pb2.Event) -> str:
+    """For when a reminder was meant, when it came late."""
+    if event.action != _REMINDED or event.time.seconds - event.remind_time.seconds < _LATE_SECONDS:
+        return ""
+    return f"  (meant for {event.remind_time.ToDatetime(UTC).astimezone():%Y-%m-%d %H:%M})"

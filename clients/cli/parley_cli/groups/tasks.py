@@ -13,6 +13,14 @@ from parley_cli.options import Address, Json, Token
 tasks = typer.Typer(help="What is to be done.", no_args_is_help=True, rich_markup_mode=None)
 
 
+Remind = Annotated[
+    list[int] | None,
+    typer.Option(
+        metavar="MINUTES",
+        help="How many minutes before it is due to remind; 0 when it is due. May be given up to five times.",
+        show_default=False,
+    ),
+]
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id, as `task list` shows it.")]
 
 
@@ -34,6 +42,15 @@ def task_add(
     project: Annotated[
         str, typer.Option(metavar="NAME", help="The project that it belongs to.", show_default=False)
     ] = "",
+    repeat: Annotated[
+        str,
+        typer.Option(
+            metavar="RULE",
+            help="How it recurs: daily, weekly, monthly, yearly, or an RFC 5545 rule like FREQ=WEEKLY;BYDAY=MO,TH.",
+            show_default=False,
+        ),
+    ] = "",
+    remind: Remind = None,
     as_json: Json = False,
     address: Address = None,
     token: Token = None,
@@ -46,7 +63,72 @@ def task_add(
         address,
         token,
         lambda client, _: command.create(
-            client, title, due=due, notes=notes, priority=priority, project=project, as_json=as_json
+            client,
+            title,
+            due=due,
+            notes=notes,
+            priority=priority,
+            project=project,
+            repeat=repeat,
+            remind=remind or (),
+            as_json=as_json,
+        ),
+    )
+
+
+@tasks.command("change")
+def task_change(
+    task_id: TaskId,
+    title: Annotated[str | None, typer.Option(metavar="TITLE", help="What is to be done.", show_default=False)] = None,
+    due: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help='When it is due, like 2026-01-31T09:00, in the time zone of this computer; "" for at no time.',
+            show_default=False,
+        ),
+    ] = None,
+    notes: Annotated[str | None, typer.Option(metavar="TEXT", help="More about it.", show_default=False)] = None,
+    priority: Annotated[
+        Literal["low", "normal", "high"] | None,
+        typer.Option("--priority", help="How much it matters.", show_default=False),
+    ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help='The project that it belongs to; "" for none.', show_default=False),
+    ] = None,
+    repeat: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help='How it recurs: daily, weekly, monthly, yearly, or an RFC 5545 rule like FREQ=WEEKLY;BYDAY=MO,TH; "" for no more.',
+            show_default=False,
+        ),
+    ] = None,
+    remind: Remind = None,
+    no_reminders: Annotated[bool, typer.Option("--no-reminders", help="Remove all its reminders.")] = False,
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Change a task: what is given, and nothing else."""
+    from parley_cli.commands import tasks as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(
+        address,
+        token,
+        lambda client, _: command.change(
+            client,
+            task_id,
+            title=title,
+            due=due,
+            notes=notes,
+            priority=priority,
+            project=project,
+            repeat=repeat,
+            remind=[] if no_reminders else remind or None,
+            as_json=as_json,
         ),
     )
 
