@@ -150,6 +150,8 @@ class FakeOpenAI:
         """Close a connection at its second request, unread: what is seen of a server that closed it in that moment for its idleness."""
         self.is_ollama = True
         """Whether it has Ollama's own list of models too, beside `/v1`."""
+        self.embeddings_refusal: Reply | None = None
+        """What every request for embeddings is answered with, while there is one. Lists of models are not."""
         self.embeddings_reversed = False
         """Send vectors in the opposite order; their `index` tells the right one."""
         self._port = port
@@ -249,7 +251,7 @@ class FakeOpenAI:
                 if not await self._complete(request, reply, reader, writer):
                     return
             elif request.method == "POST" and request.path == "/v1/embeddings":
-                reply = self._queue.pop(0) if self._queue else Reply()
+                reply = self.embeddings_refusal or (self._queue.pop(0) if self._queue else Reply())
                 await self._embed(request, reply, writer)
             elif request.method == "GET" and request.path == "/v1/models":
                 reply = self._queue.pop(0) if self._queue else Reply()

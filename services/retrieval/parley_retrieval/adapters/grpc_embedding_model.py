@@ -25,6 +25,10 @@ _MENDED_BY_PEOPLE = frozenset(
         grpc.StatusCode.UNIMPLEMENTED,
     }
 )
+_WORDS_BY_REASON = {
+    "ERROR_REASON_PROVIDER_CREDENTIALS": "The provider of the embedding model refuses Parley's key. The operator has to set another one.",
+    "ERROR_REASON_PROVIDER_QUOTA": "Parley's account at the provider of the embedding model has no credit. The operator has to see to it.",
+}
 D = TypeVar("D", error_details_pb2.ErrorInfo, error_details_pb2.RetryInfo)
 
 _LIMIT = "ERROR_REASON_LIMIT_EXCEEDED"
@@ -77,7 +81,9 @@ def _fitting(error: grpc.aio.AioRpcError) -> int | None:
 def _failure(error: grpc.aio.AioRpcError) -> EmbeddingUnavailableError | EmbeddingRefusedError:
     detail = f"inference: {error.code().name}: {error.details()}"
     if error.code() in _MENDED_BY_PEOPLE:
-        return EmbeddingRefusedError(detail)
+        info = _detail(error, error_details_pb2.ErrorInfo())
+        words = _WORDS_BY_REASON.get(info.reason) if info is not None else None
+        return EmbeddingRefusedError(detail) if words is None else EmbeddingRefusedError(detail, words)
     retry = _detail(error, error_details_pb2.RetryInfo())
     seconds = retry.retry_delay.ToTimedelta().total_seconds() if retry is not None else None
     return EmbeddingUnavailableError(detail, retry_after_seconds=seconds)

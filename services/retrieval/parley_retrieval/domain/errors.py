@@ -169,9 +169,11 @@ class EmbeddingUnavailableError(RetrievalError):
 
 
 class EmbeddingRefusedError(RetrievalError):
-    """Nothing is embedded until somebody mends it: the model is not configured, unknown, or none that embeds."""
+    """Nothing is embedded until somebody mends it: the model is not configured, unknown, none that embeds, or refused to us."""
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, words: str = "The embedding model is not set up as it should be.") -> None:
         super().__init__(detail)
         self.detail = detail
         """What happened, for the log."""
+        self.words = words
+        """What happened, for the user whose file it is."""

@@ -203,7 +203,11 @@ def new_job_id() -> str:
     return f"job_{uuid.uuid4().hex}"
 
 
-def retry_delay(failed_attempts: int, first_seconds: float) -> timedelta:
-    """How long to wait after so many failures in a row, 1 or more: twice as long each time, and never two jobs in step."""
+def retry_delay(failed_attempts: int, first_seconds: float, least_seconds: float = 0) -> timedelta:
+    """How long to wait after so many failures in a row, 1 or more: twice as long each time, and never two jobs in step.
+
+    `least_seconds` is what was asked for; of that, no more counts than jobs ever wait.
+    """
     seconds = min(first_seconds * 2 ** (failed_attempts - 1), _LONGEST_DELAY_SECONDS)
-    return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311 - nobody guards anything with it
+    asked = min(least_seconds, _LONGEST_DELAY_SECONDS) * random.uniform(1.0, 1.25)  # noqa: S311 - nobody guards anything with it
+    return timedelta(seconds=max(seconds * random.uniform(0.75, 1.25), asked))  # noqa: S311 - as above

@@ -133,14 +133,13 @@ class JobRun:
         except TooManyDocumentsError as error:
             words = f"You have {error.limit:,} documents, which is as many as one user may have."
             await self._fail(FailureReason.LIMIT, words, retryable=True)
-        except EmbeddingUnavailableError:
-            words = "The embedding model does not answer now."
+        except EmbeddingUnavailableError as error:
+            words = "The embedding model does not answer now, or not with what can be used."
             logger.warning("a job waits for the embedding model", extra={"job_id": self.job.job_id}, exc_info=True)
-            await self._postpone(FailureReason.EMBEDDING, words)
+            await self._postpone(FailureReason.EMBEDDING, words, least_seconds=error.retry_after_seconds or 0)
         except EmbeddingRefusedError as error:
             logger.warning("nothing can be embedded: %s", error.detail, extra={"job_id": self.job.job_id})
-            words = "The embedding model is not set up as it should be."
-            await self._fail(FailureReason.EMBEDDING, words, retryable=True)
+            await self._fail(FailureReason.EMBEDDING, error.words, retryable=True)
         except JobLostError:
             raise
         except Exception:
@@ -312,13 +311,13 @@ class JobRun:
         failure = JobFailure(reason, words, retryable)
         await self._tools.leases.end(self.claim, JobState.FAILED, failure, self.job)
 
-    async def _postpone(self, reason: FailureReason, words: str) -> None:
+    async def _postpone(self, reason: FailureReason, words: str, *, least_seconds: float = 0) -> None:
         failed = self.job.failed_attempts + 1
         if failed >= MOST_FAILED_ATTEMPTS:
             await self._fail(reason, words, retryable=True)
             return
         await self.save()
-        delay = retry_delay(failed, self._tools.first_retry_seconds)
+        delay = retry_delay(failed, self._tools.first_retry_seconds, least_seconds)
         await self._tools.leases.postpone(self.claim, JobFailure(reason, words, retryable=True), delay)
 
     def _made(self, chunks: int) -> list[str]:
