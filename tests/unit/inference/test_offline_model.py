@@ -273,6 +273,22 @@ async def test_a_reminder_has_its_time_where_the_instructions_tell_what_time_it_
     assert json.loads(call.arguments_json) == {"title": "call the dentist tomorrow at nine"}
 
 
+async def test_who_asks_to_be_reminded_is_reminded_when_it_is_due_and_who_asks_for_a_task_is_not() -> None:
+    minutes = {"type": "array", "items": {"type": "integer"}}
+    times = {"due_time": {"type": "string", "format": "date-time"}, "remind_minutes_before": minutes}
+    schema = {"type": "object", "properties": {"title": {"type": "string"}, **times}, "required": ["title"]}
+    tool = Tool("create_task", "Makes a task.", schema)
+    told = PromptMessage(Role.SYSTEM, "For the user it is Saturday, 2026-11-21, 17:09 (Europe/Berlin, UTC+0100).")
+    for asked, reminders in (
+        ("Remind me to call the dentist tomorrow at nine", [0]),
+        ("Erinnere mich morgen um neun an den Zahnarzt", [0]),
+        ("Add a task: call the dentist tomorrow at nine", None),
+        ("Remind me to call the dentist", None),
+    ):
+        _, (call,), _ = await reply(told, user(asked), tools=(tool,))
+        assert json.loads(call.arguments_json).get("remind_minutes_before") == reminders
+
+
 @pytest.mark.parametrize(
     "asked", ["What are my tasks?", "Show me my open tasks", "list my to-dos", "Zeig mir meine Aufgaben"]
 )

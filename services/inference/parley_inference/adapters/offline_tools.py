@@ -81,7 +81,8 @@ def wished_tool(request: str, tools: Sequence[Tool], now: datetime | None = None
         listing = next((tool for tool in tools if {"list", "task"} <= set(terms(tool.name.replace("_", " ")))), None)
         return Wish(listing, {}, ()) if listing else None
     making = _task_tool(tools)
-    asked = _REMIND.match(request) or _ERINNERE.match(request) or _CREATE.match(request)
+    reminding = _REMIND.match(request) or _ERINNERE.match(request)
+    asked = reminding or _CREATE.match(request)
     if not making or not asked:
         return None
     said = asked["what"].strip().rstrip(".!")
@@ -90,7 +91,11 @@ def wished_tool(request: str, tools: Sequence[Tool], now: datetime | None = None
     if moment is None or due is None:
         return _filled(making, said, only_said=False)
     wish = _filled(making, moment.rest or said, only_said=False)
-    return replace(wish, arguments={**wish.arguments, due: moment.time.isoformat()})
+    arguments = {**wish.arguments, due: moment.time.isoformat()}
+    if reminding and (reminders := _reminders_property(making)):
+        # Who asks to be reminded at a time is reminded at that time.
+        arguments[reminders] = [0]
+    return replace(wish, arguments=arguments)
 
 
 def _due_property(tool: Tool) -> str | None:
@@ -102,6 +107,16 @@ def _due_property(tool: Tool) -> str | None:
         if isinstance(schema, Mapping) and schema.get("format") == "date-time"
     ]
     return next((name for name in times if "due" in name), times[0] if times else None)
+
+
+def _reminders_property(tool: Tool) -> str | None:
+    """The argument that says how long before it is due to remind, a list of whole numbers."""
+    properties = tool.parameters_schema.get("properties")
+    for name, schema in properties.items() if isinstance(properties, Mapping) else ():
+        items = schema.get("items") if isinstance(schema, Mapping) else None
+        if "remind" in name and isinstance(items, Mapping) and items.get("type") == "integer":
+            return str(name)
+    return None
 
 
 def _same_name(tool: str, word: str) -> bool:
