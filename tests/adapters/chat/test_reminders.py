@@ -11,13 +11,15 @@ import pytest
 from parley_chat.adapters.sql_accounts import SqlAccounts
 from parley_chat.adapters.sql_events import SqlEventLog
 from parley_chat.adapters.sql_reminders import SqlReminders
+from parley_chat.adapters.sql_schema import events
 from parley_chat.adapters.sql_workspaces import SqlWorkspaces
 from parley_chat.domain.accounts import Account, User
-from parley_chat.domain.events import Action, Event
+from parley_chat.domain.events import Action, Event, changed_task
 from parley_chat.domain.tasks import Task, TaskPriority, TaskState, new_task_id
 from parley_chat.operations import reminding
 from parley_chat.operations.reminding import AGAIN_SECONDS, SWEEP_SECONDS, remind_all
 from parley_shared.sql import Database
+from sqlalchemy import select, update
 
 NINE = datetime(2027, 1, 4, 9, tzinfo=UTC)
 ADA, BOB = "usr_" + 32 * "a", "usr_" + 32 * "b"
@@ -210,3 +212,19 @@ async def test_without_another_clock_it_is_the_databases(one: Replica, chat_data
         async with SqlWorkspaces(chat_database).read(ADA) as workspace:
             assert len(await workspace.tasks.to_remind(10)) == len(users)
         assert (await reminders.seconds_to_next() == 0.0) is bool(users)
+
+
+async def test_an_event_from_before_tasks_reminded_is_read_as_it_was(
+    one: Replica, chat_database: Database, log: SqlEventLog
+) -> None:
+    task = await one.add("Old", minutes=(0,))
+    async with one.workspaces.change(ADA) as workspace:
+        workspace.tell(changed_task(Action.UPDATED, task, ""))
+    new = ("recurrence", "wall_time", "remind_minutes_before", "remind_time", "next_task_id")
+    async with chat_database.write() as connection:
+        snapshot = (await connection.execute(select(events.c.snapshot))).scalar_one()
+        old = {name: value for name, value in snapshot.items() if name not in new}
+        await connection.execute(update(events).values(snapshot=old))
+    [event] = (await log.page(ADA, 0, 10, ())).events
+    assert event.change.resource == replace(task, remind_minutes_before=(), remind_time=None)
+    assert event.change.remind_time is None
