@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
 import pytest
 from dateutil.rrule import rrulestr
 from parley_chat.adapters.dateutil_rule_days import DateutilRuleDays
-from parley_chat.domain.recurrence import RecurrenceError, read_recurrence
+from parley_chat.domain.recurrence import Recurrence, RecurrenceError, read_recurrence
 from parley_chat.operations.occurrences import Occurrence, matches_ever, next_occurrence, wall_time
 
 DAYS = DateutilRuleDays()
@@ -140,7 +141,7 @@ def test_the_work_is_bounded_by_what_is_asked_for_and_not_by_how_long_ago_a_rule
     asked: list[date] = []
 
     class Counting(DateutilRuleDays):
-        def days(self, rule, start, first, last):  # type: ignore[no-untyped-def]
+        def days(self, rule: Recurrence, start: date, first: date, last: date) -> Iterator[date]:
             for day in super().days(rule, start, first, last):
                 asked.append(day)
                 yield day
