@@ -154,3 +154,13 @@ def test_the_documented_calls_on_tasks_make_them_and_tell_their_events(mesh: Mes
         output = run(mesh, ["bash", "-euc", here(mesh, command)], token)
         assert "RESOURCE_TYPE_TASK" in output
         assert "Call the dentist" in output
+
+
+def test_the_documented_calls_on_usage_tell_what_was_used(mesh: Mesh, token: str) -> None:
+    ask, sums, table = blocks("docs/guide/usage.md", "bash")
+    run(mesh, [sys.executable, "-m", "parley_cli", "ask", "How do I add a provider?"])
+    assert "cost" in run(mesh, ["bash", "-euc", here(mesh, ask)])
+    assert '"model":"offline"' in run(mesh, ["bash", "-euc", here(mesh, sums)], token)
+    lines = run(mesh, ["bash", "-euc", here(mesh, table)], token).splitlines()
+    assert lines[0].startswith("day,purpose,route,model,session_id,request_count")
+    assert lines[1].startswith(",,,offline,,")

@@ -27,6 +27,7 @@ from parley_client import (
 from rich.text import Text
 
 from parley_cli.markdown_stream import MarkdownStream
+from parley_cli.money import dollars
 from parley_cli.place import CommandError
 from parley_cli.terminal import place_in_document, printable, quiet_keyboard
 
@@ -333,13 +334,12 @@ def _tokens(message: message_pb2.Message) -> str:
 
 
 def _cost(message: message_pb2.Message) -> str:
-    """What the tokens cost, of less than a dollar with two digits that tell something; empty when it is not known."""
+    """What the tokens cost; empty when it is not known."""
     usage = message.usage
     if not usage.HasField("cost_usd_micros"):
         return ""
-    micros = usage.cost_usd_micros
-    digits = min(6, max(2, 8 - len(str(micros))))
-    return f"{'~' if usage.estimated else ''}${micros / 1_000_000:.{digits}f}" if micros else "$0"
+    about = "~" if usage.estimated and usage.cost_usd_micros else ""
+    return f"{about}{dollars(usage.cost_usd_micros)}"
 
 
 def _seconds(milliseconds: int) -> str:

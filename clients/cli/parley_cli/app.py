@@ -247,6 +247,37 @@ def status(as_json: Json = False, address: Address = None, token: Token = None) 
 
 
 @app.command()
+def usage(
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="DAY,…", help="What to split by: day, model, route, session, purpose, with commas between."
+        ),
+    ] = "day",
+    days: Annotated[int, typer.Option(min=1, max=400, help="How many days to look back, today included.")] = 30,
+    session: Annotated[str, typer.Option(metavar="ID", help="Only this session.", show_default=False)] = "",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, for a spreadsheet.")] = False,
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Show what models took for you: requests, tokens, cost and times."""
+    from parley_cli.commands import usage as command
+    from parley_cli.running import errors_in_words, run_with_parley
+
+    with errors_in_words(address):
+        dimensions = command.read_dimensions(by)
+
+    run_with_parley(
+        address,
+        token,
+        lambda client, _: command.usage(
+            client, by=dimensions, days=days, session_id=session, as_csv=as_csv, as_json=as_json
+        ),
+    )
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """Look for what keeps Parley from running here, and say how to mend it. Exits with 1 when something does."""
     from parley_cli.commands.doctor import doctor as run_doctor

@@ -14,6 +14,7 @@ from parley.ai.v1 import text_generation_pb2
 from rich.text import Text
 
 from parley_cli.answer import view_for
+from parley_cli.money import dollars
 from parley_cli.terminal import new_console, place_in_document, printable
 
 if TYPE_CHECKING:
@@ -116,10 +117,7 @@ def figures(model: str, usage: text_generation_pb2.GenerationUsage) -> str:
     if usage.output_tokens_per_second:
         parts.append(f"{about}{usage.output_tokens_per_second:.0f} tokens/s")
     if usage.HasField("cost_usd_micros"):
-        micros = usage.cost_usd_micros
-        # Of less than a dollar, two digits that tell something.
-        digits = min(6, max(2, 8 - len(str(micros))))
-        parts.append(f"{about}${micros / 1_000_000:.{digits}f}" if micros else "$0")
+        parts.append(f"{about if usage.cost_usd_micros else ''}{dollars(usage.cost_usd_micros)}")
     parts.append(_seconds(usage.duration_ms))
     return " · ".join(part for part in parts if part)
 

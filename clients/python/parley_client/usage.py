@@ -64,7 +64,8 @@ class Usage:
     ) -> bytes:
         """The same as a table: CSV in UTF-8 with a line of names."""
         request = _fill(pb.GetUsageTableRequest(), by, start, end, time_zone, session_id)
-        return (await self._connection.call(GET_USAGE_TABLE, request)).table.data
+        table: bytes = (await self._connection.call(GET_USAGE_TABLE, request)).table.data
+        return table
 
 
 def _fill(

@@ -147,8 +147,9 @@ async def test_any_split_adds_up_to_what_adding_one_by_one_gives(
 
 async def test_a_user_without_usage_has_a_total_of_nothing(ledger: SqlUsageLedger, chat_database: Database) -> None:
     user = await new_user(chat_database)
-    rows, total = await ledger.sums(span(user, UsageDimension.DAY), 10)
-    assert rows == []
+    for split in ([], [UsageDimension.DAY]):
+        rows, total = await ledger.sums(span(user, *split), 10)
+        assert rows == []
     assert (total.request_count, total.cost_usd_micros, total.duration_p95_ms) == (0, 0, 0)
 
 

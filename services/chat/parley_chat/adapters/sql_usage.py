@@ -48,7 +48,8 @@ class SqlUsageLedger:
         async with self._database.read() as connection:
             rows = (await connection.execute(_sums(span, wanted).limit(limit))).all()
             total = (await connection.execute(_sums(span, []))).one()
-        return [_row(row) for row in rows], _row(total)
+        # Without dimensions there is a row of nothing, too.
+        return [_row(row) for row in rows if row.request_count], _row(total)
 
 
 async def write_usage(connection: AsyncConnection, record: UsageRecord) -> None:
