@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from sqlalchemy.engine import URL, Connection, Dialect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
+
+from parley_shared.sqlite_driver import SqliteConnection
 
 _BUSY_MILLISECONDS = 10_000
 _SWITCH_SECONDS = 30.0
@@ -315,12 +318,18 @@ def _use_write_ahead_log(cursor: Any) -> None:
 def _sqlite(
     url: URL, *, read_only: bool, foreign_keys: bool = True, busy_milliseconds: int = _BUSY_MILLISECONDS
 ) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=_READERS if read_only else 1, max_overflow=0)
+    async def connect() -> SqliteConnection:
+        arguments, options = engine.dialect.create_connect_args(url)
+        # The driver would begin transactions by itself, and too late; `began` does.
+        open_file = partial(sqlite3.connect, *arguments, **options, isolation_level=None)
+        connection = SqliteConnection(open_file, read_only=read_only)
+        await connection
+        return connection
+
+    engine = create_async_engine(url, pool_size=_READERS if read_only else 1, max_overflow=0, async_creator=connect)
 
     def connected(connection: Any, record: Any) -> None:
         del record
-        # The driver would begin transactions by itself, and too late; `began` does.
-        connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {busy_milliseconds}")
         _use_write_ahead_log(cursor)
@@ -336,7 +345,8 @@ def _sqlite(
 
     def began(connection: Connection) -> None:
         # A deferred transaction that comes to write fails at once with "database is locked" when another one wrote meanwhile.
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        driver: Any = connection.connection.driver_connection
+        driver.begin_with("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "begin", began)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import stat
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from parley_shared.sql import Database, UtcDateTime, default_database_url, new_metadata
+from parley_shared.sqlite_driver import SqliteConnection
 from sqlalchemy import Column, ForeignKey, Integer, Table, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
@@ -71,6 +74,58 @@ async def test_a_write_whose_task_is_cancelled_is_not_kept_and_the_next_one_goes
         async with tables.write() as connection:
             await connection.execute(update(counters).values(value=counters.c.value + 1))
     assert await value(tables) == 1
+
+
+async def test_a_write_that_is_cancelled_before_its_first_statement_is_done_leaves_nothing(
+    tables: Database, database_url: str
+) -> None:
+    other = Database.open(database_url)
+
+    async def write() -> None:
+        async with tables.write() as connection:
+            await connection.execute(update(counters).values(value=7))
+
+    try:
+        async with other.write() as holding:
+            await holding.execute(update(counters).values(value=1))
+            task = asyncio.create_task(write())
+            done, _ = await asyncio.wait({task}, timeout=0.2)
+            assert not done, "it waits for the other"
+            task.cancel()
+        await asyncio.wait({task})
+        async with asyncio.timeout(30), tables.write() as connection:
+            await connection.execute(update(counters).values(value=counters.c.value + 1))
+    finally:
+        await other.close()
+    assert task.cancelled()
+    assert await value(tables) == 2
+
+
+async def test_a_write_without_a_statement_and_one_that_is_refused_hold_up_nobody(
+    tables: Database, database_url: str
+) -> None:
+    other = Database.open(database_url)
+    try:
+        async with tables.write():
+            pass
+        with pytest.raises(LookupError):
+            async with tables.write():
+                raise LookupError
+        with pytest.raises(DBAPIError):
+            async with tables.write() as connection:
+                await connection.execute(insert(counters).values(id=1, value=9))
+        async with asyncio.timeout(30), other.write() as connection:
+            await connection.execute(update(counters).values(value=3))
+    finally:
+        await other.close()
+    assert await value(tables) == 3
+
+
+async def test_a_read_sees_what_was_written_before_it_on_every_connection(tables: Database) -> None:
+    for number in range(1, 9):
+        async with tables.write() as connection:
+            await connection.execute(update(counters).values(value=number))
+        assert await asyncio.gather(*(value(tables) for _ in range(4))) == [number] * 4
 
 
 async def test_a_hundred_writers_that_change_the_counter_first_all_get_a_number_of_their_own(tables: Database) -> None:
@@ -176,6 +231,31 @@ async def test_the_folder_of_a_file_is_made_for_its_owner_alone(tmp_path: Path) 
     assert url == f"sqlite:///{tmp_path}/chat/chat.db"
     await Database.open(url).close()
     assert stat.S_IMODE((tmp_path / "chat").stat().st_mode) == 0o700
+
+
+async def test_a_transaction_on_sqlite_wakes_its_thread_once_for_each_statement_and_once_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[object] = []
+    step = SqliteConnection.step
+
+    def counted(connection: SqliteConnection, work: Callable[[sqlite3.Connection], object]) -> asyncio.Future[object]:
+        steps.append(work)
+        return step(connection, work)
+
+    database = Database.open(f"sqlite:///{tmp_path}/a.db")
+    async with database.write() as connection:
+        await connection.run_sync(metadata.create_all)
+    await database.ping()
+    monkeypatch.setattr(SqliteConnection, "step", counted)
+    async with database.write() as connection:
+        await connection.execute(insert(counters), [{"id": 1, "value": 0}, {"id": 2, "value": 5}])
+        told = await connection.execute(update(counters).values(value=1).returning(counters.c.id))
+        assert (sorted(told.scalars()), len(steps)) == ([1, 2], 2)
+    assert len(steps) == 3
+    assert await value(database) == 1
+    assert len(steps) == 5
+    await database.close()
 
 
 async def test_sqlite_is_opened_as_the_design_says(tmp_path: Path) -> None:
