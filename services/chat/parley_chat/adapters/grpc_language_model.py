@@ -10,10 +10,10 @@ from parley_shared.channels import bearer
 
 from parley_chat.adapters.inference_errors import generation_error_from
 from parley_chat.adapters.inference_messages import (
+    PackedTools,
     pack_line,
     pack_passages,
     pack_rounds,
-    pack_tool,
     price_of,
     tokens_from,
 )
@@ -44,10 +44,11 @@ class GrpcLanguageModel:
         # One multicallable for all calls: making one costs more than using one.
         self._stream_generate = inference_service_pb2_grpc.InferenceServiceStub(channel).StreamGenerate
         self._token_for = token_for
+        self._tools = PackedTools()
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         """Streams an answer. Closing it cancels the call, and inference then closes the provider's connection."""
-        call = self._stream_generate(_pack(request), metadata=bearer(self._token_for(request.user_id)))
+        call = self._stream_generate(_pack(request, self._tools), metadata=bearer(self._token_for(request.user_id)))
         try:
             # `read` costs less for each message than iterating (performance of grpc.aio).
             while isinstance(response := await call.read(), inference_service_pb2.StreamGenerateResponse):
@@ -59,14 +60,14 @@ class GrpcLanguageModel:
             call.cancel()
 
 
-def _pack(request: GenerationRequest) -> inference_service_pb2.StreamGenerateRequest:
+def _pack(request: GenerationRequest, tools: PackedTools) -> inference_service_pb2.StreamGenerateRequest:
     return inference_service_pb2.StreamGenerateRequest(
         messages=[
             generation_pb2.PromptMessage(role=generation_pb2.PROMPT_ROLE_SYSTEM, text=request.instructions),
             *(message for line in request.lines for message in pack_line(line)),
             *pack_rounds(request.rounds),
         ],
-        tools=[pack_tool(tool) for tool in request.tools],
+        tools=[tools.pack(tool) for tool in request.tools],
         model=request.model,
         passages=pack_passages(request.passages),
         answer_so_far=request.answer_so_far,

@@ -66,6 +66,21 @@ def pack_tool(tool: ToolDefinition) -> generation_pb2.Tool:
     return packed
 
 
+class PackedTools:
+    """Packs tools that stay the same as long as the process lives, each once: a schema takes longer to pack than all the rest."""
+
+    def __init__(self) -> None:
+        self._packed: dict[int, tuple[ToolDefinition, generation_pb2.Tool]] = {}
+
+    def pack(self, tool: ToolDefinition) -> generation_pb2.Tool:
+        """What `pack_tool` gives. Nobody may change it."""
+        known = self._packed.get(id(tool))
+        if known is None:
+            # The definition is kept beside it, so that no other one can come to its place in memory.
+            known = self._packed[id(tool)] = (tool, pack_tool(tool))
+        return known[1]
+
+
 def tokens_from(usage: generation_pb2.TokenUsage) -> TokensUsed:
     """Unpacks tokens."""
     return TokensUsed(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
@@ -64,6 +66,11 @@ _STATES = {
     ProviderState.OPEN: model_service_pb2.PROVIDER_STATE_OPEN,
 }
 
+REMEMBERED_SCHEMAS = 128
+"""Of tools, once unpacked or checked."""
+REMEMBERED_BYTES_MOST = 8_192
+"""Of one of them, packed."""
+
 Response = inference_service_pb2.StreamGenerateResponse
 
 
@@ -89,7 +96,7 @@ def unpack_request(
             Passage(passage.number, passage.title, passage.text, passage.heading) for passage in request.passages
         ),
         tools=tuple(
-            Tool(tool.name, tool.description, _unpack_schema(tool.parameters_schema)) for tool in request.tools
+            Tool(tool.name, tool.description, _schema_of_tool(tool.parameters_schema)) for tool in request.tools
         ),
         sampling=_unpack_sampling(request.sampling),
         answer_so_far=request.answer_so_far,
@@ -97,6 +104,17 @@ def unpack_request(
         response_schema=_unpack_schema(request.response_schema) if request.HasField("response_schema") else None,
         cache_seconds=request.cache_seconds,
     )
+
+
+def _schema_of_tool(schema: Struct) -> Mapping[str, Any]:
+    """The schema of a tool's arguments. The same few tools come with request after request: theirs are unpacked once."""
+    packed = schema.SerializeToString(deterministic=True)
+    return _unpack_schema(schema) if len(packed) > REMEMBERED_BYTES_MOST else _unpack_packed(packed)
+
+
+@lru_cache(maxsize=REMEMBERED_SCHEMAS)
+def _unpack_packed(packed: bytes) -> Mapping[str, Any]:
+    return _unpack_schema(Struct.FromString(packed))
 
 
 def _unpack_schema(schema: Struct) -> dict[str, Any]:

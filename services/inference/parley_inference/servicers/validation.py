@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 
 from google.protobuf.struct_pb2 import Struct, Value
 from parley.inference.v1 import (
@@ -14,6 +15,8 @@ from parley.inference.v1 import (
     inference_service_pb2,
 )
 from parley_shared.validation import Violations
+
+from parley_inference.servicers.messages import REMEMBERED_BYTES_MOST, REMEMBERED_SCHEMAS
 
 MESSAGES_MOST = 1000
 MESSAGE_TEXT_MOST = 1_000_000
@@ -203,8 +206,15 @@ def _schema(violations: Violations, field: str, schema: Struct) -> None:
     kind = schema.fields.get("type")
     if kind is not None and kind.string_value != "object":
         violations.add(field, "must be the schema of an object: its type must be object")
-    if not _is_json(schema):
+    # The same few tools come with request after request: theirs are looked at once.
+    packed = schema.SerializeToString(deterministic=True)
+    if not (_is_json(schema) if len(packed) > REMEMBERED_BYTES_MOST else _is_packed_json(packed)):
         violations.add(field, "must not hold numbers that JSON does not have, nor values that are not set")
+
+
+@lru_cache(maxsize=REMEMBERED_SCHEMAS)
+def _is_packed_json(packed: bytes) -> bool:
+    return _is_json(Struct.FromString(packed))
 
 
 def _is_json(value: Struct | Value) -> bool:
