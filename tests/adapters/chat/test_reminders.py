@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from parley_chat.adapters.dateutil_rule_days import DateutilRuleDays
 from parley_chat.adapters.sql_accounts import SqlAccounts
 from parley_chat.adapters.sql_events import SqlEventLog
 from parley_chat.adapters.sql_reminders import SqlReminders
@@ -18,6 +19,7 @@ from parley_chat.domain.events import Action, Event, changed_task
 from parley_chat.domain.tasks import Task, TaskPriority, TaskState, new_task_id
 from parley_chat.operations import reminding
 from parley_chat.operations.reminding import AGAIN_SECONDS, SWEEP_SECONDS, remind_all
+from parley_chat.operations.tasks import update_task
 from parley_shared.sql import Database
 from sqlalchemy import select, update
 
@@ -142,6 +144,19 @@ async def test_what_nobody_looked_for_in_time_comes_late_each_once_and_says_for_
     while not await one.look():
         pass
     assert [event.change.remind_time for event in await told(log)] == [NINE - timedelta(minutes=30), NINE]
+
+
+async def test_a_change_by_a_process_whose_clock_is_behind_does_not_remind_again(
+    one: Replica, clock: Clock, log: SqlEventLog
+) -> None:
+    task = await one.add("Pay")
+    clock.time = NINE
+    await one.look()
+    async with one.workspaces.change(ADA) as workspace:
+        behind = NINE - timedelta(seconds=5)
+        await update_task(workspace, DateutilRuleDays(), task.task_id, {"title": "Pay the rent"}, behind, "")
+    await one.look()
+    assert len(await told(log)) == 1
 
 
 async def test_replicas_that_look_at_the_same_time_remind_once(

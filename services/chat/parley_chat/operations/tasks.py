@@ -218,6 +218,9 @@ def _reminding(task: Task, before: Task | None, now: datetime) -> Task:
         raise InvalidTaskError("due_time", "must be given for a task that reminds")
     if task.state is not TaskState.OPEN:
         return replace(task, remind_time=None)
+    if before is not None and before.state is TaskState.OPEN and before.remind_times() == task.remind_times():
+        # What was told is not planned again, also when the clock of this process is behind that of the reminders.
+        return replace(task, remind_time=before.remind_time)
     pending = before.remind_time if before else None
     times = (time for time in task.remind_times() if time > now or time == pending)
     return replace(task, remind_time=min(times, default=None))
