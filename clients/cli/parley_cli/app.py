@@ -247,6 +247,25 @@ def status(as_json: Json = False, address: Address = None, token: Token = None) 
 
 
 @app.command()
+def export(
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="The session: `parley sessions` lists them.")],
+    file: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write. [default: standard output]")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write JSON, with every message of every branch, instead of Markdown.")
+    ] = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Write a conversation as Markdown or JSON."""
+    from parley_cli.commands import export as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.export(client, session, as_json=as_json, file=file))
+
+
+@app.command()
 def usage(
     by: Annotated[
         str,

@@ -77,7 +77,11 @@ def added_up(records: Sequence[UsageRecord], asked: UsageSpan) -> list[UsageRow]
         grouped[key].append(each)
     return [
         UsageRow(
-            *key,
+            day=key[0],
+            purpose=key[1],
+            route=key[2],
+            model=key[3],
+            session_id=key[4],
             request_count=len(of),
             failed_count=sum(each.outcome is UsageOutcome.FAILED for each in of),
             stopped_count=sum(each.outcome is UsageOutcome.STOPPED for each in of),

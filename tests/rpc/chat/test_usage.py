@@ -32,7 +32,7 @@ def usage(running: RunningChat) -> Any:
     return usage_service_pb2_grpc.UsageServiceStub(running.channel)
 
 
-async def get(usage: Any, person: Person, *group_by: int, **fields: Any) -> pb.GetUsageResponse:
+async def get(usage: Any, person: Person, *group_by: pb.UsageDimension.ValueType, **fields: Any) -> pb.GetUsageResponse:
     request = pb.GetUsageRequest(group_by=group_by, **fields)
     response: pb.GetUsageResponse = await usage.GetUsage(request, metadata=person.metadata)
     return response
