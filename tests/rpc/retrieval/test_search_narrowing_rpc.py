@@ -81,6 +81,16 @@ async def test_pages_hold_every_passage_once_up_to_the_two_hundredth(caller: Any
     assert [hit.chunk_id for hit in [*small.hits, *rest.hits]] == whole[:50], "whatever the size of a page"
 
 
+async def test_a_short_answer_is_the_beginning_of_a_long_one_also_among_equals(caller: Any) -> None:
+    part = f"heron {'by the river ' * 12}"
+    for place in range(8):
+        await caller.create("\n\n".join(f"# Part {number}\n\n{part}" for number in range(8)), title=f"Birds {place}")
+    whole = await answer(caller, "heron", limit=50)
+    assert (len(whole.hits), len({hit.score for hit in whole.hits})) == (50, 1)
+    for limit in (1, 5, 20):
+        assert (await answer(caller, "heron", limit=limit)).hits == whole.hits[:limit]
+
+
 async def test_a_token_of_another_question_or_of_nobody_is_refused(caller: Any) -> None:
     for number in range(9):
         await caller.create(f"the heron number {number}")

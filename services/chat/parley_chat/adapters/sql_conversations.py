@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from parley_shared.sql import Database
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func, insert, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parley_chat.adapters.sql_events import NO_NEWS, claim_sequences, hold_user, record, write
+from parley_chat.adapters.sql_events import NO_NEWS, claim_sequences, claiming, hold_user, record, write
 from parley_chat.adapters.sql_schema import messages, sessions, turns
 from parley_chat.adapters.sql_usage import write_usage
 from parley_chat.adapters.turn_event_lines import decode_citations
@@ -48,6 +48,17 @@ _running_turn_id = (
     .label("running_turn_id")
 )
 _select_session = select(sessions, _running_turn_id)
+# What every turn begins with is written once: writing a statement takes longer than executing it.
+_running_count = (
+    select(func.count())
+    .where(turns.c.user_id == bindparam("claiming_user"), turns.c.state == _RUNNING)
+    .scalar_subquery()
+    .label("running")
+)
+_CLAIMING_OF_A_TURN = claiming(_running_count)
+_NEW_SESSION = insert(sessions)
+_NEW_MESSAGES = insert(messages)
+_NEW_TURN = insert(turns).returning(turns)
 
 
 class SqlConversations:
@@ -290,9 +301,8 @@ async def _find_turn(connection: AsyncConnection, user_id: str, client_message_i
 
 
 async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
-    running = select(func.count()).where(turns.c.user_id == new.user_id, turns.c.state == _RUNNING).scalar_subquery()
     # The user's counter first: whoever writes for the user waits here, so that places are never given twice and limits are exact.
-    claimed = await claim_sequences(connection, new.user_id, 3, running.label("running"))
+    claimed = await claim_sequences(connection, new.user_id, 3, _CLAIMING_OF_A_TURN)
     if claimed.running >= new.most_running:
         raise TooManyTurnsError(new.most_running)
     parent, position, session = await (_extend_session if new.session_id else _begin_session)(connection, new)
@@ -301,7 +311,7 @@ async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
         {**_message_row(question), "user_id": new.user_id, "position": position - 1},
         {**_message_row(answer), "user_id": new.user_id, "position": position},
     ]
-    await connection.execute(insert(messages), rows)
+    await connection.execute(_NEW_MESSAGES, rows)
     row = {
         "turn_id": new.turn_id,
         "session_id": session.session_id,
@@ -321,7 +331,7 @@ async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
         "owner_id": new.owner_id,
         "fence": 1,
     }
-    begun = (await connection.execute(insert(turns).values(**row).returning(turns))).one()
+    begun = (await connection.execute(_NEW_TURN, row)).one()
     changes = [
         changed_session(Action.UPDATED if new.session_id else Action.CREATED, session),
         changed_message(Action.CREATED, question),
@@ -337,7 +347,7 @@ async def _begin_session(connection: AsyncConnection, new: NewTurn) -> tuple[str
         new.new_session_id, new.user_id, new.title, new.time, new.time, new.message_id, running_turn_id=new.turn_id
     )
     row = {**_session_row(session, title_is_set=False), "message_counter": 2}
-    await connection.execute(insert(sessions).values(row))
+    await connection.execute(_NEW_SESSION, row)
     return "", 2, session
 
 

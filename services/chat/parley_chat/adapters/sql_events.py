@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from parley_shared.sql import Database
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import ColumnElement, Executable, Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley_chat.adapters.sql_schema import events, users
@@ -68,15 +68,26 @@ async def hold_user(connection: AsyncConnection, user_id: ColumnElement[str] | s
         await connection.execute(select(users.c.user_id).where(users.c.user_id == user_id).with_for_update())
 
 
-async def claim_sequences(connection: AsyncConnection, user_id: str, count: int, *also: ColumnElement[Any]) -> Row[Any]:
-    """Numbers the next `count` events of a user, and holds the user's row: the last of the numbers, and what `also` asks for beside it."""
-    statement = (
+def claiming(*also: ColumnElement[Any]) -> Executable:
+    """What `claim_sequences` executes: it gives the last of the numbers, and what `also` asks for beside it. Written once for many calls,
+    because writing a statement takes longer than executing it."""
+    return (
         update(users)
-        .where(users.c.user_id == user_id)
-        .values(event_counter=users.c.event_counter + count)
+        .where(users.c.user_id == bindparam("claiming_user"))
+        .values(event_counter=users.c.event_counter + bindparam("claimed"))
         .returning(users.c.event_counter, *also)
     )
-    return (await connection.execute(statement)).one()
+
+
+_CLAIMING = claiming()
+_WRITING = insert(events)
+
+
+async def claim_sequences(
+    connection: AsyncConnection, user_id: str, count: int, statement: Executable = _CLAIMING
+) -> Row[Any]:
+    """Numbers the next `count` events of a user, and holds the user's row: the last of the numbers, and what else `statement` gives."""
+    return (await connection.execute(statement, {"claiming_user": user_id, "claimed": count})).one()
 
 
 async def record(connection: AsyncConnection, user_id: str, changes: Sequence[Change], time: datetime) -> None:
@@ -92,7 +103,7 @@ async def write(
     """Writes changes whose numbers were claimed, in their order."""
     first = last_sequence - len(changes) + 1
     await connection.execute(
-        insert(events),
+        _WRITING,
         [
             {
                 "user_id": user_id,

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from parley_shared.sql import Database
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,6 +38,13 @@ _VERSION = (
     document_versions.c.content_sha256,
     document_versions.c.size_bytes,
     document_versions.c.update_time,
+)
+# Every search has it executed: written once, because writing a statement takes longer than executing it.
+_PASSAGES = (
+    select(*_CHUNK, documents.c.document_id, documents.c.title, documents.c.owner_id, documents.c.version)
+    .join_from(chunks, documents)
+    .where(chunks.c.chunk_id.in_(bindparam("chunk_ids", expanding=True)))
+    .where(documents.c.owner_id.in_(bindparam("owners", expanding=True)))
 )
 # Databases bound the parameters of a statement, at 32,766 and up.
 _MOST_PARAMETERS = 5_000
@@ -124,16 +131,12 @@ class SqlDocumentStore:
         """See `DocumentStore`."""
         if not chunk_ids:
             return []
-        statement = (
-            select(*_CHUNK, documents.c.document_id, documents.c.title, documents.c.owner_id, documents.c.version)
-            .join_from(chunks, documents)
-            .where(chunks.c.chunk_id.in_(chunk_ids))
-            .where(documents.c.owner_id.in_(visibility.owners))
-        )
         async with self._database.read() as connection:
             return [
                 Passage(_chunk(row), row.document_id, row.title, row.owner_id == SHARED_OWNER, row.version)
-                for row in await connection.execute(statement)
+                for row in await connection.execute(
+                    _PASSAGES, {"chunk_ids": list(chunk_ids), "owners": list(visibility.owners)}
+                )
             ]
 
     async def put(

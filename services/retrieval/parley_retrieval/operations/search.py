@@ -25,6 +25,9 @@ PASSAGES_MOST = 200
 _POINTS = 256
 """How many points are asked for, the same for every page, so that pages are of one answer. A few more than there may be passages, so
 that equal scores at the edge are put in order by us."""
+_MORE_POINTS = 16
+"""How many points are asked for first beyond the passages of a first page that asks by words. Their order is that of the long answer: what
+follows them is read only when the page needs it, or when it may be in the wrong order because the scores go on alike."""
 _TRIES = 4
 
 
@@ -133,8 +136,7 @@ class Search:
         place: SearchPlace,
     ) -> Found:
         most = min(limit, PASSAGES_MOST - place.passages)
-        points_wanted = _POINTS
-        for _ in range(_TRIES):
+        for points_wanted in _depths(most, asked, place):
             query = IndexQuery(
                 visibility,
                 asked.terms if asked else None,
@@ -144,12 +146,13 @@ class Search:
                 meaning,
             )
             points = await self._points(query)
+            if len(points) == points_wanted < _POINTS and points[most - 1].score == points[-1].score:
+                continue
             hits, position = await self._hits(visibility, points, place.position, most)
             if len(hits) == most or len(points) < points_wanted or position - place.position == len(hits):
                 break
             # A document is being changed: the index has points that the database does not know yet, or no more. They
             # have taken the places of others, or of the same document's new ones, so more is asked for.
-            points_wanted *= 4
         passages = place.passages + len(hits)
         ended = position >= len(points) or passages >= PASSAGES_MOST
         return Found(hits, place.mode, None if ended else SearchPlace(place.mode, position, passages))
@@ -193,6 +196,14 @@ class Search:
         wanted = frozenset(asked.terms.indices if asked else ())
         snippet = snippet_of(hit.passage.chunk.text, lambda word: self._encoder.term(word) in wanted)
         return replace(hit, snippet=snippet)
+
+
+def _depths(most: int, asked: QueryTerms | None, place: SearchPlace) -> list[int]:
+    """How many points are asked for, one time after the other until they are enough."""
+    depths = [_POINTS * 4**times for times in range(_TRIES)]
+    few = most + _MORE_POINTS
+    # What is near by its meaning alone is not found exactly: how deep is searched may change what is found first.
+    return [few, *depths] if asked is not None and not place.position and few < _POINTS else depths
 
 
 def _used(wanted: SearchMode, asked: QueryTerms | None, meaning: DenseVector | None) -> SearchMode:
