@@ -14,7 +14,8 @@ RUN /opt/parley/bin/pip install --quiet --no-deps --no-build-isolation ./gen/pyt
 
 FROM python:3.11-slim
 ARG SERVICE
-RUN useradd --uid 10001 --no-create-home parley && install --directory --owner parley --mode 0700 /var/lib/parley /var/lib/parley-keys
+RUN useradd --uid 10001 --no-create-home parley \
+    && install --directory --owner parley --mode 0700 /var/lib/parley /var/lib/parley-keys /var/lib/parley-retrieval-key
 COPY --from=build /opt/parley /opt/parley
 # The sample corpus of retrieval.
 COPY README.md CONTRIBUTING.md /srv/corpus/

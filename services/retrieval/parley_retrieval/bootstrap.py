@@ -206,9 +206,8 @@ async def _embedding_model(settings: RetrievalSettings, closing: AsyncExitStack)
     if not settings.embedding_model:
         return None
     service = settings.service
-    key_file = settings.service_key_file
     try:
-        key = await asyncio.to_thread(load_or_make_service_key, key_file, key_file.with_suffix(".jwks.json"))
+        key = await asyncio.to_thread(load_or_make_service_key, settings.service_key_file, settings.service_jwks_file)
     except ServiceKeyError as error:
         raise SettingsError("PARLEY_RETRIEVAL_SERVICE_KEY_FILE", str(error)) from error
     tokens = ServiceTokens(

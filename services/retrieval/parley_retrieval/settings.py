@@ -117,8 +117,11 @@ class RetrievalSettings:
 
     service_key_file: Path
     """`PARLEY_RETRIEVAL_SERVICE_KEY_FILE`: the private key with which retrieval calls inference on its own account, by default
-    `<home>/keys/retrieval.pem`. It is made when a model is named and there is none; its public half is written beside it, with the ending
-    `.jwks.json`."""
+    `<home>/keys/retrieval.pem`. It is made when a model is named and there is none."""
+
+    service_jwks_file: Path
+    """`PARLEY_RETRIEVAL_SERVICE_JWKS_FILE`: where the public half of that key is written, for inference; by default beside it, with the
+    ending `.jwks.json`."""
 
     language: str
     """`PARLEY_RETRIEVAL_LANGUAGE`: the language whose word forms are brought together: its English name in small letters,
@@ -138,6 +141,7 @@ class RetrievalSettings:
     def read(cls, environment: Environment) -> RetrievalSettings:
         """Reads the settings. Raises SettingsError, naming the variable, for the first that is out of its bounds."""
         service = ServiceSettings.read(environment, service=SERVICE, default_port=DEFAULT_PORT)
+        key_file = environment.path("PARLEY_RETRIEVAL_SERVICE_KEY_FILE", service.home / "keys" / "retrieval.pem")
         return cls(
             service=service,
             database_url=environment.text("PARLEY_RETRIEVAL_DATABASE_URL", default_database_url(service.home, SERVICE)),
@@ -149,8 +153,9 @@ class RetrievalSettings:
             qdrant_url=_qdrant_url(environment),
             qdrant_api_key=environment.secret("PARLEY_RETRIEVAL_QDRANT_API_KEY"),
             qdrant_collection=_qdrant_collection(environment),
-            service_key_file=environment.path(
-                "PARLEY_RETRIEVAL_SERVICE_KEY_FILE", service.home / "keys" / "retrieval.pem"
+            service_key_file=key_file,
+            service_jwks_file=environment.path(
+                "PARLEY_RETRIEVAL_SERVICE_JWKS_FILE", key_file.with_suffix(".jwks.json")
             ),
             language=environment.text("PARLEY_RETRIEVAL_LANGUAGE", "english"),
             documents_per_user=environment.integer(
