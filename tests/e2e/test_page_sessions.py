@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from parley_testing.mesh import Mesh
@@ -148,3 +149,19 @@ async def test_older_conversations_come_as_the_list_is_scrolled(reader: Reader, 
     await expect(first).to_have_count(0)
     await sidebar(reader).get_by_role("link", name="Conversation 11", exact=True).scroll_into_view_if_needed()
     await expect(first).to_have_count(1)
+
+
+async def test_a_conversation_is_saved_as_a_file_of_either_kind(reader: Reader) -> None:
+    await converse(reader, "Keep this conversation")
+    async with reader.page.expect_download() as downloading:
+        await choose(reader, "Keep this conversation", "Export as Markdown")
+    markdown = await downloading.value
+    assert markdown.suggested_filename == "Keep-this-conversation.md"
+    text = Path(await markdown.path()).read_text(encoding="utf-8")
+    assert text.startswith("# Keep this conversation\n")
+    assert "## Assistant (offline)" in text
+    async with reader.page.expect_download() as downloading:
+        await choose(reader, "Keep this conversation", "Export as JSON")
+    whole = json.loads(Path(await (await downloading.value).path()).read_text(encoding="utf-8"))
+    assert [message["role"] for message in whole["messages"]] == ["ROLE_USER", "ROLE_ASSISTANT"]
+    assert whole["session"]["title"] == "Keep this conversation"

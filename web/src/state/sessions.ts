@@ -1,8 +1,11 @@
 /** The list of the user's sessions, and the search in them. */
 import { toParleyError, type ParleyClient, type ParleyError } from "@parley/client";
-import type { Session } from "@parley/protos/parley/chat/v1/session_pb";
+import { create } from "@bufbuild/protobuf";
+import type { Message } from "@parley/protos/parley/chat/v1/message_pb";
+import { SessionSchema, type Session } from "@parley/protos/parley/chat/v1/session_pb";
 import type { SessionMatch } from "@parley/protos/parley/chat/v1/chat_service_pb";
 import { createStore } from "zustand/vanilla";
+import { transcript, type Transcript, type TranscriptKind } from "../text/transcript";
 
 export interface SessionsState {
   /** The loaded sessions, last used first. */
@@ -104,6 +107,19 @@ export class Sessions {
       sessions: sessions.filter((session) => session.sessionId !== sessionId),
       matches: matches?.filter(({ session }) => session?.sessionId !== sessionId),
     });
+  }
+
+  /** Reads a whole conversation, all branches of it, for a file. Throws ParleyError. */
+  async export(sessionId: string, kind: TranscriptKind): Promise<Transcript> {
+    const { session } = await this.#parley.chat.getSession({ sessionId });
+    const newestFirst: Message[] = [];
+    for (let pageToken = ""; ; ) {
+      const page = await this.#parley.chat.listMessages({ sessionId, pageSize: 100, pageToken });
+      newestFirst.push(...page.messages);
+      pageToken = page.nextPageToken;
+      if (!pageToken) break;
+    }
+    return transcript(session ?? create(SessionSchema, { sessionId }), newestFirst.toReversed(), kind);
   }
 
   /** Searches for words as they are typed; an empty text ends the search. */

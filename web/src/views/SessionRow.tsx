@@ -1,11 +1,12 @@
 /** One conversation in the list: opens, is renamed where it stands, is deleted after a question. */
-import { Ellipsis, Pencil, Trash2 } from "lucide-react";
+import { Braces, Ellipsis, FileText, Pencil, Trash2 } from "lucide-react";
 import { useRef, useState } from "react";
 import type { Session } from "@parley/protos/parley/chat/v1/session_pb";
 import { Confirm } from "../parts/Confirm";
 import { Menu, MenuItem } from "../parts/Menu";
 import { wordsFor } from "../rpc/errors";
 import { conversations, sessions, tell } from "../state/app";
+import type { Transcript, TranscriptKind } from "../text/transcript";
 
 interface SessionRowProps {
   session: Session;
@@ -20,6 +21,12 @@ export function SessionRow({ session, snippet, current, onGo }: SessionRowProps)
   const { sessionId } = session;
   const title = session.title || "New chat";
   const path = `/c/${sessionId}`;
+  const download = (kind: TranscriptKind) => {
+    sessions
+      .export(sessionId, kind)
+      .then(save)
+      .catch((error: unknown) => tell(wordsFor(error)));
+  };
 
   if (renaming) {
     return (
@@ -78,6 +85,14 @@ export function SessionRow({ session, snippet, current, onGo }: SessionRowProps)
           <Pencil className="size-4" aria-hidden="true" />
           Rename
         </MenuItem>
+        <MenuItem onSelect={() => download("markdown")}>
+          <FileText className="size-4" aria-hidden="true" />
+          Export as Markdown
+        </MenuItem>
+        <MenuItem onSelect={() => download("json")}>
+          <Braces className="size-4" aria-hidden="true" />
+          Export as JSON
+        </MenuItem>
         <MenuItem danger onSelect={() => setDeleting(true)}>
           <Trash2 className="size-4" aria-hidden="true" />
           Delete
@@ -103,6 +118,16 @@ export function SessionRow({ session, snippet, current, onGo }: SessionRowProps)
       )}
     </li>
   );
+}
+
+/** Hands a file to the browser's downloads. */
+function save({ fileName, type, text }: Transcript) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
+  link.download = fileName;
+  link.click();
+  // Not at once: the download reads it after this task.
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 /** Ends with the new title on Enter or when the focus leaves, with undefined on Escape. */
