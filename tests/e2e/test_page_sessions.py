@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from parley_testing.mesh import Mesh
 from parley_testing.page import Reader, open_browser
-from playwright.async_api import Browser, Locator, expect
+from playwright.async_api import Browser, Download, Locator, expect
 
 
 @pytest.fixture(scope="module")
@@ -151,17 +152,22 @@ async def test_older_conversations_come_as_the_list_is_scrolled(reader: Reader, 
     await expect(first).to_have_count(1)
 
 
+async def text_of(download: Download) -> str:
+    path = Path(await download.path())
+    return await asyncio.to_thread(path.read_text, "utf-8")
+
+
 async def test_a_conversation_is_saved_as_a_file_of_either_kind(reader: Reader) -> None:
     await converse(reader, "Keep this conversation")
     async with reader.page.expect_download() as downloading:
         await choose(reader, "Keep this conversation", "Export as Markdown")
     markdown = await downloading.value
     assert markdown.suggested_filename == "Keep-this-conversation.md"
-    text = Path(await markdown.path()).read_text(encoding="utf-8")
+    text = await text_of(markdown)
     assert text.startswith("# Keep this conversation\n")
     assert "## Assistant (offline)" in text
     async with reader.page.expect_download() as downloading:
         await choose(reader, "Keep this conversation", "Export as JSON")
-    whole = json.loads(Path(await (await downloading.value).path()).read_text(encoding="utf-8"))
+    whole = json.loads(await text_of(await downloading.value))
     assert [message["role"] for message in whole["messages"]] == ["ROLE_USER", "ROLE_ASSISTANT"]
     assert whole["session"]["title"] == "Keep this conversation"
