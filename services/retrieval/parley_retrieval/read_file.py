@@ -70,7 +70,7 @@ def read(file: Path, wanted: MediaType | None, longest: int, say: Say) -> FileTe
     if not text.strip():
         raise FileUnreadableError(FailureReason.NO_TEXT, "The file holds no text.")
     title = " ".join(_clean(found.title).split())[:TITLE_CHARACTERS].rstrip()
-    return FileText(found.media_type, title, text, found.page_starts)
+    return FileText(found.media_type, title, text, found.page_starts, found.outline)
 
 
 def _format(kind: MediaType) -> Callable[[Path, int, Say], FileText]:
@@ -138,6 +138,7 @@ def _write(result: Path, found: FileText) -> None:
                 "title": found.title,
                 "text": found.text,
                 "page_starts": found.page_starts,
+                "outline": [(one.level, _clean(one.title), one.start, one.end) for one in found.outline],
             },
             stream,
             ensure_ascii=False,

@@ -11,6 +11,7 @@ from parley_retrieval.adapters.sql_document_store import SqlDocumentStore
 from parley_retrieval.domain.chunks import Chunk, chunk_id
 from parley_retrieval.domain.documents import Document, MediaType, new_document_id, sha256, shared_document_id
 from parley_retrieval.domain.errors import DocumentExistsError
+from parley_retrieval.domain.outline import Heading
 from parley_retrieval.domain.visibility import SHARED_OWNER, Visibility
 from parley_retrieval.ports.document_store import DocumentCursor
 from parley_shared.sql import Database
@@ -161,17 +162,25 @@ async def test_changes_stay_open_until_they_are_closed(store: SqlDocumentStore) 
 def next_version(before: Document, text: str) -> Document:
     later = before.update_time + timedelta(minutes=1)
     return replace(
-        before, text=text, content_sha256=sha256(text), version=before.version + 1, page_starts=(), update_time=later
+        before,
+        text=text,
+        content_sha256=sha256(text),
+        version=before.version + 1,
+        page_starts=(),
+        outline=(),
+        update_time=later,
     )
 
 
 async def test_what_a_document_was_is_kept_under_its_version(store: SqlDocumentStore) -> None:
-    first = replace(document("page one, page two"), page_count=2, page_starts=(0, 10))
+    outline = (Heading(1, "One", 0, 8), Heading(2, "Two", 10, 10))
+    first = replace(document("page one, page two"), page_count=2, page_starts=(0, 10), outline=outline)
     second = next_version(first, "other")
     for each in (first, second):
         await store.put(each, chunks_of(each))
+        assert await store.find(ALICE, each.document_id) == each
     assert [one.version for one in await store.versions(ALICE, first.document_id)] == [2, 1]
-    assert await store.find_version(ALICE, first.document_id, 1) == replace(first, chunk_count=0)
+    assert await store.find_version(ALICE, first.document_id, 1) == replace(first, chunk_count=0, outline=())
     assert await store.find_version(ALICE, first.document_id, 2) == second
     assert await store.find_version(ALICE, first.document_id, 3) is None
     assert await store.find_version(Visibility("usr_b"), first.document_id, 1) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 import signal
 import zipfile
 from pathlib import Path
@@ -14,7 +15,8 @@ from parley_retrieval.adapters.process_file_reader import ProcessFileReader
 from parley_retrieval.domain.documents import MediaType
 from parley_retrieval.domain.files import FileText, FileUnreadableError
 from parley_retrieval.domain.jobs import FailureReason
-from parley_testing.ingestion import pdf, word
+from parley_retrieval.domain.outline import OUTLINE_HEADINGS
+from parley_testing.ingestion import pdf, pdf_with_outline, word
 
 SECONDS = 60.0
 READER = ProcessFileReader(seconds=SECONDS, memory_bytes=1 << 30, text_characters=200_000)
@@ -56,6 +58,38 @@ async def test_a_pdf_is_read_page_by_page(tmp_path: Path) -> None:
     assert (found.media_type, found.title, len(found.page_starts)) == (MediaType.PDF, "Of herons", 3)
     assert [found.text[start:].lstrip()[:9] for start in found.page_starts] == ["The heron", "The egret", "The egret"]
     assert said[-1] == (3, 3, "pages")
+
+
+async def test_the_outline_of_a_pdf_is_its_headings_where_their_words_begin_a_line(tmp_path: Path) -> None:
+    content = pdf_with_outline(
+        (0, "Waders", "1  Waders\nThe avocet sweeps its bill."),
+        (1, "Long legs", "1.1 Long  legs\nThe stilt has long legs."),
+        (-1, "", "Something in between."),
+        (0, "Not in these words", "Ducks\nThe teal dabbles."),
+    )
+    found = await read(tmp_path, content)
+    assert [(one.level, one.title) for one in found.outline] == [
+        (1, "Waders"),
+        (2, "Long legs"),
+        (1, "Not in these words"),
+    ]
+    told = [" ".join(found.text[one.start : one.end].split()) for one in found.outline]
+    assert told == ["1 Waders", "1.1 Long legs", ""]
+    assert found.outline[2].start == found.page_starts[1], "at the top of its page when nothing better is known"
+    assert (await read(tmp_path, pdf("No outline."))).outline == ()
+
+
+async def test_an_outline_without_end_is_cut_and_one_that_leads_back_to_itself_ends_there(tmp_path: Path) -> None:
+    many = pdf_with_outline(*[(0, f"Section number {number}", f"Section number {number}") for number in range(1_200)])
+    found = await read(tmp_path, many)
+    assert 0 < len(found.outline) <= OUTLINE_HEADINGS
+    assert "Section number 1199" in found.text
+    some = pdf_with_outline(*[(0, f"Part {number}", f"Part {number}\nwords") for number in range(3)])
+    first, second = re.findall(rb"/Next (\d+) 0 R", some)
+    looped = some.replace(b"/Next %s 0 R" % second, b"/Next %s 0 R" % first.rjust(len(second)))
+    assert len(looped) == len(some), "the table of places in the file stays right"
+    assert looped != some
+    assert [one.title for one in (await read(tmp_path, looped)).outline] == ["Part 0", "Part 1"]
 
 
 async def test_a_word_file_keeps_headings_lists_and_tables_in_their_order(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from parley.retrieval.v1 import document_pb2, job_pb2
 from parley.retrieval.v1 import ingest_service_pb2 as pb
 from parley_shared.status import status_error_from
-from parley_testing.ingestion import SECONDS, Sender, pdf, word
+from parley_testing.ingestion import SECONDS, Sender, pdf, pdf_with_outline, word
 from parley_testing.postgres import PostgresServer, postgres
 
 __all__ = ["postgres"]  # The fixture of the server; imported so that pytest finds it.
@@ -49,6 +49,25 @@ async def refused(code: grpc.StatusCode, reason: str, field: str = "") -> AsyncI
 def files_of(home: Path) -> list[Path]:
     """The files that are kept below a folder."""
     return [path for path in home.rglob("*") if path.is_file() and "files" in path.parts]
+
+
+async def test_a_hit_in_a_pdf_has_the_headings_of_its_outline_also_after_a_change_of_the_title(caller: Any) -> None:
+    content = pdf_with_outline(
+        (0, "Waders", "Waders\nThe avocet sweeps its bill."),
+        (1, "Long legs", "Long legs\nThe stilt stands in the pond."),
+        (0, "Ducks", "Ducks\nThe teal dabbles."),
+    )
+    job = await sender(caller).ended(content, filename="birds.pdf")
+    for _ in range(2):
+        (hit,) = await caller.search("stilt", exclude_shared=True)
+        assert (hit.heading, hit.page_number) == ("Waders › Long legs", 1)
+        assert "teal" not in hit.text, "sections are not mixed"
+        (hit,) = await caller.search("teal", exclude_shared=True)
+        assert hit.heading == "Ducks"
+        await caller.update(document_id=job.document_id, title="Of birds")
+    await caller.update(document_id=job.document_id, text="The stilt has left.")
+    (hit,) = await caller.search("stilt", exclude_shared=True)
+    assert hit.heading == ""
 
 
 async def test_a_pdf_can_be_searched_by_page_once_its_job_is_done(caller: Any) -> None:

@@ -96,6 +96,21 @@ def pdf(*pages: str, title: str = "", password: str = "") -> bytes:
     return bytes(document.output())
 
 
+def pdf_with_outline(*sections: tuple[int, str, str]) -> bytes:
+    """A PDF whose sections have a level from 0, a bookmark and a text. A level of -1 begins a page without a bookmark."""
+    document = FPDF()
+    document.set_font("Helvetica", size=11)
+    document.add_page()
+    for level, bookmark, text in sections:
+        if level < 0:
+            document.add_page()
+        else:
+            document.start_section(bookmark, level)
+        if text:
+            document.multi_cell(0, 6, text, new_x="LMARGIN", new_y="NEXT")
+    return bytes(document.output())
+
+
 def word(*, title: str = "") -> bytes:
     """A Word file with headings, a list, and a table between two paragraphs."""
     document = docx.Document()

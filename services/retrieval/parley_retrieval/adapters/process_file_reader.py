@@ -14,12 +14,14 @@ import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from parley_retrieval.domain.documents import TITLE_CHARACTERS, MediaType
 from parley_retrieval.domain.files import FileText, FileUnreadableError
 from parley_retrieval.domain.jobs import FailureReason
+from parley_retrieval.domain.outline import HEADING_CHARACTERS, LEVELS, OUTLINE_HEADINGS, Heading
 from parley_retrieval.ports.file_reader import ReadingProgress
 
 logger = logging.getLogger(__name__)
@@ -124,7 +126,22 @@ class ProcessFileReader:
         ):
             raise ValueError("no pages")
         text.encode()  # Raises for what no database stores.
-        return FileText(MediaType(found["media_type"]), title, text, starts)
+        outline = tuple(_heading(*one, longest=len(text)) for one in found["outline"])
+        if len(outline) > OUTLINE_HEADINGS or any(one.end > after.start for one, after in pairwise(outline)):
+            raise ValueError("no outline")
+        return FileText(MediaType(found["media_type"]), title, text, starts, outline)
+
+
+def _heading(level: object, title: object, start: object, end: object, *, longest: int) -> Heading:
+    """A heading of the process, checked."""
+    if type(level) is not int or type(start) is not int or type(end) is not int or not isinstance(title, str):
+        raise ValueError("no heading")
+    if not (1 <= level <= LEVELS and 0 <= start <= end <= longest and 1 <= len(title) <= HEADING_CHARACTERS):
+        raise ValueError("no heading")
+    if "\0" in title:
+        raise ValueError("no heading")
+    title.encode()
+    return Heading(level, title, start, end)
 
 
 async def _listen(process: Process, progress: ReadingProgress) -> None:

@@ -19,10 +19,12 @@ from parley_retrieval.domain.chunks import Chunk, Passage
 from parley_retrieval.domain.documents import OLDER_VERSIONS, Document, DocumentVersion, MediaType
 from parley_retrieval.domain.errors import DocumentExistsError, JobLostError
 from parley_retrieval.domain.jobs import JobClaim, JobStage
+from parley_retrieval.domain.outline import Heading
 from parley_retrieval.domain.visibility import SHARED_OWNER, Visibility
 from parley_retrieval.ports.document_store import DocumentCursor
 
-_FACTS = tuple(column for column in documents.c if column.name not in {"likeness", "text"})
+_FACTS = tuple(column for column in documents.c if column.name not in {"likeness", "text", "outline"})
+_WHOLE = (*_FACTS, documents.c.text, documents.c.outline)
 _CHUNK = (
     chunks.c.chunk_id,
     chunks.c.number,
@@ -60,7 +62,7 @@ class SqlDocumentStore:
     async def find(self, visibility: Visibility, document_id: str) -> Document | None:
         """See `DocumentStore`."""
         statement = (
-            select(*_FACTS, documents.c.text)
+            select(*_WHOLE)
             .where(documents.c.document_id == document_id)
             .where(documents.c.owner_id.in_(visibility.owners))
         )
@@ -162,6 +164,7 @@ class SqlDocumentStore:
             "file_sha256": document.file_sha256,
             "page_starts": json.dumps(document.page_starts),
             "text": document.text,
+            "outline": json.dumps([(one.level, one.title, one.start, one.end) for one in document.outline]),
         }
         same = documents.c.document_id == document.document_id
         rows = [
@@ -217,7 +220,7 @@ class SqlDocumentStore:
 
     async def document(self, document_id: str) -> Document | None:
         """See `IndexJournal`."""
-        return await self._one_document(select(*_FACTS, documents.c.text).where(documents.c.document_id == document_id))
+        return await self._one_document(select(*_WHOLE).where(documents.c.document_id == document_id))
 
     async def owned(self, owner_id: str) -> list[Document]:
         """See `IndexJournal`."""
@@ -282,6 +285,7 @@ def _document(row: Any) -> Document:
     facts["media_type"] = MediaType(row.media_type)
     facts["labels"] = json.loads(row.labels)
     facts["page_starts"] = tuple(json.loads(row.page_starts))
+    facts["outline"] = tuple(Heading(*one) for one in json.loads(facts.get("outline", "[]")))
     return Document(**{"text": None, **facts})
 
 

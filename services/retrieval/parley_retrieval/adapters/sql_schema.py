@@ -46,6 +46,7 @@ documents = Table(
     Column("page_starts", Text, nullable=False, server_default="[]"),  # JSON: where each page starts in the text.
     # Last: SQLite walks through a long text to reach the columns behind it, and lists do not read it.
     Column("text", Text, nullable=False),
+    Column("outline", Text, nullable=False, server_default="[]"),  # JSON: headings beside the text; read with it only.
     UniqueConstraint("owner_id", "likeness"),
 )
 Index("ix_documents_newest", documents.c.owner_id, documents.c.update_time, documents.c.document_id)

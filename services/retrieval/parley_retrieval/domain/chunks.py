@@ -10,7 +10,7 @@ from itertools import takewhile, zip_longest
 from uuid import UUID
 
 from parley_retrieval.domain.documents import Document, MediaType, sha256
-from parley_retrieval.domain.outline import headings
+from parley_retrieval.domain.outline import Heading, headings
 from parley_retrieval.domain.snippets import Snippet
 from parley_retrieval.domain.words import words
 
@@ -95,12 +95,14 @@ class _Section:
 def chunks_of(document: Document, split: Split) -> list[Chunk]:
     """Cuts a document that has its text. None for a text without words.
 
-    A section of Markdown is never mixed with the next one, so that what stands above a chunk is true of all of it.
+    A section of Markdown, or of a file's outline, is never mixed with the next one, so that what stands above a chunk is true of all of it.
     Headings with nothing under them go with the section that follows.
     """
     text = document.text or ""
     if document.media_type.has_headings:
-        pieces = _markdown_pieces(text, split)
+        pieces = _pieces_of_sections(text, headings(text), split, MediaType.MARKDOWN)
+    elif document.outline:
+        pieces = _pieces_of_sections(text, document.outline, split, MediaType.PLAIN_TEXT)
     else:
         pieces = ((start, end, "") for start, end in split(text, MediaType.PLAIN_TEXT))
     # A piece without a word, such as a row of dashes, can be neither found nor cited.
@@ -137,8 +139,10 @@ def meaning_text(document: Document, chunk: Chunk) -> str:
     return "\n".join([*filter(None, above), chunk.text])
 
 
-def _markdown_pieces(text: str, split: Split) -> Iterator[tuple[int, int, str]]:
-    sections = list(_sections(text))
+def _pieces_of_sections(
+    text: str, found: Sequence[Heading], split: Split, media_type: MediaType
+) -> Iterator[tuple[int, int, str]]:
+    sections = list(_sections(text, found))
     if len(sections) > _MANY_SECTIONS and len(text) < _SHORT_SECTION_CHARACTERS * len(sections):
         # A megabyte of headings with a word under each is not worth a hundred thousand chunks.
         sections = list(_groups(sections))
@@ -153,7 +157,7 @@ def _markdown_pieces(text: str, split: Split) -> Iterator[tuple[int, int, str]]:
         if end - begin <= CHUNK_CHARACTERS or bare:
             yield begin, end, heading
         else:
-            for piece_start, piece_end in split(text[section.body_start : section.end], MediaType.MARKDOWN):
+            for piece_start, piece_end in split(text[section.body_start : section.end], media_type):
                 yield (
                     begin if begin < section.body_start else section.body_start + piece_start,
                     (section.body_start + piece_end),
@@ -163,10 +167,10 @@ def _markdown_pieces(text: str, split: Split) -> Iterator[tuple[int, int, str]]:
         start = None
 
 
-def _sections(text: str) -> Iterator[_Section]:
+def _sections(text: str, found: Sequence[Heading]) -> Iterator[_Section]:
     start, body_start = 0, 0
     path: list[tuple[int, str]] = []
-    for heading in headings(text):
+    for heading in found:
         if heading.start > start or path:
             yield _Section(tuple(title for _, title in path if title), start, body_start, heading.start)
         path = [(level, title) for level, title in path if level < heading.level]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from parley_retrieval.domain.outline import headings
+from parley_retrieval.domain.outline import Heading, headings
 from parley_retrieval.domain.visibility import SHARED_OWNER
 
 TITLE_CHARACTERS = 300
@@ -80,6 +80,8 @@ class Document:
     """Of the file that it was read from, 64 hexadecimal digits; empty when it was given as text."""
     page_starts: tuple[int, ...] = ()
     """Where each page of the file starts in the text, in their order; empty where there are no pages."""
+    outline: tuple[Heading, ...] = ()
+    """The headings that the file has beside its text, by their places. Read with the text only."""
 
     @property
     def shared(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from parley_retrieval.domain.documents import MediaType
 from parley_retrieval.domain.jobs import FailureReason
+from parley_retrieval.domain.outline import Heading
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class FileText:
     """Never blank, without U+0000. Of HTML and Word files it is Markdown, so that headings and tables are seen in it."""
     page_starts: tuple[int, ...] = ()
     """Where each page starts in the text; empty where there are no pages."""
+    outline: tuple[Heading, ...] = ()
+    """The headings that the file has beside its text, by their places; empty where there are none, or where they stand in the text."""
 
 
 class FileUnreadableError(Exception):

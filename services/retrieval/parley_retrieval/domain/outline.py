@@ -1,4 +1,4 @@
-"""The headings of a Markdown text, with their places.
+"""The headings of a text, with their places: what they are, and where they stand in Markdown.
 
 Reads lines, not the whole of CommonMark: ATX and setext headings outside code fences, HTML comments and front matter.
 What it takes for a heading decides how a text is cut and what a citation says above it, nothing else.
@@ -20,8 +20,12 @@ _LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _MARKS = re.compile(r"(?<!\\)[*`]+")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
-_HEADING_CHARACTERS = 200
+HEADING_CHARACTERS = 200
 """A longer line is no heading: nobody would want to read it above a citation."""
+LEVELS = 6
+"""How deep headings are nested at most."""
+OUTLINE_HEADINGS = 1_000
+"""How many headings are taken from the outline of a file."""
 _FRONT_MATTER_LINES = 100
 
 
@@ -54,7 +58,7 @@ def headings(markdown: str) -> list[Heading]:
     paragraph: list[_Line] = []
     for line in _lines_after_front_matter(markdown):
         content = line.text
-        if len(content) > _HEADING_CHARACTERS or not content.strip():
+        if len(content) > HEADING_CHARACTERS or not content.strip():
             paragraph = []
             continue
         if fence:
@@ -76,7 +80,7 @@ def headings(markdown: str) -> list[Heading]:
             paragraph = []
         elif paragraph and (underline := _SETEXT.match(content)):
             title = " ".join(above.text.strip() for above in paragraph)
-            if len(title) <= _HEADING_CHARACTERS:
+            if len(title) <= HEADING_CHARACTERS:
                 found.append(Heading(1 if underline[1][0] == "=" else 2, _plain(title), paragraph[0].start, line.end))
             paragraph = []
         elif paragraph or not _NO_PARAGRAPH.match(content):

@@ -181,8 +181,8 @@ class Documents:
                 size_bytes = len(change.text.encode())
                 after = replace(after, text=change.text, content_sha256=content_sha256, size_bytes=size_bytes)
                 if content_sha256 != before.content_sha256:
-                    # The pages of a file are those of the text that was read from it.
-                    after = replace(after, version=before.version + 1, page_starts=())
+                    # The pages and the outline of a file are those of the text that was read from it.
+                    after = replace(after, version=before.version + 1, page_starts=(), outline=())
                     keep_versions = await self._has_room(user_id, before, after)
             if after == before:
                 return before

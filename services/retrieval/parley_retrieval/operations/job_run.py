@@ -37,6 +37,7 @@ from parley_retrieval.domain.jobs import (
     retry_delay,
 )
 from parley_retrieval.domain.meaning import DenseVector, Space
+from parley_retrieval.domain.outline import Heading
 from parley_retrieval.operations.indexing import BATCH_CHUNKS, Indexing
 from parley_retrieval.operations.job_board import JobBoard
 from parley_retrieval.operations.meanings import Meanings
@@ -343,17 +344,21 @@ def _document(job: Job, found: FileText) -> Document:
         labels=job.facts.labels,
         file_sha256=job.content_sha256,
         page_starts=found.page_starts,
+        outline=found.outline,
     )
 
 
 def _to_json(found: FileText) -> bytes:
-    stored = [found.media_type.value, found.title, found.page_starts, found.text]
+    outline = [(one.level, one.title, one.start, one.end) for one in found.outline]
+    stored = [found.media_type.value, found.title, found.page_starts, found.text, outline]
     return json.dumps(stored, ensure_ascii=False).encode()
 
 
 def _from_json(stored: bytes) -> FileText:
-    media_type, title, page_starts, text = json.loads(stored)
-    return FileText(MediaType(media_type), title, text, tuple(page_starts))
+    # A job that an older Parley began has no outline.
+    media_type, title, page_starts, text, *rest = json.loads(stored)
+    outline = tuple(Heading(*one) for one in (rest[0] if rest else ()))
+    return FileText(MediaType(media_type), title, text, tuple(page_starts), outline)
 
 
 def _chunks(document: Document, stored: bytes) -> list[Chunk]:
