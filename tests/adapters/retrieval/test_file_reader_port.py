@@ -79,6 +79,14 @@ async def test_the_outline_of_a_pdf_is_its_headings_where_their_words_begin_a_li
     assert (await read(tmp_path, pdf("No outline."))).outline == ()
 
 
+async def test_a_bookmark_with_half_a_character_does_not_cost_the_file(tmp_path: Path) -> None:
+    content = pdf_with_outline((0, "Part 1", "Part 1\nwords"), (0, "Part 2", "Part 2\nwords"))
+    assert content.count(b"(Part 1)") == 1
+    found = await read(tmp_path, content.replace(b"(Part 1)", b"(\xfe\xff\xd8\x00\x00A)"))
+    assert "Part 1" in found.text
+    assert found.outline[-1].title == "Part 2"
+
+
 async def test_an_outline_without_end_is_cut_and_one_that_leads_back_to_itself_ends_there(tmp_path: Path) -> None:
     many = pdf_with_outline(*[(0, f"Section number {number}", f"Section number {number}") for number in range(1_200)])
     found = await read(tmp_path, many)

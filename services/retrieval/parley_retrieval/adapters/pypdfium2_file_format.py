@@ -77,7 +77,12 @@ def _outline(document: pdfium.PdfDocument, texts: Sequence[str], starts: Sequenc
 def _bookmarks(document: pdfium.PdfDocument) -> Iterator[tuple[int, str, int]]:
     """Level, title and page of each bookmark that has them. An outline that leads back to itself ends there."""
     for bookmark in islice(document.get_toc(max_depth=LEVELS), OUTLINE_HEADINGS):
-        title = " ".join(bookmark.get_title().translate(_SOFT_HYPHENS).split())[:HEADING_CHARACTERS].rstrip()
+        try:
+            said: str = bookmark.get_title()
+        except UnicodeError:
+            # Half a character costs a bookmark, and not the file.
+            continue
+        title = " ".join(said.translate(_SOFT_HYPHENS).split())[:HEADING_CHARACTERS].rstrip()
         target = bookmark.get_dest()
         number = None if target is None else target.get_index()
         if title and number is not None and number < len(document):
