@@ -52,26 +52,29 @@ class SqlUsageLedger:
         return [_row(row) for row in rows if row.request_count], _row(total)
 
 
+# Every turn has it executed: written once, because writing a statement takes longer than executing it.
+_NEW_RECORD = insert(records)
+
+
 async def write_usage(connection: AsyncConnection, record: UsageRecord) -> None:
     """Writes a record."""
-    await connection.execute(
-        insert(records).values(
-            usage_id=f"use_{uuid4().hex}",
-            user_id=record.user_id,
-            end_ms=_milliseconds(record.end_time),
-            purpose=record.purpose.value,
-            outcome=record.outcome.value,
-            session_id=record.session_id,
-            route=record.route.value if record.route else "",
-            model=record.model,
-            input_tokens=record.input_tokens,
-            output_tokens=record.output_tokens,
-            estimated=record.estimated,
-            cost_usd_micros=record.cost_usd_micros,
-            time_to_first_token_ms=record.time_to_first_token_ms,
-            duration_ms=record.duration_ms,
-        )
-    )
+    row = {
+        "usage_id": f"use_{uuid4().hex}",
+        "user_id": record.user_id,
+        "end_ms": _milliseconds(record.end_time),
+        "purpose": record.purpose.value,
+        "outcome": record.outcome.value,
+        "session_id": record.session_id,
+        "route": record.route.value if record.route else "",
+        "model": record.model,
+        "input_tokens": record.input_tokens,
+        "output_tokens": record.output_tokens,
+        "estimated": record.estimated,
+        "cost_usd_micros": record.cost_usd_micros,
+        "time_to_first_token_ms": record.time_to_first_token_ms,
+        "duration_ms": record.duration_ms,
+    }
+    await connection.execute(_NEW_RECORD, row)
 
 
 def _sums(span: UsageSpan, wanted: Sequence[UsageDimension]) -> Select[Any]:
