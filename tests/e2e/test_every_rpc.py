@@ -36,6 +36,7 @@ from parley.retrieval.v1 import (
     search_service_pb2,
 )
 from parley.system.v1 import system_service_pb2
+from parley.usage.v1 import usage_service_pb2
 from parley.workspace.v1 import task_service_pb2
 from parley_shared.status import status_error_from
 from parley_testing.mesh import Mesh, SignedUp
@@ -62,6 +63,7 @@ FILES = (
     inference_content,
     task_service_pb2,
     event_service_pb2,
+    usage_service_pb2,
 )
 
 
