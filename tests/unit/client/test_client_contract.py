@@ -19,6 +19,7 @@ from parley.retrieval.v1 import (
     search_service_pb2,
 )
 from parley.system.v1 import system_service_pb2
+from parley.usage.v1 import usage_service_pb2
 from parley.workspace.v1 import task_service_pb2
 from parley_client.rpc import Rpc
 from parley_client.version import VERSION
@@ -37,6 +38,7 @@ MODULES = [
     "system",
     "tasks",
     "turn",
+    "usage",
 ]
 SERVICES: list[ServiceDescriptor] = [
     service
@@ -55,6 +57,7 @@ SERVICES: list[ServiceDescriptor] = [
         system_service_pb2,
         task_service_pb2,
         event_service_pb2,
+        usage_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
