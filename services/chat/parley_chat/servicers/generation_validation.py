@@ -14,7 +14,7 @@ from google.protobuf.struct_pb2 import Struct
 from parley.ai.v1 import agent_service_pb2, content_service_pb2, generation_service_pb2
 from parley_shared.validation import Violations
 
-from parley_chat.servicers.task_fields import check_time_zone
+from parley_chat.servicers.times import check_time_zone
 
 PROMPT_MOST = 100_000
 SYSTEM_MOST = 20_000

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from parley.workspace.v1 import task_pb2, task_service_pb2
 from parley_shared.paging import decode_page_token, encode_page_token, invalid_page_token
 from parley_shared.validation import Violations
@@ -15,12 +13,12 @@ from parley_chat.domain.recurrence import RecurrenceError, read_recurrence
 from parley_chat.domain.tasks import Task, TaskPriority, TaskState
 from parley_chat.operations.tasks import NewTask, TaskChanges
 from parley_chat.ports.workspace import TaskCursor, TaskFilter
+from parley_chat.servicers.times import check_time_zone, read_time
 
 TASK_PREFIX = "tsk_"
 TITLE_MOST = 300
 NOTES_MOST = 10_000
 PROJECT_MOST = 100
-TIME_ZONE_MOST = 64
 REMINDERS_MOST, REMIND_MINUTES_MOST = 5, 40_320
 PAGE_SIZE_DEFAULT, PAGE_SIZE_MOST, PAGE_TOKEN_MOST = 50, 100, 512
 
@@ -36,7 +34,6 @@ _CHANGEABLE = (
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 _PRIORITIES = {
     task_pb2.TASK_PRIORITY_UNSPECIFIED: TaskPriority.NORMAL,
     task_pb2.TASK_PRIORITY_LOW: TaskPriority.LOW,
@@ -60,7 +57,7 @@ def new_task(request: task_service_pb2.CreateTaskRequest) -> NewTask:
     _text(violations, "project", request.project, most=PROJECT_MOST)
     check_time_zone(violations, request.time_zone)
     violations.choice("priority", request.priority, task_pb2.TaskPriority.values())
-    due_time = _time(violations, "due_time", request.due_time) if request.HasField("due_time") else None
+    due_time = read_time(violations, "due_time", request.due_time) if request.HasField("due_time") else None
     recurrence = _recurrence(violations, request.recurrence)
     reminders = _reminders(violations, request.remind_minutes_before)
     violations.check()
@@ -94,7 +91,9 @@ def changes_of(request: task_service_pb2.UpdateTaskRequest) -> TaskChanges:
         _text(violations, "notes", request.notes, most=NOTES_MOST)
         changes["notes"] = request.notes
     if "due_time" in paths:
-        changes["due_time"] = _time(violations, "due_time", request.due_time) if request.HasField("due_time") else None
+        changes["due_time"] = (
+            read_time(violations, "due_time", request.due_time) if request.HasField("due_time") else None
+        )
     if "time_zone" in paths:
         check_time_zone(violations, request.time_zone)
         changes["time_zone"] = request.time_zone or "UTC"
@@ -119,7 +118,7 @@ def task_filter(request: task_service_pb2.ListTasksRequest) -> tuple[TaskFilter,
     violations.text("page_token", request.page_token, most=PAGE_TOKEN_MOST)
     violations.choice("state", request.state, task_pb2.TaskState.values())
     _text(violations, "project", request.project, most=PROJECT_MOST)
-    due_before = _time(violations, "due_before", request.due_before) if request.HasField("due_before") else None
+    due_before = read_time(violations, "due_before", request.due_before) if request.HasField("due_before") else None
     violations.check()
     state = _STATES.get(request.state, None if request.include_completed else TaskState.OPEN)
     wanted = TaskFilter(state, request.project.strip(), due_before)
@@ -139,23 +138,6 @@ def check_task_id(task_id: str) -> None:
     violations = Violations()
     violations.identifier("task_id", task_id, TASK_PREFIX)
     violations.check()
-
-
-def check_time_zone(violations: Violations, name: str) -> None:
-    """A zone that the time zone database knows, or none."""
-    violations.text("time_zone", name, most=TIME_ZONE_MOST)
-    if name and len(name) <= TIME_ZONE_MOST and not is_time_zone(name):
-        violations.add("time_zone", "must be the name of a time zone, like Europe/Berlin")
-
-
-def is_time_zone(name: str) -> bool:
-    """Whether the time zone database has a zone of this name."""
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        # What it raises for a name that is a folder, or no path at all, differs.
-        return False
-    return True
 
 
 def pack_task(task: Task) -> task_pb2.Task:
@@ -215,17 +197,6 @@ def _reminders(violations: Violations, minutes: Sequence[int]) -> tuple[int, ...
     if len(set(minutes)) < len(minutes):
         violations.add("remind_minutes_before", "must be different from each other")
     return tuple(sorted(minutes, reverse=True))
-
-
-def _time(violations: Violations, field: str, time: Timestamp) -> datetime | None:
-    try:
-        value = time.ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        value = _LATEST
-    if not _EPOCH <= value < _LATEST:
-        violations.add(field, "must be a time from 1970 to 9998")
-        return None
-    return value
 
 
 def _list_name(request: task_service_pb2.ListTasksRequest) -> str:

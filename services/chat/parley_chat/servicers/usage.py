@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from parley.chat.v1 import message_pb2
 from parley.usage.v1 import usage_service_pb2 as pb
 from parley.usage.v1 import usage_service_pb2_grpc
@@ -20,12 +19,11 @@ from parley_shared.validation import Violations
 from parley_chat.domain.conversation import Route
 from parley_chat.domain.usage import UsageDimension, UsagePurpose, UsageRow, UsageSpan
 from parley_chat.ports.usage_ledger import UsageLedger
-from parley_chat.servicers.task_fields import check_time_zone
+from parley_chat.servicers.times import check_time_zone, read_time
 from parley_chat.servicers.validation import SESSION_PREFIX
 
 DAYS_DEFAULT, DAYS_MOST = 30, 400
 ROWS_MOST = 10_000
-_EARLIEST, _LATEST = datetime(1971, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
 
 _DIMENSIONS = {
     pb.USAGE_DIMENSION_DAY: UsageDimension.DAY,
@@ -97,8 +95,8 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
 
     def _span(self, request: _Asked) -> UsageSpan:
         violations = Violations()
-        end = _time(violations, "end_time", request.end_time) if request.HasField("end_time") else self._now()
-        start = _time(violations, "start_time", request.start_time) if request.HasField("start_time") else None
+        end = read_time(violations, "end_time", request.end_time) if request.HasField("end_time") else self._now()
+        start = read_time(violations, "start_time", request.start_time) if request.HasField("start_time") else None
         if end and start is None and not request.HasField("start_time"):
             start = end - timedelta(days=DAYS_DEFAULT)
         if start and end and not start < end <= start + timedelta(days=DAYS_MOST):
@@ -121,17 +119,6 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
             zone=ZoneInfo(request.time_zone or "UTC"),
             session_id=request.session_id,
         )
-
-
-def _time(violations: Violations, field: str, time: Timestamp) -> datetime | None:
-    try:
-        value = time.ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        value = _LATEST
-    if not _EARLIEST <= value < _LATEST:
-        violations.add(field, f"must be a time from {_EARLIEST.year} to {_LATEST.year - 1}")
-        return None
-    return value
 
 
 def _pack(row: UsageRow) -> pb.UsageRow:

@@ -20,7 +20,7 @@ from parley_shared.validation import Violations
 from parley_chat.domain.accounts import DISPLAY_NAME_MOST, EMAIL_LEAST, EMAIL_MOST, is_email, normalize_email
 from parley_chat.domain.tokens import PERSONAL_TOKEN_PREFIX, PersonalToken
 from parley_chat.ports.conversations import PageCursor
-from parley_chat.servicers.task_fields import check_time_zone
+from parley_chat.servicers.times import check_time_zone
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MOST = 100
