@@ -26,8 +26,8 @@ from parley_client import (
 )
 from rich.text import Text
 
+from parley_cli.figures import dollars, seconds
 from parley_cli.markdown_stream import MarkdownStream
-from parley_cli.money import dollars
 from parley_cli.place import CommandError
 from parley_cli.terminal import place_in_document, printable, quiet_keyboard
 
@@ -323,8 +323,8 @@ def figures(message: message_pb2.Message) -> str:
     if message.HasField("usage"):
         usage = message.usage
         if usage.time_to_first_token_ms:
-            parts.append(f"first token {_seconds(usage.time_to_first_token_ms)}")
-        parts += [_tokens(message), _cost(message), _seconds(usage.duration_ms)]
+            parts.append(f"first token {seconds(usage.time_to_first_token_ms)}")
+        parts += [_tokens(message), _cost(message), seconds(usage.duration_ms)]
     return " · ".join(part for part in parts if part)
 
 
@@ -340,7 +340,3 @@ def _cost(message: message_pb2.Message) -> str:
         return ""
     about = "~" if usage.estimated and usage.cost_usd_micros else ""
     return f"{about}{dollars(usage.cost_usd_micros)}"
-
-
-def _seconds(milliseconds: int) -> str:
-    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"

@@ -14,7 +14,7 @@ from parley.ai.v1 import text_generation_pb2
 from rich.text import Text
 
 from parley_cli.answer import view_for
-from parley_cli.money import dollars
+from parley_cli.figures import dollars, seconds
 from parley_cli.terminal import new_console, place_in_document, printable
 
 if TYPE_CHECKING:
@@ -112,20 +112,16 @@ def figures(model: str, usage: text_generation_pb2.GenerationUsage) -> str:
     about = "~" if usage.estimated else ""
     parts = [printable(model)]
     if usage.time_to_first_token_ms:
-        parts.append(f"first token {_seconds(usage.time_to_first_token_ms)}")
+        parts.append(f"first token {seconds(usage.time_to_first_token_ms)}")
     parts.append(f"{about}{usage.input_tokens} + {usage.output_tokens} tokens")
     if usage.output_tokens_per_second:
         parts.append(f"{about}{usage.output_tokens_per_second:.0f} tokens/s")
     if usage.HasField("cost_usd_micros"):
         parts.append(f"{about if usage.cost_usd_micros else ''}{dollars(usage.cost_usd_micros)}")
-    parts.append(_seconds(usage.duration_ms))
+    parts.append(seconds(usage.duration_ms))
     return " · ".join(part for part in parts if part)
 
 
 def price(micros: int) -> str:
     """What a million tokens cost, in dollars."""
     return f"${micros / 1_000_000:.2f}" if micros else "$0"
-
-
-def _seconds(milliseconds: int) -> str:
-    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"

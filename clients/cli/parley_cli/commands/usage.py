@@ -11,7 +11,7 @@ from parley_client.usage import UsageDimensionName
 from rich.table import Table
 from rich.text import Text
 
-from parley_cli.money import dollars
+from parley_cli.figures import dollars, seconds
 from parley_cli.output import print_json
 from parley_cli.place import CommandError
 from parley_cli.terminal import new_console, printable
@@ -106,10 +106,6 @@ def _figures(row: pb.UsageRow) -> list[str]:
         f"{about}{row.input_tokens:,}",
         f"{about}{row.output_tokens:,}",
         cost,
-        f"{_seconds(row.time_to_first_token_p50_ms)} {_seconds(row.time_to_first_token_p95_ms)}",
-        f"{_seconds(row.duration_p50_ms)} {_seconds(row.duration_p95_ms)}",
+        f"{seconds(row.time_to_first_token_p50_ms)} {seconds(row.time_to_first_token_p95_ms)}",
+        f"{seconds(row.duration_p50_ms)} {seconds(row.duration_p95_ms)}",
     ]
-
-
-def _seconds(milliseconds: int) -> str:
-    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
