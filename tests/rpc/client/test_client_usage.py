@@ -6,44 +6,21 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from parley.inference.v1 import generation_pb2
 from parley_client import Parley
 from parley_testing.command import run
-from parley_testing.running_chat import RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
 
 PRICE = generation_pb2.TokenPrice(input_usd_micros=1_000_000, output_usd_micros=2_000_000)
 
 
-@pytest.fixture
-async def inference() -> AsyncIterator[ScriptedInference]:
-    async with ScriptedInference() as scripted:
-        scripted.price = PRICE
-        yield scripted
-
-
-@pytest.fixture
-async def running(tmp_path: Path, inference: ScriptedInference) -> AsyncIterator[RunningChat]:
-    async with running_chat(tmp_path / "chat", inference=inference.address) as chat:
-        yield chat
-
-
-@pytest.fixture
-async def here(running: RunningChat, tmp_path: Path) -> dict[str, str]:
-    """What points a command at that chat, as somebody new."""
-    token = (await running.sign_up()).metadata[0][1].removeprefix("Bearer ")
-    address = f"127.0.0.1:{running.app.server.port}"
-    return {"PARLEY_HOME": str(tmp_path / "home"), "PARLEY_ADDRESS": address, "PARLEY_TOKEN": token}
-
-
 async def write_one(here: dict[str, str], inference: ScriptedInference) -> None:
     """A text of 1,000 tokens in and 300 out, which costs $0.0016."""
     async with Parley.connect(here["PARLEY_ADDRESS"], token=here["PARLEY_TOKEN"]) as client:
+        inference.price = PRICE
         asked = asyncio.create_task(client.generation.text("Hi"))
         call = await inference.next_call()
         call.say("Hello.")

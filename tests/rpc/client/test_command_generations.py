@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
@@ -14,30 +13,9 @@ from google.protobuf.json_format import MessageToDict
 from parley.inference.v1 import generation_pb2, model_service_pb2
 from parley_shared.status import StatusError
 from parley_testing.command import end, run, start, terminal
-from parley_testing.running_chat import RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
 
 PRICE = generation_pb2.TokenPrice(input_usd_micros=1_000_000, output_usd_micros=2_000_000)
-
-
-@pytest.fixture
-async def inference() -> AsyncIterator[ScriptedInference]:
-    async with ScriptedInference() as scripted:
-        yield scripted
-
-
-@pytest.fixture
-async def running(tmp_path: Path, inference: ScriptedInference) -> AsyncIterator[RunningChat]:
-    async with running_chat(tmp_path / "chat", inference=inference.address) as chat:
-        yield chat
-
-
-@pytest.fixture
-async def here(running: RunningChat, tmp_path: Path) -> dict[str, str]:
-    """What points a command at that chat, as somebody new."""
-    token = (await running.sign_up()).metadata[0][1].removeprefix("Bearer ")
-    address = f"127.0.0.1:{running.app.server.port}"
-    return {"PARLEY_HOME": str(tmp_path / "home"), "PARLEY_ADDRESS": address, "PARLEY_TOKEN": token}
 
 
 async def test_in_a_pipe_the_text_alone_is_on_standard_output(

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from parley_chat.adapters.sql_schema import tasks
 from parley_testing.command import run
-from parley_testing.running_chat import RunningChat, running_chat
+from parley_testing.running_chat import RunningChat
 from sqlalchemy import update
 
 
 @pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[RunningChat]:
-    async with running_chat(tmp_path / "chat", inference="127.0.0.1:1") as chat:
-        yield chat
-
-
-@pytest.fixture
-async def here(running: RunningChat, tmp_path: Path) -> dict[str, str]:
-    """What points a command at that chat, as somebody new, in Berlin."""
-    token = (await running.sign_up()).metadata[0][1].removeprefix("Bearer ")
-    address = f"127.0.0.1:{running.app.server.port}"
-    home = str(tmp_path / "home")
-    return {"PARLEY_HOME": home, "PARLEY_ADDRESS": address, "PARLEY_TOKEN": token, "TZ": "Europe/Berlin"}
+def here(here: dict[str, str]) -> dict[str, str]:
+    """The same, in Berlin."""
+    return here | {"TZ": "Europe/Berlin"}
 
 
 async def test_a_task_that_repeats_is_made_shown_done_changed_and_ended(here: dict[str, str]) -> None:

@@ -238,7 +238,7 @@ async def test_the_next_model_begins_anew_because_nothing_was_sent(serve: Any, u
         ({"type": "text"}, "$.type"),
         ({"properties": {"a": {"minimum": "1"}}}, "$.properties.a.minimum"),
         ({"$ref": "https://example.com/task.json"}, "references to other documents are not followed"),
-        ({"$ref": "file:///task.json"}, "references to other documents are not followed"),
+        ({"$ref": "task.json"}, "references to other documents are not followed"),
         ({"$ref": "#/$defs/task"}, "leads to nothing"),
         ({"$schema": "http://json-schema.org/draft-07/schema#"}, "draft 2020-12"),
         ({"pattern": "("}, "regex"),
