@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from parley_chat.domain.conversation import Route
 from parley_chat.domain.routing import WEIGHTS, choose_route, goes_on
+from parley_chat.domain.routing_signs import see
 from parley_chat.domain.routing_words import PHRASES, Sign
 
 MESSAGES = Path(__file__).parent / "routing_messages"
@@ -75,6 +76,19 @@ def test_a_reason_tells_the_weightiest_signs_first_and_stays_short() -> None:
     weights = [WEIGHTS[Sign(sign)] for sign in decision.signs]
     assert weights == sorted(weights, reverse=True)
     assert len(decision.reason) < 400
+
+
+@pytest.mark.parametrize(
+    ("message", "route", "signs"),
+    [
+        ("Write a poem about the report in my documents", Route.ENHANCED, (Sign.DOCUMENTS,)),
+        ("How do I add a provider? Write a haiku about it.", Route.STANDARD, (Sign.COMMON,)),
+    ],
+)
+def test_what_speaks_for_the_other_route_is_no_reason(message: str, route: Route, signs: tuple[Sign, ...]) -> None:
+    assert set(signs) < set(see(message))
+    decision = choose_route(message, Route.AUTOMATIC)
+    assert (decision.route, decision.signs) == (route, signs)
 
 
 def test_signs_hold_no_word_of_the_message() -> None:
