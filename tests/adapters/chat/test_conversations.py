@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 import pytest
-from parley_chat.adapters.sql_accounts import SqlAccounts
 from parley_chat.adapters.sql_conversations import SqlConversations
-from parley_chat.domain.accounts import Account, User, new_user_id
 from parley_chat.domain.conversation import (
     Citation,
     Failure,
@@ -31,6 +28,7 @@ from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import TurnState
 from parley_chat.ports.conversations import BegunTurn, NewTurn, PageCursor
 from parley_shared.sql import Database
+from parley_testing.accounts import new_user
 
 NOW = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
 
@@ -48,12 +46,6 @@ async def alice(chat_database: Database) -> str:
 @pytest.fixture
 async def bob(chat_database: Database) -> str:
     return await new_user(chat_database)
-
-
-async def new_user(database: Database) -> str:
-    user = User(new_user_id(), f"{uuid4().hex}@example.org", "Somebody", NOW)
-    await SqlAccounts(database).add(Account(user, "$argon2id$hash"))
-    return user.user_id
 
 
 def session_of(user_id: str, title: str = "", at: datetime = NOW) -> Session:

@@ -8,16 +8,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from parley_chat.adapters.sql_accounts import SqlAccounts
 from parley_chat.adapters.sql_usage import SqlUsageLedger
-from parley_chat.domain.accounts import Account, User, new_user_id
 from parley_chat.domain.conversation import Route
 from parley_chat.domain.usage import UsageDimension, UsageOutcome, UsagePurpose, UsageRecord, UsageRow, UsageSpan
 from parley_shared.sql import Database
+from parley_testing.accounts import new_user
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 BERLIN, KATHMANDU = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu")
@@ -26,12 +24,6 @@ BERLIN, KATHMANDU = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kathmandu")
 @pytest.fixture
 def ledger(chat_database: Database) -> SqlUsageLedger:
     return SqlUsageLedger(chat_database)
-
-
-async def new_user(database: Database) -> str:
-    user = User(new_user_id(), f"{uuid4().hex}@example.org", "Somebody", NOW)
-    await SqlAccounts(database).add(Account(user, "$argon2id$hash"))
-    return user.user_id
 
 
 def record(user_id: str, **fields: Any) -> UsageRecord:
