@@ -5,7 +5,7 @@ WORKDIR /source
 COPY requirements/uv.txt requirements/uv.txt
 RUN python -m venv /opt/parley && /opt/parley/bin/pip install --quiet --require-hashes --requirement requirements/uv.txt
 COPY services/${SERVICE}/requirements.txt services/${SERVICE}/requirements.txt
-RUN /opt/parley/bin/pip install --quiet --require-hashes --requirement services/${SERVICE}/requirements.txt
+RUN /opt/parley/bin/pip install --quiet --no-deps --require-hashes --requirement services/${SERVICE}/requirements.txt
 COPY gen/python gen/python
 COPY services/shared services/shared
 COPY services/${SERVICE} services/${SERVICE}
