@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dparley/access/v1/access.proto\x12\x10parley.access.v1\x1a google/protobuf/descriptor.proto\"N\n\nAccessRule\x12\x1e\n\tanonymous\x18\x01 \x01(\x08H\x00R\tanonymous\x12\x16\n\x05scope\x18\x02 \x01(\tH\x00R\x05scopeB\x08\n\x06\x61\x64mits:R\n\x04rule\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x8c\x03 \x01(\x0b\x32\x1c.parley.access.v1.AccessRuleR\x04ruleb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dparley/access/v1/access.proto\x12\x10parley.access.v1\x1a google/protobuf/descriptor.proto\"m\n\nAccessRule\x12\x1e\n\tanonymous\x18\x01 \x01(\x08H\x00R\tanonymous\x12\x16\n\x05scope\x18\x02 \x01(\tH\x00R\x05scope\x12\x1d\n\tany_token\x18\x03 \x01(\x08H\x00R\x08\x61nyTokenB\x08\n\x06\x61\x64mits:R\n\x04rule\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x8c\x03 \x01(\x0b\x32\x1c.parley.access.v1.AccessRuleR\x04ruleb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.access.v1.access_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACCESSRULE']._serialized_start=85
-  _globals['_ACCESSRULE']._serialized_end=163
+  _globals['_ACCESSRULE']._serialized_end=194
 # @@protoc_insertion_point(module_scope)

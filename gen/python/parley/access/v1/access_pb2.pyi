@@ -30,23 +30,27 @@ class AccessRule(_message.Message):
 
     ANONYMOUS_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
+    ANY_TOKEN_FIELD_NUMBER: _builtins.int
     anonymous: _builtins.bool
     """Admits callers with no token. Only `true` has a meaning."""
     scope: _builtins.str
     """Admits callers whose token carries this scope, for example `chat:read`. 1 to 64 characters,
     `<subject>:<action>` in lower case.
     """
+    any_token: _builtins.bool
+    """Admits callers with any good token: what they may do there depends on its scopes. Only `true` has a meaning."""
     def __init__(
         self,
         *,
         anonymous: _builtins.bool = ...,
         scope: _builtins.str = ...,
+        any_token: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["admits", b"admits", "anonymous", b"anonymous", "scope", b"scope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admits", b"admits", "anonymous", b"anonymous", "any_token", b"any_token", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admits", b"admits", "anonymous", b"anonymous", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admits", b"admits", "anonymous", b"anonymous", "any_token", b"any_token", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_admits: _TypeAlias = _typing.Literal["anonymous", "scope"]  # noqa: Y015
+    _WhichOneofReturnType_admits: _TypeAlias = _typing.Literal["anonymous", "scope", "any_token"]  # noqa: Y015
     _WhichOneofArgType_admits: _TypeAlias = _typing.Literal["admits", b"admits"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_admits) -> _WhichOneofReturnType_admits | None: ...
 

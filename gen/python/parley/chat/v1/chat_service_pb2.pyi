@@ -29,16 +29,20 @@ class CreateSessionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TITLE_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     title: _builtins.str
     """What to call it. 0 to 200 characters; when empty, the beginning of the first message becomes the title."""
+    project_id: _builtins.str
+    """The project that it belongs to: `prj_…`. None when empty."""
     def __init__(
         self,
         *,
         title: _builtins.str = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project_id", b"project_id", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -76,19 +80,23 @@ class ListSessionsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many to return at most. 0 to 100; 50 when 0."""
     page_token: _builtins.str
     """Where to go on: `next_page_token` of the page before. Empty for the first page. At most 512 characters."""
+    project_id: _builtins.str
+    """Only sessions of this project: `prj_…`. All when empty."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -131,6 +139,7 @@ class SearchSessionsRequest(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """The words: a session is found when its title or one of its messages holds all of them, in any case. Required; 1 to 200
     characters.
@@ -139,16 +148,19 @@ class SearchSessionsRequest(_message.Message):
     """How many to return at most. 0 to 100; 20 when 0."""
     page_token: _builtins.str
     """Where to go on: `next_page_token` of the page before. Empty for the first page. At most 512 characters."""
+    project_id: _builtins.str
+    """Only sessions of this project: `prj_…`. All when empty."""
     def __init__(
         self,
         *,
         query: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "query", b"query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "query", b"query"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -269,13 +281,16 @@ class UpdateSessionRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The session. Required."""
     title: _builtins.str
     """The new title, when `update_mask` is absent or names it. 0 to 200 characters."""
+    project_id: _builtins.str
+    """The project that it belongs to from the next message on, when `update_mask` names it or when it is not empty. None when empty."""
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change: `title` is the only one. When absent, `title`."""
+        """Which fields to change: of `title`, `project_id`. When absent, `title`, unless `project_id` is not empty: then those that are not empty."""
 
     def __init__(
         self,
@@ -283,10 +298,11 @@ class UpdateSessionRequest(_message.Message):
         session_id: _builtins.str = ...,
         title: _builtins.str = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_id", b"session_id", "title", b"title", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project_id", b"project_id", "session_id", b"session_id", "title", b"title", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -428,6 +444,7 @@ class SendMessageRequest(_message.Message):
     ON_FAILURE_FIELD_NUMBER: _builtins.int
     QUEUE_WHEN_UNAVAILABLE_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     message: _builtins.str
     """What the user says. Required; 1 to 32,000 characters, not only white space, without U+0000."""
     session_id: _builtins.str
@@ -450,6 +467,8 @@ class SendMessageRequest(_message.Message):
     """Whether the answer waits when no model can be reached, instead of failing. False when absent."""
     time_zone: _builtins.str
     """The user's time zone, an IANA name like `Europe/Berlin`: what "tomorrow at nine" means. 0 to 64 characters; UTC when empty."""
+    project_id: _builtins.str
+    """The project that the new session belongs to: `prj_…`. None when empty. Only without `session_id`: a session that there is has its own."""
     def __init__(
         self,
         *,
@@ -462,10 +481,11 @@ class SendMessageRequest(_message.Message):
         on_failure: _message_pb2.OnFailure.ValueType = ...,
         queue_when_unavailable: _builtins.bool = ...,
         time_zone: _builtins.str = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id", "parent_message_id", b"parent_message_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "queue_when_unavailable", b"queue_when_unavailable", "route", b"route", "session_id", b"session_id", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "project_id", b"project_id", "queue_when_unavailable", b"queue_when_unavailable", "route", b"route", "session_id", b"session_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__parent_message_id: _TypeAlias = _typing.Literal["parent_message_id"]  # noqa: Y015
     _WhichOneofArgType__parent_message_id: _TypeAlias = _typing.Literal["_parent_message_id", b"_parent_message_id"]  # noqa: Y015
@@ -567,6 +587,7 @@ class StreamReplyRequest(_message.Message):
     ON_FAILURE_FIELD_NUMBER: _builtins.int
     QUEUE_WHEN_UNAVAILABLE_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     message: _builtins.str
     """What the user says. Required; 1 to 32,000 characters, not only white space."""
     session_id: _builtins.str
@@ -595,6 +616,8 @@ class StreamReplyRequest(_message.Message):
     """
     time_zone: _builtins.str
     """The user's time zone, an IANA name like `Europe/Berlin`: what "tomorrow at nine" means. 0 to 64 characters; UTC when empty."""
+    project_id: _builtins.str
+    """The project that the new session belongs to: `prj_…`. None when empty. Only without `session_id`: a session that there is has its own."""
     def __init__(
         self,
         *,
@@ -608,10 +631,11 @@ class StreamReplyRequest(_message.Message):
         on_failure: _message_pb2.OnFailure.ValueType = ...,
         queue_when_unavailable: _builtins.bool = ...,
         time_zone: _builtins.str = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "_parent_message_id", b"_parent_message_id", "detach", b"detach", "parent_message_id", b"parent_message_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "detach", b"detach", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "queue_when_unavailable", b"queue_when_unavailable", "route", b"route", "session_id", b"session_id", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detach", b"_detach", "_parent_message_id", b"_parent_message_id", "client_message_id", b"client_message_id", "detach", b"detach", "message", b"message", "model", b"model", "on_failure", b"on_failure", "parent_message_id", b"parent_message_id", "project_id", b"project_id", "queue_when_unavailable", b"queue_when_unavailable", "route", b"route", "session_id", b"session_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detach: _TypeAlias = _typing.Literal["detach"]  # noqa: Y015
     _WhichOneofArgType__detach: _TypeAlias = _typing.Literal["_detach", b"_detach"]  # noqa: Y015

@@ -132,7 +132,7 @@ class ChatServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSession(self, request, context):
-        """Changes a session: its title is what can be changed.
+        """Changes a session: its title, and the project that it belongs to.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

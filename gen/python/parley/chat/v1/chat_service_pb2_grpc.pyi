@@ -44,7 +44,7 @@ class ChatServiceStub:
     GetSession: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.GetSessionRequest, _chat_service_pb2.GetSessionResponse]
     """Gets one session."""
     UpdateSession: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.UpdateSessionRequest, _chat_service_pb2.UpdateSessionResponse]
-    """Changes a session: its title is what can be changed."""
+    """Changes a session: its title, and the project that it belongs to."""
     DeleteSession: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.DeleteSessionRequest, _chat_service_pb2.DeleteSessionResponse]
     """Deletes a session with its messages and the logs of its turns, at once and for good. Its running turns are stopped first."""
     ListMessages: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.ListMessagesRequest, _chat_service_pb2.ListMessagesResponse]
@@ -90,7 +90,7 @@ class ChatServiceAsyncStub(ChatServiceStub):
     GetSession: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.GetSessionRequest, _chat_service_pb2.GetSessionResponse]  # type: ignore[assignment]
     """Gets one session."""
     UpdateSession: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.UpdateSessionRequest, _chat_service_pb2.UpdateSessionResponse]  # type: ignore[assignment]
-    """Changes a session: its title is what can be changed."""
+    """Changes a session: its title, and the project that it belongs to."""
     DeleteSession: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.DeleteSessionRequest, _chat_service_pb2.DeleteSessionResponse]  # type: ignore[assignment]
     """Deletes a session with its messages and the logs of its turns, at once and for good. Its running turns are stopped first."""
     ListMessages: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.ListMessagesRequest, _chat_service_pb2.ListMessagesResponse]  # type: ignore[assignment]
@@ -163,7 +163,7 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _chat_service_pb2.UpdateSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_chat_service_pb2.UpdateSessionResponse, _abc.Awaitable[_chat_service_pb2.UpdateSessionResponse]]:
-        """Changes a session: its title is what can be changed."""
+        """Changes a session: its title, and the project that it belongs to."""
 
     @_abc_1.abstractmethod
     def DeleteSession(

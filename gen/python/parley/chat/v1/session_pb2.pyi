@@ -29,21 +29,26 @@ class Session(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     TIP_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     RUNNING_TURN_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Names the session for ever: `ses_` and 32 hexadecimal digits. Set by the server."""
     title: _builtins.str
-    """What the user calls it. 0 to 200 characters. Until the user sets it, the beginning of the first message."""
+    """What it is called. 0 to 200 characters. Until the user sets it, the beginning of the first message; after the first answer a model may make a
+    better one, once, of at most 80 characters.
+    """
     tip_message_id: _builtins.str
     """The newest message, where the conversation goes on unless a request names another. Empty while there is none."""
     running_turn_id: _builtins.str
     """The turn that is running now, newest first when there are several. Empty when none is."""
+    project_id: _builtins.str
+    """The project that it belongs to: `prj_…`. Empty when it belongs to none."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made, UTC."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When a message was last added or the title changed, UTC. Lists are ordered by it."""
+        """When a message was last added or its user changed the title, UTC. Lists are ordered by it."""
 
     def __init__(
         self,
@@ -54,10 +59,11 @@ class Session(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         tip_message_id: _builtins.str = ...,
         running_turn_id: _builtins.str = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "running_turn_id", b"running_turn_id", "session_id", b"session_id", "tip_message_id", b"tip_message_id", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "project_id", b"project_id", "running_turn_id", b"running_turn_id", "session_id", b"session_id", "tip_message_id", b"tip_message_id", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from parley.chat.v1 import message_pb2 as _message_pb2
 from parley.chat.v1 import session_pb2 as _session_pb2
+from parley.workspace.v1 import project_pb2 as _project_pb2
 from parley.workspace.v1 import task_pb2 as _task_pb2
 import builtins as _builtins
 import sys
@@ -71,6 +72,8 @@ class _ResourceTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Resource
     """A message of a session."""
     RESOURCE_TYPE_TASK: _ResourceType.ValueType  # 3
     """A task."""
+    RESOURCE_TYPE_PROJECT: _ResourceType.ValueType  # 4
+    """A project."""
 
 class ResourceType(_ResourceType, metaclass=_ResourceTypeEnumTypeWrapper):
     """What kind of thing an event is about."""
@@ -83,12 +86,14 @@ RESOURCE_TYPE_MESSAGE: ResourceType.ValueType  # 2
 """A message of a session."""
 RESOURCE_TYPE_TASK: ResourceType.ValueType  # 3
 """A task."""
+RESOURCE_TYPE_PROJECT: ResourceType.ValueType  # 4
+"""A project."""
 Global___ResourceType: _TypeAlias = ResourceType  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
     """Something that changed in what a user owns. Written in the transaction of the change itself, and never changed: the events of a user are
-    the whole history of their sessions, messages and tasks.
+    the whole history of their sessions, messages, tasks and projects.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -102,6 +107,7 @@ class Event(_message.Message):
     SESSION_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
     REMIND_TIME_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Its place among the user's events: from 1, in steps of 1, without gaps, in the order of the changes. The cursor to go on after."""
@@ -130,6 +136,10 @@ class Event(_message.Message):
         """A task."""
 
     @_builtins.property
+    def project(self) -> _project_pb2.Project:
+        """A project, without its counts."""
+
+    @_builtins.property
     def remind_time(self) -> _timestamp_pb2.Timestamp:
         """The time that the reminder was meant for, UTC. Absent unless the action is REMINDED."""
 
@@ -145,13 +155,14 @@ class Event(_message.Message):
         session: _session_pb2.Session | None = ...,
         message: _message_pb2.Message | None = ...,
         task: _task_pb2.Task | None = ...,
+        project: _project_pb2.Project | None = ...,
         remind_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "remind_time", b"remind_time", "resource", b"resource", "session", b"session", "task", b"task", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "session", b"session", "task", b"task", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "message", b"message", "remind_time", b"remind_time", "resource", b"resource", "resource_id", b"resource_id", "resource_type", b"resource_type", "sequence", b"sequence", "session", b"session", "task", b"task", "time", b"time", "turn_id", b"turn_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "resource_id", b"resource_id", "resource_type", b"resource_type", "sequence", b"sequence", "session", b"session", "task", b"task", "time", b"time", "turn_id", b"turn_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["session", "message", "task"]  # noqa: Y015
+    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["session", "message", "task", "project"]  # noqa: Y015
     _WhichOneofArgType_resource: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_resource) -> _WhichOneofReturnType_resource | None: ...
 

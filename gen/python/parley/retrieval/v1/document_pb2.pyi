@@ -116,7 +116,7 @@ class Document(_message.Message):
     media_type: Global___MediaType.ValueType
     """How the text is written, or the file that it was read from. Never UNSPECIFIED."""
     project: _builtins.str
-    """The project that it belongs to, a label. 0 to 100 characters."""
+    """The project that it belongs to: its id, `prj_…`, or a label. 0 to 100 characters."""
     source_uri: _builtins.str
     """Where it came from, for people: an address or a path as its owner gave it. 0 to 2,000 characters."""
     content_sha256: _builtins.str

@@ -39,7 +39,9 @@ class CreateDocumentRequest(_message.Message):
     media_type: _document_pb2.MediaType.ValueType
     """How the text is written. MARKDOWN when unspecified."""
     project: _builtins.str
-    """The project that it belongs to. 0 to 100 characters."""
+    """The project that it belongs to: its id, `prj_…`, or a label. Not checked: an id that names none of the user's projects is a label.
+    0 to 100 characters.
+    """
     source_uri: _builtins.str
     """Where it came from. 0 to 2,000 characters."""
     def __init__(

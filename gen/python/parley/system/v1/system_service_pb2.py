@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%parley/system/v1/system_service.proto\x12\x10parley.system.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\"\x12\n\x10GetHealthRequest\"I\n\x11GetHealthResponse\x12\x34\n\x05state\x18\x01 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\"\x12\n\x10GetStatusRequest\"\xea\x01\n\x11GetStatusResponse\x12\x34\n\x05state\x18\x01 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\x12;\n\x08services\x18\x02 \x03(\x0b\x32\x1f.parley.system.v1.ServiceStatusR\x08services\x12#\n\rdefault_model\x18\x03 \x01(\tR\x0c\x64\x65\x66\x61ultModel\x12\x18\n\x07offline\x18\x04 \x01(\x08R\x07offline\x12#\n\rrunning_turns\x18\x05 \x01(\x05R\x0crunningTurns\"\xc1\x01\n\rServiceStatus\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\x12\x46\n\x11state_change_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fstateChangeTime\x12\x18\n\x07version\x18\x04 \x01(\tR\x07version*\x86\x01\n\x0cServingState\x12\x1d\n\x19SERVING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15SERVING_STATE_SERVING\x10\x01\x12\x1d\n\x19SERVING_STATE_NOT_SERVING\x10\x02\x12\x1d\n\x19SERVING_STATE_UNREACHABLE\x10\x03\x32\x89\x02\n\rSystemService\x12n\n\tGetHealth\x12\".parley.system.v1.GetHealthRequest\x1a#.parley.system.v1.GetHealthResponse\"\x18\x90\x02\x01\xaa\xe3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\t\x12\x07/health\x12\x87\x01\n\tGetStatus\x12\".parley.system.v1.GetStatusRequest\x1a#.parley.system.v1.GetStatusResponse\"1\x90\x02\x01\xaa\xe3\x18\r\x12\x0bsystem:read\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v2/system/statusb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%parley/system/v1/system_service.proto\x12\x10parley.system.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\"\x12\n\x10GetHealthRequest\"I\n\x11GetHealthResponse\x12\x34\n\x05state\x18\x01 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\"\x12\n\x10GetStatusRequest\"\xb1\x02\n\x11GetStatusResponse\x12\x34\n\x05state\x18\x01 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\x12;\n\x08services\x18\x02 \x03(\x0b\x32\x1f.parley.system.v1.ServiceStatusR\x08services\x12#\n\rdefault_model\x18\x03 \x01(\tR\x0c\x64\x65\x66\x61ultModel\x12\x18\n\x07offline\x18\x04 \x01(\x08R\x07offline\x12#\n\rrunning_turns\x18\x05 \x01(\x05R\x0crunningTurns\x12\x45\n\x0ctool_servers\x18\x06 \x03(\x0b\x32\".parley.system.v1.ToolServerStatusR\x0btoolServers\"\xc1\x01\n\rServiceStatus\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\x12\x46\n\x11state_change_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fstateChangeTime\x12\x18\n\x07version\x18\x04 \x01(\tR\x07version\"\xf2\x01\n\x10ToolServerStatus\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\x12\x46\n\x11state_change_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fstateChangeTime\x12\x1d\n\ntool_count\x18\x04 \x01(\x05R\ttoolCount\x12-\n\x13left_out_tool_count\x18\x05 \x01(\x05R\x10leftOutToolCount*\x86\x01\n\x0cServingState\x12\x1d\n\x19SERVING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15SERVING_STATE_SERVING\x10\x01\x12\x1d\n\x19SERVING_STATE_NOT_SERVING\x10\x02\x12\x1d\n\x19SERVING_STATE_UNREACHABLE\x10\x03\x32\x89\x02\n\rSystemService\x12n\n\tGetHealth\x12\".parley.system.v1.GetHealthRequest\x1a#.parley.system.v1.GetHealthResponse\"\x18\x90\x02\x01\xaa\xe3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\t\x12\x07/health\x12\x87\x01\n\tGetStatus\x12\".parley.system.v1.GetStatusRequest\x1a#.parley.system.v1.GetStatusResponse\"1\x90\x02\x01\xaa\xe3\x18\r\x12\x0bsystem:read\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v2/system/statusb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYSTEMSERVICE'].methods_by_name['GetHealth']._serialized_options = b'\220\002\001\252\343\030\002\010\001\202\323\344\223\002\t\022\007/health'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetStatus']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\220\002\001\252\343\030\r\022\013system:read\202\323\344\223\002\027\022\025/api/v2/system/status'
-  _globals['_SERVINGSTATE']._serialized_start=702
-  _globals['_SERVINGSTATE']._serialized_end=836
+  _globals['_SERVINGSTATE']._serialized_start=1018
+  _globals['_SERVINGSTATE']._serialized_end=1152
   _globals['_GETHEALTHREQUEST']._serialized_start=153
   _globals['_GETHEALTHREQUEST']._serialized_end=171
   _globals['_GETHEALTHRESPONSE']._serialized_start=173
@@ -47,9 +47,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=248
   _globals['_GETSTATUSREQUEST']._serialized_end=266
   _globals['_GETSTATUSRESPONSE']._serialized_start=269
-  _globals['_GETSTATUSRESPONSE']._serialized_end=503
-  _globals['_SERVICESTATUS']._serialized_start=506
-  _globals['_SERVICESTATUS']._serialized_end=699
-  _globals['_SYSTEMSERVICE']._serialized_start=839
-  _globals['_SYSTEMSERVICE']._serialized_end=1104
+  _globals['_GETSTATUSRESPONSE']._serialized_end=574
+  _globals['_SERVICESTATUS']._serialized_start=577
+  _globals['_SERVICESTATUS']._serialized_end=770
+  _globals['_TOOLSERVERSTATUS']._serialized_start=773
+  _globals['_TOOLSERVERSTATUS']._serialized_end=1015
+  _globals['_SYSTEMSERVICE']._serialized_start=1155
+  _globals['_SYSTEMSERVICE']._serialized_end=1420
 # @@protoc_insertion_point(module_scope)

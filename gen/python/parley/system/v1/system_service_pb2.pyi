@@ -117,6 +117,7 @@ class GetStatusResponse(_message.Message):
     DEFAULT_MODEL_FIELD_NUMBER: _builtins.int
     OFFLINE_FIELD_NUMBER: _builtins.int
     RUNNING_TURNS_FIELD_NUMBER: _builtins.int
+    TOOL_SERVERS_FIELD_NUMBER: _builtins.int
     state: Global___ServingState.ValueType
     """The state of the whole, as in GetHealth."""
     default_model: _builtins.str
@@ -129,6 +130,10 @@ class GetStatusResponse(_message.Message):
     def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceStatus]:
         """Each service: chat, inference, retrieval, in this order."""
 
+    @_builtins.property
+    def tool_servers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolServerStatus]:
+        """The servers of tools (MCP) that the operator configured and did not switch off, by name. Empty when there are none."""
+
     def __init__(
         self,
         *,
@@ -137,10 +142,11 @@ class GetStatusResponse(_message.Message):
         default_model: _builtins.str = ...,
         offline: _builtins.bool = ...,
         running_turns: _builtins.int = ...,
+        tool_servers: _abc.Iterable[Global___ToolServerStatus] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_model", b"default_model", "offline", b"offline", "running_turns", b"running_turns", "services", b"services", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_model", b"default_model", "offline", b"offline", "running_turns", b"running_turns", "services", b"services", "state", b"state", "tool_servers", b"tool_servers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -181,3 +187,45 @@ class ServiceStatus(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ServiceStatus: _TypeAlias = ServiceStatus  # noqa: Y015
+
+@_typing.final
+class ToolServerStatus(_message.Message):
+    """The state of one server of tools."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    STATE_CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    TOOL_COUNT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_TOOL_COUNT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What the operator calls it. The names of its tools begin with it."""
+    state: Global___ServingState.ValueType
+    """SERVING while its tools are offered, NOT_SERVING while it is being connected for the first time, UNREACHABLE while it does not answer as it
+    should; it is then tried again.
+    """
+    tool_count: _builtins.int
+    """How many of its tools models are offered. 0 to 200."""
+    left_out_tool_count: _builtins.int
+    """How many of its tools are left out because they are more, or larger, than is taken. 0 or more; the reasons are in the log."""
+    @_builtins.property
+    def state_change_time(self) -> _timestamp_pb2.Timestamp:
+        """When its state last changed, UTC, as this process saw it."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        state: Global___ServingState.ValueType = ...,
+        state_change_time: _timestamp_pb2.Timestamp | None = ...,
+        tool_count: _builtins.int = ...,
+        left_out_tool_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state_change_time", b"state_change_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out_tool_count", b"left_out_tool_count", "name", b"name", "state", b"state", "state_change_time", b"state_change_time", "tool_count", b"tool_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolServerStatus: _TypeAlias = ToolServerStatus  # noqa: Y015

@@ -40,6 +40,8 @@ class _UsageDimensionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UsageD
     """The session."""
     USAGE_DIMENSION_PURPOSE: _UsageDimension.ValueType  # 5
     """What the text was for."""
+    USAGE_DIMENSION_PROJECT: _UsageDimension.ValueType  # 6
+    """The project that the session belonged to at the time."""
 
 class UsageDimension(_UsageDimension, metaclass=_UsageDimensionEnumTypeWrapper):
     """What usage is split by."""
@@ -56,6 +58,8 @@ USAGE_DIMENSION_SESSION: UsageDimension.ValueType  # 4
 """The session."""
 USAGE_DIMENSION_PURPOSE: UsageDimension.ValueType  # 5
 """What the text was for."""
+USAGE_DIMENSION_PROJECT: UsageDimension.ValueType  # 6
+"""The project that the session belonged to at the time."""
 Global___UsageDimension: _TypeAlias = UsageDimension  # noqa: Y015
 
 class _UsagePurpose:
@@ -76,6 +80,8 @@ class _UsagePurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UsagePur
     """A round of an agent's work."""
     USAGE_PURPOSE_SUGGESTION: _UsagePurpose.ValueType  # 5
     """Suggestions of what to say next."""
+    USAGE_PURPOSE_TITLE: _UsagePurpose.ValueType  # 6
+    """The title of a session."""
 
 class UsagePurpose(_UsagePurpose, metaclass=_UsagePurposeEnumTypeWrapper):
     """What a text was for."""
@@ -92,6 +98,8 @@ USAGE_PURPOSE_AGENT: UsagePurpose.ValueType  # 4
 """A round of an agent's work."""
 USAGE_PURPOSE_SUGGESTION: UsagePurpose.ValueType  # 5
 """Suggestions of what to say next."""
+USAGE_PURPOSE_TITLE: UsagePurpose.ValueType  # 6
+"""The title of a session."""
 Global___UsagePurpose: _TypeAlias = UsagePurpose  # noqa: Y015
 
 @_typing.final
@@ -105,10 +113,13 @@ class GetUsageRequest(_message.Message):
     GROUP_BY_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     SESSION_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     time_zone: _builtins.str
     """The time zone of days, a name of the IANA time zone database. `UTC` when empty. At most 64 characters."""
     session_id: _builtins.str
     """Only what belongs to this session. All when empty."""
+    project_id: _builtins.str
+    """Only what was used in sessions of this project. All when empty."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """The beginning of the span, inclusive. 30 days before `end_time` when absent. At most 400 days before it."""
@@ -119,7 +130,7 @@ class GetUsageRequest(_message.Message):
 
     @_builtins.property
     def group_by(self) -> _containers.RepeatedScalarFieldContainer[Global___UsageDimension.ValueType]:
-        """What to split by, at most 5, each once. One row of all together when empty."""
+        """What to split by, at most 6, each once. One row of all together when empty."""
 
     def __init__(
         self,
@@ -129,10 +140,11 @@ class GetUsageRequest(_message.Message):
         group_by: _abc.Iterable[Global___UsageDimension.ValueType] | None = ...,
         time_zone: _builtins.str = ...,
         session_id: _builtins.str = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "group_by", b"group_by", "session_id", b"session_id", "start_time", b"start_time", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "group_by", b"group_by", "project_id", b"project_id", "session_id", b"session_id", "start_time", b"start_time", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -150,7 +162,7 @@ class GetUsageResponse(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageRow]:
-        """One for each combination that occurs, by day, then purpose, route, model and session. At most 10,000: more is refused, and a shorter span
+        """One for each combination that occurs, by day, then purpose, route, model, session and project. At most 10,000: more is refused, and a shorter span
         or fewer dimensions are the remedy.
         """
 
@@ -205,6 +217,7 @@ class UsageRow(_message.Message):
     TIME_TO_FIRST_TOKEN_P95_MS_FIELD_NUMBER: _builtins.int
     DURATION_P50_MS_FIELD_NUMBER: _builtins.int
     DURATION_P95_MS_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     day: _builtins.str
     """The day, as `2026-11-21`."""
     model: _builtins.str
@@ -239,6 +252,8 @@ class UsageRow(_message.Message):
     """From asking to the end, milliseconds: the median."""
     duration_p95_ms: _builtins.int
     """The same: the 95th percentile (nearest rank)."""
+    project_id: _builtins.str
+    """The project. Empty also for what has none."""
     def __init__(
         self,
         *,
@@ -259,10 +274,11 @@ class UsageRow(_message.Message):
         time_to_first_token_p95_ms: _builtins.int = ...,
         duration_p50_ms: _builtins.int = ...,
         duration_p95_ms: _builtins.int = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_usd_micros", b"cost_usd_micros", "day", b"day", "duration_p50_ms", b"duration_p50_ms", "duration_p95_ms", b"duration_p95_ms", "estimated_count", b"estimated_count", "failed_count", b"failed_count", "input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens", "purpose", b"purpose", "request_count", b"request_count", "route", b"route", "session_id", b"session_id", "stopped_count", b"stopped_count", "time_to_first_token_p50_ms", b"time_to_first_token_p50_ms", "time_to_first_token_p95_ms", b"time_to_first_token_p95_ms", "unpriced_count", b"unpriced_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_usd_micros", b"cost_usd_micros", "day", b"day", "duration_p50_ms", b"duration_p50_ms", "duration_p95_ms", b"duration_p95_ms", "estimated_count", b"estimated_count", "failed_count", b"failed_count", "input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens", "project_id", b"project_id", "purpose", b"purpose", "request_count", b"request_count", "route", b"route", "session_id", b"session_id", "stopped_count", b"stopped_count", "time_to_first_token_p50_ms", b"time_to_first_token_p50_ms", "time_to_first_token_p95_ms", b"time_to_first_token_p95_ms", "unpriced_count", b"unpriced_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -279,9 +295,12 @@ class GetUsageTableRequest(_message.Message):
     GROUP_BY_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     SESSION_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     time_zone: _builtins.str
     """As in GetUsageRequest."""
     session_id: _builtins.str
+    """As in GetUsageRequest."""
+    project_id: _builtins.str
     """As in GetUsageRequest."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -303,10 +322,11 @@ class GetUsageTableRequest(_message.Message):
         group_by: _abc.Iterable[Global___UsageDimension.ValueType] | None = ...,
         time_zone: _builtins.str = ...,
         session_id: _builtins.str = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "group_by", b"group_by", "session_id", b"session_id", "start_time", b"start_time", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "group_by", b"group_by", "project_id", b"project_id", "session_id", b"session_id", "start_time", b"start_time", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class UsageServiceStub:
     """Adds up a user's usage. Every call sees what belongs to the user of the token and nothing else. One text that models were asked for counts
-    as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion. It counts when it has
+    as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
     ended, however it did, and stays when its session is deleted.
     """
 
@@ -51,7 +51,7 @@ class UsageServiceStub:
 
 class UsageServiceServicer:
     """Adds up a user's usage. Every call sees what belongs to the user of the token and nothing else. One text that models were asked for counts
-    as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion. It counts when it has
+    as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
     ended, however it did, and stays when its session is deleted.
     """
 
@@ -92,7 +92,7 @@ def add_UsageServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class UsageService:
     """Adds up a user's usage. Every call sees what belongs to the user of the token and nothing else. One text that models were asked for counts
-    as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion. It counts when it has
+    as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
     ended, however it did, and stays when its session is deleted.
     """
 

@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class UsageServiceStub:
     """Adds up a user's usage. Every call sees what belongs to the user of the token and nothing else. One text that models were asked for counts
-    as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion. It counts when it has
+    as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
     ended, however it did, and stays when its session is deleted.
     """
 
@@ -44,7 +44,7 @@ class UsageServiceStub:
 @_typing.type_check_only
 class UsageServiceAsyncStub(UsageServiceStub):
     """Adds up a user's usage. Every call sees what belongs to the user of the token and nothing else. One text that models were asked for counts
-    as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion. It counts when it has
+    as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
     ended, however it did, and stays when its session is deleted.
     """
 
@@ -56,7 +56,7 @@ class UsageServiceAsyncStub(UsageServiceStub):
 
 class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Adds up a user's usage. Every call sees what belongs to the user of the token and nothing else. One text that models were asked for counts
-    as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion. It counts when it has
+    as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
     ended, however it did, and stays when its session is deleted.
     """
 

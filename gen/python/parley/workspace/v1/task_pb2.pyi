@@ -107,7 +107,7 @@ class Task(_message.Message):
     state: Global___TaskState.ValueType
     """How far it is. Never UNSPECIFIED."""
     project: _builtins.str
-    """The project that it belongs to, a label. 0 to 100 characters."""
+    """The project that it belongs to: its id, `prj_…`, or a label. 0 to 100 characters."""
     turn_id: _builtins.str
     """The turn whose model made it. Empty when its user did."""
     recurrence: _builtins.str

@@ -44,7 +44,9 @@ class CreateTaskRequest(_message.Message):
     priority: _task_pb2.TaskPriority.ValueType
     """How much it matters. NORMAL when unspecified."""
     project: _builtins.str
-    """The project that it belongs to. 0 to 100 characters."""
+    """The project that it belongs to: the id of one of the user's projects, `prj_…`, which is NOT_FOUND when there is none; anything else is a label.
+    0 to 100 characters.
+    """
     recurrence: _builtins.str
     """How it recurs, an RFC 5545 RRULE value like `FREQ=WEEKLY;BYDAY=MO` or `FREQ=MONTHLY;BYMONTHDAY=-1`; the due time is the first occurrence, and
     its time of day that of all. 0 to 255 characters; empty for a task that does not recur. `FREQ` is DAILY, WEEKLY, MONTHLY or YEARLY; beside it
@@ -126,7 +128,7 @@ class ListTasksRequest(_message.Message):
     include_completed: _builtins.bool
     """Whether the completed ones are listed too, when `state` is unspecified. False when absent."""
     project: _builtins.str
-    """Only tasks of this project. 0 to 100 characters; all when empty."""
+    """Only tasks of this project, by its id or label. 0 to 100 characters; all when empty."""
     @_builtins.property
     def due_before(self) -> _timestamp_pb2.Timestamp:
         """Only tasks that are due before this time. All, also those that are not due, when absent."""
@@ -250,7 +252,7 @@ class UpdateTaskRequest(_message.Message):
     priority: _task_pb2.TaskPriority.ValueType
     """The new priority, when `update_mask` names it. NORMAL when unspecified."""
     project: _builtins.str
-    """The new project, when `update_mask` names it. 0 to 100 characters."""
+    """The new project, when `update_mask` names it: an id or a label, as for a new task. 0 to 100 characters."""
     recurrence: _builtins.str
     """The new rule, when `update_mask` names it or when it is present: an RFC 5545 RRULE value like `FREQ=WEEKLY;BYDAY=MO`, with the bounds that it
     has for a new task; empty for a task that recurs no more.

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/access/v1/access.proto.
  */
 export const file_parley_access_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("Ch1wYXJsZXkvYWNjZXNzL3YxL2FjY2Vzcy5wcm90bxIQcGFybGV5LmFjY2Vzcy52MSI8CgpBY2Nlc3NSdWxlEhMKCWFub255bW91cxgBIAEoCEgAEg8KBXNjb3BlGAIgASgJSABCCAoGYWRtaXRzYgZwcm90bzM");
+  fileDesc("Ch1wYXJsZXkvYWNjZXNzL3YxL2FjY2Vzcy5wcm90bxIQcGFybGV5LmFjY2Vzcy52MSJRCgpBY2Nlc3NSdWxlEhMKCWFub255bW91cxgBIAEoCEgAEg8KBXNjb3BlGAIgASgJSAASEwoJYW55X3Rva2VuGAMgASgISABCCAoGYWRtaXRzYgZwcm90bzM");
 
 /**
  * Says who may call one rpc.
@@ -24,7 +24,7 @@ export const file_parley_access_v1_access: GenFile = /*@__PURE__*/
  */
 export type AccessRule = Message<"parley.access.v1.AccessRule"> & {
   /**
-   * Exactly one is set. A rule in which neither is set refuses everybody.
+   * Exactly one is set. A rule in which none is set refuses everybody.
    *
    * @generated from oneof parley.access.v1.AccessRule.admits
    */
@@ -45,6 +45,14 @@ export type AccessRule = Message<"parley.access.v1.AccessRule"> & {
      */
     value: string;
     case: "scope";
+  } | {
+    /**
+     * Admits callers with any good token: what they may do there depends on its scopes. Only `true` has a meaning.
+     *
+     * @generated from field: bool any_token = 3;
+     */
+    value: boolean;
+    case: "anyToken";
   } | { case: undefined; value?: undefined };
 };
 

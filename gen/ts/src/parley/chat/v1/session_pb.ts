@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/chat/v1/session.proto.
  */
 export const file_parley_chat_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("ChxwYXJsZXkvY2hhdC92MS9zZXNzaW9uLnByb3RvEg5wYXJsZXkuY2hhdC52MSK/AQoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOdGlwX21lc3NhZ2VfaWQYBSABKAkSFwoPcnVubmluZ190dXJuX2lkGAYgASgJYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChxwYXJsZXkvY2hhdC92MS9zZXNzaW9uLnByb3RvEg5wYXJsZXkuY2hhdC52MSLTAQoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOdGlwX21lc3NhZ2VfaWQYBSABKAkSFwoPcnVubmluZ190dXJuX2lkGAYgASgJEhIKCnByb2plY3RfaWQYByABKAliBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * A conversation of one user. Its messages form a tree that only grows.
@@ -28,7 +28,8 @@ export type Session = Message<"parley.chat.v1.Session"> & {
   sessionId: string;
 
   /**
-   * What the user calls it. 0 to 200 characters. Until the user sets it, the beginning of the first message.
+   * What it is called. 0 to 200 characters. Until the user sets it, the beginning of the first message; after the first answer a model may make a
+   * better one, once, of at most 80 characters.
    *
    * @generated from field: string title = 2;
    */
@@ -42,7 +43,7 @@ export type Session = Message<"parley.chat.v1.Session"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * When a message was last added or the title changed, UTC. Lists are ordered by it.
+   * When a message was last added or its user changed the title, UTC. Lists are ordered by it.
    *
    * @generated from field: google.protobuf.Timestamp update_time = 4;
    */
@@ -61,6 +62,13 @@ export type Session = Message<"parley.chat.v1.Session"> & {
    * @generated from field: string running_turn_id = 6;
    */
   runningTurnId: string;
+
+  /**
+   * The project that it belongs to: `prj_…`. Empty when it belongs to none.
+   *
+   * @generated from field: string project_id = 7;
+   */
+  projectId: string;
 };
 
 /**

@@ -10,6 +10,8 @@ import type { Message as Message$1 } from "../../chat/v1/message_pb";
 import { file_parley_chat_v1_message } from "../../chat/v1/message_pb";
 import type { Session } from "../../chat/v1/session_pb";
 import { file_parley_chat_v1_session } from "../../chat/v1/session_pb";
+import type { Project } from "../../workspace/v1/project_pb";
+import { file_parley_workspace_v1_project } from "../../workspace/v1/project_pb";
 import type { Task } from "../../workspace/v1/task_pb";
 import { file_parley_workspace_v1_task } from "../../workspace/v1/task_pb";
 import type { Message } from "@bufbuild/protobuf";
@@ -18,11 +20,11 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/events/v1/event.proto.
  */
 export const file_parley_events_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChxwYXJsZXkvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBwYXJsZXkuZXZlbnRzLnYxIooDCgVFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZhY3Rpb24YAyABKA4yGC5wYXJsZXkuZXZlbnRzLnYxLkFjdGlvbhI1Cg1yZXNvdXJjZV90eXBlGAQgASgOMh4ucGFybGV5LmV2ZW50cy52MS5SZXNvdXJjZVR5cGUSEwoLcmVzb3VyY2VfaWQYBSABKAkSDwoHdHVybl9pZBgGIAEoCRIqCgdzZXNzaW9uGAcgASgLMhcucGFybGV5LmNoYXQudjEuU2Vzc2lvbkgAEioKB21lc3NhZ2UYCCABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlSAASKQoEdGFzaxgJIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza0gAEi8KC3JlbWluZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIKCghyZXNvdXJjZSpxCgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASEgoOQUNUSU9OX0NSRUFURUQQARISCg5BQ1RJT05fVVBEQVRFRBACEhIKDkFDVElPTl9ERUxFVEVEEAMSEwoPQUNUSU9OX1JFTUlOREVEEAQqewoMUmVzb3VyY2VUeXBlEh0KGVJFU09VUkNFX1RZUEVfVU5TUEVDSUZJRUQQABIZChVSRVNPVVJDRV9UWVBFX1NFU1NJT04QARIZChVSRVNPVVJDRV9UWVBFX01FU1NBR0UQAhIWChJSRVNPVVJDRV9UWVBFX1RBU0sQA2IGcHJvdG8z", [file_google_protobuf_timestamp, file_parley_chat_v1_message, file_parley_chat_v1_session, file_parley_workspace_v1_task]);
+  fileDesc("ChxwYXJsZXkvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBwYXJsZXkuZXZlbnRzLnYxIrsDCgVFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZhY3Rpb24YAyABKA4yGC5wYXJsZXkuZXZlbnRzLnYxLkFjdGlvbhI1Cg1yZXNvdXJjZV90eXBlGAQgASgOMh4ucGFybGV5LmV2ZW50cy52MS5SZXNvdXJjZVR5cGUSEwoLcmVzb3VyY2VfaWQYBSABKAkSDwoHdHVybl9pZBgGIAEoCRIqCgdzZXNzaW9uGAcgASgLMhcucGFybGV5LmNoYXQudjEuU2Vzc2lvbkgAEioKB21lc3NhZ2UYCCABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlSAASKQoEdGFzaxgJIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza0gAEi8KB3Byb2plY3QYCyABKAsyHC5wYXJsZXkud29ya3NwYWNlLnYxLlByb2plY3RIABIvCgtyZW1pbmRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCgoIcmVzb3VyY2UqcQoGQWN0aW9uEhYKEkFDVElPTl9VTlNQRUNJRklFRBAAEhIKDkFDVElPTl9DUkVBVEVEEAESEgoOQUNUSU9OX1VQREFURUQQAhISCg5BQ1RJT05fREVMRVRFRBADEhMKD0FDVElPTl9SRU1JTkRFRBAEKpYBCgxSZXNvdXJjZVR5cGUSHQoZUkVTT1VSQ0VfVFlQRV9VTlNQRUNJRklFRBAAEhkKFVJFU09VUkNFX1RZUEVfU0VTU0lPThABEhkKFVJFU09VUkNFX1RZUEVfTUVTU0FHRRACEhYKElJFU09VUkNFX1RZUEVfVEFTSxADEhkKFVJFU09VUkNFX1RZUEVfUFJPSkVDVBAEYgZwcm90bzM", [file_google_protobuf_timestamp, file_parley_chat_v1_message, file_parley_chat_v1_session, file_parley_workspace_v1_project, file_parley_workspace_v1_task]);
 
 /**
  * Something that changed in what a user owns. Written in the transaction of the change itself, and never changed: the events of a user are
- * the whole history of their sessions, messages and tasks.
+ * the whole history of their sessions, messages, tasks and projects.
  *
  * @generated from message parley.events.v1.Event
  */
@@ -99,6 +101,14 @@ export type Event = Message<"parley.events.v1.Event"> & {
      */
     value: Task;
     case: "task";
+  } | {
+    /**
+     * A project, without its counts.
+     *
+     * @generated from field: parley.workspace.v1.Project project = 11;
+     */
+    value: Project;
+    case: "project";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -198,6 +208,13 @@ export enum ResourceType {
    * @generated from enum value: RESOURCE_TYPE_TASK = 3;
    */
   TASK = 3,
+
+  /**
+   * A project.
+   *
+   * @generated from enum value: RESOURCE_TYPE_PROJECT = 4;
+   */
+  PROJECT = 4,
 }
 
 /**

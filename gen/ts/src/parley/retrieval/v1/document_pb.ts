@@ -49,7 +49,7 @@ export type Document = Message<"parley.retrieval.v1.Document"> & {
   mediaType: MediaType;
 
   /**
-   * The project that it belongs to, a label. 0 to 100 characters.
+   * The project that it belongs to: its id, `prj_…`, or a label. 0 to 100 characters.
    *
    * @generated from field: string project = 5;
    */

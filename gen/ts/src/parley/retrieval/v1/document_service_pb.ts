@@ -46,7 +46,8 @@ export type CreateDocumentRequest = Message<"parley.retrieval.v1.CreateDocumentR
   mediaType: MediaType;
 
   /**
-   * The project that it belongs to. 0 to 100 characters.
+   * The project that it belongs to: its id, `prj_…`, or a label. Not checked: an id that names none of the user's projects is a label.
+   * 0 to 100 characters.
    *
    * @generated from field: string project = 4;
    */

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/system/v1/system_service.proto.
  */
 export const file_parley_system_v1_system_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVwYXJsZXkvc3lzdGVtL3YxL3N5c3RlbV9zZXJ2aWNlLnByb3RvEhBwYXJsZXkuc3lzdGVtLnYxIhIKEEdldEhlYWx0aFJlcXVlc3QiQgoRR2V0SGVhbHRoUmVzcG9uc2USLQoFc3RhdGUYASABKA4yHi5wYXJsZXkuc3lzdGVtLnYxLlNlcnZpbmdTdGF0ZSISChBHZXRTdGF0dXNSZXF1ZXN0IrQBChFHZXRTdGF0dXNSZXNwb25zZRItCgVzdGF0ZRgBIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjEKCHNlcnZpY2VzGAIgAygLMh8ucGFybGV5LnN5c3RlbS52MS5TZXJ2aWNlU3RhdHVzEhUKDWRlZmF1bHRfbW9kZWwYAyABKAkSDwoHb2ZmbGluZRgEIAEoCBIVCg1ydW5uaW5nX3R1cm5zGAUgASgFIpcBCg1TZXJ2aWNlU3RhdHVzEg8KB3NlcnZpY2UYASABKAkSLQoFc3RhdGUYAiABKA4yHi5wYXJsZXkuc3lzdGVtLnYxLlNlcnZpbmdTdGF0ZRI1ChFzdGF0ZV9jaGFuZ2VfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgEIAEoCSqGAQoMU2VydmluZ1N0YXRlEh0KGVNFUlZJTkdfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVTRVJWSU5HX1NUQVRFX1NFUlZJTkcQARIdChlTRVJWSU5HX1NUQVRFX05PVF9TRVJWSU5HEAISHQoZU0VSVklOR19TVEFURV9VTlJFQUNIQUJMRRADMsUBCg1TeXN0ZW1TZXJ2aWNlElkKCUdldEhlYWx0aBIiLnBhcmxleS5zeXN0ZW0udjEuR2V0SGVhbHRoUmVxdWVzdBojLnBhcmxleS5zeXN0ZW0udjEuR2V0SGVhbHRoUmVzcG9uc2UiA5ACARJZCglHZXRTdGF0dXMSIi5wYXJsZXkuc3lzdGVtLnYxLkdldFN0YXR1c1JlcXVlc3QaIy5wYXJsZXkuc3lzdGVtLnYxLkdldFN0YXR1c1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiVwYXJsZXkvc3lzdGVtL3YxL3N5c3RlbV9zZXJ2aWNlLnByb3RvEhBwYXJsZXkuc3lzdGVtLnYxIhIKEEdldEhlYWx0aFJlcXVlc3QiQgoRR2V0SGVhbHRoUmVzcG9uc2USLQoFc3RhdGUYASABKA4yHi5wYXJsZXkuc3lzdGVtLnYxLlNlcnZpbmdTdGF0ZSISChBHZXRTdGF0dXNSZXF1ZXN0Iu4BChFHZXRTdGF0dXNSZXNwb25zZRItCgVzdGF0ZRgBIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjEKCHNlcnZpY2VzGAIgAygLMh8ucGFybGV5LnN5c3RlbS52MS5TZXJ2aWNlU3RhdHVzEhUKDWRlZmF1bHRfbW9kZWwYAyABKAkSDwoHb2ZmbGluZRgEIAEoCBIVCg1ydW5uaW5nX3R1cm5zGAUgASgFEjgKDHRvb2xfc2VydmVycxgGIAMoCzIiLnBhcmxleS5zeXN0ZW0udjEuVG9vbFNlcnZlclN0YXR1cyKXAQoNU2VydmljZVN0YXR1cxIPCgdzZXJ2aWNlGAEgASgJEi0KBXN0YXRlGAIgASgOMh4ucGFybGV5LnN5c3RlbS52MS5TZXJ2aW5nU3RhdGUSNQoRc3RhdGVfY2hhbmdlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YBCABKAkitwEKEFRvb2xTZXJ2ZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRItCgVzdGF0ZRgCIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjUKEXN0YXRlX2NoYW5nZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgp0b29sX2NvdW50GAQgASgFEhsKE2xlZnRfb3V0X3Rvb2xfY291bnQYBSABKAUqhgEKDFNlcnZpbmdTdGF0ZRIdChlTRVJWSU5HX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVU0VSVklOR19TVEFURV9TRVJWSU5HEAESHQoZU0VSVklOR19TVEFURV9OT1RfU0VSVklORxACEh0KGVNFUlZJTkdfU1RBVEVfVU5SRUFDSEFCTEUQAzLFAQoNU3lzdGVtU2VydmljZRJZCglHZXRIZWFsdGgSIi5wYXJsZXkuc3lzdGVtLnYxLkdldEhlYWx0aFJlcXVlc3QaIy5wYXJsZXkuc3lzdGVtLnYxLkdldEhlYWx0aFJlc3BvbnNlIgOQAgESWQoJR2V0U3RhdHVzEiIucGFybGV5LnN5c3RlbS52MS5HZXRTdGF0dXNSZXF1ZXN0GiMucGFybGV5LnN5c3RlbS52MS5HZXRTdGF0dXNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * Asks for the health.
@@ -108,6 +108,13 @@ export type GetStatusResponse = Message<"parley.system.v1.GetStatusResponse"> & 
    * @generated from field: int32 running_turns = 5;
    */
   runningTurns: number;
+
+  /**
+   * The servers of tools (MCP) that the operator configured and did not switch off, by name. Empty when there are none.
+   *
+   * @generated from field: repeated parley.system.v1.ToolServerStatus tool_servers = 6;
+   */
+  toolServers: ToolServerStatus[];
 };
 
 /**
@@ -158,6 +165,56 @@ export type ServiceStatus = Message<"parley.system.v1.ServiceStatus"> & {
  */
 export const ServiceStatusSchema: GenMessage<ServiceStatus> = /*@__PURE__*/
   messageDesc(file_parley_system_v1_system_service, 4);
+
+/**
+ * The state of one server of tools.
+ *
+ * @generated from message parley.system.v1.ToolServerStatus
+ */
+export type ToolServerStatus = Message<"parley.system.v1.ToolServerStatus"> & {
+  /**
+   * What the operator calls it. The names of its tools begin with it.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * SERVING while its tools are offered, NOT_SERVING while it is being connected for the first time, UNREACHABLE while it does not answer as it
+   * should; it is then tried again.
+   *
+   * @generated from field: parley.system.v1.ServingState state = 2;
+   */
+  state: ServingState;
+
+  /**
+   * When its state last changed, UTC, as this process saw it.
+   *
+   * @generated from field: google.protobuf.Timestamp state_change_time = 3;
+   */
+  stateChangeTime?: Timestamp | undefined;
+
+  /**
+   * How many of its tools models are offered. 0 to 200.
+   *
+   * @generated from field: int32 tool_count = 4;
+   */
+  toolCount: number;
+
+  /**
+   * How many of its tools are left out because they are more, or larger, than is taken. 0 or more; the reasons are in the log.
+   *
+   * @generated from field: int32 left_out_tool_count = 5;
+   */
+  leftOutToolCount: number;
+};
+
+/**
+ * Describes the message parley.system.v1.ToolServerStatus.
+ * Use `create(ToolServerStatusSchema)` to create a new message.
+ */
+export const ToolServerStatusSchema: GenMessage<ToolServerStatus> = /*@__PURE__*/
+  messageDesc(file_parley_system_v1_system_service, 5);
 
 /**
  * The state of a service, as its health check says it.

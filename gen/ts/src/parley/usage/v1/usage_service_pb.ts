@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/usage/v1/usage_service.proto.
  */
 export const file_parley_usage_v1_usage_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNwYXJsZXkvdXNhZ2UvdjEvdXNhZ2Vfc2VydmljZS5wcm90bxIPcGFybGV5LnVzYWdlLnYxIskBCg9HZXRVc2FnZVJlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCGdyb3VwX2J5GAMgAygOMh8ucGFybGV5LnVzYWdlLnYxLlVzYWdlRGltZW5zaW9uEhEKCXRpbWVfem9uZRgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJIsMBChBHZXRVc2FnZVJlc3BvbnNlEicKBHJvd3MYASADKAsyGS5wYXJsZXkudXNhZ2UudjEuVXNhZ2VSb3cSKAoFdG90YWwYAiABKAsyGS5wYXJsZXkudXNhZ2UudjEuVXNhZ2VSb3cSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIsUDCghVc2FnZVJvdxILCgNkYXkYASABKAkSDQoFbW9kZWwYAiABKAkSJAoFcm91dGUYAyABKA4yFS5wYXJsZXkuY2hhdC52MS5Sb3V0ZRISCgpzZXNzaW9uX2lkGAQgASgJEi4KB3B1cnBvc2UYBSABKA4yHS5wYXJsZXkudXNhZ2UudjEuVXNhZ2VQdXJwb3NlEhUKDXJlcXVlc3RfY291bnQYBiABKAMSFAoMZmFpbGVkX2NvdW50GAcgASgDEhUKDXN0b3BwZWRfY291bnQYCCABKAMSFAoMaW5wdXRfdG9rZW5zGAkgASgDEhUKDW91dHB1dF90b2tlbnMYCiABKAMSFwoPZXN0aW1hdGVkX2NvdW50GAsgASgDEhcKD2Nvc3RfdXNkX21pY3JvcxgMIAEoAxIWCg51bnByaWNlZF9jb3VudBgNIAEoAxIiChp0aW1lX3RvX2ZpcnN0X3Rva2VuX3A1MF9tcxgOIAEoAxIiChp0aW1lX3RvX2ZpcnN0X3Rva2VuX3A5NV9tcxgPIAEoAxIXCg9kdXJhdGlvbl9wNTBfbXMYECABKAMSFwoPZHVyYXRpb25fcDk1X21zGBEgASgDIs4BChRHZXRVc2FnZVRhYmxlUmVxdWVzdBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoIZ3JvdXBfYnkYAyADKA4yHy5wYXJsZXkudXNhZ2UudjEuVXNhZ2VEaW1lbnNpb24SEQoJdGltZV96b25lGAQgASgJEhIKCnNlc3Npb25faWQYBSABKAkiPAoVR2V0VXNhZ2VUYWJsZVJlc3BvbnNlEiMKBXRhYmxlGAEgASgLMhQuZ29vZ2xlLmFwaS5IdHRwQm9keSq6AQoOVXNhZ2VEaW1lbnNpb24SHwobVVNBR0VfRElNRU5TSU9OX1VOU1BFQ0lGSUVEEAASFwoTVVNBR0VfRElNRU5TSU9OX0RBWRABEhkKFVVTQUdFX0RJTUVOU0lPTl9NT0RFTBACEhkKFVVTQUdFX0RJTUVOU0lPTl9ST1VURRADEhsKF1VTQUdFX0RJTUVOU0lPTl9TRVNTSU9OEAQSGwoXVVNBR0VfRElNRU5TSU9OX1BVUlBPU0UQBSqxAQoMVXNhZ2VQdXJwb3NlEh0KGVVTQUdFX1BVUlBPU0VfVU5TUEVDSUZJRUQQABIYChRVU0FHRV9QVVJQT1NFX0FOU1dFUhABEhYKElVTQUdFX1BVUlBPU0VfVEVYVBACEhkKFVVTQUdFX1BVUlBPU0VfQ09OVEVOVBADEhcKE1VTQUdFX1BVUlBPU0VfQUdFTlQQBBIcChhVU0FHRV9QVVJQT1NFX1NVR0dFU1RJT04QBTLJAQoMVXNhZ2VTZXJ2aWNlElQKCEdldFVzYWdlEiAucGFybGV5LnVzYWdlLnYxLkdldFVzYWdlUmVxdWVzdBohLnBhcmxleS51c2FnZS52MS5HZXRVc2FnZVJlc3BvbnNlIgOQAgESYwoNR2V0VXNhZ2VUYWJsZRIlLnBhcmxleS51c2FnZS52MS5HZXRVc2FnZVRhYmxlUmVxdWVzdBomLnBhcmxleS51c2FnZS52MS5HZXRVc2FnZVRhYmxlUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_api_httpbody, file_google_protobuf_timestamp, file_parley_chat_v1_message]);
+  fileDesc("CiNwYXJsZXkvdXNhZ2UvdjEvdXNhZ2Vfc2VydmljZS5wcm90bxIPcGFybGV5LnVzYWdlLnYxIt0BCg9HZXRVc2FnZVJlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCGdyb3VwX2J5GAMgAygOMh8ucGFybGV5LnVzYWdlLnYxLlVzYWdlRGltZW5zaW9uEhEKCXRpbWVfem9uZRgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhIKCnByb2plY3RfaWQYBiABKAkiwwEKEEdldFVzYWdlUmVzcG9uc2USJwoEcm93cxgBIAMoCzIZLnBhcmxleS51c2FnZS52MS5Vc2FnZVJvdxIoCgV0b3RhbBgCIAEoCzIZLnBhcmxleS51c2FnZS52MS5Vc2FnZVJvdxIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi2QMKCFVzYWdlUm93EgsKA2RheRgBIAEoCRINCgVtb2RlbBgCIAEoCRIkCgVyb3V0ZRgDIAEoDjIVLnBhcmxleS5jaGF0LnYxLlJvdXRlEhIKCnNlc3Npb25faWQYBCABKAkSLgoHcHVycG9zZRgFIAEoDjIdLnBhcmxleS51c2FnZS52MS5Vc2FnZVB1cnBvc2USFQoNcmVxdWVzdF9jb3VudBgGIAEoAxIUCgxmYWlsZWRfY291bnQYByABKAMSFQoNc3RvcHBlZF9jb3VudBgIIAEoAxIUCgxpbnB1dF90b2tlbnMYCSABKAMSFQoNb3V0cHV0X3Rva2VucxgKIAEoAxIXCg9lc3RpbWF0ZWRfY291bnQYCyABKAMSFwoPY29zdF91c2RfbWljcm9zGAwgASgDEhYKDnVucHJpY2VkX2NvdW50GA0gASgDEiIKGnRpbWVfdG9fZmlyc3RfdG9rZW5fcDUwX21zGA4gASgDEiIKGnRpbWVfdG9fZmlyc3RfdG9rZW5fcDk1X21zGA8gASgDEhcKD2R1cmF0aW9uX3A1MF9tcxgQIAEoAxIXCg9kdXJhdGlvbl9wOTVfbXMYESABKAMSEgoKcHJvamVjdF9pZBgSIAEoCSLiAQoUR2V0VXNhZ2VUYWJsZVJlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCGdyb3VwX2J5GAMgAygOMh8ucGFybGV5LnVzYWdlLnYxLlVzYWdlRGltZW5zaW9uEhEKCXRpbWVfem9uZRgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhIKCnByb2plY3RfaWQYBiABKAkiPAoVR2V0VXNhZ2VUYWJsZVJlc3BvbnNlEiMKBXRhYmxlGAEgASgLMhQuZ29vZ2xlLmFwaS5IdHRwQm9keSrXAQoOVXNhZ2VEaW1lbnNpb24SHwobVVNBR0VfRElNRU5TSU9OX1VOU1BFQ0lGSUVEEAASFwoTVVNBR0VfRElNRU5TSU9OX0RBWRABEhkKFVVTQUdFX0RJTUVOU0lPTl9NT0RFTBACEhkKFVVTQUdFX0RJTUVOU0lPTl9ST1VURRADEhsKF1VTQUdFX0RJTUVOU0lPTl9TRVNTSU9OEAQSGwoXVVNBR0VfRElNRU5TSU9OX1BVUlBPU0UQBRIbChdVU0FHRV9ESU1FTlNJT05fUFJPSkVDVBAGKsoBCgxVc2FnZVB1cnBvc2USHQoZVVNBR0VfUFVSUE9TRV9VTlNQRUNJRklFRBAAEhgKFFVTQUdFX1BVUlBPU0VfQU5TV0VSEAESFgoSVVNBR0VfUFVSUE9TRV9URVhUEAISGQoVVVNBR0VfUFVSUE9TRV9DT05URU5UEAMSFwoTVVNBR0VfUFVSUE9TRV9BR0VOVBAEEhwKGFVTQUdFX1BVUlBPU0VfU1VHR0VTVElPThAFEhcKE1VTQUdFX1BVUlBPU0VfVElUTEUQBjLJAQoMVXNhZ2VTZXJ2aWNlElQKCEdldFVzYWdlEiAucGFybGV5LnVzYWdlLnYxLkdldFVzYWdlUmVxdWVzdBohLnBhcmxleS51c2FnZS52MS5HZXRVc2FnZVJlc3BvbnNlIgOQAgESYwoNR2V0VXNhZ2VUYWJsZRIlLnBhcmxleS51c2FnZS52MS5HZXRVc2FnZVRhYmxlUmVxdWVzdBomLnBhcmxleS51c2FnZS52MS5HZXRVc2FnZVRhYmxlUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_api_httpbody, file_google_protobuf_timestamp, file_parley_chat_v1_message]);
 
 /**
  * Asks for usage.
@@ -41,7 +41,7 @@ export type GetUsageRequest = Message<"parley.usage.v1.GetUsageRequest"> & {
   endTime?: Timestamp | undefined;
 
   /**
-   * What to split by, at most 5, each once. One row of all together when empty.
+   * What to split by, at most 6, each once. One row of all together when empty.
    *
    * @generated from field: repeated parley.usage.v1.UsageDimension group_by = 3;
    */
@@ -60,6 +60,13 @@ export type GetUsageRequest = Message<"parley.usage.v1.GetUsageRequest"> & {
    * @generated from field: string session_id = 5;
    */
   sessionId: string;
+
+  /**
+   * Only what was used in sessions of this project. All when empty.
+   *
+   * @generated from field: string project_id = 6;
+   */
+  projectId: string;
 };
 
 /**
@@ -76,7 +83,7 @@ export const GetUsageRequestSchema: GenMessage<GetUsageRequest> = /*@__PURE__*/
  */
 export type GetUsageResponse = Message<"parley.usage.v1.GetUsageResponse"> & {
   /**
-   * One for each combination that occurs, by day, then purpose, route, model and session. At most 10,000: more is refused, and a shorter span
+   * One for each combination that occurs, by day, then purpose, route, model, session and project. At most 10,000: more is refused, and a shorter span
    * or fewer dimensions are the remedy.
    *
    * @generated from field: repeated parley.usage.v1.UsageRow rows = 1;
@@ -236,6 +243,13 @@ export type UsageRow = Message<"parley.usage.v1.UsageRow"> & {
    * @generated from field: int64 duration_p95_ms = 17;
    */
   durationP95Ms: bigint;
+
+  /**
+   * The project. Empty also for what has none.
+   *
+   * @generated from field: string project_id = 18;
+   */
+  projectId: string;
 };
 
 /**
@@ -285,6 +299,13 @@ export type GetUsageTableRequest = Message<"parley.usage.v1.GetUsageTableRequest
    * @generated from field: string session_id = 5;
    */
   sessionId: string;
+
+  /**
+   * As in GetUsageRequest.
+   *
+   * @generated from field: string project_id = 6;
+   */
+  projectId: string;
 };
 
 /**
@@ -363,6 +384,13 @@ export enum UsageDimension {
    * @generated from enum value: USAGE_DIMENSION_PURPOSE = 5;
    */
   PURPOSE = 5,
+
+  /**
+   * The project that the session belonged to at the time.
+   *
+   * @generated from enum value: USAGE_DIMENSION_PROJECT = 6;
+   */
+  PROJECT = 6,
 }
 
 /**
@@ -418,6 +446,13 @@ export enum UsagePurpose {
    * @generated from enum value: USAGE_PURPOSE_SUGGESTION = 5;
    */
   SUGGESTION = 5,
+
+  /**
+   * The title of a session.
+   *
+   * @generated from enum value: USAGE_PURPOSE_TITLE = 6;
+   */
+  TITLE = 6,
 }
 
 /**
@@ -428,7 +463,7 @@ export const UsagePurposeSchema: GenEnum<UsagePurpose> = /*@__PURE__*/
 
 /**
  * Adds up a user's usage. Every call sees what belongs to the user of the token and nothing else. One text that models were asked for counts
- * as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion. It counts when it has
+ * as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
  * ended, however it did, and stays when its session is deleted.
  *
  * @generated from service parley.usage.v1.UsageService

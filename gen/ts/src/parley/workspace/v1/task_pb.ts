@@ -70,7 +70,7 @@ export type Task = Message<"parley.workspace.v1.Task"> & {
   state: TaskState;
 
   /**
-   * The project that it belongs to, a label. 0 to 100 characters.
+   * The project that it belongs to: its id, `prj_…`, or a label. 0 to 100 characters.
    *
    * @generated from field: string project = 8;
    */

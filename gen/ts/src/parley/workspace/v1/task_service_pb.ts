@@ -60,7 +60,8 @@ export type CreateTaskRequest = Message<"parley.workspace.v1.CreateTaskRequest">
   priority: TaskPriority;
 
   /**
-   * The project that it belongs to. 0 to 100 characters.
+   * The project that it belongs to: the id of one of the user's projects, `prj_…`, which is NOT_FOUND when there is none; anything else is a label.
+   * 0 to 100 characters.
    *
    * @generated from field: string project = 6;
    */
@@ -148,7 +149,7 @@ export type ListTasksRequest = Message<"parley.workspace.v1.ListTasksRequest"> &
   includeCompleted: boolean;
 
   /**
-   * Only tasks of this project. 0 to 100 characters; all when empty.
+   * Only tasks of this project, by its id or label. 0 to 100 characters; all when empty.
    *
    * @generated from field: string project = 5;
    */
@@ -288,7 +289,7 @@ export type UpdateTaskRequest = Message<"parley.workspace.v1.UpdateTaskRequest">
   priority: TaskPriority;
 
   /**
-   * The new project, when `update_mask` names it. 0 to 100 characters.
+   * The new project, when `update_mask` names it: an id or a label, as for a new task. 0 to 100 characters.
    *
    * @generated from field: string project = 7;
    */
