@@ -27,10 +27,11 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__pb2
 from parley.chat.v1 import message_pb2 as parley_dot_chat_dot_v1_dot_message__pb2
 from parley.chat.v1 import session_pb2 as parley_dot_chat_dot_v1_dot_session__pb2
+from parley.chat.v1 import tool_pb2 as parley_dot_chat_dot_v1_dot_tool__pb2
 from parley.chat.v1 import turn_event_pb2 as parley_dot_chat_dot_v1_dot_turn__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!parley/chat/v1/chat_service.proto\x12\x0eparley.chat.v1\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1dparley/access/v1/access.proto\x1a\x1cparley/chat/v1/message.proto\x1a\x1cparley/chat/v1/session.proto\x1a\x1fparley/chat/v1/turn_event.proto\"K\n\x14\x43reateSessionRequest\x12\x14\n\x05title\x18\x01 \x01(\tR\x05title\x12\x1d\n\nproject_id\x18\x02 \x01(\tR\tprojectId\"J\n\x15\x43reateSessionResponse\x12\x31\n\x07session\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.SessionR\x07session\"p\n\x13ListSessionsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1d\n\nproject_id\x18\x03 \x01(\tR\tprojectId\"s\n\x14ListSessionsResponse\x12\x33\n\x08sessions\x18\x01 \x03(\x0b\x32\x17.parley.chat.v1.SessionR\x08sessions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x88\x01\n\x15SearchSessionsRequest\x12\x14\n\x05query\x18\x01 \x01(\tR\x05query\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x1d\n\nproject_id\x18\x04 \x01(\tR\tprojectId\"x\n\x16SearchSessionsResponse\x12\x36\n\x07matches\x18\x01 \x03(\x0b\x32\x1c.parley.chat.v1.SessionMatchR\x07matches\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"z\n\x0cSessionMatch\x12\x31\n\x07session\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.SessionR\x07session\x12\x18\n\x07snippet\x18\x02 \x01(\tR\x07snippet\x12\x1d\n\nmessage_id\x18\x03 \x01(\tR\tmessageId\"2\n\x11GetSessionRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\"G\n\x12GetSessionResponse\x12\x31\n\x07session\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.SessionR\x07session\"\xa7\x01\n\x14UpdateSessionRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12\x1d\n\nproject_id\x18\x04 \x01(\tR\tprojectId\"J\n\x15UpdateSessionResponse\x12\x31\n\x07session\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.SessionR\x07session\"5\n\x14\x44\x65leteSessionRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\"\x17\n\x15\x44\x65leteSessionResponse\"p\n\x13ListMessagesRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"s\n\x14ListMessagesResponse\x12\x33\n\x08messages\x18\x01 \x03(\x0b\x32\x17.parley.chat.v1.MessageR\x08messages\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaf\x03\n\x12SendMessageRequest\x12\x18\n\x07message\x18\x01 \x01(\tR\x07message\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12*\n\x11\x63lient_message_id\x18\x03 \x01(\tR\x0f\x63lientMessageId\x12+\n\x05route\x18\x04 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x14\n\x05model\x18\x05 \x01(\tR\x05model\x12/\n\x11parent_message_id\x18\x06 \x01(\tH\x00R\x0fparentMessageId\x88\x01\x01\x12\x38\n\non_failure\x18\x07 \x01(\x0e\x32\x19.parley.chat.v1.OnFailureR\tonFailure\x12\x34\n\x16queue_when_unavailable\x18\x08 \x01(\x08R\x14queueWhenUnavailable\x12\x1b\n\ttime_zone\x18\t \x01(\tR\x08timeZone\x12\x1d\n\nproject_id\x18\n \x01(\tR\tprojectIdB\x14\n\x12_parent_message_id\"\xfa\x03\n\x13SendMessageResponse\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x17\n\x07turn_id\x18\x02 \x01(\tR\x06turnId\x12\x1d\n\nmessage_id\x18\x03 \x01(\tR\tmessageId\x12\x12\n\x04text\x18\x04 \x01(\tR\x04text\x12\x36\n\tcitations\x18\x05 \x03(\x0b\x32\x18.parley.chat.v1.CitationR\tcitations\x12+\n\x05usage\x18\x06 \x01(\x0b\x32\x15.parley.chat.v1.UsageR\x05usage\x12+\n\x05route\x18\x07 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12!\n\x0croute_reason\x18\x08 \x01(\tR\x0brouteReason\x12\x14\n\x05model\x18\t \x01(\tR\x05model\x12\x30\n\x07notices\x18\n \x03(\x0b\x32\x16.parley.chat.v1.NoticeR\x07notices\x12\x19\n\x08trace_id\x18\x0b \x01(\tR\x07traceId\x12*\n\x11\x63lient_message_id\x18\x0c \x01(\tR\x0f\x63lientMessageId\x12\x34\n\ttool_uses\x18\r \x03(\x0b\x32\x17.parley.chat.v1.ToolUseR\x08toolUses\"\xd7\x03\n\x12StreamReplyRequest\x12\x18\n\x07message\x18\x01 \x01(\tR\x07message\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12*\n\x11\x63lient_message_id\x18\x03 \x01(\tR\x0f\x63lientMessageId\x12+\n\x05route\x18\x04 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x14\n\x05model\x18\x05 \x01(\tR\x05model\x12/\n\x11parent_message_id\x18\x06 \x01(\tH\x00R\x0fparentMessageId\x88\x01\x01\x12\x1b\n\x06\x64\x65tach\x18\x07 \x01(\x08H\x01R\x06\x64\x65tach\x88\x01\x01\x12\x38\n\non_failure\x18\x08 \x01(\x0e\x32\x19.parley.chat.v1.OnFailureR\tonFailure\x12\x34\n\x16queue_when_unavailable\x18\t \x01(\x08R\x14queueWhenUnavailable\x12\x1b\n\ttime_zone\x18\n \x01(\tR\x08timeZone\x12\x1d\n\nproject_id\x18\x0b \x01(\tR\tprojectIdB\x14\n\x12_parent_message_idB\t\n\x07_detach\"F\n\x13StreamReplyResponse\x12/\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x19.parley.chat.v1.TurnEventR\x05\x65vent\"T\n\x12ResumeReplyRequest\x12\x17\n\x07turn_id\x18\x01 \x01(\tR\x06turnId\x12%\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x05R\rafterSequence\"F\n\x13ResumeReplyResponse\x12/\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x19.parley.chat.v1.TurnEventR\x05\x65vent\"+\n\x10StopReplyRequest\x12\x17\n\x07turn_id\x18\x01 \x01(\tR\x06turnId\"`\n\x11StopReplyResponse\x12\x31\n\x07message\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.MessageR\x07message\x12\x18\n\x07stopped\x18\x02 \x01(\x08R\x07stopped\"L\n\x15SuggestPromptsRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x14\n\x05limit\x18\x02 \x01(\x05R\x05limit\"\\\n\x16SuggestPromptsResponse\x12\x42\n\x0bsuggestions\x18\x01 \x03(\x0b\x32 .parley.chat.v1.PromptSuggestionR\x0bsuggestions\"o\n\x10PromptSuggestion\x12\x16\n\x06prompt\x18\x01 \x01(\tR\x06prompt\x12+\n\x05route\x18\x02 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason2\x93\x0e\n\x0b\x43hatService\x12\x8e\x01\n\rCreateSession\x12$.parley.chat.v1.CreateSessionRequest\x1a%.parley.chat.v1.CreateSessionResponse\"0\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02\x1a\"\x15/api/v2/chat/sessions:\x01*\x12\x8a\x01\n\x0cListSessions\x12#.parley.chat.v1.ListSessionsRequest\x1a$.parley.chat.v1.ListSessionsResponse\"/\x90\x02\x01\xaa\xe3\x18\x0b\x12\tchat:read\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v2/chat/sessions\x12\x97\x01\n\x0eSearchSessions\x12%.parley.chat.v1.SearchSessionsRequest\x1a&.parley.chat.v1.SearchSessionsResponse\"6\x90\x02\x01\xaa\xe3\x18\x0b\x12\tchat:read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v2/chat/sessions:search\x12\x91\x01\n\nGetSession\x12!.parley.chat.v1.GetSessionRequest\x1a\".parley.chat.v1.GetSessionResponse\"<\x90\x02\x01\xaa\xe3\x18\x0b\x12\tchat:read\x82\xd3\xe4\x93\x02$\x12\"/api/v2/chat/sessions/{session_id}\x12\x9e\x01\n\rUpdateSession\x12$.parley.chat.v1.UpdateSessionRequest\x1a%.parley.chat.v1.UpdateSessionResponse\"@\x90\x02\x02\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02\'2\"/api/v2/chat/sessions/{session_id}:\x01*\x12\x98\x01\n\rDeleteSession\x12$.parley.chat.v1.DeleteSessionRequest\x1a%.parley.chat.v1.DeleteSessionResponse\":\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02$*\"/api/v2/chat/sessions/{session_id}\x12\xa0\x01\n\x0cListMessages\x12#.parley.chat.v1.ListMessagesRequest\x1a$.parley.chat.v1.ListMessagesResponse\"E\x90\x02\x01\xaa\xe3\x18\x0b\x12\tchat:read\x82\xd3\xe4\x93\x02-\x12+/api/v2/chat/sessions/{session_id}/messages\x12\x84\x01\n\x0bSendMessage\x12\".parley.chat.v1.SendMessageRequest\x1a#.parley.chat.v1.SendMessageResponse\",\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02\x16\"\x11/api/v2/chat/send:\x01*\x12\x8d\x01\n\x0bStreamReply\x12\".parley.chat.v1.StreamReplyRequest\x1a#.parley.chat.v1.StreamReplyResponse\"3\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02\x1d\"\x18/api/v2/chat/send:stream:\x01*0\x01\x12\x97\x01\n\x0bResumeReply\x12\".parley.chat.v1.ResumeReplyRequest\x1a#.parley.chat.v1.ResumeReplyResponse\"=\x90\x02\x01\xaa\xe3\x18\x0b\x12\tchat:read\x82\xd3\xe4\x93\x02%\x12#/api/v2/chat/turns/{turn_id}/events0\x01\x12\x91\x01\n\tStopReply\x12 .parley.chat.v1.StopReplyRequest\x1a!.parley.chat.v1.StopReplyResponse\"?\x90\x02\x02\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02&\"!/api/v2/chat/turns/{turn_id}:stop:\x01*\x12\x93\x01\n\x0eSuggestPrompts\x12%.parley.chat.v1.SuggestPromptsRequest\x1a&.parley.chat.v1.SuggestPromptsResponse\"2\x90\x02\x01\xaa\xe3\x18\x0b\x12\tchat:read\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v2/chat/suggestionsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!parley/chat/v1/chat_service.proto\x12\x0eparley.chat.v1\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1dparley/access/v1/access.proto\x1a\x1cparley/chat/v1/message.proto\x1a\x1cparley/chat/v1/session.proto\x1a\x19parley/chat/v1/tool.proto\x1a\x1fparley/chat/v1/turn_event.proto\"K\n\x14\x43reateSessionRequest\x12\x14\n\x05title\x18\x01 \x01(\tR\x05title\x12\x1d\n\nproject_id\x18\x02 \x01(\tR\tprojectId\"J\n\x15\x43reateSessionResponse\x12\x31\n\x07session\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.SessionR\x07session\"p\n\x13ListSessionsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1d\n\nproject_id\x18\x03 \x01(\tR\tprojectId\"s\n\x14ListSessionsResponse\x12\x33\n\x08sessions\x18\x01 \x03(\x0b\x32\x17.parley.chat.v1.SessionR\x08sessions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x88\x01\n\x15SearchSessionsRequest\x12\x14\n\x05query\x18\x01 \x01(\tR\x05query\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x1d\n\nproject_id\x18\x04 \x01(\tR\tprojectId\"x\n\x16SearchSessionsResponse\x12\x36\n\x07matches\x18\x01 \x03(\x0b\x32\x1c.parley.chat.v1.SessionMatchR\x07matches\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"z\n\x0cSessionMatch\x12\x31\n\x07session\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.SessionR\x07session\x12\x18\n\x07snippet\x18\x02 \x01(\tR\x07snippet\x12\x1d\n\nmessage_id\x18\x03 \x01(\tR\tmessageId\"2\n\x11GetSessionRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\"G\n\x12GetSessionResponse\x12\x31\n\x07session\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.SessionR\x07session\"\xa7\x01\n\x14UpdateSessionRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12\x1d\n\nproject_id\x18\x04 \x01(\tR\tprojectId\"J\n\x15UpdateSessionResponse\x12\x31\n\x07session\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.SessionR\x07session\"5\n\x14\x44\x65leteSessionRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\"\x17\n\x15\x44\x65leteSessionResponse\"p\n\x13ListMessagesRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"s\n\x14ListMessagesResponse\x12\x33\n\x08messages\x18\x01 \x03(\x0b\x32\x17.parley.chat.v1.MessageR\x08messages\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaf\x03\n\x12SendMessageRequest\x12\x18\n\x07message\x18\x01 \x01(\tR\x07message\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12*\n\x11\x63lient_message_id\x18\x03 \x01(\tR\x0f\x63lientMessageId\x12+\n\x05route\x18\x04 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x14\n\x05model\x18\x05 \x01(\tR\x05model\x12/\n\x11parent_message_id\x18\x06 \x01(\tH\x00R\x0fparentMessageId\x88\x01\x01\x12\x38\n\non_failure\x18\x07 \x01(\x0e\x32\x19.parley.chat.v1.OnFailureR\tonFailure\x12\x34\n\x16queue_when_unavailable\x18\x08 \x01(\x08R\x14queueWhenUnavailable\x12\x1b\n\ttime_zone\x18\t \x01(\tR\x08timeZone\x12\x1d\n\nproject_id\x18\n \x01(\tR\tprojectIdB\x14\n\x12_parent_message_id\"\xc5\x04\n\x13SendMessageResponse\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x17\n\x07turn_id\x18\x02 \x01(\tR\x06turnId\x12\x1d\n\nmessage_id\x18\x03 \x01(\tR\tmessageId\x12\x12\n\x04text\x18\x04 \x01(\tR\x04text\x12\x36\n\tcitations\x18\x05 \x03(\x0b\x32\x18.parley.chat.v1.CitationR\tcitations\x12+\n\x05usage\x18\x06 \x01(\x0b\x32\x15.parley.chat.v1.UsageR\x05usage\x12+\n\x05route\x18\x07 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12!\n\x0croute_reason\x18\x08 \x01(\tR\x0brouteReason\x12\x14\n\x05model\x18\t \x01(\tR\x05model\x12\x30\n\x07notices\x18\n \x03(\x0b\x32\x16.parley.chat.v1.NoticeR\x07notices\x12\x19\n\x08trace_id\x18\x0b \x01(\tR\x07traceId\x12*\n\x11\x63lient_message_id\x18\x0c \x01(\tR\x0f\x63lientMessageId\x12\x34\n\ttool_uses\x18\r \x03(\x0b\x32\x17.parley.chat.v1.ToolUseR\x08toolUses\x12I\n\x11pending_approvals\x18\x0e \x03(\x0b\x32\x1c.parley.chat.v1.ToolApprovalR\x10pendingApprovals\"\xd7\x03\n\x12StreamReplyRequest\x12\x18\n\x07message\x18\x01 \x01(\tR\x07message\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12*\n\x11\x63lient_message_id\x18\x03 \x01(\tR\x0f\x63lientMessageId\x12+\n\x05route\x18\x04 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x14\n\x05model\x18\x05 \x01(\tR\x05model\x12/\n\x11parent_message_id\x18\x06 \x01(\tH\x00R\x0fparentMessageId\x88\x01\x01\x12\x1b\n\x06\x64\x65tach\x18\x07 \x01(\x08H\x01R\x06\x64\x65tach\x88\x01\x01\x12\x38\n\non_failure\x18\x08 \x01(\x0e\x32\x19.parley.chat.v1.OnFailureR\tonFailure\x12\x34\n\x16queue_when_unavailable\x18\t \x01(\x08R\x14queueWhenUnavailable\x12\x1b\n\ttime_zone\x18\n \x01(\tR\x08timeZone\x12\x1d\n\nproject_id\x18\x0b \x01(\tR\tprojectIdB\x14\n\x12_parent_message_idB\t\n\x07_detach\"F\n\x13StreamReplyResponse\x12/\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x19.parley.chat.v1.TurnEventR\x05\x65vent\"T\n\x12ResumeReplyRequest\x12\x17\n\x07turn_id\x18\x01 \x01(\tR\x06turnId\x12%\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x05R\rafterSequence\"F\n\x13ResumeReplyResponse\x12/\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x19.parley.chat.v1.TurnEventR\x05\x65vent\"+\n\x10StopReplyRequest\x12\x17\n\x07turn_id\x18\x01 \x01(\tR\x06turnId\"`\n\x11StopReplyResponse\x12\x31\n\x07message\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.MessageR\x07message\x12\x18\n\x07stopped\x18\x02 \x01(\x08R\x07stopped\"L\n\x15SuggestPromptsRequest\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12\x14\n\x05limit\x18\x02 \x01(\x05R\x05limit\"\\\n\x16SuggestPromptsResponse\x12\x42\n\x0bsuggestions\x18\x01 \x03(\x0b\x32 .parley.chat.v1.PromptSuggestionR\x0bsuggestions\"o\n\x10PromptSuggestion\x12\x16\n\x06prompt\x18\x01 \x01(\tR\x06prompt\x12+\n\x05route\x18\x02 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason2\x93\x0e\n\x0b\x43hatService\x12\x8e\x01\n\rCreateSession\x12$.parley.chat.v1.CreateSessionRequest\x1a%.parley.chat.v1.CreateSessionResponse\"0\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02\x1a\"\x15/api/v2/chat/sessions:\x01*\x12\x8a\x01\n\x0cListSessions\x12#.parley.chat.v1.ListSessionsRequest\x1a$.parley.chat.v1.ListSessionsResponse\"/\x90\x02\x01\xaa\xe3\x18\x0b\x12\tchat:read\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v2/chat/sessions\x12\x97\x01\n\x0eSearchSessions\x12%.parley.chat.v1.SearchSessionsRequest\x1a&.parley.chat.v1.SearchSessionsResponse\"6\x90\x02\x01\xaa\xe3\x18\x0b\x12\tchat:read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v2/chat/sessions:search\x12\x91\x01\n\nGetSession\x12!.parley.chat.v1.GetSessionRequest\x1a\".parley.chat.v1.GetSessionResponse\"<\x90\x02\x01\xaa\xe3\x18\x0b\x12\tchat:read\x82\xd3\xe4\x93\x02$\x12\"/api/v2/chat/sessions/{session_id}\x12\x9e\x01\n\rUpdateSession\x12$.parley.chat.v1.UpdateSessionRequest\x1a%.parley.chat.v1.UpdateSessionResponse\"@\x90\x02\x02\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02\'2\"/api/v2/chat/sessions/{session_id}:\x01*\x12\x98\x01\n\rDeleteSession\x12$.parley.chat.v1.DeleteSessionRequest\x1a%.parley.chat.v1.DeleteSessionResponse\":\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02$*\"/api/v2/chat/sessions/{session_id}\x12\xa0\x01\n\x0cListMessages\x12#.parley.chat.v1.ListMessagesRequest\x1a$.parley.chat.v1.ListMessagesResponse\"E\x90\x02\x01\xaa\xe3\x18\x0b\x12\tchat:read\x82\xd3\xe4\x93\x02-\x12+/api/v2/chat/sessions/{session_id}/messages\x12\x84\x01\n\x0bSendMessage\x12\".parley.chat.v1.SendMessageRequest\x1a#.parley.chat.v1.SendMessageResponse\",\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02\x16\"\x11/api/v2/chat/send:\x01*\x12\x8d\x01\n\x0bStreamReply\x12\".parley.chat.v1.StreamReplyRequest\x1a#.parley.chat.v1.StreamReplyResponse\"3\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02\x1d\"\x18/api/v2/chat/send:stream:\x01*0\x01\x12\x97\x01\n\x0bResumeReply\x12\".parley.chat.v1.ResumeReplyRequest\x1a#.parley.chat.v1.ResumeReplyResponse\"=\x90\x02\x01\xaa\xe3\x18\x0b\x12\tchat:read\x82\xd3\xe4\x93\x02%\x12#/api/v2/chat/turns/{turn_id}/events0\x01\x12\x91\x01\n\tStopReply\x12 .parley.chat.v1.StopReplyRequest\x1a!.parley.chat.v1.StopReplyResponse\"?\x90\x02\x02\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02&\"!/api/v2/chat/turns/{turn_id}:stop:\x01*\x12\x93\x01\n\x0eSuggestPrompts\x12%.parley.chat.v1.SuggestPromptsRequest\x1a&.parley.chat.v1.SuggestPromptsResponse\"2\x90\x02\x01\xaa\xe3\x18\x0b\x12\tchat:read\x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v2/chat/suggestionsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -61,58 +62,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHATSERVICE'].methods_by_name['StopReply']._serialized_options = b'\220\002\002\252\343\030\014\022\nchat:write\202\323\344\223\002&\"!/api/v2/chat/turns/{turn_id}:stop:\001*'
   _globals['_CHATSERVICE'].methods_by_name['SuggestPrompts']._loaded_options = None
   _globals['_CHATSERVICE'].methods_by_name['SuggestPrompts']._serialized_options = b'\220\002\001\252\343\030\013\022\tchat:read\202\323\344\223\002\032\022\030/api/v2/chat/suggestions'
-  _globals['_CREATESESSIONREQUEST']._serialized_start=241
-  _globals['_CREATESESSIONREQUEST']._serialized_end=316
-  _globals['_CREATESESSIONRESPONSE']._serialized_start=318
-  _globals['_CREATESESSIONRESPONSE']._serialized_end=392
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=394
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=506
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=508
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=623
-  _globals['_SEARCHSESSIONSREQUEST']._serialized_start=626
-  _globals['_SEARCHSESSIONSREQUEST']._serialized_end=762
-  _globals['_SEARCHSESSIONSRESPONSE']._serialized_start=764
-  _globals['_SEARCHSESSIONSRESPONSE']._serialized_end=884
-  _globals['_SESSIONMATCH']._serialized_start=886
-  _globals['_SESSIONMATCH']._serialized_end=1008
-  _globals['_GETSESSIONREQUEST']._serialized_start=1010
-  _globals['_GETSESSIONREQUEST']._serialized_end=1060
-  _globals['_GETSESSIONRESPONSE']._serialized_start=1062
-  _globals['_GETSESSIONRESPONSE']._serialized_end=1133
-  _globals['_UPDATESESSIONREQUEST']._serialized_start=1136
-  _globals['_UPDATESESSIONREQUEST']._serialized_end=1303
-  _globals['_UPDATESESSIONRESPONSE']._serialized_start=1305
-  _globals['_UPDATESESSIONRESPONSE']._serialized_end=1379
-  _globals['_DELETESESSIONREQUEST']._serialized_start=1381
-  _globals['_DELETESESSIONREQUEST']._serialized_end=1434
-  _globals['_DELETESESSIONRESPONSE']._serialized_start=1436
-  _globals['_DELETESESSIONRESPONSE']._serialized_end=1459
-  _globals['_LISTMESSAGESREQUEST']._serialized_start=1461
-  _globals['_LISTMESSAGESREQUEST']._serialized_end=1573
-  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1575
-  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1690
-  _globals['_SENDMESSAGEREQUEST']._serialized_start=1693
-  _globals['_SENDMESSAGEREQUEST']._serialized_end=2124
-  _globals['_SENDMESSAGERESPONSE']._serialized_start=2127
-  _globals['_SENDMESSAGERESPONSE']._serialized_end=2633
-  _globals['_STREAMREPLYREQUEST']._serialized_start=2636
-  _globals['_STREAMREPLYREQUEST']._serialized_end=3107
-  _globals['_STREAMREPLYRESPONSE']._serialized_start=3109
-  _globals['_STREAMREPLYRESPONSE']._serialized_end=3179
-  _globals['_RESUMEREPLYREQUEST']._serialized_start=3181
-  _globals['_RESUMEREPLYREQUEST']._serialized_end=3265
-  _globals['_RESUMEREPLYRESPONSE']._serialized_start=3267
-  _globals['_RESUMEREPLYRESPONSE']._serialized_end=3337
-  _globals['_STOPREPLYREQUEST']._serialized_start=3339
-  _globals['_STOPREPLYREQUEST']._serialized_end=3382
-  _globals['_STOPREPLYRESPONSE']._serialized_start=3384
-  _globals['_STOPREPLYRESPONSE']._serialized_end=3480
-  _globals['_SUGGESTPROMPTSREQUEST']._serialized_start=3482
-  _globals['_SUGGESTPROMPTSREQUEST']._serialized_end=3558
-  _globals['_SUGGESTPROMPTSRESPONSE']._serialized_start=3560
-  _globals['_SUGGESTPROMPTSRESPONSE']._serialized_end=3652
-  _globals['_PROMPTSUGGESTION']._serialized_start=3654
-  _globals['_PROMPTSUGGESTION']._serialized_end=3765
-  _globals['_CHATSERVICE']._serialized_start=3768
-  _globals['_CHATSERVICE']._serialized_end=5579
+  _globals['_CREATESESSIONREQUEST']._serialized_start=268
+  _globals['_CREATESESSIONREQUEST']._serialized_end=343
+  _globals['_CREATESESSIONRESPONSE']._serialized_start=345
+  _globals['_CREATESESSIONRESPONSE']._serialized_end=419
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=421
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=533
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=535
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=650
+  _globals['_SEARCHSESSIONSREQUEST']._serialized_start=653
+  _globals['_SEARCHSESSIONSREQUEST']._serialized_end=789
+  _globals['_SEARCHSESSIONSRESPONSE']._serialized_start=791
+  _globals['_SEARCHSESSIONSRESPONSE']._serialized_end=911
+  _globals['_SESSIONMATCH']._serialized_start=913
+  _globals['_SESSIONMATCH']._serialized_end=1035
+  _globals['_GETSESSIONREQUEST']._serialized_start=1037
+  _globals['_GETSESSIONREQUEST']._serialized_end=1087
+  _globals['_GETSESSIONRESPONSE']._serialized_start=1089
+  _globals['_GETSESSIONRESPONSE']._serialized_end=1160
+  _globals['_UPDATESESSIONREQUEST']._serialized_start=1163
+  _globals['_UPDATESESSIONREQUEST']._serialized_end=1330
+  _globals['_UPDATESESSIONRESPONSE']._serialized_start=1332
+  _globals['_UPDATESESSIONRESPONSE']._serialized_end=1406
+  _globals['_DELETESESSIONREQUEST']._serialized_start=1408
+  _globals['_DELETESESSIONREQUEST']._serialized_end=1461
+  _globals['_DELETESESSIONRESPONSE']._serialized_start=1463
+  _globals['_DELETESESSIONRESPONSE']._serialized_end=1486
+  _globals['_LISTMESSAGESREQUEST']._serialized_start=1488
+  _globals['_LISTMESSAGESREQUEST']._serialized_end=1600
+  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1602
+  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1717
+  _globals['_SENDMESSAGEREQUEST']._serialized_start=1720
+  _globals['_SENDMESSAGEREQUEST']._serialized_end=2151
+  _globals['_SENDMESSAGERESPONSE']._serialized_start=2154
+  _globals['_SENDMESSAGERESPONSE']._serialized_end=2735
+  _globals['_STREAMREPLYREQUEST']._serialized_start=2738
+  _globals['_STREAMREPLYREQUEST']._serialized_end=3209
+  _globals['_STREAMREPLYRESPONSE']._serialized_start=3211
+  _globals['_STREAMREPLYRESPONSE']._serialized_end=3281
+  _globals['_RESUMEREPLYREQUEST']._serialized_start=3283
+  _globals['_RESUMEREPLYREQUEST']._serialized_end=3367
+  _globals['_RESUMEREPLYRESPONSE']._serialized_start=3369
+  _globals['_RESUMEREPLYRESPONSE']._serialized_end=3439
+  _globals['_STOPREPLYREQUEST']._serialized_start=3441
+  _globals['_STOPREPLYREQUEST']._serialized_end=3484
+  _globals['_STOPREPLYRESPONSE']._serialized_start=3486
+  _globals['_STOPREPLYRESPONSE']._serialized_end=3582
+  _globals['_SUGGESTPROMPTSREQUEST']._serialized_start=3584
+  _globals['_SUGGESTPROMPTSREQUEST']._serialized_end=3660
+  _globals['_SUGGESTPROMPTSRESPONSE']._serialized_start=3662
+  _globals['_SUGGESTPROMPTSRESPONSE']._serialized_end=3754
+  _globals['_PROMPTSUGGESTION']._serialized_start=3756
+  _globals['_PROMPTSUGGESTION']._serialized_end=3867
+  _globals['_CHATSERVICE']._serialized_start=3870
+  _globals['_CHATSERVICE']._serialized_end=5681
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from parley.chat.v1 import message_pb2 as _message_pb2
 from parley.chat.v1 import session_pb2 as _session_pb2
+from parley.chat.v1 import tool_pb2 as _tool_pb2
 from parley.chat.v1 import turn_event_pb2 as _turn_event_pb2
 import builtins as _builtins
 import sys
@@ -512,6 +513,7 @@ class SendMessageResponse(_message.Message):
     TRACE_ID_FIELD_NUMBER: _builtins.int
     CLIENT_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     TOOL_USES_FIELD_NUMBER: _builtins.int
+    PENDING_APPROVALS_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The session, also when the request had it made."""
     turn_id: _builtins.str
@@ -546,6 +548,12 @@ class SendMessageResponse(_message.Message):
     def tool_uses(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.ToolUse]:
         """The tools that the model used, in their order."""
 
+    @_builtins.property
+    def pending_approvals(self) -> _containers.RepeatedCompositeFieldContainer[_tool_pb2.ToolApproval]:
+        """The calls of tools that wait for the user's decision: the answer is not whole then, and `text` is what is written until now. Empty when
+        the answer is whole.
+        """
+
     def __init__(
         self,
         *,
@@ -562,10 +570,11 @@ class SendMessageResponse(_message.Message):
         trace_id: _builtins.str = ...,
         client_message_id: _builtins.str = ...,
         tool_uses: _abc.Iterable[_message_pb2.ToolUse] | None = ...,
+        pending_approvals: _abc.Iterable[_tool_pb2.ToolApproval] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "client_message_id", b"client_message_id", "message_id", b"message_id", "model", b"model", "notices", b"notices", "route", b"route", "route_reason", b"route_reason", "session_id", b"session_id", "text", b"text", "tool_uses", b"tool_uses", "trace_id", b"trace_id", "turn_id", b"turn_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "client_message_id", b"client_message_id", "message_id", b"message_id", "model", b"model", "notices", b"notices", "pending_approvals", b"pending_approvals", "route", b"route", "route_reason", b"route_reason", "session_id", b"session_id", "text", b"text", "tool_uses", b"tool_uses", "trace_id", b"trace_id", "turn_id", b"turn_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -154,7 +154,8 @@ class ChatServiceServicer:
 
     def SendMessage(self, request, context):
         """Sends a message and returns the whole answer. The same turn as StreamReply, and as idempotent; a call that is cut leaves the turn
-        running, and the same call again waits for its end. A turn that fails is an error, a turn that is stopped is CANCELLED.
+        running, and the same call again waits for its end. A turn that fails is an error, a turn that is stopped is CANCELLED. A turn that
+        waits for the user's approval of a tool is returned as it is, with `pending_approvals`; the same call again, after the decision, waits on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

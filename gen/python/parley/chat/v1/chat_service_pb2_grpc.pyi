@@ -51,7 +51,8 @@ class ChatServiceStub:
     """Lists the messages of a session, newest first, all branches of the tree."""
     SendMessage: _grpc.UnaryUnaryMultiCallable[_chat_service_pb2.SendMessageRequest, _chat_service_pb2.SendMessageResponse]
     """Sends a message and returns the whole answer. The same turn as StreamReply, and as idempotent; a call that is cut leaves the turn
-    running, and the same call again waits for its end. A turn that fails is an error, a turn that is stopped is CANCELLED.
+    running, and the same call again waits for its end. A turn that fails is an error, a turn that is stopped is CANCELLED. A turn that
+    waits for the user's approval of a tool is returned as it is, with `pending_approvals`; the same call again, after the decision, waits on.
     """
     StreamReply: _grpc.UnaryStreamMultiCallable[_chat_service_pb2.StreamReplyRequest, _chat_service_pb2.StreamReplyResponse]
     """Sends a message and streams the events of the turn that answers it.
@@ -97,7 +98,8 @@ class ChatServiceAsyncStub(ChatServiceStub):
     """Lists the messages of a session, newest first, all branches of the tree."""
     SendMessage: _aio.UnaryUnaryMultiCallable[_chat_service_pb2.SendMessageRequest, _chat_service_pb2.SendMessageResponse]  # type: ignore[assignment]
     """Sends a message and returns the whole answer. The same turn as StreamReply, and as idempotent; a call that is cut leaves the turn
-    running, and the same call again waits for its end. A turn that fails is an error, a turn that is stopped is CANCELLED.
+    running, and the same call again waits for its end. A turn that fails is an error, a turn that is stopped is CANCELLED. A turn that
+    waits for the user's approval of a tool is returned as it is, with `pending_approvals`; the same call again, after the decision, waits on.
     """
     StreamReply: _aio.UnaryStreamMultiCallable[_chat_service_pb2.StreamReplyRequest, _chat_service_pb2.StreamReplyResponse]  # type: ignore[assignment]
     """Sends a message and streams the events of the turn that answers it.
@@ -188,7 +190,8 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_chat_service_pb2.SendMessageResponse, _abc.Awaitable[_chat_service_pb2.SendMessageResponse]]:
         """Sends a message and returns the whole answer. The same turn as StreamReply, and as idempotent; a call that is cut leaves the turn
-        running, and the same call again waits for its end. A turn that fails is an error, a turn that is stopped is CANCELLED.
+        running, and the same call again waits for its end. A turn that fails is an error, a turn that is stopped is CANCELLED. A turn that
+        waits for the user's approval of a tool is returned as it is, with `pending_approvals`; the same call again, after the decision, waits on.
         """
 
     @_abc_1.abstractmethod

@@ -23,33 +23,34 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from parley.chat.v1 import tool_pb2 as parley_dot_chat_dot_v1_dot_tool__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cparley/chat/v1/message.proto\x12\x0eparley.chat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x05\n\x07Message\x12\x1d\n\nmessage_id\x18\x01 \x01(\tR\tmessageId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12*\n\x11parent_message_id\x18\x03 \x01(\tR\x0fparentMessageId\x12(\n\x04role\x18\x04 \x01(\x0e\x32\x14.parley.chat.v1.RoleR\x04role\x12\x12\n\x04text\x18\x05 \x01(\tR\x04text\x12\x32\n\x05state\x18\x06 \x01(\x0e\x32\x1c.parley.chat.v1.MessageStateR\x05state\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x17\n\x07turn_id\x18\x08 \x01(\tR\x06turnId\x12\x36\n\tcitations\x18\t \x03(\x0b\x32\x18.parley.chat.v1.CitationR\tcitations\x12+\n\x05usage\x18\n \x01(\x0b\x32\x15.parley.chat.v1.UsageR\x05usage\x12+\n\x05route\x18\x0b \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x14\n\x05model\x18\x0c \x01(\tR\x05model\x12\x31\n\x07\x66\x61ilure\x18\r \x01(\x0b\x32\x17.parley.chat.v1.FailureR\x07\x66\x61ilure\x12*\n\x11\x63lient_message_id\x18\x0e \x01(\tR\x0f\x63lientMessageId\x12\x19\n\x08trace_id\x18\x0f \x01(\tR\x07traceId\x12\x34\n\ttool_uses\x18\x10 \x03(\x0b\x32\x17.parley.chat.v1.ToolUseR\x08toolUses\x12!\n\x0croute_reason\x18\x11 \x01(\tR\x0brouteReason\"\xc0\x01\n\x07ToolUse\x12 \n\x0ctool_call_id\x18\x01 \x01(\tR\ntoolCallId\x12\x12\n\x04tool\x18\x02 \x01(\tR\x04tool\x12%\n\x0e\x61rguments_json\x18\x03 \x01(\tR\rargumentsJson\x12\x1f\n\x0bresult_json\x18\x04 \x01(\tR\nresultJson\x12\x16\n\x06\x66\x61iled\x18\x05 \x01(\x08R\x06\x66\x61iled\x12\x1f\n\x0btext_offset\x18\x06 \x01(\x05R\ntextOffset\"\x93\x03\n\x08\x43itation\x12\x16\n\x06number\x18\x01 \x01(\x05R\x06number\x12\x19\n\x08\x63hunk_id\x18\x02 \x01(\tR\x07\x63hunkId\x12\x1f\n\x0b\x64ocument_id\x18\x03 \x01(\tR\ndocumentId\x12%\n\x0e\x64ocument_title\x18\x04 \x01(\tR\rdocumentTitle\x12\x18\n\x07heading\x18\x05 \x01(\tR\x07heading\x12\x12\n\x04text\x18\x06 \x01(\tR\x04text\x12!\n\x0cstart_offset\x18\x07 \x01(\x05R\x0bstartOffset\x12\x1d\n\nend_offset\x18\x08 \x01(\x05R\tendOffset\x12%\n\x0e\x63ontent_sha256\x18\t \x01(\tR\rcontentSha256\x12)\n\x10\x64ocument_version\x18\n \x01(\x05R\x0f\x64ocumentVersion\x12\x1b\n\titem_type\x18\x0c \x01(\tR\x08itemType\x12-\n\x06quotes\x18\x0b \x03(\x0b\x32\x15.parley.chat.v1.QuoteR\x06quotes\"e\n\x05Quote\x12\x1f\n\x0btext_offset\x18\x01 \x01(\x05R\ntextOffset\x12\x1f\n\x0btext_length\x18\x02 \x01(\x05R\ntextLength\x12\x1a\n\x08verified\x18\x03 \x01(\x08R\x08verified\"\x83\x02\n\x05Usage\x12!\n\x0cinput_tokens\x18\x01 \x01(\x05R\x0binputTokens\x12#\n\routput_tokens\x18\x02 \x01(\x05R\x0coutputTokens\x12\x1c\n\testimated\x18\x03 \x01(\x08R\testimated\x12\x32\n\x16time_to_first_token_ms\x18\x04 \x01(\x05R\x12timeToFirstTokenMs\x12\x1f\n\x0b\x64uration_ms\x18\x05 \x01(\x05R\ndurationMs\x12+\n\x0f\x63ost_usd_micros\x18\x06 \x01(\x03H\x00R\rcostUsdMicros\x88\x01\x01\x42\x12\n\x10_cost_usd_micros\"m\n\x07\x46\x61ilure\x12\x12\n\x04\x63ode\x18\x01 \x01(\x05R\x04\x63ode\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x1c\n\tretryable\x18\x04 \x01(\x08R\tretryable*?\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_ASSISTANT\x10\x02*\x9c\x01\n\x0cMessageState\x12\x1d\n\x19MESSAGE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17MESSAGE_STATE_STREAMING\x10\x01\x12\x1b\n\x17MESSAGE_STATE_COMPLETED\x10\x02\x12\x19\n\x15MESSAGE_STATE_STOPPED\x10\x03\x12\x18\n\x14MESSAGE_STATE_FAILED\x10\x04*[\n\x05Route\x12\x15\n\x11ROUTE_UNSPECIFIED\x10\x00\x12\x13\n\x0fROUTE_AUTOMATIC\x10\x01\x12\x12\n\x0eROUTE_STANDARD\x10\x02\x12\x12\n\x0eROUTE_ENHANCED\x10\x03*m\n\tOnFailure\x12\x1a\n\x16ON_FAILURE_UNSPECIFIED\x10\x00\x12\x17\n\x13ON_FAILURE_CONTINUE\x10\x01\x12\x16\n\x12ON_FAILURE_RESTART\x10\x02\x12\x13\n\x0fON_FAILURE_FAIL\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cparley/chat/v1/message.proto\x12\x0eparley.chat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19parley/chat/v1/tool.proto\"\xb6\x05\n\x07Message\x12\x1d\n\nmessage_id\x18\x01 \x01(\tR\tmessageId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12*\n\x11parent_message_id\x18\x03 \x01(\tR\x0fparentMessageId\x12(\n\x04role\x18\x04 \x01(\x0e\x32\x14.parley.chat.v1.RoleR\x04role\x12\x12\n\x04text\x18\x05 \x01(\tR\x04text\x12\x32\n\x05state\x18\x06 \x01(\x0e\x32\x1c.parley.chat.v1.MessageStateR\x05state\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x17\n\x07turn_id\x18\x08 \x01(\tR\x06turnId\x12\x36\n\tcitations\x18\t \x03(\x0b\x32\x18.parley.chat.v1.CitationR\tcitations\x12+\n\x05usage\x18\n \x01(\x0b\x32\x15.parley.chat.v1.UsageR\x05usage\x12+\n\x05route\x18\x0b \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x14\n\x05model\x18\x0c \x01(\tR\x05model\x12\x31\n\x07\x66\x61ilure\x18\r \x01(\x0b\x32\x17.parley.chat.v1.FailureR\x07\x66\x61ilure\x12*\n\x11\x63lient_message_id\x18\x0e \x01(\tR\x0f\x63lientMessageId\x12\x19\n\x08trace_id\x18\x0f \x01(\tR\x07traceId\x12\x34\n\ttool_uses\x18\x10 \x03(\x0b\x32\x17.parley.chat.v1.ToolUseR\x08toolUses\x12!\n\x0croute_reason\x18\x11 \x01(\tR\x0brouteReason\"\xb3\x02\n\x07ToolUse\x12 \n\x0ctool_call_id\x18\x01 \x01(\tR\ntoolCallId\x12\x12\n\x04tool\x18\x02 \x01(\tR\x04tool\x12%\n\x0e\x61rguments_json\x18\x03 \x01(\tR\rargumentsJson\x12\x1f\n\x0bresult_json\x18\x04 \x01(\tR\nresultJson\x12\x16\n\x06\x66\x61iled\x18\x05 \x01(\x08R\x06\x66\x61iled\x12\x1f\n\x0btext_offset\x18\x06 \x01(\x05R\ntextOffset\x12=\n\x08\x61pproval\x18\x07 \x01(\x0e\x32!.parley.chat.v1.ToolApprovalStateR\x08\x61pproval\x12\x32\n\x15\x65\x64ited_arguments_json\x18\x08 \x01(\tR\x13\x65\x64itedArgumentsJson\"\x93\x03\n\x08\x43itation\x12\x16\n\x06number\x18\x01 \x01(\x05R\x06number\x12\x19\n\x08\x63hunk_id\x18\x02 \x01(\tR\x07\x63hunkId\x12\x1f\n\x0b\x64ocument_id\x18\x03 \x01(\tR\ndocumentId\x12%\n\x0e\x64ocument_title\x18\x04 \x01(\tR\rdocumentTitle\x12\x18\n\x07heading\x18\x05 \x01(\tR\x07heading\x12\x12\n\x04text\x18\x06 \x01(\tR\x04text\x12!\n\x0cstart_offset\x18\x07 \x01(\x05R\x0bstartOffset\x12\x1d\n\nend_offset\x18\x08 \x01(\x05R\tendOffset\x12%\n\x0e\x63ontent_sha256\x18\t \x01(\tR\rcontentSha256\x12)\n\x10\x64ocument_version\x18\n \x01(\x05R\x0f\x64ocumentVersion\x12\x1b\n\titem_type\x18\x0c \x01(\tR\x08itemType\x12-\n\x06quotes\x18\x0b \x03(\x0b\x32\x15.parley.chat.v1.QuoteR\x06quotes\"e\n\x05Quote\x12\x1f\n\x0btext_offset\x18\x01 \x01(\x05R\ntextOffset\x12\x1f\n\x0btext_length\x18\x02 \x01(\x05R\ntextLength\x12\x1a\n\x08verified\x18\x03 \x01(\x08R\x08verified\"\x83\x02\n\x05Usage\x12!\n\x0cinput_tokens\x18\x01 \x01(\x05R\x0binputTokens\x12#\n\routput_tokens\x18\x02 \x01(\x05R\x0coutputTokens\x12\x1c\n\testimated\x18\x03 \x01(\x08R\testimated\x12\x32\n\x16time_to_first_token_ms\x18\x04 \x01(\x05R\x12timeToFirstTokenMs\x12\x1f\n\x0b\x64uration_ms\x18\x05 \x01(\x05R\ndurationMs\x12+\n\x0f\x63ost_usd_micros\x18\x06 \x01(\x03H\x00R\rcostUsdMicros\x88\x01\x01\x42\x12\n\x10_cost_usd_micros\"m\n\x07\x46\x61ilure\x12\x12\n\x04\x63ode\x18\x01 \x01(\x05R\x04\x63ode\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x1c\n\tretryable\x18\x04 \x01(\x08R\tretryable*?\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_ASSISTANT\x10\x02*\x9c\x01\n\x0cMessageState\x12\x1d\n\x19MESSAGE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17MESSAGE_STATE_STREAMING\x10\x01\x12\x1b\n\x17MESSAGE_STATE_COMPLETED\x10\x02\x12\x19\n\x15MESSAGE_STATE_STOPPED\x10\x03\x12\x18\n\x14MESSAGE_STATE_FAILED\x10\x04*[\n\x05Route\x12\x15\n\x11ROUTE_UNSPECIFIED\x10\x00\x12\x13\n\x0fROUTE_AUTOMATIC\x10\x01\x12\x12\n\x0eROUTE_STANDARD\x10\x02\x12\x12\n\x0eROUTE_ENHANCED\x10\x03*m\n\tOnFailure\x12\x1a\n\x16ON_FAILURE_UNSPECIFIED\x10\x00\x12\x17\n\x13ON_FAILURE_CONTINUE\x10\x01\x12\x16\n\x12ON_FAILURE_RESTART\x10\x02\x12\x13\n\x0fON_FAILURE_FAIL\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.chat.v1.message_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=1855
-  _globals['_ROLE']._serialized_end=1918
-  _globals['_MESSAGESTATE']._serialized_start=1921
-  _globals['_MESSAGESTATE']._serialized_end=2077
-  _globals['_ROUTE']._serialized_start=2079
-  _globals['_ROUTE']._serialized_end=2170
-  _globals['_ONFAILURE']._serialized_start=2172
-  _globals['_ONFAILURE']._serialized_end=2281
-  _globals['_MESSAGE']._serialized_start=82
-  _globals['_MESSAGE']._serialized_end=776
-  _globals['_TOOLUSE']._serialized_start=779
-  _globals['_TOOLUSE']._serialized_end=971
-  _globals['_CITATION']._serialized_start=974
-  _globals['_CITATION']._serialized_end=1377
-  _globals['_QUOTE']._serialized_start=1379
-  _globals['_QUOTE']._serialized_end=1480
-  _globals['_USAGE']._serialized_start=1483
-  _globals['_USAGE']._serialized_end=1742
-  _globals['_FAILURE']._serialized_start=1744
-  _globals['_FAILURE']._serialized_end=1853
+  _globals['_ROLE']._serialized_start=1997
+  _globals['_ROLE']._serialized_end=2060
+  _globals['_MESSAGESTATE']._serialized_start=2063
+  _globals['_MESSAGESTATE']._serialized_end=2219
+  _globals['_ROUTE']._serialized_start=2221
+  _globals['_ROUTE']._serialized_end=2312
+  _globals['_ONFAILURE']._serialized_start=2314
+  _globals['_ONFAILURE']._serialized_end=2423
+  _globals['_MESSAGE']._serialized_start=109
+  _globals['_MESSAGE']._serialized_end=803
+  _globals['_TOOLUSE']._serialized_start=806
+  _globals['_TOOLUSE']._serialized_end=1113
+  _globals['_CITATION']._serialized_start=1116
+  _globals['_CITATION']._serialized_end=1519
+  _globals['_QUOTE']._serialized_start=1521
+  _globals['_QUOTE']._serialized_end=1622
+  _globals['_USAGE']._serialized_start=1625
+  _globals['_USAGE']._serialized_end=1884
+  _globals['_FAILURE']._serialized_start=1886
+  _globals['_FAILURE']._serialized_end=1995
 # @@protoc_insertion_point(module_scope)

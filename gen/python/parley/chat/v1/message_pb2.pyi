@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from parley.chat.v1 import tool_pb2 as _tool_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -242,6 +243,8 @@ class ToolUse(_message.Message):
     RESULT_JSON_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
     TEXT_OFFSET_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    EDITED_ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
     tool_call_id: _builtins.str
     """Names the call, in this turn and all others."""
     tool: _builtins.str
@@ -254,6 +257,10 @@ class ToolUse(_message.Message):
     """True when it did not work."""
     text_offset: _builtins.int
     """How much of the answer's text stood before it: characters (Unicode code points)."""
+    approval: _tool_pb2.ToolApprovalState.ValueType
+    """What the user decided about it. UNSPECIFIED when nobody was asked."""
+    edited_arguments_json: _builtins.str
+    """The arguments with which the user let it run instead of the model's. Empty when they changed nothing. At most 100,000 characters."""
     def __init__(
         self,
         *,
@@ -263,10 +270,12 @@ class ToolUse(_message.Message):
         result_json: _builtins.str = ...,
         failed: _builtins.bool = ...,
         text_offset: _builtins.int = ...,
+        approval: _tool_pb2.ToolApprovalState.ValueType = ...,
+        edited_arguments_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "failed", b"failed", "result_json", b"result_json", "text_offset", b"text_offset", "tool", b"tool", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "arguments_json", b"arguments_json", "edited_arguments_json", b"edited_arguments_json", "failed", b"failed", "result_json", b"result_json", "text_offset", b"text_offset", "tool", b"tool", "tool_call_id", b"tool_call_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

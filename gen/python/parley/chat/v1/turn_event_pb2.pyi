@@ -6,9 +6,11 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from parley.chat.v1 import message_pb2 as _message_pb2
+from parley.chat.v1 import tool_pb2 as _tool_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -96,6 +98,8 @@ class TurnEvent(_message.Message):
     QUEUED_FIELD_NUMBER: _builtins.int
     TOOL_CALLED_FIELD_NUMBER: _builtins.int
     TOOL_RETURNED_FIELD_NUMBER: _builtins.int
+    APPROVAL_REQUESTED_FIELD_NUMBER: _builtins.int
+    APPROVAL_DECIDED_FIELD_NUMBER: _builtins.int
     turn_id: _builtins.str
     """The turn that it belongs to: `trn_` and 32 hexadecimal digits. Never the session's id."""
     sequence: _builtins.int
@@ -156,11 +160,19 @@ class TurnEvent(_message.Message):
 
     @_builtins.property
     def tool_called(self) -> Global___ToolCalled:
-        """The model calls a tool; it runs next."""
+        """The model calls a tool; it runs next, or waits for the user's approval first."""
 
     @_builtins.property
     def tool_returned(self) -> Global___ToolReturned:
         """A tool has run."""
+
+    @_builtins.property
+    def approval_requested(self) -> Global___ApprovalRequested:
+        """A call needs the user's approval, and the turn waits for it: `ApproveToolCall` or `DenyToolCall` decides."""
+
+    @_builtins.property
+    def approval_decided(self) -> Global___ApprovalDecided:
+        """A call was approved or denied, or nobody decided in time."""
 
     def __init__(
         self,
@@ -182,12 +194,14 @@ class TurnEvent(_message.Message):
         queued: Global___TurnQueued | None = ...,
         tool_called: Global___ToolCalled | None = ...,
         tool_returned: Global___ToolReturned | None = ...,
+        approval_requested: Global___ApprovalRequested | None = ...,
+        approval_decided: Global___ApprovalDecided | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "tool_called", b"tool_called", "tool_returned", b"tool_returned"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_requested", b"approval_requested", "completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "tool_called", b"tool_called", "tool_returned", b"tool_returned"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "first_sequence", b"first_sequence", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sequence", b"sequence", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "tool_called", b"tool_called", "tool_returned", b"tool_returned", "turn_id", b"turn_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_requested", b"approval_requested", "completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "first_sequence", b"first_sequence", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sequence", b"sequence", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "tool_called", b"tool_called", "tool_returned", b"tool_returned", "turn_id", b"turn_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "route_chosen", "sources_found", "delta", "reasoning_delta", "notice", "completed", "failed", "stopped", "restarted", "provider_switched", "queued", "tool_called", "tool_returned"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "route_chosen", "sources_found", "delta", "reasoning_delta", "notice", "completed", "failed", "stopped", "restarted", "provider_switched", "queued", "tool_called", "tool_returned", "approval_requested", "approval_decided"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -475,6 +489,90 @@ class ToolReturned(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ToolReturned: _TypeAlias = ToolReturned  # noqa: Y015
+
+@_typing.final
+class ApprovalRequested(_message.Message):
+    """Asks the user whether a tool may run. Behind the `tool_called` of the call. Exactly one `approval_decided` follows for it, unless the turn
+    ends before. Several calls of one round are asked for together and can be decided in any order; they run in the order of the calls.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    tool_call_id: _builtins.str
+    """The call."""
+    tool: _builtins.str
+    """The tool."""
+    arguments_json: _builtins.str
+    """What it would run with, a JSON object, as the model wrote it. At most 100,000 characters."""
+    effect: _tool_pb2.ToolEffect.ValueType
+    """What the tool does."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when the user can decide, UTC. After it the model is told that nobody did."""
+
+    def __init__(
+        self,
+        *,
+        tool_call_id: _builtins.str = ...,
+        tool: _builtins.str = ...,
+        arguments_json: _builtins.str = ...,
+        effect: _tool_pb2.ToolEffect.ValueType = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "effect", b"effect", "expire_time", b"expire_time", "tool", b"tool", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalRequested: _TypeAlias = ApprovalRequested  # noqa: Y015
+
+@_typing.final
+class ApprovalDecided(_message.Message):
+    """Tells what became of a request for approval. The tool's `tool_returned` follows in every case; of one that was not approved, it has failed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    EDITED_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    tool_call_id: _builtins.str
+    """The call."""
+    tool: _builtins.str
+    """The tool."""
+    state: _tool_pb2.ToolApprovalState.ValueType
+    """APPROVED, DENIED or EXPIRED."""
+    edited: _builtins.bool
+    """Whether the user changed the arguments."""
+    arguments_json: _builtins.str
+    """What it runs with when the user changed it, a JSON object; empty otherwise. At most 100,000 characters."""
+    reason: _builtins.str
+    """Why the user denied, in their words. Empty when they gave no reason."""
+    def __init__(
+        self,
+        *,
+        tool_call_id: _builtins.str = ...,
+        tool: _builtins.str = ...,
+        state: _tool_pb2.ToolApprovalState.ValueType = ...,
+        edited: _builtins.bool = ...,
+        arguments_json: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "edited", b"edited", "reason", b"reason", "state", b"state", "tool", b"tool", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalDecided: _TypeAlias = ApprovalDecided  # noqa: Y015
 
 @_typing.final
 class Notice(_message.Message):

@@ -203,6 +203,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Example: `{"reason": "ERROR_REASON_JOB_STATE", "domain": "parley", "metadata": {"state": "DONE"}}`
     """
+    ERROR_REASON_APPROVAL_CLOSED: _ErrorReason.ValueType  # 36
+    """The call of a tool was decided otherwise, or its user is no longer asked: too late, or the turn has ended. FAILED_PRECONDITION. `state` is one of
+    APPROVED, DENIED, EXPIRED and CLOSED.
+
+    Example: `{"reason": "ERROR_REASON_APPROVAL_CLOSED", "domain": "parley", "metadata": {"state": "EXPIRED"}}`
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The values of `google.rpc.ErrorInfo.reason` when `google.rpc.ErrorInfo.domain` is `parley`.
@@ -392,5 +398,11 @@ ERROR_REASON_JOB_STATE: ErrorReason.ValueType  # 34
 """The job is in a state in which this cannot be done, for example tried again although it did not fail. FAILED_PRECONDITION.
 
 Example: `{"reason": "ERROR_REASON_JOB_STATE", "domain": "parley", "metadata": {"state": "DONE"}}`
+"""
+ERROR_REASON_APPROVAL_CLOSED: ErrorReason.ValueType  # 36
+"""The call of a tool was decided otherwise, or its user is no longer asked: too late, or the turn has ended. FAILED_PRECONDITION. `state` is one of
+APPROVED, DENIED, EXPIRED and CLOSED.
+
+Example: `{"reason": "ERROR_REASON_APPROVAL_CLOSED", "domain": "parley", "metadata": {"state": "EXPIRED"}}`
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -4,15 +4,19 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Citation, Failure, Message as Message$1, Route } from "./message_pb";
 import { file_parley_chat_v1_message } from "./message_pb";
+import type { ToolApprovalState, ToolEffect } from "./tool_pb";
+import { file_parley_chat_v1_tool } from "./tool_pb";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file parley/chat/v1/turn_event.proto.
  */
 export const file_parley_chat_v1_turn_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch9wYXJsZXkvY2hhdC92MS90dXJuX2V2ZW50LnByb3RvEg5wYXJsZXkuY2hhdC52MSKZBgoJVHVybkV2ZW50Eg8KB3R1cm5faWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAUSFgoOZmlyc3Rfc2VxdWVuY2UYAyABKAUSLgoHc3RhcnRlZBgEIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdGFydGVkSAASMwoMcm91dGVfY2hvc2VuGAUgASgLMhsucGFybGV5LmNoYXQudjEuUm91dGVDaG9zZW5IABI1Cg1zb3VyY2VzX2ZvdW5kGAYgASgLMhwucGFybGV5LmNoYXQudjEuU291cmNlc0ZvdW5kSAASKgoFZGVsdGEYByABKAsyGS5wYXJsZXkuY2hhdC52MS5UZXh0RGVsdGFIABI5Cg9yZWFzb25pbmdfZGVsdGEYCCABKAsyHi5wYXJsZXkuY2hhdC52MS5SZWFzb25pbmdEZWx0YUgAEigKBm5vdGljZRgJIAEoCzIWLnBhcmxleS5jaGF0LnYxLk5vdGljZUgAEjIKCWNvbXBsZXRlZBgKIAEoCzIdLnBhcmxleS5jaGF0LnYxLlR1cm5Db21wbGV0ZWRIABIsCgZmYWlsZWQYCyABKAsyGi5wYXJsZXkuY2hhdC52MS5UdXJuRmFpbGVkSAASLgoHc3RvcHBlZBgMIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdG9wcGVkSAASMgoJcmVzdGFydGVkGA0gASgLMh0ucGFybGV5LmNoYXQudjEuVHVyblJlc3RhcnRlZEgAEj0KEXByb3ZpZGVyX3N3aXRjaGVkGA4gASgLMiAucGFybGV5LmNoYXQudjEuUHJvdmlkZXJTd2l0Y2hlZEgAEiwKBnF1ZXVlZBgPIAEoCzIaLnBhcmxleS5jaGF0LnYxLlR1cm5RdWV1ZWRIABIxCgt0b29sX2NhbGxlZBgQIAEoCzIaLnBhcmxleS5jaGF0LnYxLlRvb2xDYWxsZWRIABI1Cg10b29sX3JldHVybmVkGBEgASgLMhwucGFybGV5LmNoYXQudjEuVG9vbFJldHVybmVkSABCBwoFZXZlbnQiewoLVHVyblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg91c2VyX21lc3NhZ2VfaWQYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIZChFjbGllbnRfbWVzc2FnZV9pZBgEIAEoCRIQCgh0cmFjZV9pZBgFIAEoCSJSCgtSb3V0ZUNob3NlbhIkCgVyb3V0ZRgBIAEoDjIVLnBhcmxleS5jaGF0LnYxLlJvdXRlEg4KBnJlYXNvbhgCIAEoCRINCgVtb2RlbBgDIAEoCSI7CgxTb3VyY2VzRm91bmQSKwoJY2l0YXRpb25zGAEgAygLMhgucGFybGV5LmNoYXQudjEuQ2l0YXRpb24iGQoJVGV4dERlbHRhEgwKBHRleHQYASABKAkiHgoOUmVhc29uaW5nRGVsdGESDAoEdGV4dBgBIAEoCSIPCg1UdXJuUmVzdGFydGVkIm4KEFByb3ZpZGVyU3dpdGNoZWQSEgoKZnJvbV9tb2RlbBgBIAEoCRIQCgh0b19tb2RlbBgCIAEoCRIOCgZyZWFzb24YAyABKAkSEwoLYXRfc2VxdWVuY2UYBCABKAUSDwoHbWVzc2FnZRgFIAEoCSIsCgpUdXJuUXVldWVkEg0KBXBsYWNlGAEgASgFEg8KB21lc3NhZ2UYAiABKAkiSAoKVG9vbENhbGxlZBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEdG9vbBgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCSJXCgxUb29sUmV0dXJuZWQSFAoMdG9vbF9jYWxsX2lkGAEgASgJEgwKBHRvb2wYAiABKAkSEwoLcmVzdWx0X2pzb24YAyABKAkSDgoGZmFpbGVkGAQgASgIIkMKBk5vdGljZRIoCgRraW5kGAEgASgOMhoucGFybGV5LmNoYXQudjEuTm90aWNlS2luZBIPCgdtZXNzYWdlGAIgASgJIjkKDVR1cm5Db21wbGV0ZWQSKAoHbWVzc2FnZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2UiYAoKVHVybkZhaWxlZBIoCgdmYWlsdXJlGAEgASgLMhcucGFybGV5LmNoYXQudjEuRmFpbHVyZRIoCgdtZXNzYWdlGAIgASgLMhcucGFybGV5LmNoYXQudjEuTWVzc2FnZSJMCgtUdXJuU3RvcHBlZBIoCgdtZXNzYWdlGAEgASgLMhcucGFybGV5LmNoYXQudjEuTWVzc2FnZRITCgt0ZXh0X2xlbmd0aBgCIAEoBSqdAgoKTm90aWNlS2luZBIbChdOT1RJQ0VfS0lORF9VTlNQRUNJRklFRBAAEh8KG05PVElDRV9LSU5EX1dJVEhPVVRfQ09OVEVYVBABEh0KGU5PVElDRV9LSU5EX09GRkxJTkVfTU9ERUwQAhIcChhOT1RJQ0VfS0lORF9MRU5HVEhfTElNSVQQAxIeChpOT1RJQ0VfS0lORF9DT05URU5UX0ZJTFRFUhAEEh8KG05PVElDRV9LSU5EX0hJU1RPUllfVFJJTU1FRBAFEhkKFU5PVElDRV9LSU5EX0NPTlRJTlVFRBAGEhwKGE5PVElDRV9LSU5EX1RSWUlOR19BR0FJThAHEhoKFk5PVElDRV9LSU5EX1RPT0xfTElNSVQQCGIGcHJvdG8z", [file_parley_chat_v1_message]);
+  fileDesc("Ch9wYXJsZXkvY2hhdC92MS90dXJuX2V2ZW50LnByb3RvEg5wYXJsZXkuY2hhdC52MSKXBwoJVHVybkV2ZW50Eg8KB3R1cm5faWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAUSFgoOZmlyc3Rfc2VxdWVuY2UYAyABKAUSLgoHc3RhcnRlZBgEIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdGFydGVkSAASMwoMcm91dGVfY2hvc2VuGAUgASgLMhsucGFybGV5LmNoYXQudjEuUm91dGVDaG9zZW5IABI1Cg1zb3VyY2VzX2ZvdW5kGAYgASgLMhwucGFybGV5LmNoYXQudjEuU291cmNlc0ZvdW5kSAASKgoFZGVsdGEYByABKAsyGS5wYXJsZXkuY2hhdC52MS5UZXh0RGVsdGFIABI5Cg9yZWFzb25pbmdfZGVsdGEYCCABKAsyHi5wYXJsZXkuY2hhdC52MS5SZWFzb25pbmdEZWx0YUgAEigKBm5vdGljZRgJIAEoCzIWLnBhcmxleS5jaGF0LnYxLk5vdGljZUgAEjIKCWNvbXBsZXRlZBgKIAEoCzIdLnBhcmxleS5jaGF0LnYxLlR1cm5Db21wbGV0ZWRIABIsCgZmYWlsZWQYCyABKAsyGi5wYXJsZXkuY2hhdC52MS5UdXJuRmFpbGVkSAASLgoHc3RvcHBlZBgMIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdG9wcGVkSAASMgoJcmVzdGFydGVkGA0gASgLMh0ucGFybGV5LmNoYXQudjEuVHVyblJlc3RhcnRlZEgAEj0KEXByb3ZpZGVyX3N3aXRjaGVkGA4gASgLMiAucGFybGV5LmNoYXQudjEuUHJvdmlkZXJTd2l0Y2hlZEgAEiwKBnF1ZXVlZBgPIAEoCzIaLnBhcmxleS5jaGF0LnYxLlR1cm5RdWV1ZWRIABIxCgt0b29sX2NhbGxlZBgQIAEoCzIaLnBhcmxleS5jaGF0LnYxLlRvb2xDYWxsZWRIABI1Cg10b29sX3JldHVybmVkGBEgASgLMhwucGFybGV5LmNoYXQudjEuVG9vbFJldHVybmVkSAASPwoSYXBwcm92YWxfcmVxdWVzdGVkGBIgASgLMiEucGFybGV5LmNoYXQudjEuQXBwcm92YWxSZXF1ZXN0ZWRIABI7ChBhcHByb3ZhbF9kZWNpZGVkGBMgASgLMh8ucGFybGV5LmNoYXQudjEuQXBwcm92YWxEZWNpZGVkSABCBwoFZXZlbnQiewoLVHVyblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg91c2VyX21lc3NhZ2VfaWQYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIZChFjbGllbnRfbWVzc2FnZV9pZBgEIAEoCRIQCgh0cmFjZV9pZBgFIAEoCSJSCgtSb3V0ZUNob3NlbhIkCgVyb3V0ZRgBIAEoDjIVLnBhcmxleS5jaGF0LnYxLlJvdXRlEg4KBnJlYXNvbhgCIAEoCRINCgVtb2RlbBgDIAEoCSI7CgxTb3VyY2VzRm91bmQSKwoJY2l0YXRpb25zGAEgAygLMhgucGFybGV5LmNoYXQudjEuQ2l0YXRpb24iGQoJVGV4dERlbHRhEgwKBHRleHQYASABKAkiHgoOUmVhc29uaW5nRGVsdGESDAoEdGV4dBgBIAEoCSIPCg1UdXJuUmVzdGFydGVkIm4KEFByb3ZpZGVyU3dpdGNoZWQSEgoKZnJvbV9tb2RlbBgBIAEoCRIQCgh0b19tb2RlbBgCIAEoCRIOCgZyZWFzb24YAyABKAkSEwoLYXRfc2VxdWVuY2UYBCABKAUSDwoHbWVzc2FnZRgFIAEoCSIsCgpUdXJuUXVldWVkEg0KBXBsYWNlGAEgASgFEg8KB21lc3NhZ2UYAiABKAkiSAoKVG9vbENhbGxlZBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEdG9vbBgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCSJXCgxUb29sUmV0dXJuZWQSFAoMdG9vbF9jYWxsX2lkGAEgASgJEgwKBHRvb2wYAiABKAkSEwoLcmVzdWx0X2pzb24YAyABKAkSDgoGZmFpbGVkGAQgASgIIqwBChFBcHByb3ZhbFJlcXVlc3RlZBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEdG9vbBgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCRIqCgZlZmZlY3QYBCABKA4yGi5wYXJsZXkuY2hhdC52MS5Ub29sRWZmZWN0Ei8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKfAQoPQXBwcm92YWxEZWNpZGVkEhQKDHRvb2xfY2FsbF9pZBgBIAEoCRIMCgR0b29sGAIgASgJEjAKBXN0YXRlGAMgASgOMiEucGFybGV5LmNoYXQudjEuVG9vbEFwcHJvdmFsU3RhdGUSDgoGZWRpdGVkGAQgASgIEhYKDmFyZ3VtZW50c19qc29uGAUgASgJEg4KBnJlYXNvbhgGIAEoCSJDCgZOb3RpY2USKAoEa2luZBgBIAEoDjIaLnBhcmxleS5jaGF0LnYxLk5vdGljZUtpbmQSDwoHbWVzc2FnZRgCIAEoCSI5Cg1UdXJuQ29tcGxldGVkEigKB21lc3NhZ2UYASABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlImAKClR1cm5GYWlsZWQSKAoHZmFpbHVyZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLkZhaWx1cmUSKAoHbWVzc2FnZRgCIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2UiTAoLVHVyblN0b3BwZWQSKAoHbWVzc2FnZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2USEwoLdGV4dF9sZW5ndGgYAiABKAUqnQIKCk5vdGljZUtpbmQSGwoXTk9USUNFX0tJTkRfVU5TUEVDSUZJRUQQABIfChtOT1RJQ0VfS0lORF9XSVRIT1VUX0NPTlRFWFQQARIdChlOT1RJQ0VfS0lORF9PRkZMSU5FX01PREVMEAISHAoYTk9USUNFX0tJTkRfTEVOR1RIX0xJTUlUEAMSHgoaTk9USUNFX0tJTkRfQ09OVEVOVF9GSUxURVIQBBIfChtOT1RJQ0VfS0lORF9ISVNUT1JZX1RSSU1NRUQQBRIZChVOT1RJQ0VfS0lORF9DT05USU5VRUQQBhIcChhOT1RJQ0VfS0lORF9UUllJTkdfQUdBSU4QBxIaChZOT1RJQ0VfS0lORF9UT09MX0xJTUlUEAhiBnByb3RvMw", [file_google_protobuf_timestamp, file_parley_chat_v1_message, file_parley_chat_v1_tool]);
 
 /**
  * One thing that happened in a turn. The events of a turn are the same for everybody who watches it, whenever and through
@@ -150,7 +154,7 @@ export type TurnEvent = Message<"parley.chat.v1.TurnEvent"> & {
     case: "queued";
   } | {
     /**
-     * The model calls a tool; it runs next.
+     * The model calls a tool; it runs next, or waits for the user's approval first.
      *
      * @generated from field: parley.chat.v1.ToolCalled tool_called = 16;
      */
@@ -164,6 +168,22 @@ export type TurnEvent = Message<"parley.chat.v1.TurnEvent"> & {
      */
     value: ToolReturned;
     case: "toolReturned";
+  } | {
+    /**
+     * A call needs the user's approval, and the turn waits for it: `ApproveToolCall` or `DenyToolCall` decides.
+     *
+     * @generated from field: parley.chat.v1.ApprovalRequested approval_requested = 18;
+     */
+    value: ApprovalRequested;
+    case: "approvalRequested";
+  } | {
+    /**
+     * A call was approved or denied, or nobody decided in time.
+     *
+     * @generated from field: parley.chat.v1.ApprovalDecided approval_decided = 19;
+     */
+    value: ApprovalDecided;
+    case: "approvalDecided";
   } | { case: undefined; value?: undefined };
 };
 
@@ -492,6 +512,112 @@ export const ToolReturnedSchema: GenMessage<ToolReturned> = /*@__PURE__*/
   messageDesc(file_parley_chat_v1_turn_event, 10);
 
 /**
+ * Asks the user whether a tool may run. Behind the `tool_called` of the call. Exactly one `approval_decided` follows for it, unless the turn
+ * ends before. Several calls of one round are asked for together and can be decided in any order; they run in the order of the calls.
+ *
+ * @generated from message parley.chat.v1.ApprovalRequested
+ */
+export type ApprovalRequested = Message<"parley.chat.v1.ApprovalRequested"> & {
+  /**
+   * The call.
+   *
+   * @generated from field: string tool_call_id = 1;
+   */
+  toolCallId: string;
+
+  /**
+   * The tool.
+   *
+   * @generated from field: string tool = 2;
+   */
+  tool: string;
+
+  /**
+   * What it would run with, a JSON object, as the model wrote it. At most 100,000 characters.
+   *
+   * @generated from field: string arguments_json = 3;
+   */
+  argumentsJson: string;
+
+  /**
+   * What the tool does.
+   *
+   * @generated from field: parley.chat.v1.ToolEffect effect = 4;
+   */
+  effect: ToolEffect;
+
+  /**
+   * Until when the user can decide, UTC. After it the model is told that nobody did.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 5;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message parley.chat.v1.ApprovalRequested.
+ * Use `create(ApprovalRequestedSchema)` to create a new message.
+ */
+export const ApprovalRequestedSchema: GenMessage<ApprovalRequested> = /*@__PURE__*/
+  messageDesc(file_parley_chat_v1_turn_event, 11);
+
+/**
+ * Tells what became of a request for approval. The tool's `tool_returned` follows in every case; of one that was not approved, it has failed.
+ *
+ * @generated from message parley.chat.v1.ApprovalDecided
+ */
+export type ApprovalDecided = Message<"parley.chat.v1.ApprovalDecided"> & {
+  /**
+   * The call.
+   *
+   * @generated from field: string tool_call_id = 1;
+   */
+  toolCallId: string;
+
+  /**
+   * The tool.
+   *
+   * @generated from field: string tool = 2;
+   */
+  tool: string;
+
+  /**
+   * APPROVED, DENIED or EXPIRED.
+   *
+   * @generated from field: parley.chat.v1.ToolApprovalState state = 3;
+   */
+  state: ToolApprovalState;
+
+  /**
+   * Whether the user changed the arguments.
+   *
+   * @generated from field: bool edited = 4;
+   */
+  edited: boolean;
+
+  /**
+   * What it runs with when the user changed it, a JSON object; empty otherwise. At most 100,000 characters.
+   *
+   * @generated from field: string arguments_json = 5;
+   */
+  argumentsJson: string;
+
+  /**
+   * Why the user denied, in their words. Empty when they gave no reason.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message parley.chat.v1.ApprovalDecided.
+ * Use `create(ApprovalDecidedSchema)` to create a new message.
+ */
+export const ApprovalDecidedSchema: GenMessage<ApprovalDecided> = /*@__PURE__*/
+  messageDesc(file_parley_chat_v1_turn_event, 12);
+
+/**
  * Something that the reader should know.
  *
  * @generated from message parley.chat.v1.Notice
@@ -517,7 +643,7 @@ export type Notice = Message<"parley.chat.v1.Notice"> & {
  * Use `create(NoticeSchema)` to create a new message.
  */
 export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 11);
+  messageDesc(file_parley_chat_v1_turn_event, 13);
 
 /**
  * The whole answer.
@@ -538,7 +664,7 @@ export type TurnCompleted = Message<"parley.chat.v1.TurnCompleted"> & {
  * Use `create(TurnCompletedSchema)` to create a new message.
  */
 export const TurnCompletedSchema: GenMessage<TurnCompleted> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 12);
+  messageDesc(file_parley_chat_v1_turn_event, 14);
 
 /**
  * Why the turn failed.
@@ -566,7 +692,7 @@ export type TurnFailed = Message<"parley.chat.v1.TurnFailed"> & {
  * Use `create(TurnFailedSchema)` to create a new message.
  */
 export const TurnFailedSchema: GenMessage<TurnFailed> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 13);
+  messageDesc(file_parley_chat_v1_turn_event, 15);
 
 /**
  * The receipt of a stop.
@@ -594,7 +720,7 @@ export type TurnStopped = Message<"parley.chat.v1.TurnStopped"> & {
  * Use `create(TurnStoppedSchema)` to create a new message.
  */
 export const TurnStoppedSchema: GenMessage<TurnStopped> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 14);
+  messageDesc(file_parley_chat_v1_turn_event, 16);
 
 /**
  * What a notice is about.

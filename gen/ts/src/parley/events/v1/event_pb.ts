@@ -10,6 +10,8 @@ import type { Message as Message$1 } from "../../chat/v1/message_pb";
 import { file_parley_chat_v1_message } from "../../chat/v1/message_pb";
 import type { Session } from "../../chat/v1/session_pb";
 import { file_parley_chat_v1_session } from "../../chat/v1/session_pb";
+import type { ToolApproval } from "../../chat/v1/tool_pb";
+import { file_parley_chat_v1_tool } from "../../chat/v1/tool_pb";
 import type { Project } from "../../workspace/v1/project_pb";
 import { file_parley_workspace_v1_project } from "../../workspace/v1/project_pb";
 import type { Task } from "../../workspace/v1/task_pb";
@@ -20,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/events/v1/event.proto.
  */
 export const file_parley_events_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChxwYXJsZXkvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBwYXJsZXkuZXZlbnRzLnYxIrsDCgVFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZhY3Rpb24YAyABKA4yGC5wYXJsZXkuZXZlbnRzLnYxLkFjdGlvbhI1Cg1yZXNvdXJjZV90eXBlGAQgASgOMh4ucGFybGV5LmV2ZW50cy52MS5SZXNvdXJjZVR5cGUSEwoLcmVzb3VyY2VfaWQYBSABKAkSDwoHdHVybl9pZBgGIAEoCRIqCgdzZXNzaW9uGAcgASgLMhcucGFybGV5LmNoYXQudjEuU2Vzc2lvbkgAEioKB21lc3NhZ2UYCCABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlSAASKQoEdGFzaxgJIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza0gAEi8KB3Byb2plY3QYCyABKAsyHC5wYXJsZXkud29ya3NwYWNlLnYxLlByb2plY3RIABIvCgtyZW1pbmRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCgoIcmVzb3VyY2UqcQoGQWN0aW9uEhYKEkFDVElPTl9VTlNQRUNJRklFRBAAEhIKDkFDVElPTl9DUkVBVEVEEAESEgoOQUNUSU9OX1VQREFURUQQAhISCg5BQ1RJT05fREVMRVRFRBADEhMKD0FDVElPTl9SRU1JTkRFRBAEKpYBCgxSZXNvdXJjZVR5cGUSHQoZUkVTT1VSQ0VfVFlQRV9VTlNQRUNJRklFRBAAEhkKFVJFU09VUkNFX1RZUEVfU0VTU0lPThABEhkKFVJFU09VUkNFX1RZUEVfTUVTU0FHRRACEhYKElJFU09VUkNFX1RZUEVfVEFTSxADEhkKFVJFU09VUkNFX1RZUEVfUFJPSkVDVBAEYgZwcm90bzM", [file_google_protobuf_timestamp, file_parley_chat_v1_message, file_parley_chat_v1_session, file_parley_workspace_v1_project, file_parley_workspace_v1_task]);
+  fileDesc("ChxwYXJsZXkvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBwYXJsZXkuZXZlbnRzLnYxIvIDCgVFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZhY3Rpb24YAyABKA4yGC5wYXJsZXkuZXZlbnRzLnYxLkFjdGlvbhI1Cg1yZXNvdXJjZV90eXBlGAQgASgOMh4ucGFybGV5LmV2ZW50cy52MS5SZXNvdXJjZVR5cGUSEwoLcmVzb3VyY2VfaWQYBSABKAkSDwoHdHVybl9pZBgGIAEoCRIqCgdzZXNzaW9uGAcgASgLMhcucGFybGV5LmNoYXQudjEuU2Vzc2lvbkgAEioKB21lc3NhZ2UYCCABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlSAASKQoEdGFzaxgJIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza0gAEi8KB3Byb2plY3QYCyABKAsyHC5wYXJsZXkud29ya3NwYWNlLnYxLlByb2plY3RIABI1Cg10b29sX2FwcHJvdmFsGBEgASgLMhwucGFybGV5LmNoYXQudjEuVG9vbEFwcHJvdmFsSAASLwoLcmVtaW5kX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgoKCHJlc291cmNlKnEKBkFjdGlvbhIWChJBQ1RJT05fVU5TUEVDSUZJRUQQABISCg5BQ1RJT05fQ1JFQVRFRBABEhIKDkFDVElPTl9VUERBVEVEEAISEgoOQUNUSU9OX0RFTEVURUQQAxITCg9BQ1RJT05fUkVNSU5ERUQQBCq3AQoMUmVzb3VyY2VUeXBlEh0KGVJFU09VUkNFX1RZUEVfVU5TUEVDSUZJRUQQABIZChVSRVNPVVJDRV9UWVBFX1NFU1NJT04QARIZChVSRVNPVVJDRV9UWVBFX01FU1NBR0UQAhIWChJSRVNPVVJDRV9UWVBFX1RBU0sQAxIZChVSRVNPVVJDRV9UWVBFX1BST0pFQ1QQBBIfChtSRVNPVVJDRV9UWVBFX1RPT0xfQVBQUk9WQUwQCmIGcHJvdG8z", [file_google_protobuf_timestamp, file_parley_chat_v1_message, file_parley_chat_v1_session, file_parley_chat_v1_tool, file_parley_workspace_v1_project, file_parley_workspace_v1_task]);
 
 /**
  * Something that changed in what a user owns. Written in the transaction of the change itself, and never changed: the events of a user are
@@ -109,6 +111,14 @@ export type Event = Message<"parley.events.v1.Event"> & {
      */
     value: Project;
     case: "project";
+  } | {
+    /**
+     * The user's consent to a call of a tool. Arguments that are longer than 10,000 characters are left out: ListToolApprovals has them.
+     *
+     * @generated from field: parley.chat.v1.ToolApproval tool_approval = 17;
+     */
+    value: ToolApproval;
+    case: "toolApproval";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -215,6 +225,13 @@ export enum ResourceType {
    * @generated from enum value: RESOURCE_TYPE_PROJECT = 4;
    */
   PROJECT = 4,
+
+  /**
+   * The user's consent to a call of a tool. CREATED asks the user; UPDATED tells what became of it.
+   *
+   * @generated from enum value: RESOURCE_TYPE_TOOL_APPROVAL = 10;
+   */
+  TOOL_APPROVAL = 10,
 }
 
 /**
