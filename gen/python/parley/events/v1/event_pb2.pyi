@@ -7,6 +7,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from parley.chat.v1 import batch_pb2 as _batch_pb2
 from parley.chat.v1 import message_pb2 as _message_pb2
 from parley.chat.v1 import session_pb2 as _session_pb2
 from parley.chat.v1 import tool_pb2 as _tool_pb2
@@ -75,6 +76,8 @@ class _ResourceTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Resource
     """A task."""
     RESOURCE_TYPE_PROJECT: _ResourceType.ValueType  # 4
     """A project."""
+    RESOURCE_TYPE_BATCH: _ResourceType.ValueType  # 7
+    """A batch. CREATED when it was stored; UPDATED when it is paused, resumed or has ended, and not for its lines."""
     RESOURCE_TYPE_TOOL_APPROVAL: _ResourceType.ValueType  # 10
     """The user's consent to a call of a tool. CREATED asks the user; UPDATED tells what became of it."""
 
@@ -91,6 +94,8 @@ RESOURCE_TYPE_TASK: ResourceType.ValueType  # 3
 """A task."""
 RESOURCE_TYPE_PROJECT: ResourceType.ValueType  # 4
 """A project."""
+RESOURCE_TYPE_BATCH: ResourceType.ValueType  # 7
+"""A batch. CREATED when it was stored; UPDATED when it is paused, resumed or has ended, and not for its lines."""
 RESOURCE_TYPE_TOOL_APPROVAL: ResourceType.ValueType  # 10
 """The user's consent to a call of a tool. CREATED asks the user; UPDATED tells what became of it."""
 Global___ResourceType: _TypeAlias = ResourceType  # noqa: Y015
@@ -113,6 +118,7 @@ class Event(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     TOOL_APPROVAL_FIELD_NUMBER: _builtins.int
     REMIND_TIME_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
@@ -146,6 +152,10 @@ class Event(_message.Message):
         """A project, without its counts."""
 
     @_builtins.property
+    def batch(self) -> _batch_pb2.Batch:
+        """A batch."""
+
+    @_builtins.property
     def tool_approval(self) -> _tool_pb2.ToolApproval:
         """The user's consent to a call of a tool. Arguments that are longer than 10,000 characters are left out: ListToolApprovals has them."""
 
@@ -166,14 +176,15 @@ class Event(_message.Message):
         message: _message_pb2.Message | None = ...,
         task: _task_pb2.Task | None = ...,
         project: _project_pb2.Project | None = ...,
+        batch: _batch_pb2.Batch | None = ...,
         tool_approval: _tool_pb2.ToolApproval | None = ...,
         remind_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "resource_id", b"resource_id", "resource_type", b"resource_type", "sequence", b"sequence", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval", "turn_id", b"turn_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "batch", b"batch", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "resource_id", b"resource_id", "resource_type", b"resource_type", "sequence", b"sequence", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval", "turn_id", b"turn_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["session", "message", "task", "project", "tool_approval"]  # noqa: Y015
+    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["session", "message", "task", "project", "batch", "tool_approval"]  # noqa: Y015
     _WhichOneofArgType_resource: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_resource) -> _WhichOneofReturnType_resource | None: ...
 

@@ -82,6 +82,8 @@ class _UsagePurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UsagePur
     """Suggestions of what to say next."""
     USAGE_PURPOSE_TITLE: _UsagePurpose.ValueType  # 6
     """The title of a session."""
+    USAGE_PURPOSE_BATCH: _UsagePurpose.ValueType  # 7
+    """A line of a batch."""
 
 class UsagePurpose(_UsagePurpose, metaclass=_UsagePurposeEnumTypeWrapper):
     """What a text was for."""
@@ -100,6 +102,8 @@ USAGE_PURPOSE_SUGGESTION: UsagePurpose.ValueType  # 5
 """Suggestions of what to say next."""
 USAGE_PURPOSE_TITLE: UsagePurpose.ValueType  # 6
 """The title of a session."""
+USAGE_PURPOSE_BATCH: UsagePurpose.ValueType  # 7
+"""A line of a batch."""
 Global___UsagePurpose: _TypeAlias = UsagePurpose  # noqa: Y015
 
 @_typing.final

@@ -6,6 +6,8 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Batch } from "../../chat/v1/batch_pb";
+import { file_parley_chat_v1_batch } from "../../chat/v1/batch_pb";
 import type { Message as Message$1 } from "../../chat/v1/message_pb";
 import { file_parley_chat_v1_message } from "../../chat/v1/message_pb";
 import type { Session } from "../../chat/v1/session_pb";
@@ -22,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/events/v1/event.proto.
  */
 export const file_parley_events_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChxwYXJsZXkvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBwYXJsZXkuZXZlbnRzLnYxIvIDCgVFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZhY3Rpb24YAyABKA4yGC5wYXJsZXkuZXZlbnRzLnYxLkFjdGlvbhI1Cg1yZXNvdXJjZV90eXBlGAQgASgOMh4ucGFybGV5LmV2ZW50cy52MS5SZXNvdXJjZVR5cGUSEwoLcmVzb3VyY2VfaWQYBSABKAkSDwoHdHVybl9pZBgGIAEoCRIqCgdzZXNzaW9uGAcgASgLMhcucGFybGV5LmNoYXQudjEuU2Vzc2lvbkgAEioKB21lc3NhZ2UYCCABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlSAASKQoEdGFzaxgJIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza0gAEi8KB3Byb2plY3QYCyABKAsyHC5wYXJsZXkud29ya3NwYWNlLnYxLlByb2plY3RIABI1Cg10b29sX2FwcHJvdmFsGBEgASgLMhwucGFybGV5LmNoYXQudjEuVG9vbEFwcHJvdmFsSAASLwoLcmVtaW5kX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgoKCHJlc291cmNlKnEKBkFjdGlvbhIWChJBQ1RJT05fVU5TUEVDSUZJRUQQABISCg5BQ1RJT05fQ1JFQVRFRBABEhIKDkFDVElPTl9VUERBVEVEEAISEgoOQUNUSU9OX0RFTEVURUQQAxITCg9BQ1RJT05fUkVNSU5ERUQQBCq3AQoMUmVzb3VyY2VUeXBlEh0KGVJFU09VUkNFX1RZUEVfVU5TUEVDSUZJRUQQABIZChVSRVNPVVJDRV9UWVBFX1NFU1NJT04QARIZChVSRVNPVVJDRV9UWVBFX01FU1NBR0UQAhIWChJSRVNPVVJDRV9UWVBFX1RBU0sQAxIZChVSRVNPVVJDRV9UWVBFX1BST0pFQ1QQBBIfChtSRVNPVVJDRV9UWVBFX1RPT0xfQVBQUk9WQUwQCmIGcHJvdG8z", [file_google_protobuf_timestamp, file_parley_chat_v1_message, file_parley_chat_v1_session, file_parley_chat_v1_tool, file_parley_workspace_v1_project, file_parley_workspace_v1_task]);
+  fileDesc("ChxwYXJsZXkvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBwYXJsZXkuZXZlbnRzLnYxIpoECgVFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZhY3Rpb24YAyABKA4yGC5wYXJsZXkuZXZlbnRzLnYxLkFjdGlvbhI1Cg1yZXNvdXJjZV90eXBlGAQgASgOMh4ucGFybGV5LmV2ZW50cy52MS5SZXNvdXJjZVR5cGUSEwoLcmVzb3VyY2VfaWQYBSABKAkSDwoHdHVybl9pZBgGIAEoCRIqCgdzZXNzaW9uGAcgASgLMhcucGFybGV5LmNoYXQudjEuU2Vzc2lvbkgAEioKB21lc3NhZ2UYCCABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlSAASKQoEdGFzaxgJIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza0gAEi8KB3Byb2plY3QYCyABKAsyHC5wYXJsZXkud29ya3NwYWNlLnYxLlByb2plY3RIABImCgViYXRjaBgOIAEoCzIVLnBhcmxleS5jaGF0LnYxLkJhdGNoSAASNQoNdG9vbF9hcHByb3ZhbBgRIAEoCzIcLnBhcmxleS5jaGF0LnYxLlRvb2xBcHByb3ZhbEgAEi8KC3JlbWluZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIKCghyZXNvdXJjZSpxCgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASEgoOQUNUSU9OX0NSRUFURUQQARISCg5BQ1RJT05fVVBEQVRFRBACEhIKDkFDVElPTl9ERUxFVEVEEAMSEwoPQUNUSU9OX1JFTUlOREVEEAQq0AEKDFJlc291cmNlVHlwZRIdChlSRVNPVVJDRV9UWVBFX1VOU1BFQ0lGSUVEEAASGQoVUkVTT1VSQ0VfVFlQRV9TRVNTSU9OEAESGQoVUkVTT1VSQ0VfVFlQRV9NRVNTQUdFEAISFgoSUkVTT1VSQ0VfVFlQRV9UQVNLEAMSGQoVUkVTT1VSQ0VfVFlQRV9QUk9KRUNUEAQSFwoTUkVTT1VSQ0VfVFlQRV9CQVRDSBAHEh8KG1JFU09VUkNFX1RZUEVfVE9PTF9BUFBST1ZBTBAKYgZwcm90bzM", [file_google_protobuf_timestamp, file_parley_chat_v1_batch, file_parley_chat_v1_message, file_parley_chat_v1_session, file_parley_chat_v1_tool, file_parley_workspace_v1_project, file_parley_workspace_v1_task]);
 
 /**
  * Something that changed in what a user owns. Written in the transaction of the change itself, and never changed: the events of a user are
@@ -111,6 +113,14 @@ export type Event = Message<"parley.events.v1.Event"> & {
      */
     value: Project;
     case: "project";
+  } | {
+    /**
+     * A batch.
+     *
+     * @generated from field: parley.chat.v1.Batch batch = 14;
+     */
+    value: Batch;
+    case: "batch";
   } | {
     /**
      * The user's consent to a call of a tool. Arguments that are longer than 10,000 characters are left out: ListToolApprovals has them.
@@ -225,6 +235,13 @@ export enum ResourceType {
    * @generated from enum value: RESOURCE_TYPE_PROJECT = 4;
    */
   PROJECT = 4,
+
+  /**
+   * A batch. CREATED when it was stored; UPDATED when it is paused, resumed or has ended, and not for its lines.
+   *
+   * @generated from enum value: RESOURCE_TYPE_BATCH = 7;
+   */
+  BATCH = 7,
 
   /**
    * The user's consent to a call of a tool. CREATED asks the user; UPDATED tells what became of it.
