@@ -17,6 +17,7 @@ OWNERS = {
     "parley.identity.v1": "parley_chat",
     "parley.openai.v1": "parley_chat",
     "parley.system.v1": "parley_chat",
+    "parley.mcp.v1": "parley_chat",
     "parley.inference.v1": "parley_inference",
     "parley.retrieval.v1": "parley_retrieval",
     "parley.workspace.v1": "parley_chat",

@@ -22,6 +22,11 @@ ANONYMOUS = {
 }
 """Who needs no token. A new one has to be written down here, too."""
 
+ANY_TOKEN = {
+    "parley.mcp.v1.McpService/ExchangeMessage",
+}
+"""Who needs a token and no scope, because each thing that is asked there has a scope of its own."""
+
 REST = {
     "POST /api/v2/chat/send": "parley.chat.v1.ChatService/SendMessage",
     "GET /api/v2/chat/sessions": "parley.chat.v1.ChatService/ListSessions",
@@ -39,6 +44,7 @@ REST = {
     "DELETE /api/v1/documents/{document_id}": "parley.retrieval.v1.DocumentService/DeleteDocument",
     "GET /health": "parley.system.v1.SystemService/GetHealth",
     "GET /api/v2/system/status": "parley.system.v1.SystemService/GetStatus",
+    "POST /mcp": "parley.mcp.v1.McpService/ExchangeMessage",
     "GET /.well-known/jwks.json": "parley.identity.v1.IdentityService/GetJsonWebKeySet",
 }
 """Paths that people have in their scripts."""
@@ -54,10 +60,10 @@ BETWEEN_SERVICES = {
 }
 """Rpcs of other packages that only services have a use for."""
 
-FILES = {"parley.retrieval.v1.IngestService/Ingest"}
+FILES = {"parley.retrieval.v1.IngestService/Ingest", "parley.mcp.v1.McpService/ExchangeMessage"}
 """Rpcs whose REST form takes its body as it comes."""
 
-UNVERSIONED = {"/health", "/api/ingest", "/api/status/{job_id}", "/api/status/{job_id}:watch"}
+UNVERSIONED = {"/health", "/mcp", "/api/ingest", "/api/status/{job_id}", "/api/status/{job_id}:watch"}
 """Paths that people have in their scripts without a version."""
 
 every_rpc = pytest.mark.parametrize("rpc", [pytest.param(rpc, id=rpc.full_name) for rpc in rpcs()])
@@ -68,6 +74,8 @@ def test_an_rpc_says_who_may_call_it(rpc: Rpc) -> None:
     assert rpc.rule is not None, "it has no access rule, and is refused to everybody"
     if rpc.full_name in ANONYMOUS:
         assert rpc.rule.anonymous
+    elif rpc.full_name in ANY_TOKEN:
+        assert rpc.rule.any_token
     else:
         assert re.fullmatch(r"[a-z]+:[a-z]+", rpc.rule.scope), rpc.rule
 

@@ -27,6 +27,7 @@ from parley.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from parley.inference.v1 import agent_service_pb2 as inference_agents
 from parley.inference.v1 import content_service_pb2 as inference_content
 from parley.inference.v1 import embedding_service_pb2, inference_service_pb2, model_service_pb2, scoring_service_pb2
+from parley.mcp.v1 import mcp_service_pb2
 from parley.openai.v1 import openai_service_pb2
 from parley.retrieval.v1 import (
     document_service_pb2,
@@ -50,6 +51,7 @@ FILES = (
     agent_service_pb2,
     content_service_pb2,
     openai_service_pb2,
+    mcp_service_pb2,
     document_service_pb2,
     index_service_pb2,
     ingest_service_pb2,
@@ -117,6 +119,7 @@ RPCS = [
 OPEN = [rpc for rpc in RPCS if rpc.rule.WhichOneof("admits") == "anonymous"]
 GUARDED = [rpc for rpc in RPCS if rpc not in OPEN]
 PUBLIC = [rpc for rpc in RPCS if rpc.http]
+ANY_TOKEN = [rpc for rpc in GUARDED if rpc.rule.any_token]
 FOR_SERVICES = [rpc for rpc in GUARDED if rpc.rule.scope in {"inference:invoke", "index:read", "index:write"}]
 
 
@@ -182,7 +185,7 @@ async def test_a_user_does_not_get_where_only_services_may(user: SignedUp, chann
     assert error.metadata["scope"] == rpc.rule.scope
 
 
-@pytest.mark.parametrize("rpc", [rpc for rpc in GUARDED if rpc not in FOR_SERVICES], ids=name)
+@pytest.mark.parametrize("rpc", [rpc for rpc in GUARDED if rpc not in FOR_SERVICES + ANY_TOKEN], ids=name)
 async def test_a_token_without_the_scope_is_refused(user: SignedUp, channel: grpc.aio.Channel, rpc: Rpc) -> None:
     other = "identity:read" if rpc.rule.scope != "identity:read" else "chat:read"
     made = await identity_service_pb2_grpc.IdentityServiceStub(channel).CreateAccessToken(
@@ -246,10 +249,13 @@ def rest(mesh: Mesh, rpc: Rpc, body: bytes | None, headers: dict[str, str]) -> t
 
 
 def check_error(rpc: Rpc, body: dict[str, Any], code: int) -> None:
-    """An error is told as a status with this code, and to OpenAI's clients as theirs are."""
+    """An error is told as a status with this code, and to OpenAI's and MCP's clients as theirs are."""
     if rpc.path.startswith("/parley.openai."):
         body = body["error"]
         assert body.keys() == {"message", "type", "param", "code"}
+    elif rpc.path.startswith("/parley.mcp.") and "jsonrpc" in body:
+        body = body["error"]
+        assert body["code"] in {-32700, -32600}
     else:
         assert body["code"] == code
     assert body["message"]

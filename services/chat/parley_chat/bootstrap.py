@@ -19,6 +19,7 @@ from parley.ai.v1 import agent_service_pb2_grpc, content_service_pb2_grpc, gener
 from parley.chat.v1 import chat_service_pb2_grpc
 from parley.events.v1 import event_service_pb2_grpc
 from parley.identity.v1 import identity_service_pb2_grpc
+from parley.mcp.v1 import mcp_service_pb2_grpc
 from parley.openai.v1 import openai_service_pb2_grpc
 from parley.system.v1 import system_service_pb2_grpc
 from parley.usage.v1 import usage_service_pb2_grpc
@@ -92,6 +93,7 @@ from parley_chat.servicers.content import ContentServicer
 from parley_chat.servicers.events import EventServicer
 from parley_chat.servicers.generation import GenerationServicer
 from parley_chat.servicers.identity import IdentityServicer
+from parley_chat.servicers.mcp import McpServicer
 from parley_chat.servicers.openai import OpenAIServicer
 from parley_chat.servicers.reflection import services_of_the_contract
 from parley_chat.servicers.status import to_status_error
@@ -282,6 +284,11 @@ async def _open_conversations(
             task_service_pb2_grpc.add_TaskServiceServicer_to_server,
             TaskServicer(workspaces, rule_days, _now),
             "parley.workspace.v1.TaskService",
+        ),
+        Registration(
+            mcp_service_pb2_grpc.add_McpServiceServicer_to_server,
+            McpServicer(tools, version("parley-chat")),
+            "parley.mcp.v1.McpService",
         ),
         Registration(
             usage_service_pb2_grpc.add_UsageServiceServicer_to_server,

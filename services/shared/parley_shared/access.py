@@ -17,7 +17,7 @@ from parley.access.v1 import access_pb2
 
 @dataclass(frozen=True)
 class Rule:
-    """Who may call an rpc. With neither field set: nobody."""
+    """Who may call an rpc. With none of the first three set: nobody."""
 
     anonymous: bool
     """Callers without a token are admitted."""
@@ -25,6 +25,8 @@ class Rule:
     """The scope that the caller's token must carry; "" when none is named."""
     reads: bool = False
     """Whether the contract says that it changes nothing."""
+    any_token: bool = False
+    """Callers with any good token are admitted."""
 
 
 @cache
@@ -41,5 +43,6 @@ def access_rules() -> Mapping[str, Rule]:
                     rule.anonymous,
                     rule.scope,
                     reads=method.options.idempotency_level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
+                    any_token=rule.any_token,
                 )
     return MappingProxyType(rules)

@@ -18,7 +18,7 @@ _NOBODY = Rule(anonymous=False, scope="")
 
 
 def authenticated(verifier: TokenVerifier) -> Concern:
-    """Admits callers whose token carries the scope of the rpc. An rpc without a rule admits nobody."""
+    """Admits callers whose token carries the scope of the rpc, where it names one. An rpc without a rule admits nobody."""
 
     def concern(method: Method, behaviour: Behaviour) -> Behaviour:
         rule = method.rule or _NOBODY
@@ -28,7 +28,7 @@ def authenticated(verifier: TokenVerifier) -> Concern:
         async def serve(request: Any, call: Call) -> Any:
             principal = await verifier.verify(_token(call))
             call.principal = principal
-            if not rule.scope or rule.scope not in principal.scopes:
+            if not rule.any_token and (not rule.scope or rule.scope not in principal.scopes):
                 raise StatusError(
                     grpc.StatusCode.PERMISSION_DENIED,
                     "ERROR_REASON_SCOPE_MISSING",
