@@ -23,51 +23,54 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from parley.budget.v1 import budget_pb2 as parley_dot_budget_dot_v1_dot_budget__pb2
 from parley.chat.v1 import message_pb2 as parley_dot_chat_dot_v1_dot_message__pb2
 from parley.chat.v1 import tool_pb2 as parley_dot_chat_dot_v1_dot_tool__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fparley/chat/v1/turn_event.proto\x12\x0eparley.chat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cparley/chat/v1/message.proto\x1a\x19parley/chat/v1/tool.proto\"\xfa\x08\n\tTurnEvent\x12\x17\n\x07turn_id\x18\x01 \x01(\tR\x06turnId\x12\x1a\n\x08sequence\x18\x02 \x01(\x05R\x08sequence\x12%\n\x0e\x66irst_sequence\x18\x03 \x01(\x05R\rfirstSequence\x12\x37\n\x07started\x18\x04 \x01(\x0b\x32\x1b.parley.chat.v1.TurnStartedH\x00R\x07started\x12@\n\x0croute_chosen\x18\x05 \x01(\x0b\x32\x1b.parley.chat.v1.RouteChosenH\x00R\x0brouteChosen\x12\x43\n\rsources_found\x18\x06 \x01(\x0b\x32\x1c.parley.chat.v1.SourcesFoundH\x00R\x0csourcesFound\x12\x31\n\x05\x64\x65lta\x18\x07 \x01(\x0b\x32\x19.parley.chat.v1.TextDeltaH\x00R\x05\x64\x65lta\x12I\n\x0freasoning_delta\x18\x08 \x01(\x0b\x32\x1e.parley.chat.v1.ReasoningDeltaH\x00R\x0ereasoningDelta\x12\x30\n\x06notice\x18\t \x01(\x0b\x32\x16.parley.chat.v1.NoticeH\x00R\x06notice\x12=\n\tcompleted\x18\n \x01(\x0b\x32\x1d.parley.chat.v1.TurnCompletedH\x00R\tcompleted\x12\x34\n\x06\x66\x61iled\x18\x0b \x01(\x0b\x32\x1a.parley.chat.v1.TurnFailedH\x00R\x06\x66\x61iled\x12\x37\n\x07stopped\x18\x0c \x01(\x0b\x32\x1b.parley.chat.v1.TurnStoppedH\x00R\x07stopped\x12=\n\trestarted\x18\r \x01(\x0b\x32\x1d.parley.chat.v1.TurnRestartedH\x00R\trestarted\x12O\n\x11provider_switched\x18\x0e \x01(\x0b\x32 .parley.chat.v1.ProviderSwitchedH\x00R\x10providerSwitched\x12\x34\n\x06queued\x18\x0f \x01(\x0b\x32\x1a.parley.chat.v1.TurnQueuedH\x00R\x06queued\x12=\n\x0btool_called\x18\x10 \x01(\x0b\x32\x1a.parley.chat.v1.ToolCalledH\x00R\ntoolCalled\x12\x43\n\rtool_returned\x18\x11 \x01(\x0b\x32\x1c.parley.chat.v1.ToolReturnedH\x00R\x0ctoolReturned\x12R\n\x12\x61pproval_requested\x18\x12 \x01(\x0b\x32!.parley.chat.v1.ApprovalRequestedH\x00R\x11\x61pprovalRequested\x12L\n\x10\x61pproval_decided\x18\x13 \x01(\x0b\x32\x1f.parley.chat.v1.ApprovalDecidedH\x00R\x0f\x61pprovalDecidedB\x07\n\x05\x65vent\"\xba\x01\n\x0bTurnStarted\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12&\n\x0fuser_message_id\x18\x02 \x01(\tR\ruserMessageId\x12\x1d\n\nmessage_id\x18\x03 \x01(\tR\tmessageId\x12*\n\x11\x63lient_message_id\x18\x04 \x01(\tR\x0f\x63lientMessageId\x12\x19\n\x08trace_id\x18\x05 \x01(\tR\x07traceId\"h\n\x0bRouteChosen\x12+\n\x05route\x18\x01 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\"F\n\x0cSourcesFound\x12\x36\n\tcitations\x18\x01 \x03(\x0b\x32\x18.parley.chat.v1.CitationR\tcitations\"\x1f\n\tTextDelta\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\"$\n\x0eReasoningDelta\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\"\x0f\n\rTurnRestarted\"\x9f\x01\n\x10ProviderSwitched\x12\x1d\n\nfrom_model\x18\x01 \x01(\tR\tfromModel\x12\x19\n\x08to_model\x18\x02 \x01(\tR\x07toModel\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1f\n\x0b\x61t_sequence\x18\x04 \x01(\x05R\natSequence\x12\x18\n\x07message\x18\x05 \x01(\tR\x07message\"<\n\nTurnQueued\x12\x14\n\x05place\x18\x01 \x01(\x05R\x05place\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"i\n\nToolCalled\x12 \n\x0ctool_call_id\x18\x01 \x01(\tR\ntoolCallId\x12\x12\n\x04tool\x18\x02 \x01(\tR\x04tool\x12%\n\x0e\x61rguments_json\x18\x03 \x01(\tR\rargumentsJson\"}\n\x0cToolReturned\x12 \n\x0ctool_call_id\x18\x01 \x01(\tR\ntoolCallId\x12\x12\n\x04tool\x18\x02 \x01(\tR\x04tool\x12\x1f\n\x0bresult_json\x18\x03 \x01(\tR\nresultJson\x12\x16\n\x06\x66\x61iled\x18\x04 \x01(\x08R\x06\x66\x61iled\"\xe1\x01\n\x11\x41pprovalRequested\x12 \n\x0ctool_call_id\x18\x01 \x01(\tR\ntoolCallId\x12\x12\n\x04tool\x18\x02 \x01(\tR\x04tool\x12%\n\x0e\x61rguments_json\x18\x03 \x01(\tR\rargumentsJson\x12\x32\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\x0e\x32\x1a.parley.chat.v1.ToolEffectR\x06\x65\x66\x66\x65\x63t\x12;\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\xd7\x01\n\x0f\x41pprovalDecided\x12 \n\x0ctool_call_id\x18\x01 \x01(\tR\ntoolCallId\x12\x12\n\x04tool\x18\x02 \x01(\tR\x04tool\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32!.parley.chat.v1.ToolApprovalStateR\x05state\x12\x16\n\x06\x65\x64ited\x18\x04 \x01(\x08R\x06\x65\x64ited\x12%\n\x0e\x61rguments_json\x18\x05 \x01(\tR\rargumentsJson\x12\x16\n\x06reason\x18\x06 \x01(\tR\x06reason\"R\n\x06Notice\x12.\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.parley.chat.v1.NoticeKindR\x04kind\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"B\n\rTurnCompleted\x12\x31\n\x07message\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.MessageR\x07message\"r\n\nTurnFailed\x12\x31\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.FailureR\x07\x66\x61ilure\x12\x31\n\x07message\x18\x02 \x01(\x0b\x32\x17.parley.chat.v1.MessageR\x07message\"a\n\x0bTurnStopped\x12\x31\n\x07message\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.MessageR\x07message\x12\x1f\n\x0btext_length\x18\x02 \x01(\x05R\ntextLength*\x9d\x02\n\nNoticeKind\x12\x1b\n\x17NOTICE_KIND_UNSPECIFIED\x10\x00\x12\x1f\n\x1bNOTICE_KIND_WITHOUT_CONTEXT\x10\x01\x12\x1d\n\x19NOTICE_KIND_OFFLINE_MODEL\x10\x02\x12\x1c\n\x18NOTICE_KIND_LENGTH_LIMIT\x10\x03\x12\x1e\n\x1aNOTICE_KIND_CONTENT_FILTER\x10\x04\x12\x1f\n\x1bNOTICE_KIND_HISTORY_TRIMMED\x10\x05\x12\x19\n\x15NOTICE_KIND_CONTINUED\x10\x06\x12\x1c\n\x18NOTICE_KIND_TRYING_AGAIN\x10\x07\x12\x1a\n\x16NOTICE_KIND_TOOL_LIMIT\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fparley/chat/v1/turn_event.proto\x12\x0eparley.chat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/budget/v1/budget.proto\x1a\x1cparley/chat/v1/message.proto\x1a\x19parley/chat/v1/tool.proto\"\xc2\t\n\tTurnEvent\x12\x17\n\x07turn_id\x18\x01 \x01(\tR\x06turnId\x12\x1a\n\x08sequence\x18\x02 \x01(\x05R\x08sequence\x12%\n\x0e\x66irst_sequence\x18\x03 \x01(\x05R\rfirstSequence\x12\x37\n\x07started\x18\x04 \x01(\x0b\x32\x1b.parley.chat.v1.TurnStartedH\x00R\x07started\x12@\n\x0croute_chosen\x18\x05 \x01(\x0b\x32\x1b.parley.chat.v1.RouteChosenH\x00R\x0brouteChosen\x12\x43\n\rsources_found\x18\x06 \x01(\x0b\x32\x1c.parley.chat.v1.SourcesFoundH\x00R\x0csourcesFound\x12\x31\n\x05\x64\x65lta\x18\x07 \x01(\x0b\x32\x19.parley.chat.v1.TextDeltaH\x00R\x05\x64\x65lta\x12I\n\x0freasoning_delta\x18\x08 \x01(\x0b\x32\x1e.parley.chat.v1.ReasoningDeltaH\x00R\x0ereasoningDelta\x12\x30\n\x06notice\x18\t \x01(\x0b\x32\x16.parley.chat.v1.NoticeH\x00R\x06notice\x12=\n\tcompleted\x18\n \x01(\x0b\x32\x1d.parley.chat.v1.TurnCompletedH\x00R\tcompleted\x12\x34\n\x06\x66\x61iled\x18\x0b \x01(\x0b\x32\x1a.parley.chat.v1.TurnFailedH\x00R\x06\x66\x61iled\x12\x37\n\x07stopped\x18\x0c \x01(\x0b\x32\x1b.parley.chat.v1.TurnStoppedH\x00R\x07stopped\x12=\n\trestarted\x18\r \x01(\x0b\x32\x1d.parley.chat.v1.TurnRestartedH\x00R\trestarted\x12O\n\x11provider_switched\x18\x0e \x01(\x0b\x32 .parley.chat.v1.ProviderSwitchedH\x00R\x10providerSwitched\x12\x34\n\x06queued\x18\x0f \x01(\x0b\x32\x1a.parley.chat.v1.TurnQueuedH\x00R\x06queued\x12=\n\x0btool_called\x18\x10 \x01(\x0b\x32\x1a.parley.chat.v1.ToolCalledH\x00R\ntoolCalled\x12\x43\n\rtool_returned\x18\x11 \x01(\x0b\x32\x1c.parley.chat.v1.ToolReturnedH\x00R\x0ctoolReturned\x12R\n\x12\x61pproval_requested\x18\x12 \x01(\x0b\x32!.parley.chat.v1.ApprovalRequestedH\x00R\x11\x61pprovalRequested\x12L\n\x10\x61pproval_decided\x18\x13 \x01(\x0b\x32\x1f.parley.chat.v1.ApprovalDecidedH\x00R\x0f\x61pprovalDecided\x12\x46\n\x0e\x62udget_reached\x18\x14 \x01(\x0b\x32\x1d.parley.chat.v1.BudgetReachedH\x00R\rbudgetReachedB\x07\n\x05\x65vent\"\xba\x01\n\x0bTurnStarted\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12&\n\x0fuser_message_id\x18\x02 \x01(\tR\ruserMessageId\x12\x1d\n\nmessage_id\x18\x03 \x01(\tR\tmessageId\x12*\n\x11\x63lient_message_id\x18\x04 \x01(\tR\x0f\x63lientMessageId\x12\x19\n\x08trace_id\x18\x05 \x01(\tR\x07traceId\"h\n\x0bRouteChosen\x12+\n\x05route\x18\x01 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\"F\n\x0cSourcesFound\x12\x36\n\tcitations\x18\x01 \x03(\x0b\x32\x18.parley.chat.v1.CitationR\tcitations\"\x1f\n\tTextDelta\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\"$\n\x0eReasoningDelta\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\"\x0f\n\rTurnRestarted\"\x9f\x01\n\x10ProviderSwitched\x12\x1d\n\nfrom_model\x18\x01 \x01(\tR\tfromModel\x12\x19\n\x08to_model\x18\x02 \x01(\tR\x07toModel\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1f\n\x0b\x61t_sequence\x18\x04 \x01(\x05R\natSequence\x12\x18\n\x07message\x18\x05 \x01(\tR\x07message\"<\n\nTurnQueued\x12\x14\n\x05place\x18\x01 \x01(\x05R\x05place\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"i\n\nToolCalled\x12 \n\x0ctool_call_id\x18\x01 \x01(\tR\ntoolCallId\x12\x12\n\x04tool\x18\x02 \x01(\tR\x04tool\x12%\n\x0e\x61rguments_json\x18\x03 \x01(\tR\rargumentsJson\"}\n\x0cToolReturned\x12 \n\x0ctool_call_id\x18\x01 \x01(\tR\ntoolCallId\x12\x12\n\x04tool\x18\x02 \x01(\tR\x04tool\x12\x1f\n\x0bresult_json\x18\x03 \x01(\tR\nresultJson\x12\x16\n\x06\x66\x61iled\x18\x04 \x01(\x08R\x06\x66\x61iled\"\xe1\x01\n\x11\x41pprovalRequested\x12 \n\x0ctool_call_id\x18\x01 \x01(\tR\ntoolCallId\x12\x12\n\x04tool\x18\x02 \x01(\tR\x04tool\x12%\n\x0e\x61rguments_json\x18\x03 \x01(\tR\rargumentsJson\x12\x32\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\x0e\x32\x1a.parley.chat.v1.ToolEffectR\x06\x65\x66\x66\x65\x63t\x12;\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\xd7\x01\n\x0f\x41pprovalDecided\x12 \n\x0ctool_call_id\x18\x01 \x01(\tR\ntoolCallId\x12\x12\n\x04tool\x18\x02 \x01(\tR\x04tool\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32!.parley.chat.v1.ToolApprovalStateR\x05state\x12\x16\n\x06\x65\x64ited\x18\x04 \x01(\x08R\x06\x65\x64ited\x12%\n\x0e\x61rguments_json\x18\x05 \x01(\tR\rargumentsJson\x12\x16\n\x06reason\x18\x06 \x01(\tR\x06reason\"\xb4\x02\n\rBudgetReached\x12\x1b\n\tbudget_id\x18\x01 \x01(\tR\x08\x62udgetId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x36\n\x06period\x18\x03 \x01(\x0e\x32\x1e.parley.budget.v1.BudgetPeriodR\x06period\x12\x39\n\x07measure\x18\x04 \x01(\x0e\x32\x1f.parley.budget.v1.BudgetMeasureR\x07measure\x12\x14\n\x05limit\x18\x05 \x01(\x03R\x05limit\x12\x14\n\x05spent\x18\x06 \x01(\x03R\x05spent\x12\x39\n\nrenew_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\trenewTime\x12\x18\n\x07message\x18\x08 \x01(\tR\x07message\"R\n\x06Notice\x12.\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.parley.chat.v1.NoticeKindR\x04kind\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"B\n\rTurnCompleted\x12\x31\n\x07message\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.MessageR\x07message\"r\n\nTurnFailed\x12\x31\n\x07\x66\x61ilure\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.FailureR\x07\x66\x61ilure\x12\x31\n\x07message\x18\x02 \x01(\x0b\x32\x17.parley.chat.v1.MessageR\x07message\"a\n\x0bTurnStopped\x12\x31\n\x07message\x18\x01 \x01(\x0b\x32\x17.parley.chat.v1.MessageR\x07message\x12\x1f\n\x0btext_length\x18\x02 \x01(\x05R\ntextLength*\x9d\x02\n\nNoticeKind\x12\x1b\n\x17NOTICE_KIND_UNSPECIFIED\x10\x00\x12\x1f\n\x1bNOTICE_KIND_WITHOUT_CONTEXT\x10\x01\x12\x1d\n\x19NOTICE_KIND_OFFLINE_MODEL\x10\x02\x12\x1c\n\x18NOTICE_KIND_LENGTH_LIMIT\x10\x03\x12\x1e\n\x1aNOTICE_KIND_CONTENT_FILTER\x10\x04\x12\x1f\n\x1bNOTICE_KIND_HISTORY_TRIMMED\x10\x05\x12\x19\n\x15NOTICE_KIND_CONTINUED\x10\x06\x12\x1c\n\x18NOTICE_KIND_TRYING_AGAIN\x10\x07\x12\x1a\n\x16NOTICE_KIND_TOOL_LIMIT\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.chat.v1.turn_event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NOTICEKIND']._serialized_start=3017
-  _globals['_NOTICEKIND']._serialized_end=3302
-  _globals['_TURNEVENT']._serialized_start=142
-  _globals['_TURNEVENT']._serialized_end=1288
-  _globals['_TURNSTARTED']._serialized_start=1291
-  _globals['_TURNSTARTED']._serialized_end=1477
-  _globals['_ROUTECHOSEN']._serialized_start=1479
-  _globals['_ROUTECHOSEN']._serialized_end=1583
-  _globals['_SOURCESFOUND']._serialized_start=1585
-  _globals['_SOURCESFOUND']._serialized_end=1655
-  _globals['_TEXTDELTA']._serialized_start=1657
-  _globals['_TEXTDELTA']._serialized_end=1688
-  _globals['_REASONINGDELTA']._serialized_start=1690
-  _globals['_REASONINGDELTA']._serialized_end=1726
-  _globals['_TURNRESTARTED']._serialized_start=1728
-  _globals['_TURNRESTARTED']._serialized_end=1743
-  _globals['_PROVIDERSWITCHED']._serialized_start=1746
-  _globals['_PROVIDERSWITCHED']._serialized_end=1905
-  _globals['_TURNQUEUED']._serialized_start=1907
-  _globals['_TURNQUEUED']._serialized_end=1967
-  _globals['_TOOLCALLED']._serialized_start=1969
-  _globals['_TOOLCALLED']._serialized_end=2074
-  _globals['_TOOLRETURNED']._serialized_start=2076
-  _globals['_TOOLRETURNED']._serialized_end=2201
-  _globals['_APPROVALREQUESTED']._serialized_start=2204
-  _globals['_APPROVALREQUESTED']._serialized_end=2429
-  _globals['_APPROVALDECIDED']._serialized_start=2432
-  _globals['_APPROVALDECIDED']._serialized_end=2647
-  _globals['_NOTICE']._serialized_start=2649
-  _globals['_NOTICE']._serialized_end=2731
-  _globals['_TURNCOMPLETED']._serialized_start=2733
-  _globals['_TURNCOMPLETED']._serialized_end=2799
-  _globals['_TURNFAILED']._serialized_start=2801
-  _globals['_TURNFAILED']._serialized_end=2915
-  _globals['_TURNSTOPPED']._serialized_start=2917
-  _globals['_TURNSTOPPED']._serialized_end=3014
+  _globals['_NOTICEKIND']._serialized_start=3431
+  _globals['_NOTICEKIND']._serialized_end=3716
+  _globals['_TURNEVENT']._serialized_start=173
+  _globals['_TURNEVENT']._serialized_end=1391
+  _globals['_TURNSTARTED']._serialized_start=1394
+  _globals['_TURNSTARTED']._serialized_end=1580
+  _globals['_ROUTECHOSEN']._serialized_start=1582
+  _globals['_ROUTECHOSEN']._serialized_end=1686
+  _globals['_SOURCESFOUND']._serialized_start=1688
+  _globals['_SOURCESFOUND']._serialized_end=1758
+  _globals['_TEXTDELTA']._serialized_start=1760
+  _globals['_TEXTDELTA']._serialized_end=1791
+  _globals['_REASONINGDELTA']._serialized_start=1793
+  _globals['_REASONINGDELTA']._serialized_end=1829
+  _globals['_TURNRESTARTED']._serialized_start=1831
+  _globals['_TURNRESTARTED']._serialized_end=1846
+  _globals['_PROVIDERSWITCHED']._serialized_start=1849
+  _globals['_PROVIDERSWITCHED']._serialized_end=2008
+  _globals['_TURNQUEUED']._serialized_start=2010
+  _globals['_TURNQUEUED']._serialized_end=2070
+  _globals['_TOOLCALLED']._serialized_start=2072
+  _globals['_TOOLCALLED']._serialized_end=2177
+  _globals['_TOOLRETURNED']._serialized_start=2179
+  _globals['_TOOLRETURNED']._serialized_end=2304
+  _globals['_APPROVALREQUESTED']._serialized_start=2307
+  _globals['_APPROVALREQUESTED']._serialized_end=2532
+  _globals['_APPROVALDECIDED']._serialized_start=2535
+  _globals['_APPROVALDECIDED']._serialized_end=2750
+  _globals['_BUDGETREACHED']._serialized_start=2753
+  _globals['_BUDGETREACHED']._serialized_end=3061
+  _globals['_NOTICE']._serialized_start=3063
+  _globals['_NOTICE']._serialized_end=3145
+  _globals['_TURNCOMPLETED']._serialized_start=3147
+  _globals['_TURNCOMPLETED']._serialized_end=3213
+  _globals['_TURNFAILED']._serialized_start=3215
+  _globals['_TURNFAILED']._serialized_end=3329
+  _globals['_TURNSTOPPED']._serialized_start=3331
+  _globals['_TURNSTOPPED']._serialized_end=3428
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from parley.budget.v1 import budget_pb2 as _budget_pb2
 from parley.chat.v1 import message_pb2 as _message_pb2
 from parley.chat.v1 import tool_pb2 as _tool_pb2
 import builtins as _builtins
@@ -100,6 +101,7 @@ class TurnEvent(_message.Message):
     TOOL_RETURNED_FIELD_NUMBER: _builtins.int
     APPROVAL_REQUESTED_FIELD_NUMBER: _builtins.int
     APPROVAL_DECIDED_FIELD_NUMBER: _builtins.int
+    BUDGET_REACHED_FIELD_NUMBER: _builtins.int
     turn_id: _builtins.str
     """The turn that it belongs to: `trn_` and 32 hexadecimal digits. Never the session's id."""
     sequence: _builtins.int
@@ -174,6 +176,10 @@ class TurnEvent(_message.Message):
     def approval_decided(self) -> Global___ApprovalDecided:
         """A call was approved or denied, or nobody decided in time."""
 
+    @_builtins.property
+    def budget_reached(self) -> Global___BudgetReached:
+        """A budget is spent and the answer ends here; `failed` with BUDGET_EXCEEDED follows."""
+
     def __init__(
         self,
         *,
@@ -196,12 +202,13 @@ class TurnEvent(_message.Message):
         tool_returned: Global___ToolReturned | None = ...,
         approval_requested: Global___ApprovalRequested | None = ...,
         approval_decided: Global___ApprovalDecided | None = ...,
+        budget_reached: Global___BudgetReached | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_requested", b"approval_requested", "completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "tool_called", b"tool_called", "tool_returned", b"tool_returned"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_requested", b"approval_requested", "budget_reached", b"budget_reached", "completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "tool_called", b"tool_called", "tool_returned", b"tool_returned"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_requested", b"approval_requested", "completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "first_sequence", b"first_sequence", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sequence", b"sequence", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "tool_called", b"tool_called", "tool_returned", b"tool_returned", "turn_id", b"turn_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_requested", b"approval_requested", "budget_reached", b"budget_reached", "completed", b"completed", "delta", b"delta", "event", b"event", "failed", b"failed", "first_sequence", b"first_sequence", "notice", b"notice", "provider_switched", b"provider_switched", "queued", b"queued", "reasoning_delta", b"reasoning_delta", "restarted", b"restarted", "route_chosen", b"route_chosen", "sequence", b"sequence", "sources_found", b"sources_found", "started", b"started", "stopped", b"stopped", "tool_called", b"tool_called", "tool_returned", b"tool_returned", "turn_id", b"turn_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "route_chosen", "sources_found", "delta", "reasoning_delta", "notice", "completed", "failed", "stopped", "restarted", "provider_switched", "queued", "tool_called", "tool_returned", "approval_requested", "approval_decided"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "route_chosen", "sources_found", "delta", "reasoning_delta", "notice", "completed", "failed", "stopped", "restarted", "provider_switched", "queued", "tool_called", "tool_returned", "approval_requested", "approval_decided", "budget_reached"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -573,6 +580,58 @@ class ApprovalDecided(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApprovalDecided: _TypeAlias = ApprovalDecided  # noqa: Y015
+
+@_typing.final
+class BudgetReached(_message.Message):
+    """Tells which budget ended the answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    SPENT_FIELD_NUMBER: _builtins.int
+    RENEW_TIME_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    budget_id: _builtins.str
+    """The budget."""
+    name: _builtins.str
+    """What its user calls it. Empty when it has no name."""
+    period: _budget_pb2.BudgetPeriod.ValueType
+    """How long it lasts."""
+    measure: _budget_pb2.BudgetMeasure.ValueType
+    """Which of its limits was reached."""
+    limit: _builtins.int
+    """The limit: millionths of a US dollar, or tokens, as `measure` says."""
+    spent: _builtins.int
+    """What is spent of it and held for texts that are being written, this one included."""
+    message: _builtins.str
+    """The same in words for a person, in English."""
+    @_builtins.property
+    def renew_time(self) -> _timestamp_pb2.Timestamp:
+        """When it begins anew, UTC. Absent for a total."""
+
+    def __init__(
+        self,
+        *,
+        budget_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        period: _budget_pb2.BudgetPeriod.ValueType = ...,
+        measure: _budget_pb2.BudgetMeasure.ValueType = ...,
+        limit: _builtins.int = ...,
+        spent: _builtins.int = ...,
+        renew_time: _timestamp_pb2.Timestamp | None = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["renew_time", b"renew_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_id", b"budget_id", "limit", b"limit", "measure", b"measure", "message", b"message", "name", b"name", "period", b"period", "renew_time", b"renew_time", "spent", b"spent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BudgetReached: _TypeAlias = BudgetReached  # noqa: Y015
 
 @_typing.final
 class Notice(_message.Message):

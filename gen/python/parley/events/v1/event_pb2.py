@@ -23,25 +23,27 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from parley.budget.v1 import budget_pb2 as parley_dot_budget_dot_v1_dot_budget__pb2
 from parley.chat.v1 import batch_pb2 as parley_dot_chat_dot_v1_dot_batch__pb2
 from parley.chat.v1 import message_pb2 as parley_dot_chat_dot_v1_dot_message__pb2
 from parley.chat.v1 import session_pb2 as parley_dot_chat_dot_v1_dot_session__pb2
 from parley.chat.v1 import tool_pb2 as parley_dot_chat_dot_v1_dot_tool__pb2
+from parley.workspace.v1 import calendar_pb2 as parley_dot_workspace_dot_v1_dot_calendar__pb2
 from parley.workspace.v1 import project_pb2 as parley_dot_workspace_dot_v1_dot_project__pb2
 from parley.workspace.v1 import task_pb2 as parley_dot_workspace_dot_v1_dot_task__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cparley/events/v1/event.proto\x12\x10parley.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aparley/chat/v1/batch.proto\x1a\x1cparley/chat/v1/message.proto\x1a\x1cparley/chat/v1/session.proto\x1a\x19parley/chat/v1/tool.proto\x1a!parley/workspace/v1/project.proto\x1a\x1eparley/workspace/v1/task.proto\"\x96\x05\n\x05\x45vent\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12.\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x30\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x18.parley.events.v1.ActionR\x06\x61\x63tion\x12\x43\n\rresource_type\x18\x04 \x01(\x0e\x32\x1e.parley.events.v1.ResourceTypeR\x0cresourceType\x12\x1f\n\x0bresource_id\x18\x05 \x01(\tR\nresourceId\x12\x17\n\x07turn_id\x18\x06 \x01(\tR\x06turnId\x12\x33\n\x07session\x18\x07 \x01(\x0b\x32\x17.parley.chat.v1.SessionH\x00R\x07session\x12\x33\n\x07message\x18\x08 \x01(\x0b\x32\x17.parley.chat.v1.MessageH\x00R\x07message\x12/\n\x04task\x18\t \x01(\x0b\x32\x19.parley.workspace.v1.TaskH\x00R\x04task\x12\x38\n\x07project\x18\x0b \x01(\x0b\x32\x1c.parley.workspace.v1.ProjectH\x00R\x07project\x12-\n\x05\x62\x61tch\x18\x0e \x01(\x0b\x32\x15.parley.chat.v1.BatchH\x00R\x05\x62\x61tch\x12\x43\n\rtool_approval\x18\x11 \x01(\x0b\x32\x1c.parley.chat.v1.ToolApprovalH\x00R\x0ctoolApproval\x12;\n\x0bremind_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nremindTimeB\n\n\x08resource*q\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41\x43TION_CREATED\x10\x01\x12\x12\n\x0e\x41\x43TION_UPDATED\x10\x02\x12\x12\n\x0e\x41\x43TION_DELETED\x10\x03\x12\x13\n\x0f\x41\x43TION_REMINDED\x10\x04*\xd0\x01\n\x0cResourceType\x12\x1d\n\x19RESOURCE_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15RESOURCE_TYPE_SESSION\x10\x01\x12\x19\n\x15RESOURCE_TYPE_MESSAGE\x10\x02\x12\x16\n\x12RESOURCE_TYPE_TASK\x10\x03\x12\x19\n\x15RESOURCE_TYPE_PROJECT\x10\x04\x12\x17\n\x13RESOURCE_TYPE_BATCH\x10\x07\x12\x1f\n\x1bRESOURCE_TYPE_TOOL_APPROVAL\x10\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cparley/events/v1/event.proto\x12\x10parley.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/budget/v1/budget.proto\x1a\x1aparley/chat/v1/batch.proto\x1a\x1cparley/chat/v1/message.proto\x1a\x1cparley/chat/v1/session.proto\x1a\x19parley/chat/v1/tool.proto\x1a\"parley/workspace/v1/calendar.proto\x1a!parley/workspace/v1/project.proto\x1a\x1eparley/workspace/v1/task.proto\"\xea\x06\n\x05\x45vent\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12.\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x30\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x18.parley.events.v1.ActionR\x06\x61\x63tion\x12\x43\n\rresource_type\x18\x04 \x01(\x0e\x32\x1e.parley.events.v1.ResourceTypeR\x0cresourceType\x12\x1f\n\x0bresource_id\x18\x05 \x01(\tR\nresourceId\x12\x17\n\x07turn_id\x18\x06 \x01(\tR\x06turnId\x12\x33\n\x07session\x18\x07 \x01(\x0b\x32\x17.parley.chat.v1.SessionH\x00R\x07session\x12\x33\n\x07message\x18\x08 \x01(\x0b\x32\x17.parley.chat.v1.MessageH\x00R\x07message\x12/\n\x04task\x18\t \x01(\x0b\x32\x19.parley.workspace.v1.TaskH\x00R\x04task\x12K\n\x0e\x63\x61lendar_event\x18\x0c \x01(\x0b\x32\".parley.workspace.v1.CalendarEventH\x00R\rcalendarEvent\x12Q\n\x10\x63\x61lendar_account\x18\r \x01(\x0b\x32$.parley.workspace.v1.CalendarAccountH\x00R\x0f\x63\x61lendarAccount\x12\x38\n\x07project\x18\x0b \x01(\x0b\x32\x1c.parley.workspace.v1.ProjectH\x00R\x07project\x12-\n\x05\x62\x61tch\x18\x0e \x01(\x0b\x32\x15.parley.chat.v1.BatchH\x00R\x05\x62\x61tch\x12\x43\n\rtool_approval\x18\x11 \x01(\x0b\x32\x1c.parley.chat.v1.ToolApprovalH\x00R\x0ctoolApproval\x12\x32\n\x06\x62udget\x18\x10 \x01(\x0b\x32\x18.parley.budget.v1.BudgetH\x00R\x06\x62udget\x12;\n\x0bremind_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nremindTimeB\n\n\x08resource*q\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41\x43TION_CREATED\x10\x01\x12\x12\n\x0e\x41\x43TION_UPDATED\x10\x02\x12\x12\n\x0e\x41\x43TION_DELETED\x10\x03\x12\x13\n\x0f\x41\x43TION_REMINDED\x10\x04*\xb0\x02\n\x0cResourceType\x12\x1d\n\x19RESOURCE_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15RESOURCE_TYPE_SESSION\x10\x01\x12\x19\n\x15RESOURCE_TYPE_MESSAGE\x10\x02\x12\x16\n\x12RESOURCE_TYPE_TASK\x10\x03\x12 \n\x1cRESOURCE_TYPE_CALENDAR_EVENT\x10\x05\x12\"\n\x1eRESOURCE_TYPE_CALENDAR_ACCOUNT\x10\x06\x12\x19\n\x15RESOURCE_TYPE_PROJECT\x10\x04\x12\x17\n\x13RESOURCE_TYPE_BATCH\x10\x07\x12\x1f\n\x1bRESOURCE_TYPE_TOOL_APPROVAL\x10\n\x12\x18\n\x14RESOURCE_TYPE_BUDGET\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.events.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACTION']._serialized_start=930
-  _globals['_ACTION']._serialized_end=1043
-  _globals['_RESOURCETYPE']._serialized_start=1046
-  _globals['_RESOURCETYPE']._serialized_end=1254
-  _globals['_EVENT']._serialized_start=266
-  _globals['_EVENT']._serialized_end=928
+  _globals['_ACTION']._serialized_start=1209
+  _globals['_ACTION']._serialized_end=1322
+  _globals['_RESOURCETYPE']._serialized_start=1325
+  _globals['_RESOURCETYPE']._serialized_end=1629
+  _globals['_EVENT']._serialized_start=333
+  _globals['_EVENT']._serialized_end=1207
 # @@protoc_insertion_point(module_scope)

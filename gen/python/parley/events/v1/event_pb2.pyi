@@ -7,10 +7,12 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from parley.budget.v1 import budget_pb2 as _budget_pb2
 from parley.chat.v1 import batch_pb2 as _batch_pb2
 from parley.chat.v1 import message_pb2 as _message_pb2
 from parley.chat.v1 import session_pb2 as _session_pb2
 from parley.chat.v1 import tool_pb2 as _tool_pb2
+from parley.workspace.v1 import calendar_pb2 as _calendar_pb2
 from parley.workspace.v1 import project_pb2 as _project_pb2
 from parley.workspace.v1 import task_pb2 as _task_pb2
 import builtins as _builtins
@@ -74,12 +76,18 @@ class _ResourceTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Resource
     """A message of a session."""
     RESOURCE_TYPE_TASK: _ResourceType.ValueType  # 3
     """A task."""
+    RESOURCE_TYPE_CALENDAR_EVENT: _ResourceType.ValueType  # 5
+    """An event of the calendar, also one that a synchronization made, changed or deleted."""
+    RESOURCE_TYPE_CALENDAR_ACCOUNT: _ResourceType.ValueType  # 6
+    """An account of the calendar."""
     RESOURCE_TYPE_PROJECT: _ResourceType.ValueType  # 4
     """A project."""
     RESOURCE_TYPE_BATCH: _ResourceType.ValueType  # 7
     """A batch. CREATED when it was stored; UPDATED when it is paused, resumed or has ended, and not for its lines."""
     RESOURCE_TYPE_TOOL_APPROVAL: _ResourceType.ValueType  # 10
     """The user's consent to a call of a tool. CREATED asks the user; UPDATED tells what became of it."""
+    RESOURCE_TYPE_BUDGET: _ResourceType.ValueType  # 9
+    """A budget of the user's own."""
 
 class ResourceType(_ResourceType, metaclass=_ResourceTypeEnumTypeWrapper):
     """What kind of thing an event is about."""
@@ -92,12 +100,18 @@ RESOURCE_TYPE_MESSAGE: ResourceType.ValueType  # 2
 """A message of a session."""
 RESOURCE_TYPE_TASK: ResourceType.ValueType  # 3
 """A task."""
+RESOURCE_TYPE_CALENDAR_EVENT: ResourceType.ValueType  # 5
+"""An event of the calendar, also one that a synchronization made, changed or deleted."""
+RESOURCE_TYPE_CALENDAR_ACCOUNT: ResourceType.ValueType  # 6
+"""An account of the calendar."""
 RESOURCE_TYPE_PROJECT: ResourceType.ValueType  # 4
 """A project."""
 RESOURCE_TYPE_BATCH: ResourceType.ValueType  # 7
 """A batch. CREATED when it was stored; UPDATED when it is paused, resumed or has ended, and not for its lines."""
 RESOURCE_TYPE_TOOL_APPROVAL: ResourceType.ValueType  # 10
 """The user's consent to a call of a tool. CREATED asks the user; UPDATED tells what became of it."""
+RESOURCE_TYPE_BUDGET: ResourceType.ValueType  # 9
+"""A budget of the user's own."""
 Global___ResourceType: _TypeAlias = ResourceType  # noqa: Y015
 
 @_typing.final
@@ -117,9 +131,12 @@ class Event(_message.Message):
     SESSION_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    CALENDAR_EVENT_FIELD_NUMBER: _builtins.int
+    CALENDAR_ACCOUNT_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     TOOL_APPROVAL_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
     REMIND_TIME_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Its place among the user's events: from 1, in steps of 1, without gaps, in the order of the changes. The cursor to go on after."""
@@ -148,6 +165,14 @@ class Event(_message.Message):
         """A task."""
 
     @_builtins.property
+    def calendar_event(self) -> _calendar_pb2.CalendarEvent:
+        """An event of the calendar; its description at most 1,000 characters."""
+
+    @_builtins.property
+    def calendar_account(self) -> _calendar_pb2.CalendarAccount:
+        """An account of the calendar, without its `notice_path`. A synchronization after which only the times are others tells nothing."""
+
+    @_builtins.property
     def project(self) -> _project_pb2.Project:
         """A project, without its counts."""
 
@@ -158,6 +183,10 @@ class Event(_message.Message):
     @_builtins.property
     def tool_approval(self) -> _tool_pb2.ToolApproval:
         """The user's consent to a call of a tool. Arguments that are longer than 10,000 characters are left out: ListToolApprovals has them."""
+
+    @_builtins.property
+    def budget(self) -> _budget_pb2.Budget:
+        """A budget, without its spending."""
 
     @_builtins.property
     def remind_time(self) -> _timestamp_pb2.Timestamp:
@@ -175,16 +204,19 @@ class Event(_message.Message):
         session: _session_pb2.Session | None = ...,
         message: _message_pb2.Message | None = ...,
         task: _task_pb2.Task | None = ...,
+        calendar_event: _calendar_pb2.CalendarEvent | None = ...,
+        calendar_account: _calendar_pb2.CalendarAccount | None = ...,
         project: _project_pb2.Project | None = ...,
         batch: _batch_pb2.Batch | None = ...,
         tool_approval: _tool_pb2.ToolApproval | None = ...,
+        budget: _budget_pb2.Budget | None = ...,
         remind_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "budget", b"budget", "calendar_account", b"calendar_account", "calendar_event", b"calendar_event", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "batch", b"batch", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "resource_id", b"resource_id", "resource_type", b"resource_type", "sequence", b"sequence", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval", "turn_id", b"turn_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "batch", b"batch", "budget", b"budget", "calendar_account", b"calendar_account", "calendar_event", b"calendar_event", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "resource_id", b"resource_id", "resource_type", b"resource_type", "sequence", b"sequence", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval", "turn_id", b"turn_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["session", "message", "task", "project", "batch", "tool_approval"]  # noqa: Y015
+    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["session", "message", "task", "calendar_event", "calendar_account", "project", "batch", "tool_approval", "budget"]  # noqa: Y015
     _WhichOneofArgType_resource: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_resource) -> _WhichOneofReturnType_resource | None: ...
 

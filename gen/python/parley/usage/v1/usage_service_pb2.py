@@ -24,12 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__pb2
+from parley.budget.v1 import budget_pb2 as parley_dot_budget_dot_v1_dot_budget__pb2
 from parley.chat.v1 import message_pb2 as parley_dot_chat_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#parley/usage/v1/usage_service.proto\x12\x0fparley.usage.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\x1a\x1cparley/chat/v1/message.proto\"\x9a\x02\n\x0fGetUsageRequest\x12\x39\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12:\n\x08group_by\x18\x03 \x03(\x0e\x32\x1f.parley.usage.v1.UsageDimensionR\x07groupBy\x12\x1b\n\ttime_zone\x18\x04 \x01(\tR\x08timeZone\x12\x1d\n\nsession_id\x18\x05 \x01(\tR\tsessionId\x12\x1d\n\nproject_id\x18\x06 \x01(\tR\tprojectId\"\xe4\x01\n\x10GetUsageResponse\x12-\n\x04rows\x18\x01 \x03(\x0b\x32\x19.parley.usage.v1.UsageRowR\x04rows\x12/\n\x05total\x18\x02 \x01(\x0b\x32\x19.parley.usage.v1.UsageRowR\x05total\x12\x39\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\"\xc9\x05\n\x08UsageRow\x12\x10\n\x03\x64\x61y\x18\x01 \x01(\tR\x03\x64\x61y\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12+\n\x05route\x18\x03 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x1d\n\nsession_id\x18\x04 \x01(\tR\tsessionId\x12\x37\n\x07purpose\x18\x05 \x01(\x0e\x32\x1d.parley.usage.v1.UsagePurposeR\x07purpose\x12#\n\rrequest_count\x18\x06 \x01(\x03R\x0crequestCount\x12!\n\x0c\x66\x61iled_count\x18\x07 \x01(\x03R\x0b\x66\x61iledCount\x12#\n\rstopped_count\x18\x08 \x01(\x03R\x0cstoppedCount\x12!\n\x0cinput_tokens\x18\t \x01(\x03R\x0binputTokens\x12#\n\routput_tokens\x18\n \x01(\x03R\x0coutputTokens\x12\'\n\x0f\x65stimated_count\x18\x0b \x01(\x03R\x0e\x65stimatedCount\x12&\n\x0f\x63ost_usd_micros\x18\x0c \x01(\x03R\rcostUsdMicros\x12%\n\x0eunpriced_count\x18\r \x01(\x03R\runpricedCount\x12\x39\n\x1atime_to_first_token_p50_ms\x18\x0e \x01(\x03R\x15timeToFirstTokenP50Ms\x12\x39\n\x1atime_to_first_token_p95_ms\x18\x0f \x01(\x03R\x15timeToFirstTokenP95Ms\x12&\n\x0f\x64uration_p50_ms\x18\x10 \x01(\x03R\rdurationP50Ms\x12&\n\x0f\x64uration_p95_ms\x18\x11 \x01(\x03R\rdurationP95Ms\x12\x1d\n\nproject_id\x18\x12 \x01(\tR\tprojectId\"\x9f\x02\n\x14GetUsageTableRequest\x12\x39\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12:\n\x08group_by\x18\x03 \x03(\x0e\x32\x1f.parley.usage.v1.UsageDimensionR\x07groupBy\x12\x1b\n\ttime_zone\x18\x04 \x01(\tR\x08timeZone\x12\x1d\n\nsession_id\x18\x05 \x01(\tR\tsessionId\x12\x1d\n\nproject_id\x18\x06 \x01(\tR\tprojectId\"C\n\x15GetUsageTableResponse\x12*\n\x05table\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x05table*\xd7\x01\n\x0eUsageDimension\x12\x1f\n\x1bUSAGE_DIMENSION_UNSPECIFIED\x10\x00\x12\x17\n\x13USAGE_DIMENSION_DAY\x10\x01\x12\x19\n\x15USAGE_DIMENSION_MODEL\x10\x02\x12\x19\n\x15USAGE_DIMENSION_ROUTE\x10\x03\x12\x1b\n\x17USAGE_DIMENSION_SESSION\x10\x04\x12\x1b\n\x17USAGE_DIMENSION_PURPOSE\x10\x05\x12\x1b\n\x17USAGE_DIMENSION_PROJECT\x10\x06*\xe3\x01\n\x0cUsagePurpose\x12\x1d\n\x19USAGE_PURPOSE_UNSPECIFIED\x10\x00\x12\x18\n\x14USAGE_PURPOSE_ANSWER\x10\x01\x12\x16\n\x12USAGE_PURPOSE_TEXT\x10\x02\x12\x19\n\x15USAGE_PURPOSE_CONTENT\x10\x03\x12\x17\n\x13USAGE_PURPOSE_AGENT\x10\x04\x12\x1c\n\x18USAGE_PURPOSE_SUGGESTION\x10\x05\x12\x17\n\x13USAGE_PURPOSE_TITLE\x10\x06\x12\x17\n\x13USAGE_PURPOSE_BATCH\x10\x07\x32\xa2\x02\n\x0cUsageService\x12y\n\x08GetUsage\x12 .parley.usage.v1.GetUsageRequest\x1a!.parley.usage.v1.GetUsageResponse\"(\x90\x02\x01\xaa\xe3\x18\x0c\x12\nusage:read\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v2/usage\x12\x96\x01\n\rGetUsageTable\x12%.parley.usage.v1.GetUsageTableRequest\x1a&.parley.usage.v1.GetUsageTableResponse\"6\x90\x02\x01\xaa\xe3\x18\x0c\x12\nusage:read\x82\xd3\xe4\x93\x02\x1d\x12\x14/api/v2/usage:exportb\x05tableb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#parley/usage/v1/usage_service.proto\x12\x0fparley.usage.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\x1a\x1dparley/budget/v1/budget.proto\x1a\x1cparley/chat/v1/message.proto\"\x9a\x02\n\x0fGetUsageRequest\x12\x39\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12:\n\x08group_by\x18\x03 \x03(\x0e\x32\x1f.parley.usage.v1.UsageDimensionR\x07groupBy\x12\x1b\n\ttime_zone\x18\x04 \x01(\tR\x08timeZone\x12\x1d\n\nsession_id\x18\x05 \x01(\tR\tsessionId\x12\x1d\n\nproject_id\x18\x06 \x01(\tR\tprojectId\"\xe4\x01\n\x10GetUsageResponse\x12-\n\x04rows\x18\x01 \x03(\x0b\x32\x19.parley.usage.v1.UsageRowR\x04rows\x12/\n\x05total\x18\x02 \x01(\x0b\x32\x19.parley.usage.v1.UsageRowR\x05total\x12\x39\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\"\xc9\x05\n\x08UsageRow\x12\x10\n\x03\x64\x61y\x18\x01 \x01(\tR\x03\x64\x61y\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12+\n\x05route\x18\x03 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x1d\n\nsession_id\x18\x04 \x01(\tR\tsessionId\x12\x37\n\x07purpose\x18\x05 \x01(\x0e\x32\x1d.parley.usage.v1.UsagePurposeR\x07purpose\x12#\n\rrequest_count\x18\x06 \x01(\x03R\x0crequestCount\x12!\n\x0c\x66\x61iled_count\x18\x07 \x01(\x03R\x0b\x66\x61iledCount\x12#\n\rstopped_count\x18\x08 \x01(\x03R\x0cstoppedCount\x12!\n\x0cinput_tokens\x18\t \x01(\x03R\x0binputTokens\x12#\n\routput_tokens\x18\n \x01(\x03R\x0coutputTokens\x12\'\n\x0f\x65stimated_count\x18\x0b \x01(\x03R\x0e\x65stimatedCount\x12&\n\x0f\x63ost_usd_micros\x18\x0c \x01(\x03R\rcostUsdMicros\x12%\n\x0eunpriced_count\x18\r \x01(\x03R\runpricedCount\x12\x39\n\x1atime_to_first_token_p50_ms\x18\x0e \x01(\x03R\x15timeToFirstTokenP50Ms\x12\x39\n\x1atime_to_first_token_p95_ms\x18\x0f \x01(\x03R\x15timeToFirstTokenP95Ms\x12&\n\x0f\x64uration_p50_ms\x18\x10 \x01(\x03R\rdurationP50Ms\x12&\n\x0f\x64uration_p95_ms\x18\x11 \x01(\x03R\rdurationP95Ms\x12\x1d\n\nproject_id\x18\x12 \x01(\tR\tprojectId\"\x9f\x02\n\x14GetUsageTableRequest\x12\x39\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12:\n\x08group_by\x18\x03 \x03(\x0e\x32\x1f.parley.usage.v1.UsageDimensionR\x07groupBy\x12\x1b\n\ttime_zone\x18\x04 \x01(\tR\x08timeZone\x12\x1d\n\nsession_id\x18\x05 \x01(\tR\tsessionId\x12\x1d\n\nproject_id\x18\x06 \x01(\tR\tprojectId\"C\n\x15GetUsageTableResponse\x12*\n\x05table\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x05table\"\x14\n\x12ListBudgetsRequest\"I\n\x13ListBudgetsResponse\x12\x32\n\x07\x62udgets\x18\x01 \x03(\x0b\x32\x18.parley.budget.v1.BudgetR\x07\x62udgets\"/\n\x10GetBudgetRequest\x12\x1b\n\tbudget_id\x18\x01 \x01(\tR\x08\x62udgetId\"E\n\x11GetBudgetResponse\x12\x30\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x18.parley.budget.v1.BudgetR\x06\x62udget\"\x89\x02\n\x13\x43reateBudgetRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x36\n\x06period\x18\x02 \x01(\x0e\x32\x1e.parley.budget.v1.BudgetPeriodR\x06period\x12\x1b\n\ttime_zone\x18\x03 \x01(\tR\x08timeZone\x12\x36\n\x15limit_cost_usd_micros\x18\x04 \x01(\x03H\x00R\x12limitCostUsdMicros\x88\x01\x01\x12&\n\x0climit_tokens\x18\x05 \x01(\x03H\x01R\x0blimitTokens\x88\x01\x01\x42\x18\n\x16_limit_cost_usd_microsB\x0f\n\r_limit_tokens\"H\n\x14\x43reateBudgetResponse\x12\x30\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x18.parley.budget.v1.BudgetR\x06\x62udget\"\x8e\x02\n\x13UpdateBudgetRequest\x12\x1b\n\tbudget_id\x18\x01 \x01(\tR\x08\x62udgetId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x36\n\x15limit_cost_usd_micros\x18\x03 \x01(\x03H\x00R\x12limitCostUsdMicros\x88\x01\x01\x12&\n\x0climit_tokens\x18\x04 \x01(\x03H\x01R\x0blimitTokens\x88\x01\x01\x12;\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMaskB\x18\n\x16_limit_cost_usd_microsB\x0f\n\r_limit_tokens\"H\n\x14UpdateBudgetResponse\x12\x30\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x18.parley.budget.v1.BudgetR\x06\x62udget\"2\n\x13\x44\x65leteBudgetRequest\x12\x1b\n\tbudget_id\x18\x01 \x01(\tR\x08\x62udgetId\"\x16\n\x14\x44\x65leteBudgetResponse\"\x91\x01\n\x13\x45stimateCostRequest\x12\x18\n\x07message\x18\x01 \x01(\tR\x07message\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12+\n\x05route\x18\x03 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x14\n\x05model\x18\x04 \x01(\tR\x05model\"\xa1\x03\n\x14\x45stimateCostResponse\x12+\n\x05route\x18\x01 \x01(\x0e\x32\x15.parley.chat.v1.RouteR\x05route\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12!\n\x0cinput_tokens\x18\x03 \x01(\x03R\x0binputTokens\x12*\n\x11output_tokens_low\x18\x04 \x01(\x03R\x0foutputTokensLow\x12,\n\x12output_tokens_high\x18\x05 \x01(\x03R\x10outputTokensHigh\x12\x32\n\x13\x63ost_usd_micros_low\x18\x06 \x01(\x03H\x00R\x10\x63ostUsdMicrosLow\x88\x01\x01\x12\x34\n\x14\x63ost_usd_micros_high\x18\x07 \x01(\x03H\x01R\x11\x63ostUsdMicrosHigh\x88\x01\x01\x12.\n\x04\x66its\x18\x08 \x03(\x0b\x32\x1a.parley.usage.v1.BudgetFitR\x04\x66itsB\x16\n\x14_cost_usd_micros_lowB\x17\n\x15_cost_usd_micros_high\"c\n\tBudgetFit\x12\x30\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x18.parley.budget.v1.BudgetR\x06\x62udget\x12\x10\n\x03low\x18\x02 \x01(\x08R\x03low\x12\x12\n\x04high\x18\x03 \x01(\x08R\x04high*\xd7\x01\n\x0eUsageDimension\x12\x1f\n\x1bUSAGE_DIMENSION_UNSPECIFIED\x10\x00\x12\x17\n\x13USAGE_DIMENSION_DAY\x10\x01\x12\x19\n\x15USAGE_DIMENSION_MODEL\x10\x02\x12\x19\n\x15USAGE_DIMENSION_ROUTE\x10\x03\x12\x1b\n\x17USAGE_DIMENSION_SESSION\x10\x04\x12\x1b\n\x17USAGE_DIMENSION_PURPOSE\x10\x05\x12\x1b\n\x17USAGE_DIMENSION_PROJECT\x10\x06*\xe3\x01\n\x0cUsagePurpose\x12\x1d\n\x19USAGE_PURPOSE_UNSPECIFIED\x10\x00\x12\x18\n\x14USAGE_PURPOSE_ANSWER\x10\x01\x12\x16\n\x12USAGE_PURPOSE_TEXT\x10\x02\x12\x19\n\x15USAGE_PURPOSE_CONTENT\x10\x03\x12\x17\n\x13USAGE_PURPOSE_AGENT\x10\x04\x12\x1c\n\x18USAGE_PURPOSE_SUGGESTION\x10\x05\x12\x17\n\x13USAGE_PURPOSE_TITLE\x10\x06\x12\x17\n\x13USAGE_PURPOSE_BATCH\x10\x07\x32\x83\t\n\x0cUsageService\x12y\n\x08GetUsage\x12 .parley.usage.v1.GetUsageRequest\x1a!.parley.usage.v1.GetUsageResponse\"(\x90\x02\x01\xaa\xe3\x18\x0c\x12\nusage:read\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v2/usage\x12\x96\x01\n\rGetUsageTable\x12%.parley.usage.v1.GetUsageTableRequest\x1a&.parley.usage.v1.GetUsageTableResponse\"6\x90\x02\x01\xaa\xe3\x18\x0c\x12\nusage:read\x82\xd3\xe4\x93\x02\x1d\x12\x14/api/v2/usage:exportb\x05table\x12\x84\x01\n\x0bListBudgets\x12#.parley.usage.v1.ListBudgetsRequest\x1a$.parley.usage.v1.ListBudgetsResponse\"*\x90\x02\x01\xaa\xe3\x18\x0c\x12\nusage:read\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v2/budgets\x12\x8a\x01\n\tGetBudget\x12!.parley.usage.v1.GetBudgetRequest\x1a\".parley.usage.v1.GetBudgetResponse\"6\x90\x02\x01\xaa\xe3\x18\x0c\x12\nusage:read\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v2/budgets/{budget_id}\x12\x88\x01\n\x0c\x43reateBudget\x12$.parley.usage.v1.CreateBudgetRequest\x1a%.parley.usage.v1.CreateBudgetResponse\"+\xaa\xe3\x18\r\x12\x0busage:write\x82\xd3\xe4\x93\x02\x14\"\x0f/api/v2/budgets:\x01*\x12\x97\x01\n\x0cUpdateBudget\x12$.parley.usage.v1.UpdateBudgetRequest\x1a%.parley.usage.v1.UpdateBudgetResponse\":\x90\x02\x02\xaa\xe3\x18\r\x12\x0busage:write\x82\xd3\xe4\x93\x02 2\x1b/api/v2/budgets/{budget_id}:\x01*\x12\x91\x01\n\x0c\x44\x65leteBudget\x12$.parley.usage.v1.DeleteBudgetRequest\x1a%.parley.usage.v1.DeleteBudgetResponse\"4\xaa\xe3\x18\r\x12\x0busage:write\x82\xd3\xe4\x93\x02\x1d*\x1b/api/v2/budgets/{budget_id}\x12\x91\x01\n\x0c\x45stimateCost\x12$.parley.usage.v1.EstimateCostRequest\x1a%.parley.usage.v1.EstimateCostResponse\"4\x90\x02\x01\xaa\xe3\x18\x0c\x12\nusage:read\x82\xd3\xe4\x93\x02\x1b\"\x16/api/v2/usage:estimate:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,20 +42,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGESERVICE'].methods_by_name['GetUsage']._serialized_options = b'\220\002\001\252\343\030\014\022\nusage:read\202\323\344\223\002\017\022\r/api/v2/usage'
   _globals['_USAGESERVICE'].methods_by_name['GetUsageTable']._loaded_options = None
   _globals['_USAGESERVICE'].methods_by_name['GetUsageTable']._serialized_options = b'\220\002\001\252\343\030\014\022\nusage:read\202\323\344\223\002\035\022\024/api/v2/usage:exportb\005table'
-  _globals['_USAGEDIMENSION']._serialized_start=1799
-  _globals['_USAGEDIMENSION']._serialized_end=2014
-  _globals['_USAGEPURPOSE']._serialized_start=2017
-  _globals['_USAGEPURPOSE']._serialized_end=2244
-  _globals['_GETUSAGEREQUEST']._serialized_start=208
-  _globals['_GETUSAGEREQUEST']._serialized_end=490
-  _globals['_GETUSAGERESPONSE']._serialized_start=493
-  _globals['_GETUSAGERESPONSE']._serialized_end=721
-  _globals['_USAGEROW']._serialized_start=724
-  _globals['_USAGEROW']._serialized_end=1437
-  _globals['_GETUSAGETABLEREQUEST']._serialized_start=1440
-  _globals['_GETUSAGETABLEREQUEST']._serialized_end=1727
-  _globals['_GETUSAGETABLERESPONSE']._serialized_start=1729
-  _globals['_GETUSAGETABLERESPONSE']._serialized_end=1796
-  _globals['_USAGESERVICE']._serialized_start=2247
-  _globals['_USAGESERVICE']._serialized_end=2537
+  _globals['_USAGESERVICE'].methods_by_name['ListBudgets']._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['ListBudgets']._serialized_options = b'\220\002\001\252\343\030\014\022\nusage:read\202\323\344\223\002\021\022\017/api/v2/budgets'
+  _globals['_USAGESERVICE'].methods_by_name['GetBudget']._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['GetBudget']._serialized_options = b'\220\002\001\252\343\030\014\022\nusage:read\202\323\344\223\002\035\022\033/api/v2/budgets/{budget_id}'
+  _globals['_USAGESERVICE'].methods_by_name['CreateBudget']._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['CreateBudget']._serialized_options = b'\252\343\030\r\022\013usage:write\202\323\344\223\002\024\"\017/api/v2/budgets:\001*'
+  _globals['_USAGESERVICE'].methods_by_name['UpdateBudget']._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['UpdateBudget']._serialized_options = b'\220\002\002\252\343\030\r\022\013usage:write\202\323\344\223\002 2\033/api/v2/budgets/{budget_id}:\001*'
+  _globals['_USAGESERVICE'].methods_by_name['DeleteBudget']._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['DeleteBudget']._serialized_options = b'\252\343\030\r\022\013usage:write\202\323\344\223\002\035*\033/api/v2/budgets/{budget_id}'
+  _globals['_USAGESERVICE'].methods_by_name['EstimateCost']._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['EstimateCost']._serialized_options = b'\220\002\001\252\343\030\014\022\nusage:read\202\323\344\223\002\033\"\026/api/v2/usage:estimate:\001*'
+  _globals['_USAGEDIMENSION']._serialized_start=3515
+  _globals['_USAGEDIMENSION']._serialized_end=3730
+  _globals['_USAGEPURPOSE']._serialized_start=3733
+  _globals['_USAGEPURPOSE']._serialized_end=3960
+  _globals['_GETUSAGEREQUEST']._serialized_start=273
+  _globals['_GETUSAGEREQUEST']._serialized_end=555
+  _globals['_GETUSAGERESPONSE']._serialized_start=558
+  _globals['_GETUSAGERESPONSE']._serialized_end=786
+  _globals['_USAGEROW']._serialized_start=789
+  _globals['_USAGEROW']._serialized_end=1502
+  _globals['_GETUSAGETABLEREQUEST']._serialized_start=1505
+  _globals['_GETUSAGETABLEREQUEST']._serialized_end=1792
+  _globals['_GETUSAGETABLERESPONSE']._serialized_start=1794
+  _globals['_GETUSAGETABLERESPONSE']._serialized_end=1861
+  _globals['_LISTBUDGETSREQUEST']._serialized_start=1863
+  _globals['_LISTBUDGETSREQUEST']._serialized_end=1883
+  _globals['_LISTBUDGETSRESPONSE']._serialized_start=1885
+  _globals['_LISTBUDGETSRESPONSE']._serialized_end=1958
+  _globals['_GETBUDGETREQUEST']._serialized_start=1960
+  _globals['_GETBUDGETREQUEST']._serialized_end=2007
+  _globals['_GETBUDGETRESPONSE']._serialized_start=2009
+  _globals['_GETBUDGETRESPONSE']._serialized_end=2078
+  _globals['_CREATEBUDGETREQUEST']._serialized_start=2081
+  _globals['_CREATEBUDGETREQUEST']._serialized_end=2346
+  _globals['_CREATEBUDGETRESPONSE']._serialized_start=2348
+  _globals['_CREATEBUDGETRESPONSE']._serialized_end=2420
+  _globals['_UPDATEBUDGETREQUEST']._serialized_start=2423
+  _globals['_UPDATEBUDGETREQUEST']._serialized_end=2693
+  _globals['_UPDATEBUDGETRESPONSE']._serialized_start=2695
+  _globals['_UPDATEBUDGETRESPONSE']._serialized_end=2767
+  _globals['_DELETEBUDGETREQUEST']._serialized_start=2769
+  _globals['_DELETEBUDGETREQUEST']._serialized_end=2819
+  _globals['_DELETEBUDGETRESPONSE']._serialized_start=2821
+  _globals['_DELETEBUDGETRESPONSE']._serialized_end=2843
+  _globals['_ESTIMATECOSTREQUEST']._serialized_start=2846
+  _globals['_ESTIMATECOSTREQUEST']._serialized_end=2991
+  _globals['_ESTIMATECOSTRESPONSE']._serialized_start=2994
+  _globals['_ESTIMATECOSTRESPONSE']._serialized_end=3411
+  _globals['_BUDGETFIT']._serialized_start=3413
+  _globals['_BUDGETFIT']._serialized_end=3512
+  _globals['_USAGESERVICE']._serialized_start=3963
+  _globals['_USAGESERVICE']._serialized_end=5118
 # @@protoc_insertion_point(module_scope)

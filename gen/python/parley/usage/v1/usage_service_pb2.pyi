@@ -6,10 +6,12 @@ What models took and cost, for whom and for what."""
 from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from parley.budget.v1 import budget_pb2 as _budget_pb2
 from parley.chat.v1 import message_pb2 as _message_pb2
 import builtins as _builtins
 import sys
@@ -361,3 +363,396 @@ class GetUsageTableResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetUsageTableResponse: _TypeAlias = GetUsageTableResponse  # noqa: Y015
+
+@_typing.final
+class ListBudgetsRequest(_message.Message):
+    """Asks for the user's budgets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBudgetsRequest: _TypeAlias = ListBudgetsRequest  # noqa: Y015
+
+@_typing.final
+class ListBudgetsResponse(_message.Message):
+    """Answers ListBudgets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def budgets(self) -> _containers.RepeatedCompositeFieldContainer[_budget_pb2.Budget]:
+        """The operator's, then the user's own, the oldest first."""
+
+    def __init__(
+        self,
+        *,
+        budgets: _abc.Iterable[_budget_pb2.Budget] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budgets", b"budgets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBudgetsResponse: _TypeAlias = ListBudgetsResponse  # noqa: Y015
+
+@_typing.final
+class GetBudgetRequest(_message.Message):
+    """Asks for one budget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_ID_FIELD_NUMBER: _builtins.int
+    budget_id: _builtins.str
+    """The budget. Required."""
+    def __init__(
+        self,
+        *,
+        budget_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_id", b"budget_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBudgetRequest: _TypeAlias = GetBudgetRequest  # noqa: Y015
+
+@_typing.final
+class GetBudgetResponse(_message.Message):
+    """Answers GetBudget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def budget(self) -> _budget_pb2.Budget:
+        """The budget."""
+
+    def __init__(
+        self,
+        *,
+        budget: _budget_pb2.Budget | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBudgetResponse: _TypeAlias = GetBudgetResponse  # noqa: Y015
+
+@_typing.final
+class CreateBudgetRequest(_message.Message):
+    """Asks for a new budget. At least one of the limits is required."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    LIMIT_COST_USD_MICROS_FIELD_NUMBER: _builtins.int
+    LIMIT_TOKENS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What to call it. 0 to 100 characters, in one line."""
+    period: _budget_pb2.BudgetPeriod.ValueType
+    """How long it lasts. Required."""
+    time_zone: _builtins.str
+    """The time zone in which days and months begin, an IANA name. 0 to 64 characters; `UTC` when empty."""
+    limit_cost_usd_micros: _builtins.int
+    """What may be spent in a period, millionths of a US dollar. 1 to 1,000,000,000,000; no limit when absent."""
+    limit_tokens: _builtins.int
+    """How many tokens may be used in a period. 1 to 1,000,000,000,000; no limit when absent."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        period: _budget_pb2.BudgetPeriod.ValueType = ...,
+        time_zone: _builtins.str = ...,
+        limit_cost_usd_micros: _builtins.int | None = ...,
+        limit_tokens: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit_cost_usd_micros", b"_limit_cost_usd_micros", "_limit_tokens", b"_limit_tokens", "limit_cost_usd_micros", b"limit_cost_usd_micros", "limit_tokens", b"limit_tokens"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit_cost_usd_micros", b"_limit_cost_usd_micros", "_limit_tokens", b"_limit_tokens", "limit_cost_usd_micros", b"limit_cost_usd_micros", "limit_tokens", b"limit_tokens", "name", b"name", "period", b"period", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit_cost_usd_micros: _TypeAlias = _typing.Literal["limit_cost_usd_micros"]  # noqa: Y015
+    _WhichOneofArgType__limit_cost_usd_micros: _TypeAlias = _typing.Literal["_limit_cost_usd_micros", b"_limit_cost_usd_micros"]  # noqa: Y015
+    _WhichOneofReturnType__limit_tokens: _TypeAlias = _typing.Literal["limit_tokens"]  # noqa: Y015
+    _WhichOneofArgType__limit_tokens: _TypeAlias = _typing.Literal["_limit_tokens", b"_limit_tokens"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit_cost_usd_micros) -> _WhichOneofReturnType__limit_cost_usd_micros | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit_tokens) -> _WhichOneofReturnType__limit_tokens | None: ...
+
+Global___CreateBudgetRequest: _TypeAlias = CreateBudgetRequest  # noqa: Y015
+
+@_typing.final
+class CreateBudgetResponse(_message.Message):
+    """Answers CreateBudget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def budget(self) -> _budget_pb2.Budget:
+        """The new budget."""
+
+    def __init__(
+        self,
+        *,
+        budget: _budget_pb2.Budget | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBudgetResponse: _TypeAlias = CreateBudgetResponse  # noqa: Y015
+
+@_typing.final
+class UpdateBudgetRequest(_message.Message):
+    """Asks to change a budget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    LIMIT_COST_USD_MICROS_FIELD_NUMBER: _builtins.int
+    LIMIT_TOKENS_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    budget_id: _builtins.str
+    """The budget. Required."""
+    name: _builtins.str
+    """The new name, when `update_mask` names it. 0 to 100 characters, in one line."""
+    limit_cost_usd_micros: _builtins.int
+    """The new limit of cost, when `update_mask` names it; absent for none. 1 to 1,000,000,000,000."""
+    limit_tokens: _builtins.int
+    """The new limit of tokens, when `update_mask` names it; absent for none. 1 to 1,000,000,000,000."""
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change: of `name`, `limit_cost_usd_micros`, `limit_tokens`. When absent, those that are set. One of the limits must stay."""
+
+    def __init__(
+        self,
+        *,
+        budget_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        limit_cost_usd_micros: _builtins.int | None = ...,
+        limit_tokens: _builtins.int | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit_cost_usd_micros", b"_limit_cost_usd_micros", "_limit_tokens", b"_limit_tokens", "limit_cost_usd_micros", b"limit_cost_usd_micros", "limit_tokens", b"limit_tokens", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit_cost_usd_micros", b"_limit_cost_usd_micros", "_limit_tokens", b"_limit_tokens", "budget_id", b"budget_id", "limit_cost_usd_micros", b"limit_cost_usd_micros", "limit_tokens", b"limit_tokens", "name", b"name", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit_cost_usd_micros: _TypeAlias = _typing.Literal["limit_cost_usd_micros"]  # noqa: Y015
+    _WhichOneofArgType__limit_cost_usd_micros: _TypeAlias = _typing.Literal["_limit_cost_usd_micros", b"_limit_cost_usd_micros"]  # noqa: Y015
+    _WhichOneofReturnType__limit_tokens: _TypeAlias = _typing.Literal["limit_tokens"]  # noqa: Y015
+    _WhichOneofArgType__limit_tokens: _TypeAlias = _typing.Literal["_limit_tokens", b"_limit_tokens"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit_cost_usd_micros) -> _WhichOneofReturnType__limit_cost_usd_micros | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit_tokens) -> _WhichOneofReturnType__limit_tokens | None: ...
+
+Global___UpdateBudgetRequest: _TypeAlias = UpdateBudgetRequest  # noqa: Y015
+
+@_typing.final
+class UpdateBudgetResponse(_message.Message):
+    """Answers UpdateBudget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def budget(self) -> _budget_pb2.Budget:
+        """The budget as it is now."""
+
+    def __init__(
+        self,
+        *,
+        budget: _budget_pb2.Budget | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateBudgetResponse: _TypeAlias = UpdateBudgetResponse  # noqa: Y015
+
+@_typing.final
+class DeleteBudgetRequest(_message.Message):
+    """Asks to delete a budget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_ID_FIELD_NUMBER: _builtins.int
+    budget_id: _builtins.str
+    """The budget. Required."""
+    def __init__(
+        self,
+        *,
+        budget_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_id", b"budget_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteBudgetRequest: _TypeAlias = DeleteBudgetRequest  # noqa: Y015
+
+@_typing.final
+class DeleteBudgetResponse(_message.Message):
+    """Answers DeleteBudget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteBudgetResponse: _TypeAlias = DeleteBudgetResponse  # noqa: Y015
+
+@_typing.final
+class EstimateCostRequest(_message.Message):
+    """Asks what a message would cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    message: _builtins.str
+    """The message. Required; 1 to 32,000 characters."""
+    session_id: _builtins.str
+    """The session that it would be sent to: what was said there is read again. A new one when empty."""
+    route: _message_pb2.Route.ValueType
+    """The route. AUTOMATIC when unspecified: chosen as it would be for the message."""
+    model: _builtins.str
+    """The model or alias. The route's when empty. 0 to 200 characters."""
+    def __init__(
+        self,
+        *,
+        message: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        route: _message_pb2.Route.ValueType = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "model", b"model", "route", b"route", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateCostRequest: _TypeAlias = EstimateCostRequest  # noqa: Y015
+
+@_typing.final
+class EstimateCostResponse(_message.Message):
+    """Answers EstimateCost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_LOW_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_HIGH_FIELD_NUMBER: _builtins.int
+    COST_USD_MICROS_LOW_FIELD_NUMBER: _builtins.int
+    COST_USD_MICROS_HIGH_FIELD_NUMBER: _builtins.int
+    FITS_FIELD_NUMBER: _builtins.int
+    route: _message_pb2.Route.ValueType
+    """The route that the message would take."""
+    model: _builtins.str
+    """The model that would be asked: its name when inference knows the alias, else what was asked for."""
+    input_tokens: _builtins.int
+    """How many tokens the model would read, estimated: the message, what of the session it is told, tools, and passages at their usual length."""
+    output_tokens_low: _builtins.int
+    """How many it would write: nine of ten of the user's last answers of this route had at least so many. A usual figure while there are fewer
+    than 5.
+    """
+    output_tokens_high: _builtins.int
+    """Nine of ten had at most so many."""
+    cost_usd_micros_low: _builtins.int
+    """What it would cost with `output_tokens_low`, millionths of a US dollar, rounded up. Absent when the model's price is not known."""
+    cost_usd_micros_high: _builtins.int
+    """What it would cost with `output_tokens_high`."""
+    @_builtins.property
+    def fits(self) -> _containers.RepeatedCompositeFieldContainer[Global___BudgetFit]:
+        """How it fits each of the user's budgets, in the order of ListBudgets."""
+
+    def __init__(
+        self,
+        *,
+        route: _message_pb2.Route.ValueType = ...,
+        model: _builtins.str = ...,
+        input_tokens: _builtins.int = ...,
+        output_tokens_low: _builtins.int = ...,
+        output_tokens_high: _builtins.int = ...,
+        cost_usd_micros_low: _builtins.int | None = ...,
+        cost_usd_micros_high: _builtins.int | None = ...,
+        fits: _abc.Iterable[Global___BudgetFit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_usd_micros_high", b"_cost_usd_micros_high", "_cost_usd_micros_low", b"_cost_usd_micros_low", "cost_usd_micros_high", b"cost_usd_micros_high", "cost_usd_micros_low", b"cost_usd_micros_low"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_usd_micros_high", b"_cost_usd_micros_high", "_cost_usd_micros_low", b"_cost_usd_micros_low", "cost_usd_micros_high", b"cost_usd_micros_high", "cost_usd_micros_low", b"cost_usd_micros_low", "fits", b"fits", "input_tokens", b"input_tokens", "model", b"model", "output_tokens_high", b"output_tokens_high", "output_tokens_low", b"output_tokens_low", "route", b"route"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost_usd_micros_high: _TypeAlias = _typing.Literal["cost_usd_micros_high"]  # noqa: Y015
+    _WhichOneofArgType__cost_usd_micros_high: _TypeAlias = _typing.Literal["_cost_usd_micros_high", b"_cost_usd_micros_high"]  # noqa: Y015
+    _WhichOneofReturnType__cost_usd_micros_low: _TypeAlias = _typing.Literal["cost_usd_micros_low"]  # noqa: Y015
+    _WhichOneofArgType__cost_usd_micros_low: _TypeAlias = _typing.Literal["_cost_usd_micros_low", b"_cost_usd_micros_low"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_usd_micros_high) -> _WhichOneofReturnType__cost_usd_micros_high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_usd_micros_low) -> _WhichOneofReturnType__cost_usd_micros_low | None: ...
+
+Global___EstimateCostResponse: _TypeAlias = EstimateCostResponse  # noqa: Y015
+
+@_typing.final
+class BudgetFit(_message.Message):
+    """Tells whether an estimate fits a budget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGET_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    low: _builtins.bool
+    """True when what is left is enough for the lower estimate. False also when the budget is spent: the message would be refused."""
+    high: _builtins.bool
+    """True when it is enough for the higher one: the answer would most likely not be cut."""
+    @_builtins.property
+    def budget(self) -> _budget_pb2.Budget:
+        """The budget, as it is now."""
+
+    def __init__(
+        self,
+        *,
+        budget: _budget_pb2.Budget | None = ...,
+        low: _builtins.bool = ...,
+        high: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "high", b"high", "low", b"low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BudgetFit: _TypeAlias = BudgetFit  # noqa: Y015

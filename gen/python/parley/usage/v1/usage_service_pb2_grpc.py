@@ -29,6 +29,11 @@ class UsageServiceStub:
     """Adds up a user's usage. Every call sees what belongs to the user of the token and nothing else. One text that models were asked for counts
     as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
     ended, however it did, and stays when its session is deleted.
+
+    Budgets bound it. Before a model is asked, what it will read and a first piece of what it may write are held in all budgets of the user; more
+    is held as it writes. When nothing more can be held, the text ends there: an answer with the event `budget_reached` and as failed with
+    BUDGET_EXCEEDED, its text kept. At the end what was held is given back, and what was used is spent. This is exact with any number of texts and
+    replicas at the same time, in tokens as Parley counts them while they come; the provider's own figures replace these at the end of a text.
     """
 
     def __init__(self, channel):
@@ -47,12 +52,47 @@ class UsageServiceStub:
                 request_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageTableRequest.SerializeToString,
                 response_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageTableResponse.FromString,
                 _registered_method=True)
+        self.ListBudgets = channel.unary_unary(
+                '/parley.usage.v1.UsageService/ListBudgets',
+                request_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.ListBudgetsRequest.SerializeToString,
+                response_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.ListBudgetsResponse.FromString,
+                _registered_method=True)
+        self.GetBudget = channel.unary_unary(
+                '/parley.usage.v1.UsageService/GetBudget',
+                request_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetBudgetRequest.SerializeToString,
+                response_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetBudgetResponse.FromString,
+                _registered_method=True)
+        self.CreateBudget = channel.unary_unary(
+                '/parley.usage.v1.UsageService/CreateBudget',
+                request_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.CreateBudgetRequest.SerializeToString,
+                response_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.CreateBudgetResponse.FromString,
+                _registered_method=True)
+        self.UpdateBudget = channel.unary_unary(
+                '/parley.usage.v1.UsageService/UpdateBudget',
+                request_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.UpdateBudgetRequest.SerializeToString,
+                response_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.UpdateBudgetResponse.FromString,
+                _registered_method=True)
+        self.DeleteBudget = channel.unary_unary(
+                '/parley.usage.v1.UsageService/DeleteBudget',
+                request_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.DeleteBudgetRequest.SerializeToString,
+                response_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.DeleteBudgetResponse.FromString,
+                _registered_method=True)
+        self.EstimateCost = channel.unary_unary(
+                '/parley.usage.v1.UsageService/EstimateCost',
+                request_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.EstimateCostRequest.SerializeToString,
+                response_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.EstimateCostResponse.FromString,
+                _registered_method=True)
 
 
 class UsageServiceServicer:
     """Adds up a user's usage. Every call sees what belongs to the user of the token and nothing else. One text that models were asked for counts
     as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
     ended, however it did, and stays when its session is deleted.
+
+    Budgets bound it. Before a model is asked, what it will read and a first piece of what it may write are held in all budgets of the user; more
+    is held as it writes. When nothing more can be held, the text ends there: an answer with the event `budget_reached` and as failed with
+    BUDGET_EXCEEDED, its text kept. At the end what was held is given back, and what was used is spent. This is exact with any number of texts and
+    replicas at the same time, in tokens as Parley counts them while they come; the provider's own figures replace these at the end of a text.
     """
 
     def GetUsage(self, request, context):
@@ -64,6 +104,48 @@ class UsageServiceServicer:
 
     def GetUsageTable(self, request, context):
         """Gives the same as a table for spreadsheets: CSV (RFC 4180) in UTF-8, one line for each row of GetUsage under a line of their names.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBudgets(self, request, context):
+        """Lists the user's budgets, the operator's first, with what is spent of each. The list is short and comes whole.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBudget(self, request, context):
+        """Gets one budget with what is spent of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateBudget(self, request, context):
+        """Makes a budget. What was used in its period before counts. A user has at most 20: RESOURCE_EXHAUSTED then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateBudget(self, request, context):
+        """Changes the name or the limits of a budget of the user's own. It counts at once, also for answers that are being written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBudget(self, request, context):
+        """Deletes a budget of the user's own. What was used stays in the usage.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateCost(self, request, context):
+        """Estimates what a message would cost before it is sent. Nothing is stored and no model is asked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,6 +164,36 @@ def add_UsageServiceServicer_to_server(servicer, server):
                     request_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageTableRequest.FromString,
                     response_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageTableResponse.SerializeToString,
             ),
+            'ListBudgets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBudgets,
+                    request_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.ListBudgetsRequest.FromString,
+                    response_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.ListBudgetsResponse.SerializeToString,
+            ),
+            'GetBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBudget,
+                    request_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetBudgetRequest.FromString,
+                    response_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.GetBudgetResponse.SerializeToString,
+            ),
+            'CreateBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBudget,
+                    request_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.CreateBudgetRequest.FromString,
+                    response_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.CreateBudgetResponse.SerializeToString,
+            ),
+            'UpdateBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateBudget,
+                    request_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.UpdateBudgetRequest.FromString,
+                    response_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.UpdateBudgetResponse.SerializeToString,
+            ),
+            'DeleteBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBudget,
+                    request_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.DeleteBudgetRequest.FromString,
+                    response_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.DeleteBudgetResponse.SerializeToString,
+            ),
+            'EstimateCost': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateCost,
+                    request_deserializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.EstimateCostRequest.FromString,
+                    response_serializer=parley_dot_usage_dot_v1_dot_usage__service__pb2.EstimateCostResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'parley.usage.v1.UsageService', rpc_method_handlers)
@@ -94,6 +206,11 @@ class UsageService:
     """Adds up a user's usage. Every call sees what belongs to the user of the token and nothing else. One text that models were asked for counts
     as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
     ended, however it did, and stays when its session is deleted.
+
+    Budgets bound it. Before a model is asked, what it will read and a first piece of what it may write are held in all budgets of the user; more
+    is held as it writes. When nothing more can be held, the text ends there: an answer with the event `budget_reached` and as failed with
+    BUDGET_EXCEEDED, its text kept. At the end what was held is given back, and what was used is spent. This is exact with any number of texts and
+    replicas at the same time, in tokens as Parley counts them while they come; the provider's own figures replace these at the end of a text.
     """
 
     @staticmethod
@@ -140,6 +257,168 @@ class UsageService:
             '/parley.usage.v1.UsageService/GetUsageTable',
             parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageTableRequest.SerializeToString,
             parley_dot_usage_dot_v1_dot_usage__service__pb2.GetUsageTableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBudgets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.usage.v1.UsageService/ListBudgets',
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.ListBudgetsRequest.SerializeToString,
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.ListBudgetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.usage.v1.UsageService/GetBudget',
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.GetBudgetRequest.SerializeToString,
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.GetBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.usage.v1.UsageService/CreateBudget',
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.CreateBudgetRequest.SerializeToString,
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.CreateBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.usage.v1.UsageService/UpdateBudget',
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.UpdateBudgetRequest.SerializeToString,
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.UpdateBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.usage.v1.UsageService/DeleteBudget',
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.DeleteBudgetRequest.SerializeToString,
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.DeleteBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateCost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.usage.v1.UsageService/EstimateCost',
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.EstimateCostRequest.SerializeToString,
+            parley_dot_usage_dot_v1_dot_usage__service__pb2.EstimateCostResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -30,6 +30,11 @@ class UsageServiceStub:
     """Adds up a user's usage. Every call sees what belongs to the user of the token and nothing else. One text that models were asked for counts
     as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
     ended, however it did, and stays when its session is deleted.
+
+    Budgets bound it. Before a model is asked, what it will read and a first piece of what it may write are held in all budgets of the user; more
+    is held as it writes. When nothing more can be held, the text ends there: an answer with the event `budget_reached` and as failed with
+    BUDGET_EXCEEDED, its text kept. At the end what was held is given back, and what was used is spent. This is exact with any number of texts and
+    replicas at the same time, in tokens as Parley counts them while they come; the provider's own figures replace these at the end of a text.
     """
 
     @_typing.overload
@@ -40,12 +45,29 @@ class UsageServiceStub:
     """Adds up requests, tokens, cost and times of a span, by what is asked for."""
     GetUsageTable: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.GetUsageTableRequest, _usage_service_pb2.GetUsageTableResponse]
     """Gives the same as a table for spreadsheets: CSV (RFC 4180) in UTF-8, one line for each row of GetUsage under a line of their names."""
+    ListBudgets: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListBudgetsRequest, _usage_service_pb2.ListBudgetsResponse]
+    """Lists the user's budgets, the operator's first, with what is spent of each. The list is short and comes whole."""
+    GetBudget: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.GetBudgetRequest, _usage_service_pb2.GetBudgetResponse]
+    """Gets one budget with what is spent of it."""
+    CreateBudget: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.CreateBudgetRequest, _usage_service_pb2.CreateBudgetResponse]
+    """Makes a budget. What was used in its period before counts. A user has at most 20: RESOURCE_EXHAUSTED then."""
+    UpdateBudget: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.UpdateBudgetRequest, _usage_service_pb2.UpdateBudgetResponse]
+    """Changes the name or the limits of a budget of the user's own. It counts at once, also for answers that are being written."""
+    DeleteBudget: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.DeleteBudgetRequest, _usage_service_pb2.DeleteBudgetResponse]
+    """Deletes a budget of the user's own. What was used stays in the usage."""
+    EstimateCost: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.EstimateCostRequest, _usage_service_pb2.EstimateCostResponse]
+    """Estimates what a message would cost before it is sent. Nothing is stored and no model is asked."""
 
 @_typing.type_check_only
 class UsageServiceAsyncStub(UsageServiceStub):
     """Adds up a user's usage. Every call sees what belongs to the user of the token and nothing else. One text that models were asked for counts
     as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
     ended, however it did, and stays when its session is deleted.
+
+    Budgets bound it. Before a model is asked, what it will read and a first piece of what it may write are held in all budgets of the user; more
+    is held as it writes. When nothing more can be held, the text ends there: an answer with the event `budget_reached` and as failed with
+    BUDGET_EXCEEDED, its text kept. At the end what was held is given back, and what was used is spent. This is exact with any number of texts and
+    replicas at the same time, in tokens as Parley counts them while they come; the provider's own figures replace these at the end of a text.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -53,11 +75,28 @@ class UsageServiceAsyncStub(UsageServiceStub):
     """Adds up requests, tokens, cost and times of a span, by what is asked for."""
     GetUsageTable: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.GetUsageTableRequest, _usage_service_pb2.GetUsageTableResponse]  # type: ignore[assignment]
     """Gives the same as a table for spreadsheets: CSV (RFC 4180) in UTF-8, one line for each row of GetUsage under a line of their names."""
+    ListBudgets: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListBudgetsRequest, _usage_service_pb2.ListBudgetsResponse]  # type: ignore[assignment]
+    """Lists the user's budgets, the operator's first, with what is spent of each. The list is short and comes whole."""
+    GetBudget: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.GetBudgetRequest, _usage_service_pb2.GetBudgetResponse]  # type: ignore[assignment]
+    """Gets one budget with what is spent of it."""
+    CreateBudget: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.CreateBudgetRequest, _usage_service_pb2.CreateBudgetResponse]  # type: ignore[assignment]
+    """Makes a budget. What was used in its period before counts. A user has at most 20: RESOURCE_EXHAUSTED then."""
+    UpdateBudget: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.UpdateBudgetRequest, _usage_service_pb2.UpdateBudgetResponse]  # type: ignore[assignment]
+    """Changes the name or the limits of a budget of the user's own. It counts at once, also for answers that are being written."""
+    DeleteBudget: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.DeleteBudgetRequest, _usage_service_pb2.DeleteBudgetResponse]  # type: ignore[assignment]
+    """Deletes a budget of the user's own. What was used stays in the usage."""
+    EstimateCost: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.EstimateCostRequest, _usage_service_pb2.EstimateCostResponse]  # type: ignore[assignment]
+    """Estimates what a message would cost before it is sent. Nothing is stored and no model is asked."""
 
 class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Adds up a user's usage. Every call sees what belongs to the user of the token and nothing else. One text that models were asked for counts
     as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
     ended, however it did, and stays when its session is deleted.
+
+    Budgets bound it. Before a model is asked, what it will read and a first piece of what it may write are held in all budgets of the user; more
+    is held as it writes. When nothing more can be held, the text ends there: an answer with the event `budget_reached` and as failed with
+    BUDGET_EXCEEDED, its text kept. At the end what was held is given back, and what was used is spent. This is exact with any number of texts and
+    replicas at the same time, in tokens as Parley counts them while they come; the provider's own figures replace these at the end of a text.
     """
 
     @_abc_1.abstractmethod
@@ -75,5 +114,53 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_usage_service_pb2.GetUsageTableResponse, _abc.Awaitable[_usage_service_pb2.GetUsageTableResponse]]:
         """Gives the same as a table for spreadsheets: CSV (RFC 4180) in UTF-8, one line for each row of GetUsage under a line of their names."""
+
+    @_abc_1.abstractmethod
+    def ListBudgets(
+        self,
+        request: _usage_service_pb2.ListBudgetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.ListBudgetsResponse, _abc.Awaitable[_usage_service_pb2.ListBudgetsResponse]]:
+        """Lists the user's budgets, the operator's first, with what is spent of each. The list is short and comes whole."""
+
+    @_abc_1.abstractmethod
+    def GetBudget(
+        self,
+        request: _usage_service_pb2.GetBudgetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.GetBudgetResponse, _abc.Awaitable[_usage_service_pb2.GetBudgetResponse]]:
+        """Gets one budget with what is spent of it."""
+
+    @_abc_1.abstractmethod
+    def CreateBudget(
+        self,
+        request: _usage_service_pb2.CreateBudgetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.CreateBudgetResponse, _abc.Awaitable[_usage_service_pb2.CreateBudgetResponse]]:
+        """Makes a budget. What was used in its period before counts. A user has at most 20: RESOURCE_EXHAUSTED then."""
+
+    @_abc_1.abstractmethod
+    def UpdateBudget(
+        self,
+        request: _usage_service_pb2.UpdateBudgetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.UpdateBudgetResponse, _abc.Awaitable[_usage_service_pb2.UpdateBudgetResponse]]:
+        """Changes the name or the limits of a budget of the user's own. It counts at once, also for answers that are being written."""
+
+    @_abc_1.abstractmethod
+    def DeleteBudget(
+        self,
+        request: _usage_service_pb2.DeleteBudgetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.DeleteBudgetResponse, _abc.Awaitable[_usage_service_pb2.DeleteBudgetResponse]]:
+        """Deletes a budget of the user's own. What was used stays in the usage."""
+
+    @_abc_1.abstractmethod
+    def EstimateCost(
+        self,
+        request: _usage_service_pb2.EstimateCostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.EstimateCostResponse, _abc.Awaitable[_usage_service_pb2.EstimateCostResponse]]:
+        """Estimates what a message would cost before it is sent. Nothing is stored and no model is asked."""
 
 def add_UsageServiceServicer_to_server(servicer: UsageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

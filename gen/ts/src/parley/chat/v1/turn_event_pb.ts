@@ -6,6 +6,8 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { BudgetMeasure, BudgetPeriod } from "../../budget/v1/budget_pb";
+import { file_parley_budget_v1_budget } from "../../budget/v1/budget_pb";
 import type { Citation, Failure, Message as Message$1, Route } from "./message_pb";
 import { file_parley_chat_v1_message } from "./message_pb";
 import type { ToolApprovalState, ToolEffect } from "./tool_pb";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/chat/v1/turn_event.proto.
  */
 export const file_parley_chat_v1_turn_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch9wYXJsZXkvY2hhdC92MS90dXJuX2V2ZW50LnByb3RvEg5wYXJsZXkuY2hhdC52MSKXBwoJVHVybkV2ZW50Eg8KB3R1cm5faWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAUSFgoOZmlyc3Rfc2VxdWVuY2UYAyABKAUSLgoHc3RhcnRlZBgEIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdGFydGVkSAASMwoMcm91dGVfY2hvc2VuGAUgASgLMhsucGFybGV5LmNoYXQudjEuUm91dGVDaG9zZW5IABI1Cg1zb3VyY2VzX2ZvdW5kGAYgASgLMhwucGFybGV5LmNoYXQudjEuU291cmNlc0ZvdW5kSAASKgoFZGVsdGEYByABKAsyGS5wYXJsZXkuY2hhdC52MS5UZXh0RGVsdGFIABI5Cg9yZWFzb25pbmdfZGVsdGEYCCABKAsyHi5wYXJsZXkuY2hhdC52MS5SZWFzb25pbmdEZWx0YUgAEigKBm5vdGljZRgJIAEoCzIWLnBhcmxleS5jaGF0LnYxLk5vdGljZUgAEjIKCWNvbXBsZXRlZBgKIAEoCzIdLnBhcmxleS5jaGF0LnYxLlR1cm5Db21wbGV0ZWRIABIsCgZmYWlsZWQYCyABKAsyGi5wYXJsZXkuY2hhdC52MS5UdXJuRmFpbGVkSAASLgoHc3RvcHBlZBgMIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdG9wcGVkSAASMgoJcmVzdGFydGVkGA0gASgLMh0ucGFybGV5LmNoYXQudjEuVHVyblJlc3RhcnRlZEgAEj0KEXByb3ZpZGVyX3N3aXRjaGVkGA4gASgLMiAucGFybGV5LmNoYXQudjEuUHJvdmlkZXJTd2l0Y2hlZEgAEiwKBnF1ZXVlZBgPIAEoCzIaLnBhcmxleS5jaGF0LnYxLlR1cm5RdWV1ZWRIABIxCgt0b29sX2NhbGxlZBgQIAEoCzIaLnBhcmxleS5jaGF0LnYxLlRvb2xDYWxsZWRIABI1Cg10b29sX3JldHVybmVkGBEgASgLMhwucGFybGV5LmNoYXQudjEuVG9vbFJldHVybmVkSAASPwoSYXBwcm92YWxfcmVxdWVzdGVkGBIgASgLMiEucGFybGV5LmNoYXQudjEuQXBwcm92YWxSZXF1ZXN0ZWRIABI7ChBhcHByb3ZhbF9kZWNpZGVkGBMgASgLMh8ucGFybGV5LmNoYXQudjEuQXBwcm92YWxEZWNpZGVkSABCBwoFZXZlbnQiewoLVHVyblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg91c2VyX21lc3NhZ2VfaWQYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIZChFjbGllbnRfbWVzc2FnZV9pZBgEIAEoCRIQCgh0cmFjZV9pZBgFIAEoCSJSCgtSb3V0ZUNob3NlbhIkCgVyb3V0ZRgBIAEoDjIVLnBhcmxleS5jaGF0LnYxLlJvdXRlEg4KBnJlYXNvbhgCIAEoCRINCgVtb2RlbBgDIAEoCSI7CgxTb3VyY2VzRm91bmQSKwoJY2l0YXRpb25zGAEgAygLMhgucGFybGV5LmNoYXQudjEuQ2l0YXRpb24iGQoJVGV4dERlbHRhEgwKBHRleHQYASABKAkiHgoOUmVhc29uaW5nRGVsdGESDAoEdGV4dBgBIAEoCSIPCg1UdXJuUmVzdGFydGVkIm4KEFByb3ZpZGVyU3dpdGNoZWQSEgoKZnJvbV9tb2RlbBgBIAEoCRIQCgh0b19tb2RlbBgCIAEoCRIOCgZyZWFzb24YAyABKAkSEwoLYXRfc2VxdWVuY2UYBCABKAUSDwoHbWVzc2FnZRgFIAEoCSIsCgpUdXJuUXVldWVkEg0KBXBsYWNlGAEgASgFEg8KB21lc3NhZ2UYAiABKAkiSAoKVG9vbENhbGxlZBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEdG9vbBgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCSJXCgxUb29sUmV0dXJuZWQSFAoMdG9vbF9jYWxsX2lkGAEgASgJEgwKBHRvb2wYAiABKAkSEwoLcmVzdWx0X2pzb24YAyABKAkSDgoGZmFpbGVkGAQgASgIIqwBChFBcHByb3ZhbFJlcXVlc3RlZBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEdG9vbBgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCRIqCgZlZmZlY3QYBCABKA4yGi5wYXJsZXkuY2hhdC52MS5Ub29sRWZmZWN0Ei8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKfAQoPQXBwcm92YWxEZWNpZGVkEhQKDHRvb2xfY2FsbF9pZBgBIAEoCRIMCgR0b29sGAIgASgJEjAKBXN0YXRlGAMgASgOMiEucGFybGV5LmNoYXQudjEuVG9vbEFwcHJvdmFsU3RhdGUSDgoGZWRpdGVkGAQgASgIEhYKDmFyZ3VtZW50c19qc29uGAUgASgJEg4KBnJlYXNvbhgGIAEoCSJDCgZOb3RpY2USKAoEa2luZBgBIAEoDjIaLnBhcmxleS5jaGF0LnYxLk5vdGljZUtpbmQSDwoHbWVzc2FnZRgCIAEoCSI5Cg1UdXJuQ29tcGxldGVkEigKB21lc3NhZ2UYASABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlImAKClR1cm5GYWlsZWQSKAoHZmFpbHVyZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLkZhaWx1cmUSKAoHbWVzc2FnZRgCIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2UiTAoLVHVyblN0b3BwZWQSKAoHbWVzc2FnZRgBIAEoCzIXLnBhcmxleS5jaGF0LnYxLk1lc3NhZ2USEwoLdGV4dF9sZW5ndGgYAiABKAUqnQIKCk5vdGljZUtpbmQSGwoXTk9USUNFX0tJTkRfVU5TUEVDSUZJRUQQABIfChtOT1RJQ0VfS0lORF9XSVRIT1VUX0NPTlRFWFQQARIdChlOT1RJQ0VfS0lORF9PRkZMSU5FX01PREVMEAISHAoYTk9USUNFX0tJTkRfTEVOR1RIX0xJTUlUEAMSHgoaTk9USUNFX0tJTkRfQ09OVEVOVF9GSUxURVIQBBIfChtOT1RJQ0VfS0lORF9ISVNUT1JZX1RSSU1NRUQQBRIZChVOT1RJQ0VfS0lORF9DT05USU5VRUQQBhIcChhOT1RJQ0VfS0lORF9UUllJTkdfQUdBSU4QBxIaChZOT1RJQ0VfS0lORF9UT09MX0xJTUlUEAhiBnByb3RvMw", [file_google_protobuf_timestamp, file_parley_chat_v1_message, file_parley_chat_v1_tool]);
+  fileDesc("Ch9wYXJsZXkvY2hhdC92MS90dXJuX2V2ZW50LnByb3RvEg5wYXJsZXkuY2hhdC52MSLQBwoJVHVybkV2ZW50Eg8KB3R1cm5faWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAUSFgoOZmlyc3Rfc2VxdWVuY2UYAyABKAUSLgoHc3RhcnRlZBgEIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdGFydGVkSAASMwoMcm91dGVfY2hvc2VuGAUgASgLMhsucGFybGV5LmNoYXQudjEuUm91dGVDaG9zZW5IABI1Cg1zb3VyY2VzX2ZvdW5kGAYgASgLMhwucGFybGV5LmNoYXQudjEuU291cmNlc0ZvdW5kSAASKgoFZGVsdGEYByABKAsyGS5wYXJsZXkuY2hhdC52MS5UZXh0RGVsdGFIABI5Cg9yZWFzb25pbmdfZGVsdGEYCCABKAsyHi5wYXJsZXkuY2hhdC52MS5SZWFzb25pbmdEZWx0YUgAEigKBm5vdGljZRgJIAEoCzIWLnBhcmxleS5jaGF0LnYxLk5vdGljZUgAEjIKCWNvbXBsZXRlZBgKIAEoCzIdLnBhcmxleS5jaGF0LnYxLlR1cm5Db21wbGV0ZWRIABIsCgZmYWlsZWQYCyABKAsyGi5wYXJsZXkuY2hhdC52MS5UdXJuRmFpbGVkSAASLgoHc3RvcHBlZBgMIAEoCzIbLnBhcmxleS5jaGF0LnYxLlR1cm5TdG9wcGVkSAASMgoJcmVzdGFydGVkGA0gASgLMh0ucGFybGV5LmNoYXQudjEuVHVyblJlc3RhcnRlZEgAEj0KEXByb3ZpZGVyX3N3aXRjaGVkGA4gASgLMiAucGFybGV5LmNoYXQudjEuUHJvdmlkZXJTd2l0Y2hlZEgAEiwKBnF1ZXVlZBgPIAEoCzIaLnBhcmxleS5jaGF0LnYxLlR1cm5RdWV1ZWRIABIxCgt0b29sX2NhbGxlZBgQIAEoCzIaLnBhcmxleS5jaGF0LnYxLlRvb2xDYWxsZWRIABI1Cg10b29sX3JldHVybmVkGBEgASgLMhwucGFybGV5LmNoYXQudjEuVG9vbFJldHVybmVkSAASPwoSYXBwcm92YWxfcmVxdWVzdGVkGBIgASgLMiEucGFybGV5LmNoYXQudjEuQXBwcm92YWxSZXF1ZXN0ZWRIABI7ChBhcHByb3ZhbF9kZWNpZGVkGBMgASgLMh8ucGFybGV5LmNoYXQudjEuQXBwcm92YWxEZWNpZGVkSAASNwoOYnVkZ2V0X3JlYWNoZWQYFCABKAsyHS5wYXJsZXkuY2hhdC52MS5CdWRnZXRSZWFjaGVkSABCBwoFZXZlbnQiewoLVHVyblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg91c2VyX21lc3NhZ2VfaWQYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIZChFjbGllbnRfbWVzc2FnZV9pZBgEIAEoCRIQCgh0cmFjZV9pZBgFIAEoCSJSCgtSb3V0ZUNob3NlbhIkCgVyb3V0ZRgBIAEoDjIVLnBhcmxleS5jaGF0LnYxLlJvdXRlEg4KBnJlYXNvbhgCIAEoCRINCgVtb2RlbBgDIAEoCSI7CgxTb3VyY2VzRm91bmQSKwoJY2l0YXRpb25zGAEgAygLMhgucGFybGV5LmNoYXQudjEuQ2l0YXRpb24iGQoJVGV4dERlbHRhEgwKBHRleHQYASABKAkiHgoOUmVhc29uaW5nRGVsdGESDAoEdGV4dBgBIAEoCSIPCg1UdXJuUmVzdGFydGVkIm4KEFByb3ZpZGVyU3dpdGNoZWQSEgoKZnJvbV9tb2RlbBgBIAEoCRIQCgh0b19tb2RlbBgCIAEoCRIOCgZyZWFzb24YAyABKAkSEwoLYXRfc2VxdWVuY2UYBCABKAUSDwoHbWVzc2FnZRgFIAEoCSIsCgpUdXJuUXVldWVkEg0KBXBsYWNlGAEgASgFEg8KB21lc3NhZ2UYAiABKAkiSAoKVG9vbENhbGxlZBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEdG9vbBgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCSJXCgxUb29sUmV0dXJuZWQSFAoMdG9vbF9jYWxsX2lkGAEgASgJEgwKBHRvb2wYAiABKAkSEwoLcmVzdWx0X2pzb24YAyABKAkSDgoGZmFpbGVkGAQgASgIIqwBChFBcHByb3ZhbFJlcXVlc3RlZBIUCgx0b29sX2NhbGxfaWQYASABKAkSDAoEdG9vbBgCIAEoCRIWCg5hcmd1bWVudHNfanNvbhgDIAEoCRIqCgZlZmZlY3QYBCABKA4yGi5wYXJsZXkuY2hhdC52MS5Ub29sRWZmZWN0Ei8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKfAQoPQXBwcm92YWxEZWNpZGVkEhQKDHRvb2xfY2FsbF9pZBgBIAEoCRIMCgR0b29sGAIgASgJEjAKBXN0YXRlGAMgASgOMiEucGFybGV5LmNoYXQudjEuVG9vbEFwcHJvdmFsU3RhdGUSDgoGZWRpdGVkGAQgASgIEhYKDmFyZ3VtZW50c19qc29uGAUgASgJEg4KBnJlYXNvbhgGIAEoCSLxAQoNQnVkZ2V0UmVhY2hlZBIRCglidWRnZXRfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIuCgZwZXJpb2QYAyABKA4yHi5wYXJsZXkuYnVkZ2V0LnYxLkJ1ZGdldFBlcmlvZBIwCgdtZWFzdXJlGAQgASgOMh8ucGFybGV5LmJ1ZGdldC52MS5CdWRnZXRNZWFzdXJlEg0KBWxpbWl0GAUgASgDEg0KBXNwZW50GAYgASgDEi4KCnJlbmV3X3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB21lc3NhZ2UYCCABKAkiQwoGTm90aWNlEigKBGtpbmQYASABKA4yGi5wYXJsZXkuY2hhdC52MS5Ob3RpY2VLaW5kEg8KB21lc3NhZ2UYAiABKAkiOQoNVHVybkNvbXBsZXRlZBIoCgdtZXNzYWdlGAEgASgLMhcucGFybGV5LmNoYXQudjEuTWVzc2FnZSJgCgpUdXJuRmFpbGVkEigKB2ZhaWx1cmUYASABKAsyFy5wYXJsZXkuY2hhdC52MS5GYWlsdXJlEigKB21lc3NhZ2UYAiABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlIkwKC1R1cm5TdG9wcGVkEigKB21lc3NhZ2UYASABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlEhMKC3RleHRfbGVuZ3RoGAIgASgFKp0CCgpOb3RpY2VLaW5kEhsKF05PVElDRV9LSU5EX1VOU1BFQ0lGSUVEEAASHwobTk9USUNFX0tJTkRfV0lUSE9VVF9DT05URVhUEAESHQoZTk9USUNFX0tJTkRfT0ZGTElORV9NT0RFTBACEhwKGE5PVElDRV9LSU5EX0xFTkdUSF9MSU1JVBADEh4KGk5PVElDRV9LSU5EX0NPTlRFTlRfRklMVEVSEAQSHwobTk9USUNFX0tJTkRfSElTVE9SWV9UUklNTUVEEAUSGQoVTk9USUNFX0tJTkRfQ09OVElOVUVEEAYSHAoYTk9USUNFX0tJTkRfVFJZSU5HX0FHQUlOEAcSGgoWTk9USUNFX0tJTkRfVE9PTF9MSU1JVBAIYgZwcm90bzM", [file_google_protobuf_timestamp, file_parley_budget_v1_budget, file_parley_chat_v1_message, file_parley_chat_v1_tool]);
 
 /**
  * One thing that happened in a turn. The events of a turn are the same for everybody who watches it, whenever and through
@@ -184,6 +186,14 @@ export type TurnEvent = Message<"parley.chat.v1.TurnEvent"> & {
      */
     value: ApprovalDecided;
     case: "approvalDecided";
+  } | {
+    /**
+     * A budget is spent and the answer ends here; `failed` with BUDGET_EXCEEDED follows.
+     *
+     * @generated from field: parley.chat.v1.BudgetReached budget_reached = 20;
+     */
+    value: BudgetReached;
+    case: "budgetReached";
   } | { case: undefined; value?: undefined };
 };
 
@@ -618,6 +628,76 @@ export const ApprovalDecidedSchema: GenMessage<ApprovalDecided> = /*@__PURE__*/
   messageDesc(file_parley_chat_v1_turn_event, 12);
 
 /**
+ * Tells which budget ended the answer.
+ *
+ * @generated from message parley.chat.v1.BudgetReached
+ */
+export type BudgetReached = Message<"parley.chat.v1.BudgetReached"> & {
+  /**
+   * The budget.
+   *
+   * @generated from field: string budget_id = 1;
+   */
+  budgetId: string;
+
+  /**
+   * What its user calls it. Empty when it has no name.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * How long it lasts.
+   *
+   * @generated from field: parley.budget.v1.BudgetPeriod period = 3;
+   */
+  period: BudgetPeriod;
+
+  /**
+   * Which of its limits was reached.
+   *
+   * @generated from field: parley.budget.v1.BudgetMeasure measure = 4;
+   */
+  measure: BudgetMeasure;
+
+  /**
+   * The limit: millionths of a US dollar, or tokens, as `measure` says.
+   *
+   * @generated from field: int64 limit = 5;
+   */
+  limit: bigint;
+
+  /**
+   * What is spent of it and held for texts that are being written, this one included.
+   *
+   * @generated from field: int64 spent = 6;
+   */
+  spent: bigint;
+
+  /**
+   * When it begins anew, UTC. Absent for a total.
+   *
+   * @generated from field: google.protobuf.Timestamp renew_time = 7;
+   */
+  renewTime?: Timestamp | undefined;
+
+  /**
+   * The same in words for a person, in English.
+   *
+   * @generated from field: string message = 8;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message parley.chat.v1.BudgetReached.
+ * Use `create(BudgetReachedSchema)` to create a new message.
+ */
+export const BudgetReachedSchema: GenMessage<BudgetReached> = /*@__PURE__*/
+  messageDesc(file_parley_chat_v1_turn_event, 13);
+
+/**
  * Something that the reader should know.
  *
  * @generated from message parley.chat.v1.Notice
@@ -643,7 +723,7 @@ export type Notice = Message<"parley.chat.v1.Notice"> & {
  * Use `create(NoticeSchema)` to create a new message.
  */
 export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 13);
+  messageDesc(file_parley_chat_v1_turn_event, 14);
 
 /**
  * The whole answer.
@@ -664,7 +744,7 @@ export type TurnCompleted = Message<"parley.chat.v1.TurnCompleted"> & {
  * Use `create(TurnCompletedSchema)` to create a new message.
  */
 export const TurnCompletedSchema: GenMessage<TurnCompleted> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 14);
+  messageDesc(file_parley_chat_v1_turn_event, 15);
 
 /**
  * Why the turn failed.
@@ -692,7 +772,7 @@ export type TurnFailed = Message<"parley.chat.v1.TurnFailed"> & {
  * Use `create(TurnFailedSchema)` to create a new message.
  */
 export const TurnFailedSchema: GenMessage<TurnFailed> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 15);
+  messageDesc(file_parley_chat_v1_turn_event, 16);
 
 /**
  * The receipt of a stop.
@@ -720,7 +800,7 @@ export type TurnStopped = Message<"parley.chat.v1.TurnStopped"> & {
  * Use `create(TurnStoppedSchema)` to create a new message.
  */
 export const TurnStoppedSchema: GenMessage<TurnStopped> = /*@__PURE__*/
-  messageDesc(file_parley_chat_v1_turn_event, 16);
+  messageDesc(file_parley_chat_v1_turn_event, 17);
 
 /**
  * What a notice is about.

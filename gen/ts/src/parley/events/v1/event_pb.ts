@@ -6,6 +6,8 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Budget } from "../../budget/v1/budget_pb";
+import { file_parley_budget_v1_budget } from "../../budget/v1/budget_pb";
 import type { Batch } from "../../chat/v1/batch_pb";
 import { file_parley_chat_v1_batch } from "../../chat/v1/batch_pb";
 import type { Message as Message$1 } from "../../chat/v1/message_pb";
@@ -14,6 +16,8 @@ import type { Session } from "../../chat/v1/session_pb";
 import { file_parley_chat_v1_session } from "../../chat/v1/session_pb";
 import type { ToolApproval } from "../../chat/v1/tool_pb";
 import { file_parley_chat_v1_tool } from "../../chat/v1/tool_pb";
+import type { CalendarAccount, CalendarEvent } from "../../workspace/v1/calendar_pb";
+import { file_parley_workspace_v1_calendar } from "../../workspace/v1/calendar_pb";
 import type { Project } from "../../workspace/v1/project_pb";
 import { file_parley_workspace_v1_project } from "../../workspace/v1/project_pb";
 import type { Task } from "../../workspace/v1/task_pb";
@@ -24,7 +28,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/events/v1/event.proto.
  */
 export const file_parley_events_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChxwYXJsZXkvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBwYXJsZXkuZXZlbnRzLnYxIpoECgVFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZhY3Rpb24YAyABKA4yGC5wYXJsZXkuZXZlbnRzLnYxLkFjdGlvbhI1Cg1yZXNvdXJjZV90eXBlGAQgASgOMh4ucGFybGV5LmV2ZW50cy52MS5SZXNvdXJjZVR5cGUSEwoLcmVzb3VyY2VfaWQYBSABKAkSDwoHdHVybl9pZBgGIAEoCRIqCgdzZXNzaW9uGAcgASgLMhcucGFybGV5LmNoYXQudjEuU2Vzc2lvbkgAEioKB21lc3NhZ2UYCCABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlSAASKQoEdGFzaxgJIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza0gAEi8KB3Byb2plY3QYCyABKAsyHC5wYXJsZXkud29ya3NwYWNlLnYxLlByb2plY3RIABImCgViYXRjaBgOIAEoCzIVLnBhcmxleS5jaGF0LnYxLkJhdGNoSAASNQoNdG9vbF9hcHByb3ZhbBgRIAEoCzIcLnBhcmxleS5jaGF0LnYxLlRvb2xBcHByb3ZhbEgAEi8KC3JlbWluZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIKCghyZXNvdXJjZSpxCgZBY3Rpb24SFgoSQUNUSU9OX1VOU1BFQ0lGSUVEEAASEgoOQUNUSU9OX0NSRUFURUQQARISCg5BQ1RJT05fVVBEQVRFRBACEhIKDkFDVElPTl9ERUxFVEVEEAMSEwoPQUNUSU9OX1JFTUlOREVEEAQq0AEKDFJlc291cmNlVHlwZRIdChlSRVNPVVJDRV9UWVBFX1VOU1BFQ0lGSUVEEAASGQoVUkVTT1VSQ0VfVFlQRV9TRVNTSU9OEAESGQoVUkVTT1VSQ0VfVFlQRV9NRVNTQUdFEAISFgoSUkVTT1VSQ0VfVFlQRV9UQVNLEAMSGQoVUkVTT1VSQ0VfVFlQRV9QUk9KRUNUEAQSFwoTUkVTT1VSQ0VfVFlQRV9CQVRDSBAHEh8KG1JFU09VUkNFX1RZUEVfVE9PTF9BUFBST1ZBTBAKYgZwcm90bzM", [file_google_protobuf_timestamp, file_parley_chat_v1_batch, file_parley_chat_v1_message, file_parley_chat_v1_session, file_parley_chat_v1_tool, file_parley_workspace_v1_project, file_parley_workspace_v1_task]);
+  fileDesc("ChxwYXJsZXkvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBwYXJsZXkuZXZlbnRzLnYxIsYFCgVFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZhY3Rpb24YAyABKA4yGC5wYXJsZXkuZXZlbnRzLnYxLkFjdGlvbhI1Cg1yZXNvdXJjZV90eXBlGAQgASgOMh4ucGFybGV5LmV2ZW50cy52MS5SZXNvdXJjZVR5cGUSEwoLcmVzb3VyY2VfaWQYBSABKAkSDwoHdHVybl9pZBgGIAEoCRIqCgdzZXNzaW9uGAcgASgLMhcucGFybGV5LmNoYXQudjEuU2Vzc2lvbkgAEioKB21lc3NhZ2UYCCABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlSAASKQoEdGFzaxgJIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza0gAEjwKDmNhbGVuZGFyX2V2ZW50GAwgASgLMiIucGFybGV5LndvcmtzcGFjZS52MS5DYWxlbmRhckV2ZW50SAASQAoQY2FsZW5kYXJfYWNjb3VudBgNIAEoCzIkLnBhcmxleS53b3Jrc3BhY2UudjEuQ2FsZW5kYXJBY2NvdW50SAASLwoHcHJvamVjdBgLIAEoCzIcLnBhcmxleS53b3Jrc3BhY2UudjEuUHJvamVjdEgAEiYKBWJhdGNoGA4gASgLMhUucGFybGV5LmNoYXQudjEuQmF0Y2hIABI1Cg10b29sX2FwcHJvdmFsGBEgASgLMhwucGFybGV5LmNoYXQudjEuVG9vbEFwcHJvdmFsSAASKgoGYnVkZ2V0GBAgASgLMhgucGFybGV5LmJ1ZGdldC52MS5CdWRnZXRIABIvCgtyZW1pbmRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCCgoIcmVzb3VyY2UqcQoGQWN0aW9uEhYKEkFDVElPTl9VTlNQRUNJRklFRBAAEhIKDkFDVElPTl9DUkVBVEVEEAESEgoOQUNUSU9OX1VQREFURUQQAhISCg5BQ1RJT05fREVMRVRFRBADEhMKD0FDVElPTl9SRU1JTkRFRBAEKrACCgxSZXNvdXJjZVR5cGUSHQoZUkVTT1VSQ0VfVFlQRV9VTlNQRUNJRklFRBAAEhkKFVJFU09VUkNFX1RZUEVfU0VTU0lPThABEhkKFVJFU09VUkNFX1RZUEVfTUVTU0FHRRACEhYKElJFU09VUkNFX1RZUEVfVEFTSxADEiAKHFJFU09VUkNFX1RZUEVfQ0FMRU5EQVJfRVZFTlQQBRIiCh5SRVNPVVJDRV9UWVBFX0NBTEVOREFSX0FDQ09VTlQQBhIZChVSRVNPVVJDRV9UWVBFX1BST0pFQ1QQBBIXChNSRVNPVVJDRV9UWVBFX0JBVENIEAcSHwobUkVTT1VSQ0VfVFlQRV9UT09MX0FQUFJPVkFMEAoSGAoUUkVTT1VSQ0VfVFlQRV9CVURHRVQQCWIGcHJvdG8z", [file_google_protobuf_timestamp, file_parley_budget_v1_budget, file_parley_chat_v1_batch, file_parley_chat_v1_message, file_parley_chat_v1_session, file_parley_chat_v1_tool, file_parley_workspace_v1_calendar, file_parley_workspace_v1_project, file_parley_workspace_v1_task]);
 
 /**
  * Something that changed in what a user owns. Written in the transaction of the change itself, and never changed: the events of a user are
@@ -107,6 +111,22 @@ export type Event = Message<"parley.events.v1.Event"> & {
     case: "task";
   } | {
     /**
+     * An event of the calendar; its description at most 1,000 characters.
+     *
+     * @generated from field: parley.workspace.v1.CalendarEvent calendar_event = 12;
+     */
+    value: CalendarEvent;
+    case: "calendarEvent";
+  } | {
+    /**
+     * An account of the calendar, without its `notice_path`. A synchronization after which only the times are others tells nothing.
+     *
+     * @generated from field: parley.workspace.v1.CalendarAccount calendar_account = 13;
+     */
+    value: CalendarAccount;
+    case: "calendarAccount";
+  } | {
+    /**
      * A project, without its counts.
      *
      * @generated from field: parley.workspace.v1.Project project = 11;
@@ -129,6 +149,14 @@ export type Event = Message<"parley.events.v1.Event"> & {
      */
     value: ToolApproval;
     case: "toolApproval";
+  } | {
+    /**
+     * A budget, without its spending.
+     *
+     * @generated from field: parley.budget.v1.Budget budget = 16;
+     */
+    value: Budget;
+    case: "budget";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -230,6 +258,20 @@ export enum ResourceType {
   TASK = 3,
 
   /**
+   * An event of the calendar, also one that a synchronization made, changed or deleted.
+   *
+   * @generated from enum value: RESOURCE_TYPE_CALENDAR_EVENT = 5;
+   */
+  CALENDAR_EVENT = 5,
+
+  /**
+   * An account of the calendar.
+   *
+   * @generated from enum value: RESOURCE_TYPE_CALENDAR_ACCOUNT = 6;
+   */
+  CALENDAR_ACCOUNT = 6,
+
+  /**
    * A project.
    *
    * @generated from enum value: RESOURCE_TYPE_PROJECT = 4;
@@ -249,6 +291,13 @@ export enum ResourceType {
    * @generated from enum value: RESOURCE_TYPE_TOOL_APPROVAL = 10;
    */
   TOOL_APPROVAL = 10,
+
+  /**
+   * A budget of the user's own.
+   *
+   * @generated from enum value: RESOURCE_TYPE_BUDGET = 9;
+   */
+  BUDGET = 9,
 }
 
 /**

@@ -8,8 +8,10 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { HttpBody } from "../../../google/api/httpbody_pb";
 import { file_google_api_httpbody } from "../../../google/api/httpbody_pb";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Budget, BudgetPeriod } from "../../budget/v1/budget_pb";
+import { file_parley_budget_v1_budget } from "../../budget/v1/budget_pb";
 import type { Route } from "../../chat/v1/message_pb";
 import { file_parley_chat_v1_message } from "../../chat/v1/message_pb";
 import type { Message } from "@bufbuild/protobuf";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/usage/v1/usage_service.proto.
  */
 export const file_parley_usage_v1_usage_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNwYXJsZXkvdXNhZ2UvdjEvdXNhZ2Vfc2VydmljZS5wcm90bxIPcGFybGV5LnVzYWdlLnYxIt0BCg9HZXRVc2FnZVJlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCGdyb3VwX2J5GAMgAygOMh8ucGFybGV5LnVzYWdlLnYxLlVzYWdlRGltZW5zaW9uEhEKCXRpbWVfem9uZRgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhIKCnByb2plY3RfaWQYBiABKAkiwwEKEEdldFVzYWdlUmVzcG9uc2USJwoEcm93cxgBIAMoCzIZLnBhcmxleS51c2FnZS52MS5Vc2FnZVJvdxIoCgV0b3RhbBgCIAEoCzIZLnBhcmxleS51c2FnZS52MS5Vc2FnZVJvdxIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi2QMKCFVzYWdlUm93EgsKA2RheRgBIAEoCRINCgVtb2RlbBgCIAEoCRIkCgVyb3V0ZRgDIAEoDjIVLnBhcmxleS5jaGF0LnYxLlJvdXRlEhIKCnNlc3Npb25faWQYBCABKAkSLgoHcHVycG9zZRgFIAEoDjIdLnBhcmxleS51c2FnZS52MS5Vc2FnZVB1cnBvc2USFQoNcmVxdWVzdF9jb3VudBgGIAEoAxIUCgxmYWlsZWRfY291bnQYByABKAMSFQoNc3RvcHBlZF9jb3VudBgIIAEoAxIUCgxpbnB1dF90b2tlbnMYCSABKAMSFQoNb3V0cHV0X3Rva2VucxgKIAEoAxIXCg9lc3RpbWF0ZWRfY291bnQYCyABKAMSFwoPY29zdF91c2RfbWljcm9zGAwgASgDEhYKDnVucHJpY2VkX2NvdW50GA0gASgDEiIKGnRpbWVfdG9fZmlyc3RfdG9rZW5fcDUwX21zGA4gASgDEiIKGnRpbWVfdG9fZmlyc3RfdG9rZW5fcDk1X21zGA8gASgDEhcKD2R1cmF0aW9uX3A1MF9tcxgQIAEoAxIXCg9kdXJhdGlvbl9wOTVfbXMYESABKAMSEgoKcHJvamVjdF9pZBgSIAEoCSLiAQoUR2V0VXNhZ2VUYWJsZVJlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCGdyb3VwX2J5GAMgAygOMh8ucGFybGV5LnVzYWdlLnYxLlVzYWdlRGltZW5zaW9uEhEKCXRpbWVfem9uZRgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhIKCnByb2plY3RfaWQYBiABKAkiPAoVR2V0VXNhZ2VUYWJsZVJlc3BvbnNlEiMKBXRhYmxlGAEgASgLMhQuZ29vZ2xlLmFwaS5IdHRwQm9keSrXAQoOVXNhZ2VEaW1lbnNpb24SHwobVVNBR0VfRElNRU5TSU9OX1VOU1BFQ0lGSUVEEAASFwoTVVNBR0VfRElNRU5TSU9OX0RBWRABEhkKFVVTQUdFX0RJTUVOU0lPTl9NT0RFTBACEhkKFVVTQUdFX0RJTUVOU0lPTl9ST1VURRADEhsKF1VTQUdFX0RJTUVOU0lPTl9TRVNTSU9OEAQSGwoXVVNBR0VfRElNRU5TSU9OX1BVUlBPU0UQBRIbChdVU0FHRV9ESU1FTlNJT05fUFJPSkVDVBAGKuMBCgxVc2FnZVB1cnBvc2USHQoZVVNBR0VfUFVSUE9TRV9VTlNQRUNJRklFRBAAEhgKFFVTQUdFX1BVUlBPU0VfQU5TV0VSEAESFgoSVVNBR0VfUFVSUE9TRV9URVhUEAISGQoVVVNBR0VfUFVSUE9TRV9DT05URU5UEAMSFwoTVVNBR0VfUFVSUE9TRV9BR0VOVBAEEhwKGFVTQUdFX1BVUlBPU0VfU1VHR0VTVElPThAFEhcKE1VTQUdFX1BVUlBPU0VfVElUTEUQBhIXChNVU0FHRV9QVVJQT1NFX0JBVENIEAcyyQEKDFVzYWdlU2VydmljZRJUCghHZXRVc2FnZRIgLnBhcmxleS51c2FnZS52MS5HZXRVc2FnZVJlcXVlc3QaIS5wYXJsZXkudXNhZ2UudjEuR2V0VXNhZ2VSZXNwb25zZSIDkAIBEmMKDUdldFVzYWdlVGFibGUSJS5wYXJsZXkudXNhZ2UudjEuR2V0VXNhZ2VUYWJsZVJlcXVlc3QaJi5wYXJsZXkudXNhZ2UudjEuR2V0VXNhZ2VUYWJsZVJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_api_httpbody, file_google_protobuf_timestamp, file_parley_chat_v1_message]);
+  fileDesc("CiNwYXJsZXkvdXNhZ2UvdjEvdXNhZ2Vfc2VydmljZS5wcm90bxIPcGFybGV5LnVzYWdlLnYxIt0BCg9HZXRVc2FnZVJlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCGdyb3VwX2J5GAMgAygOMh8ucGFybGV5LnVzYWdlLnYxLlVzYWdlRGltZW5zaW9uEhEKCXRpbWVfem9uZRgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhIKCnByb2plY3RfaWQYBiABKAkiwwEKEEdldFVzYWdlUmVzcG9uc2USJwoEcm93cxgBIAMoCzIZLnBhcmxleS51c2FnZS52MS5Vc2FnZVJvdxIoCgV0b3RhbBgCIAEoCzIZLnBhcmxleS51c2FnZS52MS5Vc2FnZVJvdxIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi2QMKCFVzYWdlUm93EgsKA2RheRgBIAEoCRINCgVtb2RlbBgCIAEoCRIkCgVyb3V0ZRgDIAEoDjIVLnBhcmxleS5jaGF0LnYxLlJvdXRlEhIKCnNlc3Npb25faWQYBCABKAkSLgoHcHVycG9zZRgFIAEoDjIdLnBhcmxleS51c2FnZS52MS5Vc2FnZVB1cnBvc2USFQoNcmVxdWVzdF9jb3VudBgGIAEoAxIUCgxmYWlsZWRfY291bnQYByABKAMSFQoNc3RvcHBlZF9jb3VudBgIIAEoAxIUCgxpbnB1dF90b2tlbnMYCSABKAMSFQoNb3V0cHV0X3Rva2VucxgKIAEoAxIXCg9lc3RpbWF0ZWRfY291bnQYCyABKAMSFwoPY29zdF91c2RfbWljcm9zGAwgASgDEhYKDnVucHJpY2VkX2NvdW50GA0gASgDEiIKGnRpbWVfdG9fZmlyc3RfdG9rZW5fcDUwX21zGA4gASgDEiIKGnRpbWVfdG9fZmlyc3RfdG9rZW5fcDk1X21zGA8gASgDEhcKD2R1cmF0aW9uX3A1MF9tcxgQIAEoAxIXCg9kdXJhdGlvbl9wOTVfbXMYESABKAMSEgoKcHJvamVjdF9pZBgSIAEoCSLiAQoUR2V0VXNhZ2VUYWJsZVJlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKCGdyb3VwX2J5GAMgAygOMh8ucGFybGV5LnVzYWdlLnYxLlVzYWdlRGltZW5zaW9uEhEKCXRpbWVfem9uZRgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhIKCnByb2plY3RfaWQYBiABKAkiPAoVR2V0VXNhZ2VUYWJsZVJlc3BvbnNlEiMKBXRhYmxlGAEgASgLMhQuZ29vZ2xlLmFwaS5IdHRwQm9keSIUChJMaXN0QnVkZ2V0c1JlcXVlc3QiQAoTTGlzdEJ1ZGdldHNSZXNwb25zZRIpCgdidWRnZXRzGAEgAygLMhgucGFybGV5LmJ1ZGdldC52MS5CdWRnZXQiJQoQR2V0QnVkZ2V0UmVxdWVzdBIRCglidWRnZXRfaWQYASABKAkiPQoRR2V0QnVkZ2V0UmVzcG9uc2USKAoGYnVkZ2V0GAEgASgLMhgucGFybGV5LmJ1ZGdldC52MS5CdWRnZXQi0AEKE0NyZWF0ZUJ1ZGdldFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIuCgZwZXJpb2QYAiABKA4yHi5wYXJsZXkuYnVkZ2V0LnYxLkJ1ZGdldFBlcmlvZBIRCgl0aW1lX3pvbmUYAyABKAkSIgoVbGltaXRfY29zdF91c2RfbWljcm9zGAQgASgDSACIAQESGQoMbGltaXRfdG9rZW5zGAUgASgDSAGIAQFCGAoWX2xpbWl0X2Nvc3RfdXNkX21pY3Jvc0IPCg1fbGltaXRfdG9rZW5zIkAKFENyZWF0ZUJ1ZGdldFJlc3BvbnNlEigKBmJ1ZGdldBgBIAEoCzIYLnBhcmxleS5idWRnZXQudjEuQnVkZ2V0ItEBChNVcGRhdGVCdWRnZXRSZXF1ZXN0EhEKCWJ1ZGdldF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEiIKFWxpbWl0X2Nvc3RfdXNkX21pY3JvcxgDIAEoA0gAiAEBEhkKDGxpbWl0X3Rva2VucxgEIAEoA0gBiAEBEi8KC3VwZGF0ZV9tYXNrGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IYChZfbGltaXRfY29zdF91c2RfbWljcm9zQg8KDV9saW1pdF90b2tlbnMiQAoUVXBkYXRlQnVkZ2V0UmVzcG9uc2USKAoGYnVkZ2V0GAEgASgLMhgucGFybGV5LmJ1ZGdldC52MS5CdWRnZXQiKAoTRGVsZXRlQnVkZ2V0UmVxdWVzdBIRCglidWRnZXRfaWQYASABKAkiFgoURGVsZXRlQnVkZ2V0UmVzcG9uc2UibwoTRXN0aW1hdGVDb3N0UmVxdWVzdBIPCgdtZXNzYWdlGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSJAoFcm91dGUYAyABKA4yFS5wYXJsZXkuY2hhdC52MS5Sb3V0ZRINCgVtb2RlbBgEIAEoCSK4AgoURXN0aW1hdGVDb3N0UmVzcG9uc2USJAoFcm91dGUYASABKA4yFS5wYXJsZXkuY2hhdC52MS5Sb3V0ZRINCgVtb2RlbBgCIAEoCRIUCgxpbnB1dF90b2tlbnMYAyABKAMSGQoRb3V0cHV0X3Rva2Vuc19sb3cYBCABKAMSGgoSb3V0cHV0X3Rva2Vuc19oaWdoGAUgASgDEiAKE2Nvc3RfdXNkX21pY3Jvc19sb3cYBiABKANIAIgBARIhChRjb3N0X3VzZF9taWNyb3NfaGlnaBgHIAEoA0gBiAEBEigKBGZpdHMYCCADKAsyGi5wYXJsZXkudXNhZ2UudjEuQnVkZ2V0Rml0QhYKFF9jb3N0X3VzZF9taWNyb3NfbG93QhcKFV9jb3N0X3VzZF9taWNyb3NfaGlnaCJQCglCdWRnZXRGaXQSKAoGYnVkZ2V0GAEgASgLMhgucGFybGV5LmJ1ZGdldC52MS5CdWRnZXQSCwoDbG93GAIgASgIEgwKBGhpZ2gYAyABKAgq1wEKDlVzYWdlRGltZW5zaW9uEh8KG1VTQUdFX0RJTUVOU0lPTl9VTlNQRUNJRklFRBAAEhcKE1VTQUdFX0RJTUVOU0lPTl9EQVkQARIZChVVU0FHRV9ESU1FTlNJT05fTU9ERUwQAhIZChVVU0FHRV9ESU1FTlNJT05fUk9VVEUQAxIbChdVU0FHRV9ESU1FTlNJT05fU0VTU0lPThAEEhsKF1VTQUdFX0RJTUVOU0lPTl9QVVJQT1NFEAUSGwoXVVNBR0VfRElNRU5TSU9OX1BST0pFQ1QQBirjAQoMVXNhZ2VQdXJwb3NlEh0KGVVTQUdFX1BVUlBPU0VfVU5TUEVDSUZJRUQQABIYChRVU0FHRV9QVVJQT1NFX0FOU1dFUhABEhYKElVTQUdFX1BVUlBPU0VfVEVYVBACEhkKFVVTQUdFX1BVUlBPU0VfQ09OVEVOVBADEhcKE1VTQUdFX1BVUlBPU0VfQUdFTlQQBBIcChhVU0FHRV9QVVJQT1NFX1NVR0dFU1RJT04QBRIXChNVU0FHRV9QVVJQT1NFX1RJVExFEAYSFwoTVVNBR0VfUFVSUE9TRV9CQVRDSBAHMv8FCgxVc2FnZVNlcnZpY2USVAoIR2V0VXNhZ2USIC5wYXJsZXkudXNhZ2UudjEuR2V0VXNhZ2VSZXF1ZXN0GiEucGFybGV5LnVzYWdlLnYxLkdldFVzYWdlUmVzcG9uc2UiA5ACARJjCg1HZXRVc2FnZVRhYmxlEiUucGFybGV5LnVzYWdlLnYxLkdldFVzYWdlVGFibGVSZXF1ZXN0GiYucGFybGV5LnVzYWdlLnYxLkdldFVzYWdlVGFibGVSZXNwb25zZSIDkAIBEl0KC0xpc3RCdWRnZXRzEiMucGFybGV5LnVzYWdlLnYxLkxpc3RCdWRnZXRzUmVxdWVzdBokLnBhcmxleS51c2FnZS52MS5MaXN0QnVkZ2V0c1Jlc3BvbnNlIgOQAgESVwoJR2V0QnVkZ2V0EiEucGFybGV5LnVzYWdlLnYxLkdldEJ1ZGdldFJlcXVlc3QaIi5wYXJsZXkudXNhZ2UudjEuR2V0QnVkZ2V0UmVzcG9uc2UiA5ACARJbCgxDcmVhdGVCdWRnZXQSJC5wYXJsZXkudXNhZ2UudjEuQ3JlYXRlQnVkZ2V0UmVxdWVzdBolLnBhcmxleS51c2FnZS52MS5DcmVhdGVCdWRnZXRSZXNwb25zZRJgCgxVcGRhdGVCdWRnZXQSJC5wYXJsZXkudXNhZ2UudjEuVXBkYXRlQnVkZ2V0UmVxdWVzdBolLnBhcmxleS51c2FnZS52MS5VcGRhdGVCdWRnZXRSZXNwb25zZSIDkAICElsKDERlbGV0ZUJ1ZGdldBIkLnBhcmxleS51c2FnZS52MS5EZWxldGVCdWRnZXRSZXF1ZXN0GiUucGFybGV5LnVzYWdlLnYxLkRlbGV0ZUJ1ZGdldFJlc3BvbnNlEmAKDEVzdGltYXRlQ29zdBIkLnBhcmxleS51c2FnZS52MS5Fc3RpbWF0ZUNvc3RSZXF1ZXN0GiUucGFybGV5LnVzYWdlLnYxLkVzdGltYXRlQ29zdFJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_api_httpbody, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_parley_budget_v1_budget, file_parley_chat_v1_message]);
 
 /**
  * Asks for usage.
@@ -338,6 +340,408 @@ export const GetUsageTableResponseSchema: GenMessage<GetUsageTableResponse> = /*
   messageDesc(file_parley_usage_v1_usage_service, 4);
 
 /**
+ * Asks for the user's budgets.
+ *
+ * @generated from message parley.usage.v1.ListBudgetsRequest
+ */
+export type ListBudgetsRequest = Message<"parley.usage.v1.ListBudgetsRequest"> & {
+};
+
+/**
+ * Describes the message parley.usage.v1.ListBudgetsRequest.
+ * Use `create(ListBudgetsRequestSchema)` to create a new message.
+ */
+export const ListBudgetsRequestSchema: GenMessage<ListBudgetsRequest> = /*@__PURE__*/
+  messageDesc(file_parley_usage_v1_usage_service, 5);
+
+/**
+ * Answers ListBudgets.
+ *
+ * @generated from message parley.usage.v1.ListBudgetsResponse
+ */
+export type ListBudgetsResponse = Message<"parley.usage.v1.ListBudgetsResponse"> & {
+  /**
+   * The operator's, then the user's own, the oldest first.
+   *
+   * @generated from field: repeated parley.budget.v1.Budget budgets = 1;
+   */
+  budgets: Budget[];
+};
+
+/**
+ * Describes the message parley.usage.v1.ListBudgetsResponse.
+ * Use `create(ListBudgetsResponseSchema)` to create a new message.
+ */
+export const ListBudgetsResponseSchema: GenMessage<ListBudgetsResponse> = /*@__PURE__*/
+  messageDesc(file_parley_usage_v1_usage_service, 6);
+
+/**
+ * Asks for one budget.
+ *
+ * @generated from message parley.usage.v1.GetBudgetRequest
+ */
+export type GetBudgetRequest = Message<"parley.usage.v1.GetBudgetRequest"> & {
+  /**
+   * The budget. Required.
+   *
+   * @generated from field: string budget_id = 1;
+   */
+  budgetId: string;
+};
+
+/**
+ * Describes the message parley.usage.v1.GetBudgetRequest.
+ * Use `create(GetBudgetRequestSchema)` to create a new message.
+ */
+export const GetBudgetRequestSchema: GenMessage<GetBudgetRequest> = /*@__PURE__*/
+  messageDesc(file_parley_usage_v1_usage_service, 7);
+
+/**
+ * Answers GetBudget.
+ *
+ * @generated from message parley.usage.v1.GetBudgetResponse
+ */
+export type GetBudgetResponse = Message<"parley.usage.v1.GetBudgetResponse"> & {
+  /**
+   * The budget.
+   *
+   * @generated from field: parley.budget.v1.Budget budget = 1;
+   */
+  budget?: Budget | undefined;
+};
+
+/**
+ * Describes the message parley.usage.v1.GetBudgetResponse.
+ * Use `create(GetBudgetResponseSchema)` to create a new message.
+ */
+export const GetBudgetResponseSchema: GenMessage<GetBudgetResponse> = /*@__PURE__*/
+  messageDesc(file_parley_usage_v1_usage_service, 8);
+
+/**
+ * Asks for a new budget. At least one of the limits is required.
+ *
+ * @generated from message parley.usage.v1.CreateBudgetRequest
+ */
+export type CreateBudgetRequest = Message<"parley.usage.v1.CreateBudgetRequest"> & {
+  /**
+   * What to call it. 0 to 100 characters, in one line.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * How long it lasts. Required.
+   *
+   * @generated from field: parley.budget.v1.BudgetPeriod period = 2;
+   */
+  period: BudgetPeriod;
+
+  /**
+   * The time zone in which days and months begin, an IANA name. 0 to 64 characters; `UTC` when empty.
+   *
+   * @generated from field: string time_zone = 3;
+   */
+  timeZone: string;
+
+  /**
+   * What may be spent in a period, millionths of a US dollar. 1 to 1,000,000,000,000; no limit when absent.
+   *
+   * @generated from field: optional int64 limit_cost_usd_micros = 4;
+   */
+  limitCostUsdMicros?: bigint | undefined;
+
+  /**
+   * How many tokens may be used in a period. 1 to 1,000,000,000,000; no limit when absent.
+   *
+   * @generated from field: optional int64 limit_tokens = 5;
+   */
+  limitTokens?: bigint | undefined;
+};
+
+/**
+ * Describes the message parley.usage.v1.CreateBudgetRequest.
+ * Use `create(CreateBudgetRequestSchema)` to create a new message.
+ */
+export const CreateBudgetRequestSchema: GenMessage<CreateBudgetRequest> = /*@__PURE__*/
+  messageDesc(file_parley_usage_v1_usage_service, 9);
+
+/**
+ * Answers CreateBudget.
+ *
+ * @generated from message parley.usage.v1.CreateBudgetResponse
+ */
+export type CreateBudgetResponse = Message<"parley.usage.v1.CreateBudgetResponse"> & {
+  /**
+   * The new budget.
+   *
+   * @generated from field: parley.budget.v1.Budget budget = 1;
+   */
+  budget?: Budget | undefined;
+};
+
+/**
+ * Describes the message parley.usage.v1.CreateBudgetResponse.
+ * Use `create(CreateBudgetResponseSchema)` to create a new message.
+ */
+export const CreateBudgetResponseSchema: GenMessage<CreateBudgetResponse> = /*@__PURE__*/
+  messageDesc(file_parley_usage_v1_usage_service, 10);
+
+/**
+ * Asks to change a budget.
+ *
+ * @generated from message parley.usage.v1.UpdateBudgetRequest
+ */
+export type UpdateBudgetRequest = Message<"parley.usage.v1.UpdateBudgetRequest"> & {
+  /**
+   * The budget. Required.
+   *
+   * @generated from field: string budget_id = 1;
+   */
+  budgetId: string;
+
+  /**
+   * The new name, when `update_mask` names it. 0 to 100 characters, in one line.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * The new limit of cost, when `update_mask` names it; absent for none. 1 to 1,000,000,000,000.
+   *
+   * @generated from field: optional int64 limit_cost_usd_micros = 3;
+   */
+  limitCostUsdMicros?: bigint | undefined;
+
+  /**
+   * The new limit of tokens, when `update_mask` names it; absent for none. 1 to 1,000,000,000,000.
+   *
+   * @generated from field: optional int64 limit_tokens = 4;
+   */
+  limitTokens?: bigint | undefined;
+
+  /**
+   * Which fields to change: of `name`, `limit_cost_usd_micros`, `limit_tokens`. When absent, those that are set. One of the limits must stay.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 5;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message parley.usage.v1.UpdateBudgetRequest.
+ * Use `create(UpdateBudgetRequestSchema)` to create a new message.
+ */
+export const UpdateBudgetRequestSchema: GenMessage<UpdateBudgetRequest> = /*@__PURE__*/
+  messageDesc(file_parley_usage_v1_usage_service, 11);
+
+/**
+ * Answers UpdateBudget.
+ *
+ * @generated from message parley.usage.v1.UpdateBudgetResponse
+ */
+export type UpdateBudgetResponse = Message<"parley.usage.v1.UpdateBudgetResponse"> & {
+  /**
+   * The budget as it is now.
+   *
+   * @generated from field: parley.budget.v1.Budget budget = 1;
+   */
+  budget?: Budget | undefined;
+};
+
+/**
+ * Describes the message parley.usage.v1.UpdateBudgetResponse.
+ * Use `create(UpdateBudgetResponseSchema)` to create a new message.
+ */
+export const UpdateBudgetResponseSchema: GenMessage<UpdateBudgetResponse> = /*@__PURE__*/
+  messageDesc(file_parley_usage_v1_usage_service, 12);
+
+/**
+ * Asks to delete a budget.
+ *
+ * @generated from message parley.usage.v1.DeleteBudgetRequest
+ */
+export type DeleteBudgetRequest = Message<"parley.usage.v1.DeleteBudgetRequest"> & {
+  /**
+   * The budget. Required.
+   *
+   * @generated from field: string budget_id = 1;
+   */
+  budgetId: string;
+};
+
+/**
+ * Describes the message parley.usage.v1.DeleteBudgetRequest.
+ * Use `create(DeleteBudgetRequestSchema)` to create a new message.
+ */
+export const DeleteBudgetRequestSchema: GenMessage<DeleteBudgetRequest> = /*@__PURE__*/
+  messageDesc(file_parley_usage_v1_usage_service, 13);
+
+/**
+ * Answers DeleteBudget.
+ *
+ * @generated from message parley.usage.v1.DeleteBudgetResponse
+ */
+export type DeleteBudgetResponse = Message<"parley.usage.v1.DeleteBudgetResponse"> & {
+};
+
+/**
+ * Describes the message parley.usage.v1.DeleteBudgetResponse.
+ * Use `create(DeleteBudgetResponseSchema)` to create a new message.
+ */
+export const DeleteBudgetResponseSchema: GenMessage<DeleteBudgetResponse> = /*@__PURE__*/
+  messageDesc(file_parley_usage_v1_usage_service, 14);
+
+/**
+ * Asks what a message would cost.
+ *
+ * @generated from message parley.usage.v1.EstimateCostRequest
+ */
+export type EstimateCostRequest = Message<"parley.usage.v1.EstimateCostRequest"> & {
+  /**
+   * The message. Required; 1 to 32,000 characters.
+   *
+   * @generated from field: string message = 1;
+   */
+  message: string;
+
+  /**
+   * The session that it would be sent to: what was said there is read again. A new one when empty.
+   *
+   * @generated from field: string session_id = 2;
+   */
+  sessionId: string;
+
+  /**
+   * The route. AUTOMATIC when unspecified: chosen as it would be for the message.
+   *
+   * @generated from field: parley.chat.v1.Route route = 3;
+   */
+  route: Route;
+
+  /**
+   * The model or alias. The route's when empty. 0 to 200 characters.
+   *
+   * @generated from field: string model = 4;
+   */
+  model: string;
+};
+
+/**
+ * Describes the message parley.usage.v1.EstimateCostRequest.
+ * Use `create(EstimateCostRequestSchema)` to create a new message.
+ */
+export const EstimateCostRequestSchema: GenMessage<EstimateCostRequest> = /*@__PURE__*/
+  messageDesc(file_parley_usage_v1_usage_service, 15);
+
+/**
+ * Answers EstimateCost.
+ *
+ * @generated from message parley.usage.v1.EstimateCostResponse
+ */
+export type EstimateCostResponse = Message<"parley.usage.v1.EstimateCostResponse"> & {
+  /**
+   * The route that the message would take.
+   *
+   * @generated from field: parley.chat.v1.Route route = 1;
+   */
+  route: Route;
+
+  /**
+   * The model that would be asked: its name when inference knows the alias, else what was asked for.
+   *
+   * @generated from field: string model = 2;
+   */
+  model: string;
+
+  /**
+   * How many tokens the model would read, estimated: the message, what of the session it is told, tools, and passages at their usual length.
+   *
+   * @generated from field: int64 input_tokens = 3;
+   */
+  inputTokens: bigint;
+
+  /**
+   * How many it would write: nine of ten of the user's last answers of this route had at least so many. A usual figure while there are fewer
+   * than 5.
+   *
+   * @generated from field: int64 output_tokens_low = 4;
+   */
+  outputTokensLow: bigint;
+
+  /**
+   * Nine of ten had at most so many.
+   *
+   * @generated from field: int64 output_tokens_high = 5;
+   */
+  outputTokensHigh: bigint;
+
+  /**
+   * What it would cost with `output_tokens_low`, millionths of a US dollar, rounded up. Absent when the model's price is not known.
+   *
+   * @generated from field: optional int64 cost_usd_micros_low = 6;
+   */
+  costUsdMicrosLow?: bigint | undefined;
+
+  /**
+   * What it would cost with `output_tokens_high`.
+   *
+   * @generated from field: optional int64 cost_usd_micros_high = 7;
+   */
+  costUsdMicrosHigh?: bigint | undefined;
+
+  /**
+   * How it fits each of the user's budgets, in the order of ListBudgets.
+   *
+   * @generated from field: repeated parley.usage.v1.BudgetFit fits = 8;
+   */
+  fits: BudgetFit[];
+};
+
+/**
+ * Describes the message parley.usage.v1.EstimateCostResponse.
+ * Use `create(EstimateCostResponseSchema)` to create a new message.
+ */
+export const EstimateCostResponseSchema: GenMessage<EstimateCostResponse> = /*@__PURE__*/
+  messageDesc(file_parley_usage_v1_usage_service, 16);
+
+/**
+ * Tells whether an estimate fits a budget.
+ *
+ * @generated from message parley.usage.v1.BudgetFit
+ */
+export type BudgetFit = Message<"parley.usage.v1.BudgetFit"> & {
+  /**
+   * The budget, as it is now.
+   *
+   * @generated from field: parley.budget.v1.Budget budget = 1;
+   */
+  budget?: Budget | undefined;
+
+  /**
+   * True when what is left is enough for the lower estimate. False also when the budget is spent: the message would be refused.
+   *
+   * @generated from field: bool low = 2;
+   */
+  low: boolean;
+
+  /**
+   * True when it is enough for the higher one: the answer would most likely not be cut.
+   *
+   * @generated from field: bool high = 3;
+   */
+  high: boolean;
+};
+
+/**
+ * Describes the message parley.usage.v1.BudgetFit.
+ * Use `create(BudgetFitSchema)` to create a new message.
+ */
+export const BudgetFitSchema: GenMessage<BudgetFit> = /*@__PURE__*/
+  messageDesc(file_parley_usage_v1_usage_service, 17);
+
+/**
  * What usage is split by.
  *
  * @generated from enum parley.usage.v1.UsageDimension
@@ -473,6 +877,11 @@ export const UsagePurposeSchema: GenEnum<UsagePurpose> = /*@__PURE__*/
  * as one request: an answer in a session, a text without one, a variant of content, a round of an agent, a suggestion, a session's title. It counts when it has
  * ended, however it did, and stays when its session is deleted.
  *
+ * Budgets bound it. Before a model is asked, what it will read and a first piece of what it may write are held in all budgets of the user; more
+ * is held as it writes. When nothing more can be held, the text ends there: an answer with the event `budget_reached` and as failed with
+ * BUDGET_EXCEEDED, its text kept. At the end what was held is given back, and what was used is spent. This is exact with any number of texts and
+ * replicas at the same time, in tokens as Parley counts them while they come; the provider's own figures replace these at the end of a text.
+ *
  * @generated from service parley.usage.v1.UsageService
  */
 export const UsageService: GenService<{
@@ -495,6 +904,66 @@ export const UsageService: GenService<{
     methodKind: "unary";
     input: typeof GetUsageTableRequestSchema;
     output: typeof GetUsageTableResponseSchema;
+  },
+  /**
+   * Lists the user's budgets, the operator's first, with what is spent of each. The list is short and comes whole.
+   *
+   * @generated from rpc parley.usage.v1.UsageService.ListBudgets
+   */
+  listBudgets: {
+    methodKind: "unary";
+    input: typeof ListBudgetsRequestSchema;
+    output: typeof ListBudgetsResponseSchema;
+  },
+  /**
+   * Gets one budget with what is spent of it.
+   *
+   * @generated from rpc parley.usage.v1.UsageService.GetBudget
+   */
+  getBudget: {
+    methodKind: "unary";
+    input: typeof GetBudgetRequestSchema;
+    output: typeof GetBudgetResponseSchema;
+  },
+  /**
+   * Makes a budget. What was used in its period before counts. A user has at most 20: RESOURCE_EXHAUSTED then.
+   *
+   * @generated from rpc parley.usage.v1.UsageService.CreateBudget
+   */
+  createBudget: {
+    methodKind: "unary";
+    input: typeof CreateBudgetRequestSchema;
+    output: typeof CreateBudgetResponseSchema;
+  },
+  /**
+   * Changes the name or the limits of a budget of the user's own. It counts at once, also for answers that are being written.
+   *
+   * @generated from rpc parley.usage.v1.UsageService.UpdateBudget
+   */
+  updateBudget: {
+    methodKind: "unary";
+    input: typeof UpdateBudgetRequestSchema;
+    output: typeof UpdateBudgetResponseSchema;
+  },
+  /**
+   * Deletes a budget of the user's own. What was used stays in the usage.
+   *
+   * @generated from rpc parley.usage.v1.UsageService.DeleteBudget
+   */
+  deleteBudget: {
+    methodKind: "unary";
+    input: typeof DeleteBudgetRequestSchema;
+    output: typeof DeleteBudgetResponseSchema;
+  },
+  /**
+   * Estimates what a message would cost before it is sent. Nothing is stored and no model is asked.
+   *
+   * @generated from rpc parley.usage.v1.UsageService.EstimateCost
+   */
+  estimateCost: {
+    methodKind: "unary";
+    input: typeof EstimateCostRequestSchema;
+    output: typeof EstimateCostResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_parley_usage_v1_usage_service, 0);
