@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 from parley_testing.contract import Rpc, fields, rpcs
 
-READING_VERBS = ("Get", "List", "Search", "Resume", "Embed", "Watch", "Count", "Check", "Render", "Score", "Suggest")
+READING_VERBS = tuple("Get List Search Resume Embed Watch Count Check Render Score Suggest Estimate".split())
 """An rpc that begins so changes nothing. Clients and the edge may send it again."""
 
 ANONYMOUS = {

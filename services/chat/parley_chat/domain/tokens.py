@@ -35,6 +35,7 @@ USER_SCOPES = frozenset(
         "tasks:read",
         "tasks:write",
         "usage:read",
+        "usage:write",
     }
 )
 """What a user may do. A sign-in has them all; a personal access token some. `inference:invoke` is not among them: models
