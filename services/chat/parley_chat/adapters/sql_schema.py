@@ -1,4 +1,5 @@
-"""Every table of chat's database, in one place. Not the statements on them, and not the migrations that make them.
+"""Every table of chat's database: here, or in the modules that are imported below. Not the statements on them, and not the migrations that
+make them.
 
 The migrations in `parley_chat/migrations` must lead to exactly these tables; a test compares the two on SQLite and on
 PostgreSQL. Names of things (`usr_…`, `ses_…`) are made by the domain, so no table counts for itself. An index that
@@ -7,7 +8,7 @@ serves a "newest first" list is read backwards: order by every column of it, all
 
 from __future__ import annotations
 
-from parley_shared.sql import UtcDateTime, new_metadata
+from parley_shared.sql import UtcDateTime
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -23,7 +24,11 @@ from sqlalchemy import (
     text,
 )
 
-metadata = new_metadata()
+from parley_chat.adapters import sql_metadata, sql_project_schema
+
+metadata = sql_metadata.metadata
+ELSEWHERE = (sql_project_schema,)
+"""The modules with the other tables: imported here, so that whoever has `metadata` has them all."""
 
 # Identity ------------------------------------------------------------------------------------------------------------
 
@@ -87,8 +92,22 @@ sessions = Table(
     Column("tip_message_id", Text, nullable=True),  # The newest message. No foreign key: messages point here already.
     # The last position given out. Written first in a transaction (`UPDATE … RETURNING`), so that writers queue for it.
     Column("message_counter", Integer, nullable=False),
+    Column("project_id", Text, nullable=False, server_default=""),  # Empty when it belongs to none.
+    # Whether a model was asked for a title: it is once.
+    Column("title_was_asked", Boolean, nullable=False, server_default=false()),
 )
 Index("ix_sessions_newest", sessions.c.user_id, sessions.c.update_time, sessions.c.session_id)
+# Whoever wants it used says this condition in the same words: SQLite proves no other.
+in_project = text("project_id <> ''")
+Index(
+    "ix_sessions_project",
+    sessions.c.user_id,
+    sessions.c.project_id,
+    sessions.c.update_time,
+    sessions.c.session_id,
+    sqlite_where=in_project,
+    postgresql_where=in_project,
+)
 
 messages = Table(
     "messages",
@@ -142,6 +161,8 @@ turns = Table(
         "scopes", JSON, nullable=False, server_default="[]"
     ),  # What the token that began it allows: a list of strings.
     Column("time_zone", Text, nullable=False, server_default="UTC"),
+    # That of the session when it began; it may be deleted.
+    Column("project_id", Text, nullable=False, server_default=""),
     UniqueConstraint("user_id", "client_message_id"),
 )
 Index("ix_turns_session", turns.c.session_id, turns.c.create_time, turns.c.turn_id)
@@ -182,7 +203,7 @@ tasks = Table(
     Column("time_zone", Text, nullable=False),
     Column("priority", Text, nullable=False),  # low, normal, high
     Column("state", Text, nullable=False),  # open, completed
-    Column("project", Text, nullable=False),
+    Column("project", Text, nullable=False),  # The id of a project, or a label.
     Column("create_time", UtcDateTime, nullable=False),
     Column("update_time", UtcDateTime, nullable=False),
     Column("complete_time", UtcDateTime, nullable=True),
@@ -199,6 +220,15 @@ tasks = Table(
 )
 Index("ix_tasks_due", tasks.c.user_id, tasks.c.state, tasks.c.due_time, tasks.c.task_id)
 Index("ix_tasks_newest", tasks.c.user_id, tasks.c.create_time, tasks.c.task_id)
+has_project = text("project <> ''")
+Index(
+    "ix_tasks_project",
+    tasks.c.user_id,
+    tasks.c.project,
+    tasks.c.state,
+    sqlite_where=has_project,
+    postgresql_where=has_project,
+)
 # Reminders to come: few among all tasks.
 _reminds = text("remind_time IS NOT NULL")
 Index("ix_tasks_remind", tasks.c.remind_time, tasks.c.user_id, sqlite_where=_reminds, postgresql_where=_reminds)
@@ -249,5 +279,7 @@ usage_records = Table(
     Column("cost_usd_micros", BigInteger, nullable=True),  # NULL when the price of a model is not known.
     Column("time_to_first_token_ms", BigInteger, nullable=False),  # 0 when there was no text.
     Column("duration_ms", BigInteger, nullable=False),
+    # That of the session at the time; empty for what belongs to none.
+    Column("project_id", Text, nullable=False, server_default=""),
 )
 Index("ix_usage_records_time", usage_records.c.user_id, usage_records.c.end_ms)
