@@ -207,8 +207,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A budget of the user is spent. RESOURCE_EXHAUSTED; with a RetryInfo when it begins anew within a minute, or when only texts that are being
     written hold the rest. `measure` is `cost`, in millionths of a US dollar, or `tokens`; `renew_time` is missing for a total.
 
-    Example: `{"reason": "ERROR_REASON_BUDGET_EXCEEDED", "domain": "parley", "metadata": {"budget_id": "bud_0f", "period": "day", "measure":
-    "cost", "limit": "1000000", "spent": "1000000", "renew_time": "2026-11-22T00:00:00Z"}}`
+    Example: `{"reason": "ERROR_REASON_BUDGET_EXCEEDED", "domain": "parley", "metadata": {"budget_id": "bud_0f", "period": "day", "measure": "cost", "limit": "1000000", "spent": "1000000", "renew_time": "2026-11-22T00:00:00Z"}}`
     """
     ERROR_REASON_APPROVAL_CLOSED: _ErrorReason.ValueType  # 36
     """The call of a tool was decided otherwise, or its user is no longer asked: too late, or the turn has ended. FAILED_PRECONDITION. `state` is one of
@@ -410,8 +409,7 @@ ERROR_REASON_BUDGET_EXCEEDED: ErrorReason.ValueType  # 35
 """A budget of the user is spent. RESOURCE_EXHAUSTED; with a RetryInfo when it begins anew within a minute, or when only texts that are being
 written hold the rest. `measure` is `cost`, in millionths of a US dollar, or `tokens`; `renew_time` is missing for a total.
 
-Example: `{"reason": "ERROR_REASON_BUDGET_EXCEEDED", "domain": "parley", "metadata": {"budget_id": "bud_0f", "period": "day", "measure":
-"cost", "limit": "1000000", "spent": "1000000", "renew_time": "2026-11-22T00:00:00Z"}}`
+Example: `{"reason": "ERROR_REASON_BUDGET_EXCEEDED", "domain": "parley", "metadata": {"budget_id": "bud_0f", "period": "day", "measure": "cost", "limit": "1000000", "spent": "1000000", "renew_time": "2026-11-22T00:00:00Z"}}`
 """
 ERROR_REASON_APPROVAL_CLOSED: ErrorReason.ValueType  # 36
 """The call of a tool was decided otherwise, or its user is no longer asked: too late, or the turn has ended. FAILED_PRECONDITION. `state` is one of
