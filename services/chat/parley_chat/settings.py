@@ -5,10 +5,11 @@ Not the settings of a model or of the vector store: those belong to inference an
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from parley_shared.settings import Environment, ServiceSettings
+from parley_shared.settings import Environment, ServiceSettings, SettingsError
 from parley_shared.sql import default_database_url
 
 SERVICE = "chat"
@@ -17,6 +18,7 @@ DEFAULT_PORT = 50051
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
+_MOST_TOOL_NAMES = 100
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,20 @@ class ChatSettings:
     tool_seconds: float
     """`PARLEY_CHAT_TOOL_SECONDS`: how long one call of a tool may run. 0.1 to 600."""
 
+    tools_ask: frozenset[str]
+    """`PARLEY_CHAT_TOOLS_ASK`: which calls of tools wait for the user: names of tools and effects (`read`, `write`, `delete`,
+    `external`), with commas between; `none` for none. At most 100."""
+
+    approval_seconds: int
+    """`PARLEY_CHAT_APPROVAL_SECONDS`: how long a call of a tool waits for the user's decision. 1 second to 5 days."""
+
     suggestion_seconds: float
     """`PARLEY_CHAT_SUGGESTION_SECONDS`: how long a model may take to suggest what to say next; without it, and after it, suggestions
     are made without a model. 0, which asks no model, to 30."""
+
+    outbound_private_addresses: bool
+    """`PARLEY_CHAT_OUTBOUND_PRIVATE_ADDRESSES`: whether calendars and webhooks may be at private addresses and at this machine's own, and
+    speak http."""
 
     @classmethod
     def read(cls, environment: Environment) -> ChatSettings:
@@ -142,6 +155,23 @@ class ChatSettings:
             ),
             tool_rounds=environment.integer("PARLEY_CHAT_TOOL_ROUNDS", 8, least=0, most=50),
             tool_seconds=environment.number("PARLEY_CHAT_TOOL_SECONDS", 30.0, least=0.1, most=600.0),
+            tools_ask=_tools_ask(environment.text("PARLEY_CHAT_TOOLS_ASK", "delete,external")),
+            approval_seconds=environment.integer("PARLEY_CHAT_APPROVAL_SECONDS", _DAY, least=1, most=5 * _DAY),
             suggestion_seconds=environment.number("PARLEY_CHAT_SUGGESTION_SECONDS", 2.0, least=0.0, most=30.0),
+            outbound_private_addresses=environment.flag("PARLEY_CHAT_OUTBOUND_PRIVATE_ADDRESSES", False),
             max_turn_seconds=environment.integer("PARLEY_CHAT_MAX_TURN_SECONDS", 15 * _MINUTE, least=1, most=_DAY),
         )
+
+
+def _tools_ask(written: str) -> frozenset[str]:
+    """Reads names and effects."""
+    names = [name.strip() for name in written.split(",") if name.strip()]
+    if names == ["none"]:
+        return frozenset()
+    if len(names) > _MOST_TOOL_NAMES or any(not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) for name in names):
+        words = (
+            f"PARLEY_CHAT_TOOLS_ASK: at most {_MOST_TOOL_NAMES} names of tools and effects (read, write, delete, external) with commas "
+            "between, or none."
+        )
+        raise SettingsError("PARLEY_CHAT_TOOLS_ASK", words)
+    return frozenset(names)

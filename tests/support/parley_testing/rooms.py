@@ -50,6 +50,8 @@ FAMILIES = {
     # The openai package is given its HTTP transport by whoever makes its client.
     "aiohttp": "openai",
     "httpx2": "openai",
+    # What httpx2 connects with.
+    "httpcore2": "openai",
     # What scikit-learn takes and gives.
     "numpy": "sklearn",
     "scipy": "sklearn",
