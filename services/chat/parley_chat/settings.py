@@ -114,6 +114,11 @@ class ChatSettings:
     """`PARLEY_CHAT_SUGGESTION_SECONDS`: how long a model may take to suggest what to say next; without it, and after it, suggestions
     are made without a model. 0, which asks no model, to 30."""
 
+    secrets_key: str = field(repr=False)
+    """`PARLEY_CHAT_SECRETS_KEY`: what secrets of users in the database are sealed with, keys of webhooks and passwords of calendars: 32
+    bytes in base64; several with commas between, of which the first seals and all open. Empty, the default: it is derived from the signing
+    key."""
+
     outbound_private_addresses: bool
     """`PARLEY_CHAT_OUTBOUND_PRIVATE_ADDRESSES`: whether calendars and webhooks may be at private addresses and at this machine's own, and
     speak http."""
@@ -158,6 +163,7 @@ class ChatSettings:
             tools_ask=_tools_ask(environment.text("PARLEY_CHAT_TOOLS_ASK", "delete,external")),
             approval_seconds=environment.integer("PARLEY_CHAT_APPROVAL_SECONDS", _DAY, least=1, most=5 * _DAY),
             suggestion_seconds=environment.number("PARLEY_CHAT_SUGGESTION_SECONDS", 2.0, least=0.0, most=30.0),
+            secrets_key=environment.text("PARLEY_CHAT_SECRETS_KEY", ""),
             outbound_private_addresses=environment.flag("PARLEY_CHAT_OUTBOUND_PRIVATE_ADDRESSES", False),
             max_turn_seconds=environment.integer("PARLEY_CHAT_MAX_TURN_SECONDS", 15 * _MINUTE, least=1, most=_DAY),
         )
