@@ -99,9 +99,9 @@ from parley_chat.servicers.reflection import services_of_the_contract
 from parley_chat.servicers.status import to_status_error
 from parley_chat.servicers.system import SystemServicer
 from parley_chat.servicers.tasks import TaskServicer
-from parley_chat.servicers.toolbox import ParleyToolbox
 from parley_chat.servicers.usage import UsageServicer
 from parley_chat.settings import SERVICE, ChatSettings
+from parley_chat.tools_assembly import make_toolbox
 
 logger = logging.getLogger(__name__)
 
@@ -207,7 +207,7 @@ async def _open_conversations(
     queue = AnswerQueue(conversations, timedelta(seconds=settings.queue_seconds), _now)
     closing.push_async_callback(queue.close)
     knowledge = GrpcKnowledge(retrieval, service_tokens.for_user)
-    toolbox = ParleyToolbox(workspaces, rule_days, knowledge, _now)
+    toolbox = make_toolbox(settings, workspaces, rule_days, knowledge, _now)
     tools = ToolCalls(toolbox, tracing, ToolLimits(settings.tool_rounds, settings.tool_seconds))
     writer = AnswerWriter(
         conversations,

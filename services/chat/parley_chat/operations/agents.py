@@ -172,7 +172,8 @@ class Agents:
     ) -> AsyncGenerator[AgentEvent, None]:
         """Generates, and runs what the agent calls, until it calls nothing more."""
         # Inference offers a model no others either; here the list decides what is run.
-        tools = tuple(tool for tool in self._tools.offered(task.scopes) if agent.may_use(tool.name))
+        offered = await self._tools.offered(task.user_id, task.scopes)
+        tools = tuple(tool for tool in offered if agent.may_use(tool.name))
         most = min(self._tools.rounds, agent.max_steps)
         for number in range(most + 1):
             request = replace(request, rounds=work.rounds(), tools=tools)

@@ -23,7 +23,7 @@ class AnswerTools:
         """The request with the tools that the model may use from here on: those of the enhanced route, until it used them often enough."""
         if answer.route is not Route.ENHANCED:
             return request
-        offered = self._calls.offered(answer.turn.scopes)
+        offered = await self._calls.offered(answer.turn.user_id, answer.turn.scopes)
         if offered and len(answer.rounds) >= self._calls.rounds:
             words = "The model has used tools as often as it may for one answer, and answers with what it has."
             await answer.notice(NoticeKind.TOOL_LIMIT, words)
@@ -43,5 +43,7 @@ class AnswerTools:
                 time_zone=turn.time_zone,
                 turn_id=turn.turn_id,
             )
-            outcome = await self._calls.run(call, "chat.turn.tool", place=place_in_round(use, answer.tool_uses))
+            outcome = await self._calls.run(
+                call, "chat.turn.tool", place=place_in_round(use, answer.tool_uses), approved=True
+            )
             await answer.return_tool(use, outcome)

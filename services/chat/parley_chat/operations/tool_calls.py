@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 MOST_CALLS_OF_A_ROUND = 16
 """More at once are told to the model as failed."""
+NOBODY_TO_ASK = "This tool runs only when the user has approved it, and nobody can be asked here. Say so; in a session the user would be asked."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +44,37 @@ class ToolCalls:
         """After how many rounds of calls the model has to answer."""
         return self._limits.rounds
 
-    def offered(self, scopes: Collection[str]) -> tuple[ToolDefinition, ...]:
-        """The tools that a token with these scopes may use, in a fixed order."""
-        return self._toolbox.offered(scopes)
+    async def offered(self, user_id: str, scopes: Collection[str]) -> tuple[ToolDefinition, ...]:
+        """The tools that a token of the user with these scopes may use, in a fixed order."""
+        return await self._toolbox.offered(user_id, scopes)
 
-    async def run(self, call: ToolCall, stage_name: str, *, place: int, allowed: bool = True) -> ToolOutcome:
+    async def find(self, user_id: str, tool: str) -> ToolDefinition | None:
+        """A tool of the user, whatever their token allows; None when there is none of this name."""
+        return await self._toolbox.find(user_id, tool)
+
+    async def run(
+        self, call: ToolCall, stage_name: str, *, place: int, allowed: bool = True, approved: bool = False
+    ) -> ToolOutcome:
         """Runs a call, whatever it does: what goes wrong is an outcome that failed.
 
-        `place` is the call's among those of its round, from 0. One that is not `allowed` is told so and not run.
+        `place` is the call's among those of its round, from 0. One that is not `allowed` is told so and not run, and so is one that needs
+        the user's approval unless it is `approved`.
         """
         attributes = {"gen_ai.tool.name": call.tool, "gen_ai.tool.call.id": call.tool_call_id}
         with self._tracing.stage(stage_name, attributes) as stage:
-            outcome = await self._outcome(call, place, allowed=allowed)
+            outcome = await self._outcome(call, place, allowed=allowed, approved=approved)
             stage.record({"parley.tool.failed": outcome.failed})
             return outcome
 
-    async def _outcome(self, call: ToolCall, place: int, *, allowed: bool) -> ToolOutcome:
+    async def _outcome(self, call: ToolCall, place: int, *, allowed: bool, approved: bool) -> ToolOutcome:
         if not allowed:
             return _failed("This tool was not offered and may not be used here.")
         if place >= MOST_CALLS_OF_A_ROUND:
             return _failed(f"At most {MOST_CALLS_OF_A_ROUND} tools run at a time. Call it again.")
         try:
             async with asyncio.timeout(self._limits.seconds):
+                if not approved and await self._asks(call):
+                    return _failed(NOBODY_TO_ASK)
                 return await self._toolbox.run(call)
         except TimeoutError:
             return _failed(f"It took longer than {self._limits.seconds:g} seconds.")
@@ -72,6 +82,10 @@ class ToolCalls:
             # Whatever it was, the model can say that it did not work; the cause is in the log.
             logger.exception("a tool failed", extra={"turn_id": call.turn_id, "tool": call.tool})
             return _failed("It failed inside Parley.")
+
+    async def _asks(self, call: ToolCall) -> bool:
+        tool = await self._toolbox.find(call.user_id, call.tool)
+        return tool is not None and bool(tool.needs_approval)
 
 
 def _failed(words: str) -> ToolOutcome:

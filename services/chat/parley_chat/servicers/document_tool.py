@@ -5,14 +5,18 @@ What it takes is written here and not made of the contract: of SearchRequest a m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
 from parley_shared.access import access_rules
 
+from parley_chat.domain.errors import KnowledgeUnavailableError
+from parley_chat.domain.tool_approvals import ToolEffect
 from parley_chat.domain.tool_uses import cut_to
 from parley_chat.ports.knowledge import Knowledge
-from parley_chat.ports.toolbox import ToolCall, ToolDefinition
+from parley_chat.ports.toolbox import ToolCall, ToolDefinition, ToolOutcome
+from parley_chat.servicers.rpc_tools import failed, run_guarded, succeeded
 from parley_chat.servicers.tool_schemas import ArgumentsError, read_arguments
 
 SCOPE = access_rules()["/parley.retrieval.v1.SearchService/Search"].scope
@@ -51,7 +55,31 @@ DEFINITION = ToolDefinition(
             "additionalProperties": False,
         }
     ),
+    scope=SCOPE,
+    effect=ToolEffect.READ,
 )
+
+
+class DocumentTools:
+    """The port `ToolSource`, of this tool."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self._knowledge = knowledge
+
+    async def tools(self, user_id: str) -> Sequence[ToolDefinition]:
+        """It: everybody has it."""
+        return (DEFINITION,)
+
+    async def run(self, call: ToolCall) -> ToolOutcome:
+        """Searches; see the port."""
+
+        async def search() -> ToolOutcome:
+            return succeeded(await search_documents(self._knowledge, call))
+
+        try:
+            return await run_guarded(search)
+        except KnowledgeUnavailableError:
+            return failed("ERROR_REASON_SERVICE_UNAVAILABLE", "The documents cannot be searched right now.")
 
 
 async def search_documents(knowledge: Knowledge, call: ToolCall) -> dict[str, Any]:

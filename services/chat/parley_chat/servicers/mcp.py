@@ -27,7 +27,10 @@ STATUS_KEY = "parley-http-status"
 """The initial metadata that tells the edge which status of HTTP to answer with."""
 TIME_ZONE_HEADER = "parley-time-zone"
 
-_INSTRUCTIONS = "The user's tasks and documents in Parley. Times without an offset are meant in the time zone of the header parley-time-zone, UTC without it."
+_INSTRUCTIONS = (
+    "The user's tasks and documents in Parley. Times without an offset are meant in the time zone of the header parley-time-zone, "
+    "UTC without it."
+)
 _Headers = Mapping[str, str]
 _Method = Callable[[Message, Principal, _Headers], Awaitable[dict[str, Any]]]
 Context = grpc.aio.ServicerContext[object, object]
@@ -108,7 +111,8 @@ class McpServicer(mcp_service_pb2_grpc.McpServiceServicer):
     async def _list_tools(self, message: Message, principal: Principal, headers: _Headers) -> dict[str, Any]:
         if message.params.get("cursor") is not None:
             raise McpError(messages.INVALID_PARAMS, "There is no such cursor: the list has one page.")
-        return {"tools": [_described(tool) for tool in self._tools.offered(principal.scopes)]}
+        offered = await self._tools.offered(principal.user_id, principal.scopes)
+        return {"tools": [_described(tool) for tool in offered]}
 
     async def _list_tools_for_now(self, message: Message, principal: Principal, headers: _Headers) -> dict[str, Any]:
         # It changes with the release only, and is another for other scopes.
@@ -116,7 +120,8 @@ class McpServicer(mcp_service_pb2_grpc.McpServiceServicer):
 
     async def _call_tool(self, message: Message, principal: Principal, headers: _Headers) -> dict[str, Any]:
         name, arguments = message.params.get("name"), message.params.get("arguments", {})
-        if not isinstance(name, str) or all(name != tool.name for tool in self._tools.offered(principal.scopes)):
+        offered = await self._tools.offered(principal.user_id, principal.scopes)
+        if not isinstance(name, str) or all(name != tool.name for tool in offered):
             raise McpError(messages.INVALID_PARAMS, "There is no tool of this name, or the token lacks its scope.")
         if not isinstance(arguments, dict):
             raise McpError(messages.INVALID_PARAMS, "arguments is not an object.")
@@ -128,7 +133,8 @@ class McpServicer(mcp_service_pb2_grpc.McpServiceServicer):
             arguments_json=_written(arguments),
             time_zone=_time_zone(headers),
         )
-        outcome = await self._tools.run(call, "chat.mcp.tool", place=0)
+        # Whose model calls asks its user before: that is the host's part in the protocol.
+        outcome = await self._tools.run(call, "chat.mcp.tool", place=0, approved=True)
         return {
             "content": [{"type": "text", "text": outcome.result_json}],
             "structuredContent": json.loads(outcome.result_json),
