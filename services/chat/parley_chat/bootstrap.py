@@ -23,7 +23,7 @@ from parley.mcp.v1 import mcp_service_pb2_grpc
 from parley.openai.v1 import openai_service_pb2_grpc
 from parley.system.v1 import system_service_pb2_grpc
 from parley.usage.v1 import usage_service_pb2_grpc
-from parley.workspace.v1 import task_service_pb2_grpc
+from parley.workspace.v1 import project_service_pb2_grpc, task_service_pb2_grpc
 from parley_shared.channels import open_channel
 from parley_shared.serving import Registration, Server, build_server
 from parley_shared.settings import SettingsError
@@ -42,6 +42,7 @@ from parley_chat.adapters.grpc_knowledge import GrpcKnowledge
 from parley_chat.adapters.grpc_language_model import GrpcLanguageModel
 from parley_chat.adapters.grpc_library import GrpcLibrary
 from parley_chat.adapters.grpc_model_catalog import GrpcModelCatalog
+from parley_chat.adapters.grpc_project_labels import GrpcProjectLabels
 from parley_chat.adapters.grpc_search_index import GrpcSearchIndex
 from parley_chat.adapters.grpc_service_health import GrpcServiceHealth
 from parley_chat.adapters.grpc_text_model import GrpcTextModel
@@ -83,6 +84,7 @@ from parley_chat.operations.token_revocation import TokenRevocation
 from parley_chat.operations.tool_calls import ToolCalls, ToolLimits
 from parley_chat.operations.turns import TurnLimits, Turns
 from parley_chat.operations.usage_recording import UsageRecording
+from parley_chat.outbound_assembly import Outbound, open_outbound
 from parley_chat.ports.event_log import EventNews
 from parley_chat.ports.stop_signals import StopSignals
 from parley_chat.ports.turn_log import TurnLog
@@ -95,6 +97,7 @@ from parley_chat.servicers.generation import GenerationServicer
 from parley_chat.servicers.identity import IdentityServicer
 from parley_chat.servicers.mcp import McpServicer
 from parley_chat.servicers.openai import OpenAIServicer
+from parley_chat.servicers.projects import ProjectServicer
 from parley_chat.servicers.reflection import services_of_the_contract
 from parley_chat.servicers.status import to_status_error
 from parley_chat.servicers.system import SystemServicer
@@ -152,7 +155,10 @@ async def open_chat(settings: ChatSettings) -> AsyncIterator[ChatApp]:
             ),
         ]
 
-        turns, conversation_registrations = await _open_conversations(settings, database, parts.service_tokens, closing)
+        outbound = open_outbound(settings, parts.key.private_pem, closing)
+        turns, conversation_registrations = await _open_conversations(
+            settings, database, parts.service_tokens, outbound, closing
+        )
         registrations += conversation_registrations
 
         server = build_server(
@@ -180,7 +186,11 @@ async def migrate_database(settings: ChatSettings) -> None:
 
 
 async def _open_conversations(
-    settings: ChatSettings, database: Database, service_tokens: ServiceTokens, closing: AsyncExitStack
+    settings: ChatSettings,
+    database: Database,
+    service_tokens: ServiceTokens,
+    outbound: Outbound,
+    closing: AsyncExitStack,
 ) -> tuple[Turns, list[Registration]]:
     inference = open_channel(settings.inference_address)
     closing.push_async_callback(inference.close)
@@ -192,7 +202,10 @@ async def _open_conversations(
     watching.start()
     closing.push_async_callback(watching.close)
     following = IndexFollowing(
-        event_log, SqlIndexCursors(database), GrpcSearchIndex(retrieval, service_tokens.for_user)
+        event_log,
+        SqlIndexCursors(database),
+        GrpcSearchIndex(retrieval, service_tokens.for_user),
+        GrpcProjectLabels(retrieval, service_tokens.for_user),
     )
     following.start()
     closing.push_async_callback(following.close)
@@ -284,6 +297,11 @@ async def _open_conversations(
             task_service_pb2_grpc.add_TaskServiceServicer_to_server,
             TaskServicer(workspaces, rule_days, _now),
             "parley.workspace.v1.TaskService",
+        ),
+        Registration(
+            project_service_pb2_grpc.add_ProjectServiceServicer_to_server,
+            ProjectServicer(workspaces, _now),
+            "parley.workspace.v1.ProjectService",
         ),
         Registration(
             mcp_service_pb2_grpc.add_McpServiceServicer_to_server,

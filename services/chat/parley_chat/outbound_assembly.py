@@ -1,4 +1,4 @@
-"""Plugs together what features need that ask servers of others: the guarded way out, and the box for secrets. bootstrap.py calls it once."""
+"""What features need that ask servers of others, plugged together: the guarded way out, and the box for secrets."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@
     password = box.open(stored, f"calendar_account:{account_id}")   # Raises SecretLostError.
 
 Without a key in the settings it is derived from the signing key, which all replicas share and which is kept as safe: then what was sealed
-is lost with the signing key. Of several keys the first seals and all open, so that a key can be replaced. Not a store: the sealed text is its
-owner's to keep.
+is lost with the signing key. Of several keys the first seals and all open, so that a key can be replaced. It stores nothing: the text is
+its owner's to keep.
 """
 
 from __future__ import annotations
