@@ -12,6 +12,7 @@ from parley.chat.v1 import batch_pb2 as _batch_pb2
 from parley.chat.v1 import message_pb2 as _message_pb2
 from parley.chat.v1 import session_pb2 as _session_pb2
 from parley.chat.v1 import tool_pb2 as _tool_pb2
+from parley.events.v1 import webhook_pb2 as _webhook_pb2
 from parley.workspace.v1 import calendar_pb2 as _calendar_pb2
 from parley.workspace.v1 import project_pb2 as _project_pb2
 from parley.workspace.v1 import task_pb2 as _task_pb2
@@ -88,6 +89,8 @@ class _ResourceTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Resource
     """The user's consent to a call of a tool. CREATED asks the user; UPDATED tells what became of it."""
     RESOURCE_TYPE_BUDGET: _ResourceType.ValueType  # 9
     """A budget of the user's own."""
+    RESOURCE_TYPE_WEBHOOK: _ResourceType.ValueType  # 8
+    """A webhook. UPDATED when its user changes it, and when failures disable it; not for its deliveries."""
 
 class ResourceType(_ResourceType, metaclass=_ResourceTypeEnumTypeWrapper):
     """What kind of thing an event is about."""
@@ -112,6 +115,8 @@ RESOURCE_TYPE_TOOL_APPROVAL: ResourceType.ValueType  # 10
 """The user's consent to a call of a tool. CREATED asks the user; UPDATED tells what became of it."""
 RESOURCE_TYPE_BUDGET: ResourceType.ValueType  # 9
 """A budget of the user's own."""
+RESOURCE_TYPE_WEBHOOK: ResourceType.ValueType  # 8
+"""A webhook. UPDATED when its user changes it, and when failures disable it; not for its deliveries."""
 Global___ResourceType: _TypeAlias = ResourceType  # noqa: Y015
 
 @_typing.final
@@ -137,6 +142,7 @@ class Event(_message.Message):
     BATCH_FIELD_NUMBER: _builtins.int
     TOOL_APPROVAL_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
+    WEBHOOK_FIELD_NUMBER: _builtins.int
     REMIND_TIME_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Its place among the user's events: from 1, in steps of 1, without gaps, in the order of the changes. The cursor to go on after."""
@@ -189,6 +195,10 @@ class Event(_message.Message):
         """A budget, without its spending."""
 
     @_builtins.property
+    def webhook(self) -> _webhook_pb2.Webhook:
+        """A webhook, without its secret and without how its deliveries stand."""
+
+    @_builtins.property
     def remind_time(self) -> _timestamp_pb2.Timestamp:
         """The time that the reminder was meant for, UTC. Absent unless the action is REMINDED."""
 
@@ -210,13 +220,14 @@ class Event(_message.Message):
         batch: _batch_pb2.Batch | None = ...,
         tool_approval: _tool_pb2.ToolApproval | None = ...,
         budget: _budget_pb2.Budget | None = ...,
+        webhook: _webhook_pb2.Webhook | None = ...,
         remind_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "budget", b"budget", "calendar_account", b"calendar_account", "calendar_event", b"calendar_event", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "budget", b"budget", "calendar_account", b"calendar_account", "calendar_event", b"calendar_event", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "batch", b"batch", "budget", b"budget", "calendar_account", b"calendar_account", "calendar_event", b"calendar_event", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "resource_id", b"resource_id", "resource_type", b"resource_type", "sequence", b"sequence", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval", "turn_id", b"turn_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "batch", b"batch", "budget", b"budget", "calendar_account", b"calendar_account", "calendar_event", b"calendar_event", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "resource_id", b"resource_id", "resource_type", b"resource_type", "sequence", b"sequence", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval", "turn_id", b"turn_id", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["session", "message", "task", "calendar_event", "calendar_account", "project", "batch", "tool_approval", "budget"]  # noqa: Y015
+    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["session", "message", "task", "calendar_event", "calendar_account", "project", "batch", "tool_approval", "budget", "webhook"]  # noqa: Y015
     _WhichOneofArgType_resource: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_resource) -> _WhichOneofReturnType_resource | None: ...
 
