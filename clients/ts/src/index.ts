@@ -1,5 +1,6 @@
 export { ParleyClient, type ParleyOptions, type StreamReplyInit } from "./client.js";
 export { Code, ErrorReason, ParleyError, reasonFromName, toParleyError, type FieldViolation } from "./errors.js";
+export { watchEvents, type Watched, type WatchOptions } from "./events.js";
 export { newClientMessageId } from "./ids.js";
 export { browserTokenStore, memoryTokenStore, type SignedInUser, type SignIn, type TokenStore } from "./tokens.js";
 export { grpcWebTransport, type TransportFactory } from "./transport.js";

@@ -4,10 +4,10 @@
  * The caller sees each event once and in order. A connection that is cut, falls silent or jumps over an event is replaced, and the next one
  * resumes after the last event that arrived. The iteration ends after `completed`, `failed` or `stopped`.
  */
-import { Code } from "@connectrpc/connect";
 import type { TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
-import { backoffMs, hasNetworkEvents, pause } from "./backoff.js";
-import { ErrorReason, ParleyError, toParleyError } from "./errors.js";
+import { backoffMs, pause } from "./backoff.js";
+import { Connection, cut, isWorthRepeating } from "./connection.js";
+import { ErrorReason, toParleyError, type ParleyError } from "./errors.js";
 
 /** Where a reader is in a turn. */
 export interface Cursor {
@@ -96,65 +96,4 @@ export async function* followTurn(open: OpenTurn, from: Cursor, options: FollowO
 function waits(event: TurnEvent, before: boolean): boolean {
   const kind = event.event.case;
   return kind === "queued" || (before && (kind === "notice" || kind === undefined));
-}
-
-/** A lost connection is; so is a service that says it is away. A refusal stays one however often it is asked for. */
-function isWorthRepeating(error: ParleyError): boolean {
-  if (error.connectionLost) return true;
-  if (error.reason === ErrorReason.UNSPECIFIED) return error.code === Code.DeadlineExceeded;
-  return (
-    error.reason === ErrorReason.SERVICE_UNAVAILABLE ||
-    error.reason === ErrorReason.STREAM_IDLE ||
-    error.reason === ErrorReason.DEADLINE_EXCEEDED
-  );
-}
-
-function cut(message: string): ParleyError {
-  return new ParleyError({ message, code: Code.Unavailable, connectionLost: true });
-}
-
-/** One connection's signal: aborted by the caller, by silence, when the browser says that the network is gone, and at the end. */
-class Connection {
-  readonly #controller = new AbortController();
-  readonly #caller: AbortSignal | undefined;
-  readonly #idleMs: number;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #silent = false;
-
-  constructor(caller: AbortSignal | undefined, idleMs: number) {
-    this.#caller = caller;
-    this.#idleMs = idleMs;
-    caller?.throwIfAborted();
-    caller?.addEventListener("abort", this.#onCaller);
-    if (hasNetworkEvents) addEventListener("offline", this.#onOffline);
-    this.heard();
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** Whether it ended because nothing came for too long. */
-  get silent(): boolean {
-    return this.#silent;
-  }
-
-  heard(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#onSilence, this.#idleMs);
-  }
-
-  close(): void {
-    clearTimeout(this.#timer);
-    this.#caller?.removeEventListener("abort", this.#onCaller);
-    if (hasNetworkEvents) removeEventListener("offline", this.#onOffline);
-    this.#controller.abort("The connection is no longer needed.");
-  }
-
-  readonly #onSilence = () => {
-    this.#silent = true;
-    this.#controller.abort("The stream fell silent.");
-  };
-  readonly #onCaller = () => this.#controller.abort(this.#caller?.reason);
-  readonly #onOffline = () => this.#controller.abort("The network is gone.");
 }

@@ -13,6 +13,7 @@ import { ChatService, type StreamReplyRequest } from "@parley/protos/parley/chat
 import { CitationSchema, MessageSchema, MessageState, Role, Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { SessionSchema, type Session } from "@parley/protos/parley/chat/v1/session_pb";
 import { NoticeKind, TurnEventSchema, type TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
+import { EventService } from "@parley/protos/parley/events/v1/event_service_pb";
 import { IdentityService } from "@parley/protos/parley/identity/v1/identity_service_pb";
 import { DocumentService } from "@parley/protos/parley/retrieval/v1/document_service_pb";
 import { MediaType } from "@parley/protos/parley/retrieval/v1/document_pb";
@@ -223,6 +224,12 @@ export function fakeTransport(): TransportFactory {
             const turn = turns.get(turnId)!;
             turn.stopped = true;
             return { stopped: true, message: { ...turn.answer, state: MessageState.STOPPED } };
+          },
+        });
+        service(EventService, {
+          async *watchEvents(_, { signal }) {
+            yield {};
+            await new Promise((resolve) => signal.addEventListener("abort", resolve));
           },
         });
         service(DocumentService, {

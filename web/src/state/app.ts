@@ -1,8 +1,13 @@
 /** Everything that the page holds beside its components, plugged together once. */
+import { Action, ResourceType } from "@parley/protos/parley/events/v1/event_pb";
 import { createStore } from "zustand/vanilla";
 import { parley } from "../rpc/parley";
 import { Conversations } from "./conversations";
 import { Documents } from "./documents";
+import { Live } from "./live";
+import { notifies } from "./notifications";
+import { Reminders } from "./reminders";
+import { Tasks } from "./tasks";
 import { closeDocument } from "./reading";
 import { Sessions } from "./sessions";
 import { Status } from "./status";
@@ -12,6 +17,9 @@ export const sessions = new Sessions(parley);
 export const status = new Status(parley);
 export const suggestions = new Suggestions(parley);
 export const documents = new Documents(parley);
+export const tasks = new Tasks(parley);
+export const reminders = new Reminders(parley);
+export const live = new Live(parley);
 
 /** Set by the page: goes to a path. */
 export const navigation: { go: (path: string, options?: { replace?: boolean }) => void } = { go: () => undefined };
@@ -31,6 +39,31 @@ export function tell(text: string): void {
   toast.setState({ text, at: Date.now() });
 }
 
+live.keepHidden = notifies;
+live.listen({
+  onFresh: (sequence) => {
+    void sessions.refresh();
+    conversations.renew();
+    tasks.renew();
+    void reminders.lookBack(sequence);
+  },
+  onEvent: (event) => {
+    if (event.resource.case === "message" && event.action !== Action.DELETED) conversations.observe(event.resource.value);
+    if (event.resourceType === ResourceType.SESSION && event.action === Action.DELETED) leave(event.resourceId);
+    sessions.observe(event);
+    tasks.observe(event);
+    reminders.observe(event);
+  },
+});
+
+/** A session was deleted, perhaps on another device: its conversation is gone from the screen too. */
+function leave(sessionId: string): void {
+  conversations.drop(sessionId);
+  if (location.pathname !== `/c/${sessionId}`) return;
+  navigation.go("/", { replace: true });
+  if (!sessions.removing.has(sessionId)) tell("This conversation was deleted on another device.");
+}
+
 // What belongs to a user goes with the user, whichever tab the sign-out happened in.
 let owner = parley.user?.userId;
 parley.tokens.watch(() => {
@@ -41,5 +74,8 @@ parley.tokens.watch(() => {
   sessions.clear();
   suggestions.clear();
   documents.clear();
+  tasks.clear();
+  reminders.clear();
   closeDocument();
+  live.clear();
 });

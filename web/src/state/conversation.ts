@@ -84,7 +84,11 @@ export class Conversation {
   readonly #following = new Map<string, AbortController>();
   /** Answers whose events are no longer to be had: only the stored message can tell how they ended. */
   readonly #gone = new Set<string>();
+  /** Turns that a message on its way has started: its own stream will tell of them. */
+  readonly #own = new Set<string>();
   #sending: AbortController | undefined;
+  #loadingSoon = false;
+  #loadAgain = false;
 
   constructor(parley: ParleyClient, sessionId?: string, listener: ConversationListener = {}) {
     this.#parley = parley;
@@ -127,6 +131,42 @@ export class Conversation {
     } catch (thrown) {
       this.#set({ loading: false, loadError: toParleyError(thrown) });
     }
+  }
+
+  /** Shows a message that was stored, on this device or another. An answer that has just begun is followed. */
+  observe(message: Message): void {
+    const { messageId, turnId, clientMessageId, state, role } = message;
+    const { outgoing, messages, live, loading } = this.state;
+    if (role === Role.USER && outgoing && clientMessageId === outgoing.clientMessageId) {
+      // What is on its way is told by its own stream. When that was lost, this is how it ended: it has arrived.
+      if (!outgoing.error) return void this.#own.add(turnId);
+      this.#set({ outgoing: undefined });
+    }
+    const known = messages.find((each) => each.messageId === messageId);
+    if ((outgoing && this.#own.has(turnId)) || this.#following.has(messageId)) return;
+    if (live[messageId] && !live[messageId].error) return;
+    if (known && known.state !== MessageState.STREAMING) return;
+    // An event leaves out the sources and the tools of an answer that has ended, and a long text.
+    const whole = role === Role.USER ? message.text !== "" : state === MessageState.STREAMING;
+    const follows = messages.length === 0 || messages.some((each) => each.messageId === message.parentMessageId);
+    if (!whole || !follows || loading) return this.#loadSoon();
+    this.#merge([message]);
+    this.#followRunning();
+  }
+
+  /** Loads what is new, once for all that asks for it while it is on its way. */
+  #loadSoon(): void {
+    if (this.#loadingSoon) {
+      this.#loadAgain = true;
+      return;
+    }
+    this.#loadingSoon = true;
+    void this.load().finally(() => {
+      this.#loadingSoon = false;
+      if (!this.#loadAgain) return;
+      this.#loadAgain = false;
+      this.#loadSoon();
+    });
   }
 
   /** Loads the page before the oldest loaded message. */
@@ -266,6 +306,7 @@ export class Conversation {
   #started(outgoing: Outgoing, event: TurnEvent): string {
     if (event.event.case !== "started") throw new Error("A turn begins with its start.");
     const { sessionId, userMessageId, messageId, traceId } = event.event.value;
+    this.#own.delete(event.turnId);
     const question = create(MessageSchema, {
       messageId: userMessageId,
       sessionId,

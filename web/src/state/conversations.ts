@@ -1,5 +1,6 @@
 /** The conversations that are open in this page, by session, and the one that has no session yet. */
 import type { ParleyClient } from "@parley/client";
+import type { Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { Conversation } from "./conversation";
 
 export interface ConversationsListener {
@@ -18,19 +19,24 @@ export class Conversations {
   /** The last opened at the end. */
   readonly #open = new Map<string, Conversation>();
   #fresh: Conversation | undefined;
+  /** The session on the screen. */
+  #shown: string | undefined;
+  /** Kept conversations that something happened in, or may have: read anew when they are shown. */
+  readonly #stale = new Set<string>();
 
   constructor(parley: ParleyClient, listener: ConversationsListener = {}) {
     this.#parley = parley;
     this.#listener = listener;
   }
 
-  /** The conversation of a session, or the new one. */
+  /** The conversation of a session, or the new one, to be shown: while it is, its answers are followed as they begin. */
   get(sessionId: string | undefined): Conversation {
+    this.#shown = sessionId;
     if (sessionId === undefined) return (this.#fresh ??= this.#make());
     const open = this.#open.get(sessionId) ?? this.#make(sessionId);
     const isNew = !this.#open.delete(sessionId);
     this.#open.set(sessionId, open);
-    if (isNew) void open.load();
+    if (this.#stale.delete(sessionId) || isNew) void open.load();
     this.#forgetOldest();
     return open;
   }
@@ -39,6 +45,22 @@ export class Conversations {
   refresh(sessionId: string): void {
     const open = this.#open.get(sessionId);
     if (open && !open.state.loading) void open.load();
+  }
+
+  /** Shows what happened in a session, on this device or another. One that is not on the screen is read when it is: connections are few. */
+  observe(message: Message): void {
+    const { sessionId } = message;
+    const open = this.#open.get(sessionId);
+    if (open && this.#shown === sessionId) open.observe(message);
+    else if (open) this.#stale.add(sessionId);
+  }
+
+  /** What happened for a while is not known: reads the conversation on the screen anew, and the others when they are shown. */
+  renew(): void {
+    for (const sessionId of this.#open.keys()) {
+      if (sessionId === this.#shown) this.refresh(sessionId);
+      else this.#stale.add(sessionId);
+    }
   }
 
   /** Drops a deleted session. */
@@ -52,6 +74,7 @@ export class Conversations {
     for (const conversation of this.#open.values()) conversation.close();
     this.#fresh?.close();
     this.#open.clear();
+    this.#stale.clear();
     this.#fresh = undefined;
   }
 
@@ -61,6 +84,7 @@ export class Conversations {
         if (this.#fresh === conversation) {
           this.#fresh = undefined;
           this.#open.set(id, conversation);
+          if (this.#shown === undefined) this.#shown = id;
           this.#listener.onBorn?.(conversation, id);
         }
         this.#listener.onChanged?.();

@@ -4,6 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import type { Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { SessionSchema, type Session } from "@parley/protos/parley/chat/v1/session_pb";
 import type { SessionMatch } from "@parley/protos/parley/chat/v1/chat_service_pb";
+import { ResourceType, type Event } from "@parley/protos/parley/events/v1/event_pb";
 import { createStore } from "zustand/vanilla";
 import { transcript, type Transcript, type TranscriptKind } from "../text/transcript";
 
@@ -38,9 +39,13 @@ const SEARCH_DELAY_MS = 250;
 
 export class Sessions {
   readonly store = createStore<SessionsState>(() => EMPTY);
+  /** The sessions that are being deleted by this page. */
+  readonly removing = new Set<string>();
   readonly #parley: ParleyClient;
   #searchTimer: ReturnType<typeof setTimeout> | undefined;
   #search: AbortController | undefined;
+  /** For each page that is on its way, and may be older than they: the sessions that were told of meanwhile; undefined for those that are gone. */
+  readonly #told = new Set<Map<string, Session | undefined>>();
 
   constructor(parley: ParleyClient) {
     this.#parley = parley;
@@ -49,6 +54,8 @@ export class Sessions {
   /** Loads the newest page. What was loaded beyond it stays. */
   async refresh(): Promise<void> {
     this.store.setState({ loading: true });
+    const told = new Map<string, Session | undefined>();
+    this.#told.add(told);
     try {
       const page = await this.#parley.chat.listSessions({ pageSize: 50 });
       const { sessions, loaded, nextToken } = this.store.getState();
@@ -63,9 +70,22 @@ export class Sessions {
         loading: false,
         error: undefined,
       });
+      for (const [sessionId, session] of told) this.#place(sessionId, session);
     } catch (thrown) {
       this.store.setState({ loading: false, error: toParleyError(thrown) });
+    } finally {
+      this.#told.delete(told);
     }
+  }
+
+  /** Shows what happened, on this device or another. */
+  observe({ resourceType, resourceId, resource }: Event): void {
+    if (resourceType !== ResourceType.SESSION) return;
+    const session = resource.case === "session" ? resource.value : undefined;
+    const known = this.store.getState().sessions.find(({ sessionId }) => sessionId === resourceId);
+    // The list may have been read after it happened.
+    if (session && known && timeOf(session.updateTime) < timeOf(known.updateTime)) return;
+    this.#tell(resourceId, session);
   }
 
   async loadMore(): Promise<void> {
@@ -101,12 +121,13 @@ export class Sessions {
 
   /** Deletes a session. Throws ParleyError when the server refuses. */
   async remove(sessionId: string): Promise<void> {
-    await this.#parley.chat.deleteSession({ sessionId });
-    const { sessions, matches } = this.store.getState();
-    this.store.setState({
-      sessions: sessions.filter((session) => session.sessionId !== sessionId),
-      matches: matches?.filter(({ session }) => session?.sessionId !== sessionId),
-    });
+    this.removing.add(sessionId);
+    try {
+      await this.#parley.chat.deleteSession({ sessionId });
+      this.#tell(sessionId, undefined);
+    } finally {
+      this.removing.delete(sessionId);
+    }
   }
 
   /** Reads a whole conversation, all branches of it, for a file. Throws ParleyError. */
@@ -146,7 +167,27 @@ export class Sessions {
   clear(): void {
     clearTimeout(this.#searchTimer);
     this.#search?.abort();
+    this.#told.clear();
     this.store.setState(EMPTY, true);
+  }
+
+  #tell(sessionId: string, session: Session | undefined): void {
+    for (const told of this.#told) told.set(sessionId, session);
+    this.#place(sessionId, session);
+  }
+
+  /** Puts a session where its time belongs, or takes it out. One that is older than all that are loaded comes with its page. */
+  #place(sessionId: string, session: Session | undefined): void {
+    const { sessions, matches, nextToken } = this.store.getState();
+    const others = sessions.filter((each) => each.sessionId !== sessionId);
+    const oldest = others.at(-1);
+    const beyond = session !== undefined && nextToken !== "" && oldest !== undefined && timeOf(session.updateTime) < timeOf(oldest.updateTime);
+    this.store.setState({
+      sessions: session && !beyond ? [...others, session].sort((one, other) => (timeOf(one.updateTime) < timeOf(other.updateTime) ? 1 : -1)) : others,
+      matches: session
+        ? matches?.map((match) => (match.session?.sessionId === sessionId ? { ...match, session } : match))
+        : matches?.filter((match) => match.session?.sessionId !== sessionId),
+    });
   }
 
   #replace(sessionId: string, change: (session: Session) => Session): void {
@@ -162,4 +203,9 @@ export class Sessions {
 
 function isOlder(session: Session, than: Session): boolean {
   return (session.updateTime?.seconds ?? 0n) <= (than.updateTime?.seconds ?? 0n);
+}
+
+/** Nanoseconds since 1970. */
+function timeOf(time: Session["updateTime"]): bigint {
+  return time ? time.seconds * 1_000_000_000n + BigInt(time.nanos) : 0n;
 }

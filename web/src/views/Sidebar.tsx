@@ -1,6 +1,6 @@
 /** The user's conversations: new, open, search, rename, delete. */
-import { Files, PanelLeftClose, Search, SquarePen, X } from "lucide-react";
-import { useEffect, useMemo, useRef } from "react";
+import { Files, ListTodo, PanelLeftClose, Search, SquarePen, X } from "lucide-react";
+import { useEffect, useMemo, useRef, type ReactNode } from "react";
 import { useRoute } from "wouter";
 import { useStore } from "zustand";
 import type { Session } from "@parley/protos/parley/chat/v1/session_pb";
@@ -38,7 +38,14 @@ export function Sidebar({ current, onGo, onClose }: SidebarProps) {
           New chat
         </Button>
         <SearchField query={query} />
-        <DocumentsLink onGo={onGo} />
+        <div>
+          <PanelLink path="/tasks" onGo={onGo} icon={<ListTodo className="size-4 text-quiet" aria-hidden="true" />}>
+            Tasks
+          </PanelLink>
+          <PanelLink path="/documents" onGo={onGo} icon={<Files className="size-4 text-quiet" aria-hidden="true" />}>
+            Documents
+          </PanelLink>
+        </div>
       </div>
       <div className="min-h-0 flex-1 overflow-y-auto px-3 pb-3">
         {searching ? (
@@ -65,21 +72,21 @@ export function Sidebar({ current, onGo, onClose }: SidebarProps) {
   );
 }
 
-function DocumentsLink({ onGo }: { onGo: (path: string) => void }) {
-  const [current] = useRoute("/documents");
+function PanelLink({ path, onGo, icon, children }: { path: string; onGo: (path: string) => void; icon: ReactNode; children: ReactNode }) {
+  const [current] = useRoute(path);
   return (
     <a
-      href="/documents"
+      href={path}
       aria-current={current ? "page" : undefined}
       onClick={(event) => {
         if (event.metaKey || event.ctrlKey || event.shiftKey) return;
         event.preventDefault();
-        onGo("/documents");
+        onGo(path);
       }}
       className="flex h-9 items-center gap-2 rounded-lg pl-3 text-sm transition-colors hover:bg-hover aria-[current]:bg-hover aria-[current]:font-medium"
     >
-      <Files className="size-4 text-quiet" aria-hidden="true" />
-      Documents
+      {icon}
+      {children}
     </a>
   );
 }

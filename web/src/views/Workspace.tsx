@@ -1,25 +1,31 @@
 /** The page of somebody who is signed in: conversations at the side, one in the middle, a document beside it. */
 import { PanelLeftOpen, SquarePen } from "lucide-react";
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { useLocation, useRoute } from "wouter";
 import { useStore } from "zustand";
 import { IconButton } from "../parts/buttons";
 import { HintProvider } from "../parts/Hint";
 import { Sheet } from "../parts/Sheet";
-import { conversations, navigation, sessions } from "../state/app";
+import { conversations, live, navigation, sessions } from "../state/app";
 import { closeDocument, reading } from "../state/reading";
 import { ConversationView } from "./ConversationView";
 import { DocumentPanel } from "./DocumentPanel";
-import { Documents } from "./Documents";
+import { Reminders } from "./Reminders";
 import { Sidebar } from "./Sidebar";
 import { Toast } from "./Toast";
 
 const WIDE = "(min-width: 1024px)";
 
+/** What is not a conversation, by its path: each comes when it is first looked at. */
+const PANELS = [
+  { path: "/tasks", name: "Tasks", Panel: lazy(() => import("./Tasks").then((module) => ({ default: module.Tasks }))) },
+  { path: "/documents", name: "Documents", Panel: lazy(() => import("./Documents").then((module) => ({ default: module.Documents }))) },
+];
+
 export function Workspace() {
-  const [, setLocation] = useLocation();
+  const [location, setLocation] = useLocation();
   const [matched, params] = useRoute("/c/:sessionId");
-  const [onDocuments] = useRoute("/documents");
+  const panel = PANELS.find(({ path }) => path === location);
   const sessionId = matched ? params.sessionId : undefined;
   const conversation = conversations.get(sessionId);
   const { citation, opener } = useStore(reading);
@@ -27,14 +33,15 @@ export function Workspace() {
   navigation.go = setLocation;
 
   useEffect(() => void sessions.refresh(), []);
+  useEffect(() => live.watch(), []);
   useRefreshOnReturn(sessionId);
-  useEffect(() => closeDocument, [conversation, onDocuments]);
+  useEffect(() => closeDocument, [conversation, panel]);
 
   const title = useStore(sessions.store, (state) => state.sessions.find((session) => session.sessionId === sessionId)?.title);
   useEffect(() => {
-    const name = onDocuments ? "Documents" : title;
+    const name = panel?.name ?? title;
     document.title = name ? `${name} – Parley` : "Parley";
-  }, [title, onDocuments]);
+  }, [title, panel]);
 
   const go = (path: string) => {
     setLocation(path);
@@ -69,10 +76,17 @@ export function Workspace() {
             )}
             {title && <h1 className="min-w-0 flex-1 truncate px-2 text-sm font-medium text-quiet">{title}</h1>}
           </header>
-          {onDocuments ? <Documents /> : <ConversationView key={conversation.key} conversation={conversation} />}
+          {panel ? (
+            <Suspense fallback={<div className="flex-1" role="status" aria-label="Loading" />}>
+              <panel.Panel />
+            </Suspense>
+          ) : (
+            <ConversationView key={conversation.key} conversation={conversation} />
+          )}
         </main>
         {citation && <DocumentPanel key={citation.documentId + citation.chunkId} citation={citation} opener={opener} />}
       </div>
+      <Reminders onOpen={() => go("/tasks")} />
       <Toast />
     </HintProvider>
   );
