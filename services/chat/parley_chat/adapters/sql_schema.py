@@ -24,7 +24,13 @@ from sqlalchemy import (
     text,
 )
 
-from parley_chat.adapters import sql_approval_schema, sql_budget_schema, sql_calendar_schema, sql_metadata, sql_project_schema
+from parley_chat.adapters import (
+    sql_approval_schema,
+    sql_budget_schema,
+    sql_calendar_schema,
+    sql_metadata,
+    sql_project_schema,
+)
 
 metadata = sql_metadata.metadata
 ELSEWHERE = (sql_approval_schema, sql_budget_schema, sql_calendar_schema, sql_project_schema)
