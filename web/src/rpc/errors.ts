@@ -40,6 +40,8 @@ const BY_REASON: Partial<Record<ErrorReason, string>> = {
   [ErrorReason.RESPONSE_SCHEMA_UNMET]: "The model didn't answer in the form that was asked for. Try again.",
   [ErrorReason.TRAINING_DATA_UNUSABLE]: "These rows can't train a model.",
   [ErrorReason.JOB_STATE]: "This has ended in the meantime. Reload to see how.",
+  [ErrorReason.BUDGET_EXCEEDED]: "A budget of yours is used up. Raise it in Usage, or wait until it begins anew.",
+  [ErrorReason.APPROVAL_CLOSED]: "This was decided in the meantime, perhaps on another device.",
   [ErrorReason.SIGN_UP_CLOSED]: "New accounts are not open here. Ask whoever runs this Parley for one.",
 };
 

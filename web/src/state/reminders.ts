@@ -15,8 +15,6 @@ export interface Reminder {
   /** The place of its event. */
   readonly sequence: number;
   readonly task: Task;
-  /** Whether it came while nobody looked. */
-  readonly missed: boolean;
 }
 
 /** How far back to look for what came while the page was closed: events, and milliseconds. */
@@ -52,7 +50,7 @@ export class Reminders {
 
   /** Takes in something that happened. */
   observe(event: Event): void {
-    const reminder = this.#apply(event, false);
+    const reminder = this.#apply(event);
     if (reminder) this.onReminder?.(reminder);
   }
 
@@ -67,7 +65,7 @@ export class Reminders {
         if (owner !== this.#owner) return;
         for (const event of page.events) {
           const isOld = event.action === Action.REMINDED && (event.time ? timestampMs(event.time) : 0) < oldest;
-          if (!isOld) this.#apply(event, true);
+          if (!isOld) this.#apply(event);
         }
         const next = Number(page.nextAfterSequence);
         if (next <= after) break;
@@ -90,8 +88,7 @@ export class Reminders {
 
   /** Takes over what another tab has dismissed. */
   reread(): void {
-    const dismissed = new Set(this.#kept().dismissed);
-    this.#set(this.store.getState().reminders.filter(({ sequence }) => !dismissed.has(sequence)));
+    this.#set(this.store.getState().reminders.filter(({ sequence }) => !this.#wasSeen(sequence)));
   }
 
   /** Where this browser keeps what was dismissed. */
@@ -109,7 +106,7 @@ export class Reminders {
   /** The newest event that was taken in. */
   #newest = 0;
 
-  #apply(event: Event, missed: boolean): Reminder | undefined {
+  #apply(event: Event): Reminder | undefined {
     const sequence = Number(event.sequence);
     const { resourceId, action, resource } = event;
     this.#newest = Math.max(this.#newest, sequence);
@@ -125,8 +122,8 @@ export class Reminders {
       }
       return undefined;
     }
-    if (resource.case !== "task" || (shown && shown.sequence >= sequence) || this.#kept().dismissed.includes(sequence)) return undefined;
-    const reminder = { sequence, task: resource.value, missed };
+    if (resource.case !== "task" || (shown && shown.sequence >= sequence) || this.#wasSeen(sequence)) return undefined;
+    const reminder = { sequence, task: resource.value };
     this.#set([...reminders.filter((each) => each !== shown), reminder].sort((one, other) => one.sequence - other.sequence));
     return reminder;
   }
@@ -140,6 +137,11 @@ export class Reminders {
     const first = this.store.getState().reminders[0];
     const since = Math.max(this.#kept().since ?? 0, first ? first.sequence - 1 : this.#newest);
     this.#write({ since, dismissed: this.#kept().dismissed.filter((sequence) => sequence > since) });
+  }
+
+  #wasSeen(sequence: number): boolean {
+    const { since = 0, dismissed } = this.#kept();
+    return sequence <= since || dismissed.includes(sequence);
   }
 
   #kept(): Kept {

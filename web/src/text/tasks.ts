@@ -52,14 +52,6 @@ export function day(time: Date, now: Date): string {
   return time.toLocaleDateString("en-US", { month: "short", day: "numeric", ...(time.getFullYear() === now.getFullYear() ? {} : { year: "numeric" }) });
 }
 
-/** How long a time is past: 5 minutes, 3 hours, 2 days. */
-export function ago(time: Date, now: Date): string {
-  const minutes = Math.max(1, Math.round((now.getTime() - time.getTime()) / 60_000));
-  if (minutes < 60) return plural(minutes, "minute");
-  if (minutes < 48 * 60) return plural(Math.round(minutes / 60), "hour");
-  return plural(Math.round(minutes / (24 * 60)), "day");
-}
-
 /** When a task is due, in words; undefined when it is not. */
 export function dueWords(task: Task, now: Date): string | undefined {
   if (!task.dueTime) return undefined;

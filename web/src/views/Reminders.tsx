@@ -1,6 +1,5 @@
 /** Reminders whose time has come, at the edge of the page: each stays until its reader has done something about it. */
 import { BellRing, X } from "lucide-react";
-import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { useEffect, useState } from "react";
 import { useStore } from "zustand";
 import { Button, IconButton } from "../parts/buttons";
@@ -8,10 +7,12 @@ import { wordsFor } from "../rpc/errors";
 import { navigation, reminders as store, tasks, tell } from "../state/app";
 import { canAskToNotify, notify, wantNotifications } from "../state/notifications";
 import type { Reminder } from "../state/reminders";
-import { ago, dueWords } from "../text/tasks";
+import { useMedia } from "../parts/Sheet";
+import { dueWords } from "../text/tasks";
 
-/** How many are shown at once; the others wait behind them. */
+/** How many are shown at once, where there is room and where there is not; the others wait behind them. */
 const SHOWN = 3;
+const SHOWN_ON_PHONES = 1;
 
 export function Reminders({ onOpen }: { onOpen: () => void }) {
   const { reminders } = useStore(store.store);
@@ -26,7 +27,8 @@ export function Reminders({ onOpen }: { onOpen: () => void }) {
       removeEventListener("storage", reread);
     };
   }, []);
-  const shown = reminders.slice(0, SHOWN);
+  const most = useMedia("(min-width: 640px)") ? SHOWN : SHOWN_ON_PHONES;
+  const shown = reminders.slice(0, most);
   return (
     // Always there, so that what comes into it is read out.
     <section
@@ -47,24 +49,22 @@ export function Reminders({ onOpen }: { onOpen: () => void }) {
               Notify me outside this page
             </Button>
           )}
-          {reminders.length > SHOWN && <span className="rounded-lg bg-raised px-2.5 py-1 text-quiet shadow-float">{reminders.length - SHOWN} more</span>}
+          {reminders.length > most && <span className="rounded-lg bg-raised px-2.5 py-1 text-quiet shadow-float">{reminders.length - most} more</span>}
         </p>
       )}
     </section>
   );
 }
 
-function Card({ reminder: { sequence, task, missed }, now, onOpen }: { reminder: Reminder; now: Date; onOpen: () => void }) {
+function Card({ reminder: { sequence, task }, now, onOpen }: { reminder: Reminder; now: Date; onOpen: () => void }) {
   const [working, setWorking] = useState(false);
-  const due = task.dueTime && timestampDate(task.dueTime);
-  const words = [dueWords(task, now), missed && due && due < now && `${ago(due, now)} ago`].filter(Boolean).join(", ");
   return (
     <article aria-label={`Reminder: ${task.title}`} className="pointer-events-auto w-full animate-rise rounded-2xl border border-line bg-raised p-3.5 shadow-float">
       <div className="flex items-start gap-3">
         <BellRing className="mt-0.5 size-4.5 shrink-0 text-accent" aria-hidden="true" />
         <div className="min-w-0 flex-1">
           <h2 className="text-sm font-medium break-words">{task.title}</h2>
-          <p className="text-xs text-quiet">{words}</p>
+          <p className="text-xs text-quiet">{dueWords(task, now)}</p>
         </div>
         <IconButton small label={`Dismiss the reminder of ${task.title}`} className="-mt-1 -mr-1" onClick={() => store.dismiss(sequence)}>
           <X className="size-4" />
