@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from parley_chat.adapters import (
     sql_approval_schema,
+    sql_batch_schema,
     sql_budget_schema,
     sql_calendar_schema,
     sql_metadata,
@@ -33,7 +34,7 @@ from parley_chat.adapters import (
 )
 
 metadata = sql_metadata.metadata
-ELSEWHERE = (sql_approval_schema, sql_budget_schema, sql_calendar_schema, sql_project_schema)
+ELSEWHERE = (sql_approval_schema, sql_batch_schema, sql_budget_schema, sql_calendar_schema, sql_project_schema)
 """The modules with the other tables: imported here, so that whoever has `metadata` has them all."""
 
 # Identity ------------------------------------------------------------------------------------------------------------
