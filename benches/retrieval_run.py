@@ -20,13 +20,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measures how well and how fast retrieval finds.")
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="chunks; none measures quality alone")
     sizes = parser.parse_args().sizes
-    collections = (quality.parleys_guide(), quality.handbook())
+    collections = quality.collections()
     found = {collection.name: asyncio.run(quality.measured(collection)) for collection in collections}
-    sizes_of = ", ".join(f"{one.name}: {len(one.asked)} questions, {len(one.passages)} passages" for one in collections)
+    sizes_of = "; ".join(f"{one.name}: {len(one.asked)} questions, {len(one.passages)} passages" for one in collections)
     print(f"nDCG@10 ({sizes_of})\n\n| | {' | '.join(found)} |\n|---|{'---|' * len(found)}")
     for name in next(iter(found.values())):
         print(f"| {name} | {' | '.join(f'{figures[name]:.4f}' for figures in found.values())} |")
-    print("\nNo vectors of a real model are among them: see benches/README.md.\n")
+    print("\nWhich vectors these are: see benches/README.md.\n")
     print("| chunks | ingested/s | words p50 / p99 ms | both p50 / p99 ms | memory MB |\n|---|---|---|---|---|")
     speeds = []
     for size in sizes:

@@ -14,14 +14,17 @@ from parley_retrieval.adapters.otel_tracing import OtelTracing
 from parley_retrieval.adapters.semantic_text_splitter import SemanticTextSplitter
 from parley_retrieval.adapters.snowball_stemmer import SnowballStemmer
 from parley_retrieval.adapters.sql_document_store import SqlDocumentStore
+from parley_retrieval.adapters.sql_passage_lengths import SqlPassageLengths
 from parley_retrieval.adapters.sql_schema import metadata
 from parley_retrieval.domain.documents import Document, MediaType, sha256
 from parley_retrieval.domain.meaning import Space
 from parley_retrieval.operations.generations import Generations
 from parley_retrieval.operations.indexing import Indexing
+from parley_retrieval.operations.learned_lengths import LearnedLengths
 from parley_retrieval.operations.meanings import Meanings
 from parley_retrieval.operations.search import Search
 from parley_retrieval.operations.terms import TermEncoder
+from parley_retrieval.operations.weighing import Weighing
 from parley_retrieval.ports.embedding_model import Embeddings
 from parley_shared.sql import Database, migrate
 
@@ -44,6 +47,7 @@ class Rooms:
     """What is measured."""
 
     indexing: Indexing
+    weighing: Weighing
     search: Search
     encoder: TermEncoder
 
@@ -64,8 +68,11 @@ async def opened(folder: Path, vector: Callable[[str], Sequence[float]], dimensi
         await shelf.begin(Space(MODEL, dimensions))
         await shelf.promote()
         index, meanings = Generations(shelf), Meanings(InstantModel(vector))
-        indexing = Indexing(store, store, index, index, encoder, SemanticTextSplitter(), tracing, meanings)
-        yield Rooms(indexing, Search(store, index, encoder, tracing, meanings), encoder)
+        length_store = SqlPassageLengths(database)
+        lengths = LearnedLengths(length_store)
+        indexing = Indexing(store, store, index, index, encoder, SemanticTextSplitter(), tracing, meanings, lengths)
+        weighing = Weighing(length_store, lengths, store, indexing)
+        yield Rooms(indexing, weighing, Search(store, index, encoder, tracing, meanings), encoder)
 
 
 def document(owner_id: str, title: str, text: str) -> Document:

@@ -36,6 +36,7 @@ from parley_retrieval.adapters.sql_catalog_store import SqlCatalogStore
 from parley_retrieval.adapters.sql_document_store import SqlDocumentStore
 from parley_retrieval.adapters.sql_index_journal import SqlIndexJournal
 from parley_retrieval.adapters.sql_item_store import SqlItemStore
+from parley_retrieval.adapters.sql_passage_lengths import SqlPassageLengths
 from parley_retrieval.adapters.sql_schema import metadata
 from parley_retrieval.domain.errors import IndexFailedError, IndexInUseError
 from parley_retrieval.ingestion_assembly import ingest_registration, open_ingestion, user_limits
@@ -44,12 +45,14 @@ from parley_retrieval.operations.documents import Documents
 from parley_retrieval.operations.generations import Generations
 from parley_retrieval.operations.indexing import Indexing
 from parley_retrieval.operations.items import Items
+from parley_retrieval.operations.learned_lengths import LearnedLengths
 from parley_retrieval.operations.meanings import Meanings
 from parley_retrieval.operations.recommendations import Recommendations
 from parley_retrieval.operations.reindexing import Reindexing
 from parley_retrieval.operations.sample_corpus import SampleCorpus
 from parley_retrieval.operations.search import Search
 from parley_retrieval.operations.terms import TermEncoder
+from parley_retrieval.operations.weighing import Weighing
 from parley_retrieval.ports.embedding_model import EmbeddingModel
 from parley_retrieval.ports.vector_index import IndexShelf
 from parley_retrieval.servicers.documents import DocumentServicer
@@ -94,7 +97,9 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
         shelf = await _open_shelf(settings, encoder.encoding, closing)
         index = Generations(shelf)
         meanings = Meanings(await _embedding_model(settings, closing))
-        indexing = Indexing(store, journal, index, index, encoder, SemanticTextSplitter(), tracing, meanings)
+        length_store = SqlPassageLengths(database)
+        lengths = LearnedLengths(length_store)
+        indexing = Indexing(store, journal, index, index, encoder, SemanticTextSplitter(), tracing, meanings, lengths)
         await indexing.recover()
         closing.push_async_callback(indexing.flush)
         await SampleCorpus(FolderCorpus(settings.sample_corpus), store, indexing).load()
@@ -112,6 +117,12 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
             Reindexing(shelf, journal, indexing, meanings).run(), name="embedding of the index"
         )
         closing.push_async_callback(_cancel, reindexing)
+
+        weighing = asyncio.create_task(
+            Weighing(length_store, lengths, journal, indexing).run(), name="weighing of the index"
+        )
+        closing.push_async_callback(lengths.save)
+        closing.push_async_callback(_cancel, weighing)
 
         recommendations = Recommendations(SqlCatalogStore(database), encoder)
         encoding = asyncio.create_task(_encode_anew(recommendations), name="encoding of catalogs")

@@ -208,6 +208,19 @@ async def test_writing_a_point_again_replaces_it(index: Index) -> None:
     assert await index.chunk_ids() == {first.chunk_id}
 
 
+async def test_points_that_are_weighed_anew_keep_what_else_they_have(index: Index) -> None:
+    light, heavy = point({1: 1.0}, document_id="doc_light", meaning=meaning(1, 0, 0, 0)), point({1: 2.0})
+    await index.upsert([light, heavy])
+    assert await found(index, 1) == [heavy.chunk_id, light.chunk_id]
+    other = SparseVector((1, 2), (3.0, 1.0))
+    await index.weigh("doc_light", {light.chunk_id: other, heavy.chunk_id: other, uuid.uuid4(): other})
+    assert await found(index, 1) == [light.chunk_id, heavy.chunk_id]
+    assert await found(index, 2) == [light.chunk_id], "a point of another document is left alone"
+    near = await index.search(IndexQuery(Visibility("usr_a"), None, 10, meaning=meaning(1, 0, 0, 0)))
+    assert [one.chunk_id for one in near] == [light.chunk_id]
+    assert near[0].document_id == "doc_light"
+
+
 async def test_removed_points_are_gone_and_removing_them_again_is_no_error(index: Index) -> None:
     gone, kept = point({1: 1.0}), point({1: 1.0})
     await index.upsert([gone, kept])

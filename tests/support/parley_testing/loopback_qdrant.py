@@ -151,6 +151,11 @@ class _Points(wire.PointsServicer):
         await _done(self._state.upsert(request.collection_name, points), context)
         return _completed()
 
+    async def UpdateVectors(self, request: Any, context: Any) -> Any:
+        points = [GrpcToRest.convert_point_vectors(point) for point in request.points]
+        await _done(self._state.update_vectors(request.collection_name, points), context)
+        return _completed()
+
     async def Delete(self, request: Any, context: Any) -> Any:
         selector = GrpcToRest.convert_points_selector(request.points)
         await _done(self._state.delete(request.collection_name, selector), context)

@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -115,6 +115,13 @@ class EdgeVectorIndex:
         while batch := list(islice(rest, _BATCH_POINTS)):
             ids: list[edge.PointId] = list(batch)
             await self._update(edge.UpdateOperation.delete_points(ids))
+
+    async def weigh(self, document_id: str, terms: Mapping[UUID, SparseVector]) -> None:
+        """See `VectorIndex`."""
+        rest = iter(await self.chunks_of_document(document_id) & terms.keys())
+        while batch := list(islice(rest, _BATCH_POINTS)):
+            points = [edge.PointVectors(chunk_id, {_TERMS: _vector(terms[chunk_id])}) for chunk_id in batch]
+            await self._update(edge.UpdateOperation.update_vectors(points))
 
     async def chunks_of_document(self, document_id: str) -> set[UUID]:
         """See `VectorIndex`."""

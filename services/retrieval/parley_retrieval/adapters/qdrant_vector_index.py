@@ -7,7 +7,7 @@ A server keeps what it has acknowledged, so that `flush` has nothing to do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any, TypeVar
@@ -117,6 +117,15 @@ class QdrantVectorIndex:
         while batch := [str(chunk_id) for chunk_id in islice(rest, _BATCH_IDS)]:
             selector = models.PointIdsList(points=list(batch))
             await called(self._client.delete(self._collection, selector, wait=True))
+
+    async def weigh(self, document_id: str, terms: Mapping[UUID, SparseVector]) -> None:
+        """See `VectorIndex`."""
+        rest = iter(await self.chunks_of_document(document_id) & terms.keys())
+        while batch := list(islice(rest, _BATCH_POINTS)):
+            points = [
+                models.PointVectors(id=str(chunk_id), vector={_TERMS: _vector(terms[chunk_id])}) for chunk_id in batch
+            ]
+            await called(self._client.update_vectors(self._collection, points, wait=True))
 
     async def chunks_of_document(self, document_id: str) -> set[UUID]:
         """See `VectorIndex`."""

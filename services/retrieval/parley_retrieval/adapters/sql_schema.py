@@ -79,6 +79,17 @@ chunks = Table(
     UniqueConstraint("document_id", "number"),
 )
 
+# How long the passages of each owner's documents are, and by what length their points are weighed.
+passage_lengths = Table(
+    "passage_lengths",
+    metadata,
+    Column("owner_id", Text, primary_key=True),
+    Column("passages", BigInteger, nullable=False),
+    Column("words", BigInteger, nullable=False),
+    Column("expected", Double, nullable=False),  # Words.
+    Column("weighing", Boolean, nullable=False),  # Whether some points may still be weighed by another length.
+)
+
 # What other services own. A deleted item keeps its name and its version, so that a late put does not bring it back.
 items = Table(
     "items",

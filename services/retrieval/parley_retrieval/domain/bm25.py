@@ -11,10 +11,10 @@ SATURATION = 1.5
 LENGTH_WEIGHT = 0.75
 """BM25's b: how much a long passage is held against it."""
 AVERAGE_LENGTH = 40.0
-"""The expected length of a passage in words that are no stop words, its headings among them.
+"""The length that a passage is expected to have where nothing is known of others, in words that are no stop words, its headings among them.
 
-It is part of every stored vector, so it is fixed and written beside the index; another value asks for a new index. Measured: the passages
-of four collections of English prose have 12 to 50 such words in the mean, three of them 36 to 50. From 30 to 60 the order hardly changes.
+Measured: the passages of four collections of English prose have 12 to 50 such words in the mean, three of them 36 to 50. From 30 to 60 the
+order hardly changes. What an owner's passages really have is learned: see passage_lengths.py.
 """
 
 _LARGEST_INDEX = 2**32 - 1

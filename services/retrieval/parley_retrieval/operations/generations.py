@@ -5,11 +5,12 @@ Writes go into both, so that nothing is missing when the next one takes over. No
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TypeVar
 from uuid import UUID
 
+from parley_retrieval.domain.bm25 import SparseVector
 from parley_retrieval.domain.errors import IndexFailedError, SpaceChangedError
 from parley_retrieval.domain.meaning import Space
 from parley_retrieval.ports.vector_index import Index, IndexPoint, IndexQuery, IndexShelf, ScoredPoint
@@ -57,6 +58,15 @@ class Generations:
                 await index.remove(chunk_ids)
 
         await self._tried(remove)
+
+    async def weigh(self, document_id: str, terms: Mapping[UUID, SparseVector]) -> None:
+        """See `VectorIndex`."""
+
+        async def weigh() -> None:
+            for index in self._all():
+                await index.weigh(document_id, terms)
+
+        await self._tried(weigh)
 
     async def chunks_of_document(self, document_id: str) -> set[UUID]:
         """See `VectorIndex`. Those of all generations, so that what is removed leaves all of them."""

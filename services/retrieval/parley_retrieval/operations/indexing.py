@@ -22,13 +22,16 @@ from dataclasses import replace
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+from parley_retrieval.domain.bm25 import AVERAGE_LENGTH
 from parley_retrieval.domain.chunks import Chunk, chunks_of, meaning_text, terms_text
 from parley_retrieval.domain.documents import Document
 from parley_retrieval.domain.errors import EmbeddingRefusedError, EmbeddingUnavailableError, IndexFailedError
+from parley_retrieval.domain.items import is_item_document_id
 from parley_retrieval.domain.jobs import JobClaim
 from parley_retrieval.domain.meaning import DenseVector
+from parley_retrieval.operations.learned_lengths import LearnedLengths
 from parley_retrieval.operations.meanings import PASSAGES_SECONDS, WAITING_CALLER_SECONDS, Meanings
-from parley_retrieval.operations.terms import TermEncoder
+from parley_retrieval.operations.terms import PassageTerms, TermEncoder
 from parley_retrieval.ports.document_store import DocumentStore, IndexJournal
 from parley_retrieval.ports.text_splitter import TextSplitter
 from parley_retrieval.ports.tracing import Tracing
@@ -57,9 +60,10 @@ class Indexing:
         split: TextSplitter,
         tracing: Tracing,
         meanings: Meanings | None = None,
+        lengths: LearnedLengths | None = None,
     ) -> None:
         """`documents` and `journal` are two sides of one database, `index` and `upkeep` of one index. Without `meanings` nothing is
-        embedded."""
+        embedded, without `lengths` every passage is weighed by the usual length."""
         self._documents = documents
         self._journal = journal
         self._index = index
@@ -68,6 +72,7 @@ class Indexing:
         self._split = split
         self._tracing = tracing
         self._meanings = meanings or Meanings(None)
+        self._lengths = lengths
         self._unflushed: list[str] = []
         self._flushed_now: frozenset[str] = frozenset()
         self._unfinished: dict[str, str] = {}
@@ -118,13 +123,17 @@ class Indexing:
         document = replace(document, chunk_count=len(chunks))
         async with self._change(document.document_id):
             with self._tracing.stage("retrieval.index.write", {"parley.retrieval.chunks": len(chunks)}):
-                await self._write(document, chunks, must_embed=must_embed, stored=meanings, on_written=on_written)
+                words = await self._write(
+                    document, chunks, must_embed=must_embed, stored=meanings, on_written=on_written
+                )
             with self._tracing.stage("retrieval.store.write"):
                 if write is None:
                     await self._documents.put(document, chunks, claim)
                 else:
                     await write(document, chunks)
             await self._remove_others(document.document_id, chunks)
+        if self._lengths is not None and not is_item_document_id(document.document_id):
+            self._lengths.wrote(document.owner_id, len(chunks), words)
         return document
 
     async def ensure(self, document_id: str) -> None:
@@ -145,6 +154,26 @@ class Indexing:
             else:
                 await write(document_id)
             await self._remove_others(document_id, await self._journal.chunks(document_id) if write else [])
+
+    async def measure(self, document_id: str) -> tuple[int, int]:
+        """How many passages a document has, and how many words they have together."""
+        _, said = await self._said(document_id)
+        return len(said), sum(terms.length for terms in said.values())
+
+    async def weigh(self, document_id: str) -> tuple[int, int]:
+        """Weighs a document's points anew. Tells what `measure` does."""
+        async with self._lock(document_id):
+            document, said = await self._said(document_id)
+            if document is not None:
+                expected = await self._expected(document)
+                await self._index.weigh(
+                    document_id, {chunk_id: one.weighed(expected) for chunk_id, one in said.items()}
+                )
+        return len(said), sum(terms.length for terms in said.values())
+
+    async def flush_weights(self) -> None:
+        """Returns when the index holds what was weighed for good."""
+        await self._upkeep.flush()
 
     async def wait_for_writes(self, seconds: float) -> bool:
         """Returns True when every change that is open now has been made, or False after so long.
@@ -210,7 +239,7 @@ class Indexing:
             meanings = await self._meanings.passages([meaning_text(document, chunk) for chunk in batch])
             if any(meaning.space != index.space for meaning in meanings):
                 raise EmbeddingUnavailableError("the model became another one in the middle of the work")
-            points = await asyncio.to_thread(self._points, document, batch, meanings)
+            points, _ = await self._points(document, batch, meanings)
             # Embedding takes its time, and a change of the document need not wait for it: who was slower, looks again.
             async with self._lock(document_id):
                 if await self._journal.document(document_id) != document:
@@ -262,7 +291,8 @@ class Indexing:
         chunks = await self._journal.chunks(document_id) if document else []
         if document:
             # Without their meaning: this happens at starts and after failures, when nobody should wait for a model.
-            await self._index.upsert(await asyncio.to_thread(self._points, document, chunks))
+            points, _ = await self._points(document, chunks)
+            await self._index.upsert(points)
             self._meanings.behind.set()
         await self._remove_others(document_id, chunks)
 
@@ -278,7 +308,9 @@ class Indexing:
         must_embed: bool,
         stored: StoredMeanings | None,
         on_written: Callable[[int, int], None] | None,
-    ) -> None:
+    ) -> int:
+        """Writes the points, and tells how many words they have."""
+        words = 0
         embeds = stored is None and self._meanings.enabled
         for start in range(0, len(chunks), BATCH_CHUNKS):
             batch = chunks[start : start + BATCH_CHUNKS]
@@ -294,7 +326,8 @@ class Indexing:
                     logger.warning("passages are indexed by their words alone for now: %s", error)
                     embeds = False
                     self._meanings.behind.set()
-            points = await asyncio.to_thread(self._points, document, batch, meanings)
+            points, more = await self._points(document, batch, meanings)
+            words += more
             if meanings and meanings[0].space != self._index.space:
                 # The model is another one than the index was made for.
                 self._meanings.behind.set()
@@ -302,10 +335,38 @@ class Indexing:
             if on_written is not None:
                 on_written(start + len(batch), len(chunks))
 
-    def _points(
+        return words
+
+    async def _said(self, document_id: str) -> tuple[Document | None, dict[UUID, PassageTerms]]:
+        """A document, and the terms of its chunks."""
+        document = await self._journal.document(document_id)
+        if document is None:
+            return None, {}
+        chunks = await self._journal.chunks(document_id)
+
+        def said() -> dict[UUID, PassageTerms]:
+            return {chunk.chunk_id: self._encoder.passage(terms_text(document, chunk)) for chunk in chunks}
+
+        return document, await asyncio.to_thread(said)
+
+    async def _expected(self, document: Document) -> float:
+        """By what length a document's passages are weighed, words."""
+        if self._lengths is None or is_item_document_id(document.document_id):
+            # Items are short and of many kinds: a user's messages say nothing about their notes.
+            return AVERAGE_LENGTH
+        return await self._lengths.expected(document.owner_id)
+
+    async def _points(
         self, document: Document, chunks: Sequence[Chunk], meanings: Sequence[DenseVector | None] = ()
-    ) -> list[IndexPoint]:
-        return [
+    ) -> tuple[list[IndexPoint], int]:
+        """The points of chunks, and how many words they have."""
+        return await asyncio.to_thread(self._made, document, chunks, meanings, await self._expected(document))
+
+    def _made(
+        self, document: Document, chunks: Sequence[Chunk], meanings: Sequence[DenseVector | None], expected: float
+    ) -> tuple[list[IndexPoint], int]:
+        said = [self._encoder.passage(terms_text(document, chunk)) for chunk in chunks]
+        points = [
             IndexPoint(
                 chunk_id=chunk.chunk_id,
                 owner_id=document.owner_id,
@@ -313,11 +374,12 @@ class Indexing:
                 project=document.project,
                 number=chunk.number,
                 content_sha256=chunk.content_sha256,
-                terms=self._encoder.passage(terms_text(document, chunk)),
+                terms=terms.weighed(expected),
                 meaning=meaning,
                 media_type=document.media_type,
                 labels=document.labels,
                 update_time=document.update_time,
             )
-            for chunk, meaning in zip(chunks, meanings or [None] * len(chunks), strict=True)
+            for chunk, terms, meaning in zip(chunks, said, meanings or [None] * len(chunks), strict=True)
         ]
+        return points, sum(terms.length for terms in said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,6 +29,20 @@ class QueryTerms:
     hold any sentence together, such as "the" and "at"."""
 
 
+@dataclass(frozen=True, slots=True)
+class PassageTerms:
+    """What a passage says."""
+
+    counts: Mapping[int, int]
+    """How often it has which term."""
+    length: int
+    """How many words it has that are no stop words."""
+
+    def weighed(self, expected_length: float = bm25.AVERAGE_LENGTH) -> SparseVector:
+        """What each term weighs where passages are expected to have so many words."""
+        return bm25.passage_vector(self.counts, self.length, expected_length)
+
+
 class TermEncoder:
     """Gives passages and queries the same terms. Safe to use from several threads."""
 
@@ -50,14 +65,14 @@ class TermEncoder:
         """The term of a word as `words()` gives it."""
         return self._term(word)
 
-    def passage(self, text: str) -> SparseVector:
-        """The weights of a passage. It keeps its stop words, for the queries that have nothing else."""
+    def passage(self, text: str) -> PassageTerms:
+        """The terms of a passage. It keeps its stop words, for the queries that have nothing else."""
         counts: Counter[int] = Counter()
         length = 0
         for word in words(text):
             counts[self._term(word)] += 1
             length += word not in self._stop_words
-        return bm25.passage_vector(counts, length)
+        return PassageTerms(counts, length)
 
     def query(self, text: str) -> QueryTerms | None:
         """The terms of a query. None for a text without words."""

@@ -133,6 +133,10 @@ class VectorIndex(Protocol):
         """Takes points out. Those that are not there are no error."""
         ...
 
+    async def weigh(self, document_id: str, terms: Mapping[UUID, SparseVector]) -> None:
+        """Gives points of a document other terms, and leaves the rest of them as it is. Those that are not there are no error."""
+        ...
+
     async def chunks_of_document(self, document_id: str) -> set[UUID]:
         """The ids of a document's points."""
         ...
