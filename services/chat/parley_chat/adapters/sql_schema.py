@@ -31,10 +31,18 @@ from parley_chat.adapters import (
     sql_calendar_schema,
     sql_metadata,
     sql_project_schema,
+    sql_webhook_schema,
 )
 
 metadata = sql_metadata.metadata
-ELSEWHERE = (sql_approval_schema, sql_batch_schema, sql_budget_schema, sql_calendar_schema, sql_project_schema)
+ELSEWHERE = (
+    sql_approval_schema,
+    sql_batch_schema,
+    sql_budget_schema,
+    sql_calendar_schema,
+    sql_project_schema,
+    sql_webhook_schema,
+)
 """The modules with the other tables: imported here, so that whoever has `metadata` has them all."""
 
 # Identity ------------------------------------------------------------------------------------------------------------
