@@ -26,12 +26,16 @@ _REFUSALS: Final[Mapping[int, tuple[int, str, str]]] = {
     400: (3, "ERROR_REASON_INVALID_FIELD", _OWN_WORDS),
     403: (7, "ERROR_REASON_TOKEN_INVALID", "The token is for somebody else."),
     404: (5, "ERROR_REASON_RESOURCE_NOT_FOUND", _OWN_WORDS),
+    405: (12, "ERROR_REASON_RESOURCE_NOT_FOUND", _OWN_WORDS),
     413: (8, "ERROR_REASON_LIMIT_EXCEEDED", "The request is too large."),
     429: (8, "ERROR_REASON_LIMIT_EXCEEDED", "Too many calls. Wait as many seconds as the header retry-after says."),
     503: (14, "ERROR_REASON_SERVICE_UNAVAILABLE", "The service that answers this does not answer now. Try again."),
     504: (4, "ERROR_REASON_DEADLINE_EXCEEDED", "The answer took too long."),
 }
 """The gRPC code, the reason and the words of what the edge refuses by itself, by HTTP status; shaped as the services' errors are."""
+
+_LOOPBACK: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
+"""The origins of pages that this machine gives out."""
 
 _REST_REQUEST: Final = {
     "or_filter": {
@@ -80,6 +84,7 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "token_audience": settings.token_audience,
         "jwks_cache_seconds": settings.jwks_seconds + _REFETCHED_BEFORE_SECONDS,
         "allowed_origins": [{"exact": origin} for origin in settings.allowed_origins],
+        "foreign_origins": _foreign_origins(settings.allowed_origins),
         "max_request_bytes": settings.max_request_bytes,
         "max_upload_bytes": max(settings.max_upload_bytes, settings.max_request_bytes),
         "uploads": [method.path for method in contract.uploads()],
@@ -100,6 +105,15 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         **_service("inference", [settings.inference]),
         **_service("retrieval", [settings.retrieval]),
     }
+
+
+def _foreign_origins(allowed: Iterable[str]) -> list[dict[str, Any]]:
+    """What the headers of a page's call hold that is neither this machine's nor one that may call."""
+    ours = "|".join([_LOOPBACK, *(re.escape(origin) for origin in allowed)])
+    return [
+        {"name": "origin", "present_match": True},
+        {"name": "origin", "string_match": {"safe_regex": {"regex": ours}}, "invert_match": True},
+    ]
 
 
 def _path_matches(paths: Iterable[str]) -> list[dict[str, Any]]:
@@ -176,6 +190,7 @@ def _local_replies() -> list[dict[str, Any]]:
         ),
         _reply("EQ", 401, 16, "ERROR_REASON_TOKEN_EXPIRED", "The token has expired.", _details_hold("Jwt_is_expired")),
         _reply("EQ", 401, 16, "ERROR_REASON_TOKEN_INVALID", "The token is not valid."),
+        _reply("EQ", 403, 7, "ERROR_REASON_TOKEN_INVALID", _OWN_WORDS, _details_hold("direct_response")),
         *(_reply("EQ", status, code, reason, words) for status, (code, reason, words) in _REFUSALS.items()),
         _reply("GE", 400, 13, "ERROR_REASON_INTERNAL", _OWN_WORDS),
     ]

@@ -52,6 +52,10 @@ FAMILIES = {
     "httpx2": "openai",
     # What httpx2 connects with.
     "httpcore2": "openai",
+    # The protocol's messages, and the tasks and models that the package is made of.
+    "mcp_types": "mcp",
+    "anyio": "mcp",
+    "pydantic": "mcp",
     # What scikit-learn takes and gives.
     "numpy": "sklearn",
     "scipy": "sklearn",

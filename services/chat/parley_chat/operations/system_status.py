@@ -7,6 +7,7 @@ from datetime import datetime
 
 from parley_chat.operations.turns import Turns
 from parley_chat.ports.service_health import DefaultModel, ServiceHealth, ServiceReport, ServiceState
+from parley_chat.ports.tool_servers import ToolServerReport, ToolServerWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +18,18 @@ class SystemReport:
     services: tuple[ServiceReport, ...]
     default_model: DefaultModel | None
     running_turns: int
+    tool_servers: tuple[ToolServerReport, ...]
 
 
 class SystemStatus:
     """Tells how Parley is."""
 
-    def __init__(self, health: ServiceHealth, turns: Turns, version: str, started: datetime) -> None:
+    def __init__(
+        self, health: ServiceHealth, turns: Turns, tool_servers: ToolServerWatch, version: str, started: datetime
+    ) -> None:
         self._health = health
         self._turns = turns
+        self._tool_servers = tool_servers
         self._version = version
         self._started = started
 
@@ -41,4 +46,5 @@ class SystemStatus:
             services=(chat, *self._health.reports()),
             default_model=await self._health.default_model(),
             running_turns=self._turns.running_count,
+            tool_servers=tuple(self._tool_servers.reports()),
         )

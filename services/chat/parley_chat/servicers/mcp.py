@@ -17,6 +17,7 @@ from parley_shared.status import StatusError
 from parley_shared.tokens import Principal, current_principal
 from parley_shared.validation import Violations
 
+from parley_chat.domain.tool_approvals import ToolEffect
 from parley_chat.operations.tool_calls import ToolCalls
 from parley_chat.ports.toolbox import ToolCall, ToolDefinition
 from parley_chat.servicers import mcp_messages as messages
@@ -148,6 +149,11 @@ def _described(tool: ToolDefinition) -> dict[str, Any]:
         "title": tool.name.replace("_", " ").capitalize(),
         "description": tool.description,
         "inputSchema": dict(tool.parameters_schema),
+        "annotations": {
+            "readOnlyHint": tool.effect is ToolEffect.READ,
+            "destructiveHint": tool.effect in {ToolEffect.DELETE, ToolEffect.EXTERNAL},
+            "openWorldHint": tool.effect is ToolEffect.EXTERNAL,
+        },
     }
 
 

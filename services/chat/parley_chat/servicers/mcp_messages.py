@@ -1,7 +1,7 @@
 """Messages of the Model Context Protocol: read, checked against its revisions, and written. Not what its methods do.
 
-There are two eras. Up to 2025-11-25 a client begins with `initialize` and says the revision in a header from then on; since 2026-07-28 every
-request carries what it needs, and headers repeat its method and tool for those on the way.
+There are two eras. Up to 2025-11-25 a client begins with `initialize` and says the revision in a header from then on. Since 2026-07-28
+every request carries what it needs, and headers repeat its method and tool for those on the way.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def read_message(data: bytes) -> Message:
 
 
 def check_revision(message: Message, headers: Mapping[str, str]) -> str:
-    """The revision in which a message is to be read. Raises McpError when it is not one of ours, or the message does not say what it has to."""
+    """The revision in which a message is to be read. Raises McpError when it is none of ours, or the message lacks what it asks for."""
     said = headers.get(REVISION_HEADER, "")
     if said in MODERN_REVISIONS:
         if not message.is_notification:

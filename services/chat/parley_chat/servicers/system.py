@@ -5,14 +5,22 @@ from __future__ import annotations
 import grpc
 from parley.system.v1 import system_service_pb2, system_service_pb2_grpc
 
+from parley_chat.domain.tool_servers import ToolServerState
 from parley_chat.operations.system_status import SystemStatus
 from parley_chat.ports.service_health import ServiceReport, ServiceState
+from parley_chat.ports.tool_servers import ToolServerReport
 
 _STATES = {
     ServiceState.UNKNOWN: system_service_pb2.SERVING_STATE_UNSPECIFIED,
     ServiceState.SERVING: system_service_pb2.SERVING_STATE_SERVING,
     ServiceState.NOT_SERVING: system_service_pb2.SERVING_STATE_NOT_SERVING,
     ServiceState.UNREACHABLE: system_service_pb2.SERVING_STATE_UNREACHABLE,
+}
+
+_TOOL_SERVER_STATES = {
+    ToolServerState.CONNECTED: system_service_pb2.SERVING_STATE_SERVING,
+    ToolServerState.CONNECTING: system_service_pb2.SERVING_STATE_NOT_SERVING,
+    ToolServerState.UNREACHABLE: system_service_pb2.SERVING_STATE_UNREACHABLE,
 }
 
 Context = grpc.aio.ServicerContext[object, object]
@@ -42,6 +50,7 @@ class SystemServicer(system_service_pb2_grpc.SystemServiceServicer):
             default_model=model.name if model else "",
             offline=bool(model and model.offline),
             running_turns=report.running_turns,
+            tool_servers=[_pack_tool_server(server) for server in report.tool_servers],
         )
 
 
@@ -51,4 +60,15 @@ def _pack(report: ServiceReport) -> system_service_pb2.ServiceStatus:
     )
     if report.since:
         packed.state_change_time.FromDatetime(report.since)
+    return packed
+
+
+def _pack_tool_server(report: ToolServerReport) -> system_service_pb2.ToolServerStatus:
+    packed = system_service_pb2.ToolServerStatus(
+        name=report.name,
+        state=_TOOL_SERVER_STATES[report.state],
+        tool_count=report.tool_count,
+        left_out_tool_count=report.left_out_tool_count,
+    )
+    packed.state_change_time.FromDatetime(report.since)
     return packed

@@ -40,6 +40,8 @@ _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 """Capitals only: it is repeated when it is not set, and no key has the form of one."""
 _TABLES = ("providers", "aliases", "fallbacks", "prices", "limits")
+_OF_OTHERS = ("mcp",)
+"""What other services read in the same file."""
 _RESERVED = "offline"
 _SECRETS = {"api_key", "key", "token", "password"}
 
@@ -80,9 +82,10 @@ def read_configuration(path: Path) -> Configuration:
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         # Integers with thousands of digits are a ValueError that is not TOML's.
         raise ConfigurationError(f"is not TOML: {error}") from None
-    unknown = next((name for name in values if name not in _TABLES), None)
+    unknown = next((name for name in values if name not in _TABLES + _OF_OTHERS), None)
     if unknown is not None:
-        raise ConfigurationError(f"has a table {unknown[:40]!r} that is not known; there are {', '.join(_TABLES)}")
+        known = ", ".join(_TABLES + _OF_OTHERS)
+        raise ConfigurationError(f"has a table {unknown[:40]!r} that is not known; there are {known}")
     for name, table in values.items():
         if not isinstance(table, dict):
             raise ConfigurationError(f"{name} must be a table: [{name}]")
