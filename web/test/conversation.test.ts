@@ -4,10 +4,13 @@ import { memoryTokenStore, ParleyClient } from "@parley/client";
 import { ErrorInfoSchema } from "@parley/protos/google/rpc/error_details_pb";
 import { ChatService, type StreamReplyRequest } from "@parley/protos/parley/chat/v1/chat_service_pb";
 import { MessageSchema, MessageState, Role, Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
+import { BudgetMeasure, BudgetPeriod } from "@parley/protos/parley/budget/v1/budget_pb";
+import { ToolApprovalState, ToolEffect } from "@parley/protos/parley/chat/v1/tool_pb";
 import { NoticeKind, TurnEventSchema, type TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { beforeEach, expect, test, vi } from "vitest";
 import { wordsForNotice } from "../src/rpc/errors";
 import { Conversation, type ConversationState } from "../src/state/conversation";
+import { wordsForBudget } from "../src/text/budgets";
 
 type Init = NonNullable<Parameters<typeof create<typeof TurnEventSchema>>[1]>["event"];
 
@@ -228,6 +231,37 @@ test("a failed answer keeps what was written and why it failed", async () => {
   });
   await until(conversation, ({ messages }) => messages.at(-1)?.state === MessageState.FAILED);
   expect(conversation.steps().at(-1)?.message.failure?.reason).toBe("ERROR_REASON_PROVIDER_STALLED");
+});
+
+test("a call that waits for its user says with what, and until it is decided", async () => {
+  const conversation = new Conversation(chat.parley);
+  conversation.send("hi", Route.AUTOMATIC);
+  const call = { toolCallId: "call_1", tool: "delete_task" };
+  chat.push(
+    STARTED,
+    { case: "toolCalled", value: { ...call, argumentsJson: '{"task_id": "tsk_1"}' } },
+    { case: "approvalRequested", value: { ...call, argumentsJson: '{"task_id": "tsk_1"}', effect: ToolEffect.DELETE } },
+  );
+  const use = (state: ConversationState) => state.live["msg_2"]?.toolUses[0];
+  await until(conversation, (state) => use(state)?.approval === ToolApprovalState.PENDING);
+  expect(use(conversation.state)?.asked?.effect).toBe(ToolEffect.DELETE);
+  chat.push({ case: "approvalDecided", value: { ...call, state: ToolApprovalState.DENIED, reason: "not that one" } });
+  await until(conversation, (state) => use(state)?.approval === ToolApprovalState.DENIED);
+  expect(use(conversation.state)).toMatchObject({ denial: "not that one", argumentsJson: '{"task_id": "tsk_1"}' });
+  expect(use(conversation.state)?.asked).toBeUndefined();
+});
+
+test("a budget that ends an answer is told with it", async () => {
+  const conversation = new Conversation(chat.parley);
+  conversation.send("hi", Route.AUTOMATIC);
+  chat.push(STARTED, delta("Hel"), {
+    case: "budgetReached",
+    value: { budgetId: "bud_1", name: "Fun", period: BudgetPeriod.DAY, measure: BudgetMeasure.COST, limit: 2_500_000n, spent: 2_500_000n },
+  });
+  await until(conversation, ({ remarks }) => remarks["msg_2"]?.budget !== undefined);
+  expect(wordsForBudget(conversation.state.remarks["msg_2"]!.budget!)).toBe(
+    "Your budget “Fun” of $2.50 each day is used up, so the answer ends here. What had been written is kept. Raise it in Usage.",
+  );
 });
 
 test("a send that is refused keeps the words, and sending again uses the same name", async () => {

@@ -1,6 +1,7 @@
 /** What a use of a tool is, in words. */
 import { expect, test } from "vitest";
-import { readableJson, wordsForToolUse } from "../src/text/toolUses";
+import { ToolApprovalState } from "@parley/protos/parley/chat/v1/tool_pb";
+import { argumentFacts, jsonFault, readableJson, wordsForApproval, wordsForRequest, wordsForToolUse } from "../src/text/toolUses";
 
 const use = (tool: string, result: unknown = undefined, failed = false, argumentsJson = '{"title": "Pay"}') => ({
   toolCallId: "call_1",
@@ -8,6 +9,8 @@ const use = (tool: string, result: unknown = undefined, failed = false, argument
   argumentsJson,
   resultJson: result === undefined ? "" : JSON.stringify(result),
   failed,
+  approval: ToolApprovalState.UNSPECIFIED,
+  editedArgumentsJson: "",
 });
 
 test("a tool that runs is told as running", () => {
@@ -32,4 +35,25 @@ test("what a model wrote that is no JSON is shown as it is", () => {
   expect(wordsForToolUse(use("create_task", { task: {} }, false, "not json"))).toBe("Created the task");
   expect(readableJson("not json")).toBe("not json");
   expect(readableJson('{"a":1}')).toBe('{\n  "a": 1\n}');
+});
+
+test("what the user is asked, and what became of it, has words", () => {
+  expect(wordsForRequest(use("delete_task"))).toBe("Delete a task “Pay”?");
+  expect(wordsForRequest(use("send_mail", undefined, false, "{}"))).toBe("Send mail?");
+  const failed = { error: { message: "denied" } };
+  const denied = { ...use("delete_task", failed, true), approval: ToolApprovalState.DENIED, denial: "not that one" };
+  expect(wordsForToolUse(denied)).toBe("Delete task: you denied it: not that one");
+  expect(wordsForToolUse({ ...use("delete_task", failed, true), approval: ToolApprovalState.EXPIRED })).toBe("Delete task: nobody decided in time, so it did not run");
+  const edited = { ...use("create_task", { task: {} }), approval: ToolApprovalState.APPROVED, editedArgumentsJson: '{"title": "Pay all"}' };
+  expect(wordsForToolUse(edited)).toBe("Created the task “Pay all”");
+  expect(wordsForApproval(edited)).toBe("You approved it with changes");
+  expect(wordsForApproval(use("create_task"))).toBeUndefined();
+});
+
+test("arguments are read name by name, and what is no JSON object is told", () => {
+  expect(argumentFacts('{"task_id": "tsk_1", "days": [1]}')).toEqual([["Task id", "tsk_1"], ["Days", "[\n  1\n]"]]);
+  expect(argumentFacts("nonsense")).toEqual([]);
+  expect(jsonFault('{"a": 1}')).toBeUndefined();
+  expect(jsonFault("[1]")).toBe("This has to be a JSON object: { … }.");
+  expect(jsonFault('{"a": ')).toMatch(/^This is no JSON yet: /);
 });

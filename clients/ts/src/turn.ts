@@ -76,7 +76,7 @@ export async function* followTurn(open: OpenTurn, from: Cursor, options: FollowO
       signal?.throwIfAborted();
       error = connection.signal.aborted ? cut(String(connection.signal.reason)) : toParleyError(thrown);
       if (!isWorthRepeating(error)) throw error;
-      // A turn that waits for a model has nothing to say for hours. The connection is replaced, in case it is dead; nobody needs to know.
+      // A turn that waits for a model or for its user has nothing to say for hours. The connection is replaced, in case it is dead; nobody needs to know.
       if (queued && (connection.silent || error.reason === ErrorReason.STREAM_IDLE)) {
         connected();
         continue;
@@ -92,8 +92,8 @@ export async function* followTurn(open: OpenTurn, from: Cursor, options: FollowO
   }
 }
 
-/** Whether a turn waits for a model after an event. What does not end the waiting: its place, and notices. */
+/** Whether a turn waits for a model, or for its user, after an event. What does not end the waiting: its place, notices, one decision of several. */
 function waits(event: TurnEvent, before: boolean): boolean {
   const kind = event.event.case;
-  return kind === "queued" || (before && (kind === "notice" || kind === undefined));
+  return kind === "queued" || kind === "approvalRequested" || (before && (kind === "notice" || kind === "approvalDecided" || kind === undefined));
 }

@@ -10,8 +10,10 @@ import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import type { TransportFactory } from "@parley/client";
 import { BadRequestSchema, ErrorInfoSchema } from "@parley/protos/google/rpc/error_details_pb";
 import { ChatService, type StreamReplyRequest } from "@parley/protos/parley/chat/v1/chat_service_pb";
-import { CitationSchema, MessageSchema, MessageState, Role, Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
+import { CitationSchema, MessageSchema, MessageState, Role, Route, ToolUseSchema, type Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { SessionSchema, type Session } from "@parley/protos/parley/chat/v1/session_pb";
+import { ToolApprovalState, ToolEffect } from "@parley/protos/parley/chat/v1/tool_pb";
+import { ToolService } from "@parley/protos/parley/chat/v1/tool_service_pb";
 import { NoticeKind, TurnEventSchema, type TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { EventService } from "@parley/protos/parley/events/v1/event_service_pb";
 import { IdentityService } from "@parley/protos/parley/identity/v1/identity_service_pb";
@@ -20,6 +22,12 @@ import { MediaType } from "@parley/protos/parley/retrieval/v1/document_pb";
 import { IngestService } from "@parley/protos/parley/retrieval/v1/ingest_service_pb";
 import { ServingState, SystemService } from "@parley/protos/parley/system/v1/system_service_pb";
 import { ANSWER, DOCUMENT, PASSAGES } from "./texts";
+
+interface Decision {
+  readonly approved: boolean;
+  readonly argumentsJson: string;
+  readonly reason: string;
+}
 
 interface Turn {
   readonly events: TurnEvent[];
@@ -46,6 +54,7 @@ export function fakeTransport(): TransportFactory {
   const sessions = new Map<string, Session>();
   const messages = new Map<string, Message[]>();
   const turns = new Map<string, Turn>();
+  const decisions = new Map<string, (decision: Decision) => void>();
   let count = 0;
   const id = (prefix: string) => `${prefix}_${String((count += 1)).padStart(32, "0")}`;
   const tokens = () => ({
@@ -85,6 +94,17 @@ export function fakeTransport(): TransportFactory {
       await pause(3000);
     }
     await pause(500);
+    if (question.includes("delete")) {
+      const call = { toolCallId: id("call"), tool: "delete_task", argumentsJson: JSON.stringify({ task_id: "tsk_0f3a", title: "Renew the passport", notes: "The old one ends in March." }) };
+      add(turn, { case: "toolCalled", value: { $typeName: "parley.chat.v1.ToolCalled", ...call } });
+      add(turn, { case: "approvalRequested", value: { $typeName: "parley.chat.v1.ApprovalRequested", ...call, effect: ToolEffect.DELETE, expireTime: timestampFromMs(Date.now() + 86_400_000) } });
+      const { approved, argumentsJson, reason } = await new Promise<Decision>((resolve) => decisions.set(call.toolCallId, resolve));
+      const state = approved ? ToolApprovalState.APPROVED : ToolApprovalState.DENIED;
+      add(turn, { case: "approvalDecided", value: { $typeName: "parley.chat.v1.ApprovalDecided", ...call, state, edited: argumentsJson !== "", argumentsJson, reason } });
+      const resultJson = approved ? "{}" : '{"error": {"message": "The user denied this."}}';
+      add(turn, { case: "toolReturned", value: { $typeName: "parley.chat.v1.ToolReturned", ...call, resultJson, failed: !approved } });
+      answer.toolUses = [create(ToolUseSchema, { ...call, resultJson, failed: !approved, approval: state, editedArgumentsJson: argumentsJson })];
+    }
     const citations = PASSAGES.map((text, index) => {
       const start = Array.from(DOCUMENT.slice(0, DOCUMENT.indexOf(text))).length;
       return create(CitationSchema, {
@@ -224,6 +244,17 @@ export function fakeTransport(): TransportFactory {
             const turn = turns.get(turnId)!;
             turn.stopped = true;
             return { stopped: true, message: { ...turn.answer, state: MessageState.STOPPED } };
+          },
+        });
+        service(ToolService, {
+          listToolApprovals: () => ({}),
+          approveToolCall: ({ toolCallId, argumentsJson }) => {
+            decisions.get(toolCallId)?.({ approved: true, argumentsJson, reason: "" });
+            return {};
+          },
+          denyToolCall: ({ toolCallId, reason }) => {
+            decisions.get(toolCallId)?.({ approved: false, argumentsJson: "", reason });
+            return {};
           },
         });
         service(EventService, {

@@ -2,6 +2,7 @@
 import { Action, ResourceType } from "@parley/protos/parley/events/v1/event_pb";
 import { createStore } from "zustand/vanilla";
 import { parley } from "../rpc/parley";
+import { Approvals } from "./approvals";
 import { Conversations } from "./conversations";
 import { Documents } from "./documents";
 import { Live } from "./live";
@@ -19,6 +20,7 @@ export const suggestions = new Suggestions(parley);
 export const documents = new Documents(parley);
 export const tasks = new Tasks(parley);
 export const reminders = new Reminders(parley);
+export const approvals = new Approvals(parley);
 export const live = new Live(parley);
 
 /** Set by the page: goes to a path. */
@@ -45,6 +47,7 @@ live.listen({
     void sessions.refresh();
     conversations.renew();
     tasks.renew();
+    void approvals.refresh();
     void reminders.lookBack(sequence);
   },
   onEvent: (event) => {
@@ -52,6 +55,7 @@ live.listen({
     if (event.resourceType === ResourceType.SESSION && event.action === Action.DELETED) leave(event.resourceId);
     sessions.observe(event);
     tasks.observe(event);
+    approvals.observe(event);
     reminders.observe(event);
   },
 });
@@ -76,6 +80,7 @@ parley.tokens.watch(() => {
   documents.clear();
   tasks.clear();
   reminders.clear();
+  approvals.clear();
   closeDocument();
   live.clear();
 });

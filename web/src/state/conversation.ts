@@ -7,11 +7,13 @@
 import { create } from "@bufbuild/protobuf";
 import { newClientMessageId, toParleyError, type ParleyClient, type ParleyError } from "@parley/client";
 import { MessageSchema, MessageState, Role, Route, type Citation, type Message } from "@parley/protos/parley/chat/v1/message_pb";
-import { NoticeSchema, type Notice, type TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
+import { ToolApprovalState } from "@parley/protos/parley/chat/v1/tool_pb";
+import { NoticeSchema, type BudgetReached, type Notice, type TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { createStore, type StoreApi } from "zustand/vanilla";
 import { branch, type Step } from "../text/branches";
 import type { ToolUseShown } from "../text/toolUses";
+import { withApproval } from "./toolEvents";
 import { oncePerFrame } from "./frames";
 
 /** An answer that is being written. */
@@ -33,6 +35,8 @@ export interface LiveAnswer {
 export interface Remarks {
   readonly notices: readonly Notice[];
   readonly routeReason: string;
+  /** The budget that ended it. */
+  readonly budget?: BudgetReached;
 }
 
 /** A message that the server has not confirmed. */
@@ -390,8 +394,19 @@ export class Conversation {
         case "toolCalled": {
           soon.flush();
           const { toolCallId, tool, argumentsJson } = event.event.value;
-          toolUses = [...toolUses, { toolCallId, tool, argumentsJson, resultJson: "", failed: false }];
+          const approval = ToolApprovalState.UNSPECIFIED;
+          toolUses = [...toolUses, { toolCallId, tool, argumentsJson, resultJson: "", failed: false, approval, editedArgumentsJson: "" }];
           this.#setLive(messageId, { toolUses, queuePlace: 0 });
+          break;
+        }
+        case "approvalRequested":
+        case "approvalDecided":
+          toolUses = withApproval(toolUses, event.event);
+          this.#setLive(messageId, { toolUses });
+          break;
+        case "budgetReached": {
+          const reached = event.event.value;
+          this.#remark(messageId, (remarks) => ({ ...remarks, budget: reached }));
           break;
         }
         case "toolReturned": {

@@ -1,8 +1,15 @@
 /** What a use of a tool is, in words for a person. */
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { ToolUse } from "@parley/protos/parley/chat/v1/message_pb";
+import { ToolApprovalState, type ToolEffect } from "@parley/protos/parley/chat/v1/tool_pb";
 
 /** A use of a tool, also one that has not returned. */
-export type ToolUseShown = Pick<ToolUse, "toolCallId" | "tool" | "argumentsJson" | "resultJson" | "failed">;
+export type ToolUseShown = Pick<ToolUse, "toolCallId" | "tool" | "argumentsJson" | "resultJson" | "failed" | "approval" | "editedArgumentsJson"> & {
+  /** What the user is asked, while they are. */
+  readonly asked?: { readonly effect: ToolEffect; readonly expireTime: Timestamp | undefined };
+  /** Why the user denied it, as far as this page was told. */
+  readonly denial?: string;
+};
 
 type Facts = Readonly<Record<string, unknown>>;
 
@@ -22,8 +29,57 @@ const RUNNING: Readonly<Record<string, string>> = {
   delete_task: "Deleting a task",
 };
 
+const ASKED: Readonly<Record<string, string>> = {
+  create_task: "Create the task",
+  update_task: "Change a task",
+  complete_task: "Complete a task",
+  reopen_task: "Open a task again",
+  delete_task: "Delete a task",
+};
+
+/** One line: what the user is asked to let a tool do. */
+export function wordsForRequest({ tool, argumentsJson }: ToolUseShown): string {
+  const title = text(facts(argumentsJson)["title"]);
+  return `${ASKED[tool] ?? name(tool, true)}${title ? ` “${title}”` : ""}?`;
+}
+
+/** What became of the question to the user, in words; undefined when nobody was asked, or nobody has decided yet. */
+export function wordsForApproval({ approval, editedArgumentsJson, denial }: ToolUseShown): string | undefined {
+  switch (approval) {
+    case ToolApprovalState.APPROVED:
+      return editedArgumentsJson ? "You approved it with changes" : "You approved it";
+    case ToolApprovalState.DENIED:
+      return denial ? `You denied it: ${denial}` : "You denied it";
+    case ToolApprovalState.EXPIRED:
+      return "Nobody decided in time, so it did not run";
+    case ToolApprovalState.CLOSED:
+      return "The answer ended before you decided, so it did not run";
+    default:
+      return undefined;
+  }
+}
+
+/** What a tool is called with, name by name, for a person. Empty when it is none, or no object. */
+export function argumentFacts(json: string): [string, string][] {
+  return Object.entries(facts(json)).map(([key, value]) => [name(key, true), typeof value === "string" ? value : (JSON.stringify(value, undefined, 2) ?? "")]);
+}
+
+/** What is wrong with a text that should be a JSON object; undefined when it is one. */
+export function jsonFault(json: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? undefined : "This has to be a JSON object: { … }.";
+  } catch (thrown) {
+    return `This is no JSON yet: ${thrown instanceof Error ? thrown.message : "it cannot be read"}.`;
+  }
+}
+
 /** One line: what the tool does, did, or could not do. */
-export function wordsForToolUse({ tool, argumentsJson, resultJson, failed }: ToolUseShown): string {
+export function wordsForToolUse(use: ToolUseShown): string {
+  const { tool, resultJson, failed } = use;
+  const argumentsJson = use.editedArgumentsJson || use.argumentsJson;
+  const undone = use.approval !== ToolApprovalState.APPROVED ? wordsForApproval(use) : undefined;
+  if (undone) return `${name(tool, true)}: ${undone.charAt(0).toLowerCase()}${undone.slice(1)}`;
   if (!resultJson) return `${RUNNING[tool] ?? `Using ${name(tool)}`}…`;
   const result = facts(resultJson);
   if (failed) return `${name(tool, true)} did not work: ${text(facts(result["error"])["message"]) || "no reason was given"}`;

@@ -2,11 +2,13 @@
 import { BadgeCheck, ChevronRight, CircleStop, Hourglass, RotateCcw, TriangleAlert } from "lucide-react";
 import { useMemo, useState, type ReactNode } from "react";
 import { MessageState, type Citation, type Message } from "@parley/protos/parley/chat/v1/message_pb";
+import { ToolApprovalState } from "@parley/protos/parley/chat/v1/tool_pb";
 import { NoticeKind } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { Button, CopyButton, IconButton } from "../parts/buttons";
 import { Citations, Markdown, type CitationReader } from "../parts/Markdown";
 import { Notice } from "../parts/Notice";
 import { wordsFor, wordsForFailure, wordsForNotice } from "../rpc/errors";
+import { wordsForBudget } from "../text/budgets";
 import type { LiveAnswer, Remarks } from "../state/conversation";
 import { headingWithin } from "../text/citations";
 import { Figures } from "./Figures";
@@ -29,6 +31,7 @@ export function Answer({ message, live, remarks, offlineTold, onAskAgain, onReco
   const citations = live?.citations ?? message.citations;
   const toolUses = live?.toolUses ?? message.toolUses;
   const writing = live !== undefined && !live.error;
+  const asks = writing && toolUses.some(({ approval }) => approval === ToolApprovalState.PENDING);
   const [pressed, setPressed] = useState<{ number: number; at: HTMLElement }>();
 
   const byNumber = useMemo(() => new Map(citations.map((citation) => [citation.number, citation])), [citations]);
@@ -44,21 +47,26 @@ export function Answer({ message, live, remarks, offlineTold, onAskAgain, onReco
   const open = pressed && byNumber.get(pressed.number);
 
   return (
-    // Nothing in what is busy is read out, and the place of an answer that waits should be.
-    <article className="group" aria-busy={writing && !live.queuePlace} aria-label="Answer">
+    // Nothing in what is busy is read out, and the place of an answer that waits, and what it asks, should be.
+    <article className="group" aria-busy={writing && !live.queuePlace && !asks} aria-label="Answer">
       {notices?.map((notice, index) => (
         <div key={index} className="mb-3">
           <Notice kind={notice.kind === NoticeKind.OFFLINE_MODEL ? "info" : "warn"}>{wordsForNotice(notice)}</Notice>
         </div>
       ))}
       {live?.reasoning && <Reasoning text={live.reasoning} thinking={writing && !text} />}
-      {toolUses.length > 0 && <ToolUses uses={toolUses} />}
-      {writing && !text && !live.queuePlace && <Thinking live={live} />}
+      {toolUses.length > 0 && <ToolUses uses={toolUses} turnId={writing ? message.turnId : undefined} />}
+      {writing && !text && !live.queuePlace && !asks && <Thinking live={live} />}
       <Citations value={reader}>
         <Markdown text={text} writing={writing} numbers={numbers} />
       </Citations>
       {/* There while the answer is written, so that what comes into it is read out. */}
-      {writing && <div aria-live="polite">{live.queuePlace > 0 && <Waiting place={live.queuePlace} below={text !== ""} />}</div>}
+      {writing && (
+        <div aria-live="polite">
+          {live.queuePlace > 0 && <Waiting place={live.queuePlace} below={text !== ""} />}
+          {asks && <span className="sr-only">The assistant waits for your approval.</span>}
+        </div>
+      )}
       {live?.error && (
         <div className="mt-3">
           <Notice kind="lost" urgent action={<Button onClick={onReconnect}>Reconnect</Button>}>
@@ -69,7 +77,7 @@ export function Answer({ message, live, remarks, offlineTold, onAskAgain, onReco
       {message.state === MessageState.FAILED && (
         <div className="mt-3">
           <Notice kind="bad" urgent action={onAskAgain && <TryAgain onClick={onAskAgain} />}>
-            {wordsForFailure(message.failure)}
+            {remarks?.budget ? wordsForBudget(remarks.budget) : wordsForFailure(message.failure)}
           </Notice>
         </div>
       )}

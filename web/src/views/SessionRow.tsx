@@ -1,11 +1,12 @@
 /** One conversation in the list: opens, is renamed where it stands, is deleted after a question. */
-import { Braces, Ellipsis, FileText, Pencil, Trash2 } from "lucide-react";
+import { Braces, Ellipsis, FileText, Hand, Pencil, Trash2 } from "lucide-react";
 import { useRef, useState } from "react";
+import { useStore } from "zustand";
 import type { Session } from "@parley/protos/parley/chat/v1/session_pb";
 import { Confirm } from "../parts/Confirm";
 import { Menu, MenuItem } from "../parts/Menu";
 import { wordsFor } from "../rpc/errors";
-import { conversations, sessions, tell } from "../state/app";
+import { approvals, conversations, sessions, tell } from "../state/app";
 import type { Transcript, TranscriptKind } from "../text/transcript";
 
 interface SessionRowProps {
@@ -20,6 +21,7 @@ export function SessionRow({ session, snippet, current, onGo }: SessionRowProps)
   const [deleting, setDeleting] = useState(false);
   const { sessionId } = session;
   const title = session.title || "New chat";
+  const waits = useStore(approvals.store, ({ waiting }) => [...waiting.values()].some((approval) => approval.sessionId === sessionId));
   const path = `/c/${sessionId}`;
   const download = (kind: TranscriptKind) => {
     sessions
@@ -56,7 +58,12 @@ export function SessionRow({ session, snippet, current, onGo }: SessionRowProps)
         className="block rounded-lg py-1.5 pr-9 pl-2.5 text-sm transition-colors hover:bg-hover aria-[current]:bg-hover aria-[current]:font-medium"
       >
         <span className="flex items-center gap-2">
-          {session.runningTurnId && (
+          {waits ? (
+            <>
+              <Hand className="size-3.5 shrink-0 text-accent" aria-hidden="true" />
+              <span className="sr-only">Waits for your approval: </span>
+            </>
+          ) : session.runningTurnId && (
             <>
               <span className="size-1.5 shrink-0 animate-breathe rounded-full bg-accent" aria-hidden="true" />
               <span className="sr-only">Being answered: </span>
