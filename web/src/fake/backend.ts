@@ -21,6 +21,8 @@ import { DocumentService } from "@parley/protos/parley/retrieval/v1/document_ser
 import { MediaType } from "@parley/protos/parley/retrieval/v1/document_pb";
 import { IngestService } from "@parley/protos/parley/retrieval/v1/ingest_service_pb";
 import { ServingState, SystemService } from "@parley/protos/parley/system/v1/system_service_pb";
+import { BudgetOrigin, BudgetPeriod } from "@parley/protos/parley/budget/v1/budget_pb";
+import { UsageDimension, UsageService } from "@parley/protos/parley/usage/v1/usage_service_pb";
 import { ANSWER, DOCUMENT, PASSAGES } from "./texts";
 
 interface Decision {
@@ -245,6 +247,21 @@ export function fakeTransport(): TransportFactory {
             turn.stopped = true;
             return { stopped: true, message: { ...turn.answer, state: MessageState.STOPPED } };
           },
+        });
+        service(UsageService, {
+          getUsage: ({ groupBy }) => {
+            const row = (part: number, more = {}) => ({ requestCount: BigInt(12 * part), inputTokens: BigInt(9120 * part), outputTokens: BigInt(2210 * part), costUsdMicros: BigInt(61_300 * part), ...more });
+            const day = (before: number) => new Date(Date.now() - before * 86_400_000).toLocaleDateString("sv-SE");
+            const days = [1, 3, 2, 5, 1, 4, 7, 2].map((part, index) => row(part, { day: day(index * 3) }));
+            const models = [row(9, { model: "offline" }), row(4, { model: "gpt-fast", unpricedCount: 48n })];
+            return { total: row(groupBy.length ? 13 : 3), rows: groupBy[0] === UsageDimension.DAY ? days : models };
+          },
+          listBudgets: () => ({
+            budgets: [
+              { budgetId: "bud_operator_month", period: BudgetPeriod.MONTH, limitCostUsdMicros: 20_000_000n, origin: BudgetOrigin.OPERATOR, spending: { spentCostUsdMicros: 17_100_000n, renewTime: timestampFromMs(Date.now() + 9 * 86_400_000) } },
+              { budgetId: "bud_1", name: "Not too much", period: BudgetPeriod.DAY, limitCostUsdMicros: 2_500_000n, limitTokens: 40_000n, origin: BudgetOrigin.USER, spending: { spentCostUsdMicros: 610_000n, reservedCostUsdMicros: 200_000n, spentTokens: 40_000n, reached: true, renewTime: timestampFromMs(Date.now() + 3_600_000) } },
+            ],
+          }),
         });
         service(ToolService, {
           listToolApprovals: () => ({}),

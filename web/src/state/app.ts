@@ -9,6 +9,7 @@ import { Live } from "./live";
 import { notifies } from "./notifications";
 import { Reminders } from "./reminders";
 import { Tasks } from "./tasks";
+import { Usage } from "./usage";
 import { closeDocument } from "./reading";
 import { Sessions } from "./sessions";
 import { Status } from "./status";
@@ -21,6 +22,7 @@ export const documents = new Documents(parley);
 export const tasks = new Tasks(parley);
 export const reminders = new Reminders(parley);
 export const approvals = new Approvals(parley);
+export const usage = new Usage(parley);
 export const live = new Live(parley);
 
 /** Set by the page: goes to a path. */
@@ -48,6 +50,7 @@ live.listen({
     conversations.renew();
     tasks.renew();
     void approvals.refresh();
+    usage.renew();
     void reminders.lookBack(sequence);
   },
   onEvent: (event) => {
@@ -56,6 +59,7 @@ live.listen({
     sessions.observe(event);
     tasks.observe(event);
     approvals.observe(event);
+    usage.observe(event);
     reminders.observe(event);
   },
 });
@@ -81,6 +85,7 @@ parley.tokens.watch(() => {
   tasks.clear();
   reminders.clear();
   approvals.clear();
+  usage.clear();
   closeDocument();
   live.clear();
 });

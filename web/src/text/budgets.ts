@@ -23,3 +23,23 @@ export function wordsForBudget({ name, measure, limit, period, renewTime }: Budg
   const again = renewTime ? `, or go on when it begins anew, ${when(timestampDate(renewTime), now)}` : "";
   return `${budget} is used up, so the answer ends here. What had been written is kept. Raise it in Usage${again}.`;
 }
+
+/** How far a limit is used: from 0 to 1. */
+export function share(spent: bigint, limit: bigint): number {
+  return limit <= 0n ? 1 : Math.min(1, Number(spent) / Number(limit));
+}
+
+/** An amount of US dollars as somebody typed it, in millionths: `2.50`, `$2,5`. Undefined when it is none, or not above 0. */
+export function dollarsToMicros(text: string): bigint | undefined {
+  const value = Number(text.trim().replace(/^\$\s*/, "").replace(",", "."));
+  const micros = Math.round(value * 1_000_000);
+  return text.trim() && Number.isFinite(value) && micros > 0 ? BigInt(micros) : undefined;
+}
+
+/** A number of tokens as somebody typed it: `40000`, `40,000`, `40 000`, `40k`, `1.5M`. Undefined when it is none, or not above 0. */
+export function tokensFrom(text: string): bigint | undefined {
+  const [, digits, unit] = /^([\d.,\s_]+)([km]?)$/i.exec(text.trim()) ?? [];
+  if (!digits) return undefined;
+  const value = unit ? Number(digits.replace(",", ".")) * (unit.toLowerCase() === "k" ? 1e3 : 1e6) : Number(digits.replace(/[.,\s_]/g, ""));
+  return Number.isFinite(value) && value >= 1 ? BigInt(Math.round(value)) : undefined;
+}

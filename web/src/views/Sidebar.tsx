@@ -1,5 +1,5 @@
 /** The user's conversations: new, open, search, rename, delete. */
-import { Files, ListTodo, PanelLeftClose, Search, SquarePen, X } from "lucide-react";
+import { ChartColumn, Files, ListTodo, PanelLeftClose, Search, SquarePen, X } from "lucide-react";
 import { useEffect, useMemo, useRef, type ReactNode } from "react";
 import { useRoute } from "wouter";
 import { useStore } from "zustand";
@@ -44,6 +44,9 @@ export function Sidebar({ current, onGo, onClose }: SidebarProps) {
           </PanelLink>
           <PanelLink path="/documents" onGo={onGo} icon={<Files className="size-4 text-quiet" aria-hidden="true" />}>
             Documents
+          </PanelLink>
+          <PanelLink path="/usage" onGo={onGo} icon={<ChartColumn className="size-4 text-quiet" aria-hidden="true" />}>
+            Usage
           </PanelLink>
         </div>
       </div>

@@ -20,6 +20,7 @@ const WIDE = "(min-width: 1024px)";
 const PANELS = [
   { path: "/tasks", name: "Tasks", Panel: lazy(() => import("./Tasks").then((module) => ({ default: module.Tasks }))) },
   { path: "/documents", name: "Documents", Panel: lazy(() => import("./Documents").then((module) => ({ default: module.Documents }))) },
+  { path: "/usage", name: "Usage", Panel: lazy(() => import("./UsagePanel").then((module) => ({ default: module.UsagePanel }))) },
 ];
 
 export function Workspace() {
