@@ -19,7 +19,6 @@ from parley.ai.v1 import agent_service_pb2_grpc, content_service_pb2_grpc, gener
 from parley.chat.v1 import chat_service_pb2_grpc
 from parley.events.v1 import event_service_pb2_grpc
 from parley.identity.v1 import identity_service_pb2_grpc
-from parley.mcp.v1 import mcp_service_pb2_grpc
 from parley.openai.v1 import openai_service_pb2_grpc
 from parley.system.v1 import system_service_pb2_grpc
 from parley.usage.v1 import usage_service_pb2_grpc
@@ -60,18 +59,23 @@ from parley_chat.adapters.sql_reminders import SqlReminders
 from parley_chat.adapters.sql_schema import metadata
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
 from parley_chat.adapters.sql_turn_ownership import SqlTurnOwnership
-from parley_chat.adapters.sql_usage import SqlUsageLedger
 from parley_chat.adapters.sql_workspaces import SqlWorkspaces
+from parley_chat.batches_assembly import open_batches
+from parley_chat.budget_assembly import BudgetParts, make_budgets
+from parley_chat.calendar_assembly import open_calendar
+from parley_chat.mcp_assembly import mcp_registration, open_foreign_tools
 from parley_chat.operations.admission import Admission
 from parley_chat.operations.agents import Agents, AgentSearch
 from parley_chat.operations.answer_queue import AnswerQueue
-from parley_chat.operations.answer_tools import AnswerTools
 from parley_chat.operations.answer_writer import AnswerLimits, AnswerWriter
+from parley_chat.operations.batch_running import BatchRunning
 from parley_chat.operations.content import Content
+from parley_chat.operations.cost_estimates import CostEstimates
 from parley_chat.operations.event_watching import EventWatching
 from parley_chat.operations.identity import Identity, IdentityRules
 from parley_chat.operations.index_following import IndexFollowing
 from parley_chat.operations.local_user import ensure_local_user
+from parley_chat.operations.project_briefs import ProjectBriefs
 from parley_chat.operations.reminding import Reminding
 from parley_chat.operations.running_turns import RunningTurns
 from parley_chat.operations.service_tokens import ServiceTokens
@@ -81,7 +85,7 @@ from parley_chat.operations.system_status import SystemStatus
 from parley_chat.operations.takeover import BEATS_PER_LEASE, Takeover
 from parley_chat.operations.text_generations import TextGenerations
 from parley_chat.operations.token_revocation import TokenRevocation
-from parley_chat.operations.tool_calls import ToolCalls, ToolLimits
+from parley_chat.operations.tool_calls import ToolCalls
 from parley_chat.operations.turns import TurnLimits, Turns
 from parley_chat.operations.usage_recording import UsageRecording
 from parley_chat.outbound_assembly import Outbound, open_outbound
@@ -95,7 +99,6 @@ from parley_chat.servicers.content import ContentServicer
 from parley_chat.servicers.events import EventServicer
 from parley_chat.servicers.generation import GenerationServicer
 from parley_chat.servicers.identity import IdentityServicer
-from parley_chat.servicers.mcp import McpServicer
 from parley_chat.servicers.openai import OpenAIServicer
 from parley_chat.servicers.projects import ProjectServicer
 from parley_chat.servicers.reflection import services_of_the_contract
@@ -104,7 +107,9 @@ from parley_chat.servicers.system import SystemServicer
 from parley_chat.servicers.tasks import TaskServicer
 from parley_chat.servicers.usage import UsageServicer
 from parley_chat.settings import SERVICE, ChatSettings
-from parley_chat.tools_assembly import make_toolbox
+from parley_chat.titles_assembly import open_titles
+from parley_chat.tools_assembly import make_tools, own_tools
+from parley_chat.webhook_assembly import WebhookParts
 
 logger = logging.getLogger(__name__)
 
@@ -118,13 +123,14 @@ class ChatApp:
     database: Database
     service_tokens: ServiceTokens
     turns: Turns
+    batches: BatchRunning
 
     async def drain(self) -> None:
         """Takes no more calls and begins no more turns; what runs gets its grace, and then is interrupted with its text kept."""
         await self.server.give_notice()
         # Turns end before the server cuts their readers, so that these still get the last event.
-        turns_grace = max(0.0, self.settings.service.drain_seconds - 1)
-        await asyncio.gather(self.server.drain(), self.turns.drain(turns_grace))
+        grace = max(0.0, self.settings.service.drain_seconds - 1)
+        await asyncio.gather(self.server.drain(), self.turns.drain(grace), self.batches.drain(grace))
 
 
 @dataclass(frozen=True)
@@ -156,7 +162,7 @@ async def open_chat(settings: ChatSettings) -> AsyncIterator[ChatApp]:
         ]
 
         outbound = open_outbound(settings, parts.key.private_pem, closing)
-        turns, conversation_registrations = await _open_conversations(
+        turns, batches, conversation_registrations = await _open_conversations(
             settings, database, parts.service_tokens, outbound, closing
         )
         registrations += conversation_registrations
@@ -169,7 +175,7 @@ async def open_chat(settings: ChatSettings) -> AsyncIterator[ChatApp]:
             shown=(settings,),
             also_reflected=services_of_the_contract(),
         )
-        yield ChatApp(settings, server, database, parts.service_tokens, turns)
+        yield ChatApp(settings, server, database, parts.service_tokens, turns, batches)
 
 
 async def migrate_database(settings: ChatSettings) -> None:
@@ -191,7 +197,7 @@ async def _open_conversations(
     service_tokens: ServiceTokens,
     outbound: Outbound,
     closing: AsyncExitStack,
-) -> tuple[Turns, list[Registration]]:
+) -> tuple[Turns, BatchRunning, list[Registration]]:
     inference = open_channel(settings.inference_address)
     closing.push_async_callback(inference.close)
     retrieval = open_channel(settings.retrieval_address)
@@ -201,6 +207,8 @@ async def _open_conversations(
     watching = EventWatching(event_log, has_replicas=database.dialect != "sqlite")
     watching.start()
     closing.push_async_callback(watching.close)
+    webhooks = WebhookParts(database, event_log, outbound, _now, closing)
+    news = _EachNews(watching, webhooks.delivering)
     following = IndexFollowing(
         event_log,
         SqlIndexCursors(database),
@@ -210,9 +218,11 @@ async def _open_conversations(
     following.start()
     closing.push_async_callback(following.close)
     # Nothing of a conversation is indexed: a turn does not wait for what follows it.
-    conversations = SqlConversations(database, watching)
+    catalog = GrpcModelCatalog(inference, service_tokens.for_user)
+    budgets = make_budgets(settings, database, catalog, news, _now)
+    conversations = SqlConversations(database, news, budgets.books)
     reminding = Reminding(SqlReminders(database))
-    workspaces = SqlWorkspaces(database, _EachNews(watching, following, reminding))
+    workspaces = SqlWorkspaces(database, _EachNews(news, following, reminding))
     reminding.start(workspaces)
     closing.push_async_callback(reminding.close)
     rule_days = DateutilRuleDays()
@@ -220,8 +230,19 @@ async def _open_conversations(
     queue = AnswerQueue(conversations, timedelta(seconds=settings.queue_seconds), _now)
     closing.push_async_callback(queue.close)
     knowledge = GrpcKnowledge(retrieval, service_tokens.for_user)
-    toolbox = make_toolbox(settings, workspaces, rule_days, knowledge, _now)
-    tools = ToolCalls(toolbox, tracing, ToolLimits(settings.tool_rounds, settings.tool_seconds))
+    sources = own_tools(workspaces, rule_days, knowledge, _now)
+    foreign_tools = open_foreign_tools(settings, workspaces, _now, closing)
+    tool_parts = make_tools(settings, database, news, (*sources, foreign_tools), tracing, _now)
+    closing.push_async_callback(tool_parts.consent.close)
+    tools = tool_parts.calls
+    answer_limits = AnswerLimits(
+        history_tokens=settings.history_tokens,
+        history_messages=200,
+        passages=settings.passages,
+        search_seconds=settings.search_seconds,
+        inference_patience_seconds=settings.inference_patience_seconds,
+    )
+    projects = ProjectBriefs(workspaces)
     writer = AnswerWriter(
         conversations,
         knowledge,
@@ -229,14 +250,10 @@ async def _open_conversations(
         tracing,
         OtelMetrics(),
         queue,
-        AnswerTools(tools),
-        AnswerLimits(
-            history_tokens=settings.history_tokens,
-            history_messages=200,
-            passages=settings.passages,
-            search_seconds=settings.search_seconds,
-            inference_patience_seconds=settings.inference_patience_seconds,
-        ),
+        tool_parts.of_answers,
+        projects,
+        budgets.spending,
+        answer_limits,
         _now,
     )
     log, signals = await _open_turn_log(settings, closing)
@@ -265,9 +282,10 @@ async def _open_conversations(
     )
     health.start()
     closing.push_async_callback(health.close)
-    status = SystemStatus(health, turns, version("parley-chat"), _now())
+    status = SystemStatus(health, turns, foreign_tools, version("parley-chat"), _now())
     sessions = Sessions(conversations, turns, _now)
-    generations = _open_text_generations(settings, database, inference, service_tokens, admission, closing)
+    generations = _open_text_generations(settings, catalog, budgets, inference, service_tokens, admission, closing)
+    estimates = CostEstimates(conversations, budgets.budgets, budgets.prices, tools, projects, answer_limits, _now)
     suggestions = Suggestions(
         conversations,
         GrpcLibrary(retrieval, service_tokens.for_user),
@@ -276,63 +294,79 @@ async def _open_conversations(
         SuggestionLimits(model_seconds=settings.suggestion_seconds, search_seconds=settings.search_seconds),
     )
     closing.push_async_callback(suggestions.close)
-    return turns, [
-        Registration(
-            chat_service_pb2_grpc.add_ChatServiceServicer_to_server,
-            ChatServicer(sessions, turns, suggestions),
-            "parley.chat.v1.ChatService",
-        ),
-        Registration(
-            system_service_pb2_grpc.add_SystemServiceServicer_to_server,
-            SystemServicer(status),
-            "parley.system.v1.SystemService",
-        ),
-        *_generations(settings, inference, knowledge, service_tokens, generations, admission, tools),
-        Registration(
-            event_service_pb2_grpc.add_EventServiceServicer_to_server,
-            EventServicer(event_log, watching),
-            "parley.events.v1.EventService",
-        ),
-        Registration(
-            task_service_pb2_grpc.add_TaskServiceServicer_to_server,
-            TaskServicer(workspaces, rule_days, _now),
-            "parley.workspace.v1.TaskService",
-        ),
-        Registration(
-            project_service_pb2_grpc.add_ProjectServiceServicer_to_server,
-            ProjectServicer(workspaces, _now),
-            "parley.workspace.v1.ProjectService",
-        ),
-        Registration(
-            mcp_service_pb2_grpc.add_McpServiceServicer_to_server,
-            McpServicer(tools, version("parley-chat")),
-            "parley.mcp.v1.McpService",
-        ),
-        Registration(
-            usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
-            UsageServicer(SqlUsageLedger(database), _now),
-            "parley.usage.v1.UsageService",
-        ),
-    ]
+    open_titles(settings, database, news, running, generations, closing)
+    batches, batch_registration = await open_batches(
+        settings,
+        database,
+        generations,
+        news,
+        closing,
+        _now,
+        has_replicas=database.dialect != "sqlite" or log.is_shared,
+    )
+    return (
+        turns,
+        batches,
+        [
+            batch_registration,
+            tool_parts.registration(),
+            await webhooks.start(workspaces),
+            Registration(
+                chat_service_pb2_grpc.add_ChatServiceServicer_to_server,
+                ChatServicer(sessions, turns, suggestions, tool_parts.decisions),
+                "parley.chat.v1.ChatService",
+            ),
+            Registration(
+                system_service_pb2_grpc.add_SystemServiceServicer_to_server,
+                SystemServicer(status),
+                "parley.system.v1.SystemService",
+            ),
+            *_generations(settings, inference, knowledge, service_tokens, generations, admission, tools),
+            Registration(
+                event_service_pb2_grpc.add_EventServiceServicer_to_server,
+                EventServicer(event_log, watching),
+                "parley.events.v1.EventService",
+            ),
+            Registration(
+                task_service_pb2_grpc.add_TaskServiceServicer_to_server,
+                TaskServicer(workspaces, rule_days, _now),
+                "parley.workspace.v1.TaskService",
+            ),
+            open_calendar(settings, database, workspaces, rule_days, outbound, _now, closing),
+            Registration(
+                project_service_pb2_grpc.add_ProjectServiceServicer_to_server,
+                ProjectServicer(workspaces, _now),
+                "parley.workspace.v1.ProjectService",
+            ),
+            mcp_registration(settings, sources, tracing),
+            Registration(
+                usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
+                UsageServicer(budgets.ledger, budgets.budgets, estimates, _now),
+                "parley.usage.v1.UsageService",
+            ),
+        ],
+    )
 
 
 def _open_text_generations(
     settings: ChatSettings,
-    database: Database,
+    catalog: GrpcModelCatalog,
+    budgets: BudgetParts,
     inference: Channel,
     service_tokens: ServiceTokens,
     admission: Admission,
     closing: AsyncExitStack,
 ) -> TextGenerations:
     tracing = OtelTracing()
-    recording = UsageRecording(SqlUsageLedger(database), tracing)
+    recording = UsageRecording(budgets.ledger, tracing)
     closing.push_async_callback(recording.close)
     return TextGenerations(
         GrpcTextModel(inference, service_tokens.for_user),
-        GrpcModelCatalog(inference, service_tokens.for_user),
+        catalog,
         admission,
         tracing,
         recording,
+        budgets.spending,
         longest_seconds=settings.max_turn_seconds,
         now=_now,
     )

@@ -195,12 +195,12 @@ async def test_a_task_of_somebody_else_does_not_exist_for_a_tool(
     stub = task_service_pb2_grpc.TaskServiceStub(running.channel)
     made = await stub.CreateTask(task_service_pb2.CreateTaskRequest(title="Carol's"), metadata=carol.metadata)
     reader = stream(running, alice)
-    call_tools(await inference.next_call(), ("delete_task", json.dumps({"task_id": made.task.task_id})))
+    call_tools(await inference.next_call(), ("complete_task", json.dumps({"task_id": made.task.task_id})))
     call = await inference.next_call()
     call.finish()
     await reader.to_end()
     assert [one.failed for one in returned(reader)] == [True]
-    assert len(await tasks_of(running, carol)) == 1
+    assert [task.state for task in await tasks_of(running, carol)] == [task_pb2.TASK_STATE_OPEN]
 
 
 async def test_a_token_that_may_not_write_tasks_is_offered_no_tool_that_does(

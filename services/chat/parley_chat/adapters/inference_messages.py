@@ -39,7 +39,7 @@ def pack_rounds(rounds: Iterable[ToolRound]) -> Iterator[generation_pb2.PromptMe
     for each in rounds:
         calls = [
             generation_pb2.ToolCall(
-                tool_call_id=use.tool_call_id, name=use.tool, arguments_json=_object(use.arguments_json)
+                tool_call_id=use.tool_call_id, name=use.tool, arguments_json=_object(use.arguments_to_run)
             )
             for use in each.uses
         ]
@@ -66,6 +66,9 @@ def pack_tool(tool: ToolDefinition) -> generation_pb2.Tool:
     return packed
 
 
+_MOST_PACKED = 4096
+
+
 class PackedTools:
     """Packs tools that stay the same as long as the process lives, each once: a schema takes longer to pack than all the rest."""
 
@@ -76,6 +79,9 @@ class PackedTools:
         """What `pack_tool` gives. Nobody may change it."""
         known = self._packed.get(id(tool))
         if known is None:
+            if len(self._packed) >= _MOST_PACKED:
+                # Other servers' tools come and go.
+                self._packed.clear()
             # The definition is kept beside it, so that no other one can come to its place in memory.
             known = self._packed[id(tool)] = (tool, pack_tool(tool))
         return known[1]

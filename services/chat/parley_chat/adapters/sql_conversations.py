@@ -12,10 +12,15 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parley_chat.adapters.sql_budget_books import SqlBudgetBooks, budgeted
 from parley_chat.adapters.sql_events import NO_NEWS, claim_sequences, claiming, hold_user, record, write
-from parley_chat.adapters.sql_schema import messages, sessions, turns
-from parley_chat.adapters.sql_usage import write_usage
-from parley_chat.adapters.turn_event_lines import decode_citations
+from parley_chat.adapters.sql_projects import check_project
+from parley_chat.adapters.sql_schema import in_project, messages, sessions, turns
+from parley_chat.adapters.sql_session_rows import running_turn_id, select_session, session_row, to_session
+from parley_chat.adapters.sql_tool_approvals import close_approvals
+from parley_chat.adapters.sql_usage_records import write_usage
+from parley_chat.adapters.turn_event_lines import decode_citations, decode_tool_uses
+from parley_chat.domain.budgets import BudgetExceededError, refusal_at_the_door
 from parley_chat.domain.conversation import (
     Failure,
     Message,
@@ -30,24 +35,13 @@ from parley_chat.domain.conversation import (
 )
 from parley_chat.domain.errors import NotFoundError, TooManyTurnsError
 from parley_chat.domain.events import Action, Change, ResourceType, changed_message, changed_session
-from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import Turn, TurnState
 from parley_chat.domain.usage import usage_of_answer
-from parley_chat.ports.conversations import BegunTurn, NewTurn, PageCursor
+from parley_chat.ports.conversations import BegunTurn, NewTurn, PageCursor, SessionChanges
 from parley_chat.ports.event_log import EventNews
 
 _RUNNING = TurnState.RUNNING.value
 
-_running_turn_id = (
-    select(turns.c.turn_id)
-    .where(turns.c.session_id == sessions.c.session_id, turns.c.state == _RUNNING)
-    .order_by(turns.c.create_time.desc(), turns.c.turn_id.desc())
-    .limit(1)
-    .correlate(sessions)
-    .scalar_subquery()
-    .label("running_turn_id")
-)
-_select_session = select(sessions, _running_turn_id)
 # What every turn begins with is written once: writing a statement takes longer than executing it.
 _running_count = (
     select(func.count())
@@ -55,7 +49,8 @@ _running_count = (
     .scalar_subquery()
     .label("running")
 )
-_CLAIMING_OF_A_TURN = claiming(_running_count)
+_CLAIMING_OF_A_TURN = claiming(_running_count, budgeted)
+_CLAIMING_OF_AN_END = claiming(budgeted)
 _NEW_SESSION = insert(sessions)
 _NEW_MESSAGES = insert(messages)
 _NEW_TURN = insert(turns).returning(turns)
@@ -64,16 +59,18 @@ _NEW_TURN = insert(turns).returning(turns)
 class SqlConversations:
     """Keeps conversations in the tables of `sql_schema`."""
 
-    def __init__(self, database: Database, news: EventNews = NO_NEWS) -> None:
+    def __init__(self, database: Database, news: EventNews = NO_NEWS, books: SqlBudgetBooks | None = None) -> None:
         self._database = database
         self._news = news
+        self._books = books or SqlBudgetBooks()
 
     async def create_session(self, session: Session) -> None:
         """Stores an empty session."""
         async with self._database.write() as connection:
             change = changed_session(Action.CREATED, session)
             await record(connection, session.user_id, [change], session.create_time)
-            await connection.execute(insert(sessions).values(_session_row(session, title_is_set=bool(session.title))))
+            await check_project(connection, session.user_id, session.project_id)
+            await connection.execute(insert(sessions).values(session_row(session, title_is_set=bool(session.title))))
         self._news.tell(session.user_id)
 
     async def get_session(self, user_id: str, session_id: str) -> Session:
@@ -81,14 +78,16 @@ class SqlConversations:
         async with self._database.read() as connection:
             return await _session(connection, user_id, session_id)
 
-    async def list_sessions(self, user_id: str, limit: int, after: PageCursor | None) -> list[Session]:
+    async def list_sessions(
+        self, user_id: str, limit: int, after: PageCursor | None, project_id: str = ""
+    ) -> list[Session]:
         """Lists sessions, the last used first."""
-        query = _newest_sessions(_select_session.where(sessions.c.user_id == user_id), limit, after)
+        query = _newest_sessions(_of_project(select_session, user_id, project_id), limit, after)
         async with self._database.read() as connection:
-            return [_to_session(row) for row in await connection.execute(query)]
+            return [to_session(row) for row in await connection.execute(query)]
 
     async def search_sessions(
-        self, user_id: str, words: Sequence[str], limit: int, after: PageCursor | None
+        self, user_id: str, words: Sequence[str], limit: int, after: PageCursor | None, project_id: str = ""
     ) -> list[SessionMatch]:
         """Finds sessions by words in their titles, or in one of their messages."""
         newest_match = (
@@ -99,10 +98,9 @@ class SqlConversations:
             .correlate(sessions)
             .scalar_subquery()
         )
-        found = (
-            select(sessions, _running_turn_id, newest_match.label("match_id"))
-            .where(sessions.c.user_id == user_id)
-            .where(or_(_holds_all(sessions.c.title, words), newest_match.is_not(None)))
+        columns = select(sessions, running_turn_id, newest_match.label("match_id"))
+        found = _of_project(columns, user_id, project_id).where(
+            or_(_holds_all(sessions.c.title, words), newest_match.is_not(None))
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(_newest_sessions(found, limit, after))).all()
@@ -116,22 +114,26 @@ class SqlConversations:
             }
         return [
             SessionMatch(
-                _to_session(row),
+                to_session(row),
                 snippet_of(texts[row.match_id], list(words)) if row.match_id else "",
                 row.match_id or "",
             )
             for row in rows
         ]
 
-    async def rename_session(self, user_id: str, session_id: str, title: str, time: datetime) -> Session:
-        """Sets the title; no message changes it from then on."""
+    async def update_session(self, user_id: str, session_id: str, changes: SessionChanges, time: datetime) -> Session:
+        """Sets the title, which no message changes from then on, and the project."""
+        columns: dict[str, Any] = {}
+        if changes.title is not None:
+            columns |= {"title": changes.title, "title_is_set": True, "update_time": time}
+        if changes.project_id is not None:
+            columns |= {"project_id": changes.project_id}
         async with self._database.write() as connection:
             await hold_user(connection, user_id)
-            await connection.execute(
-                update(sessions)
-                .where(sessions.c.session_id == session_id, sessions.c.user_id == user_id)
-                .values(title=title, title_is_set=True, update_time=time)
-            )
+            await check_project(connection, user_id, changes.project_id or "")
+            if columns:
+                owned = and_(sessions.c.session_id == session_id, sessions.c.user_id == user_id)
+                await connection.execute(update(sessions).where(owned).values(columns))
             session = await _session(connection, user_id, session_id)
             await record(connection, user_id, [changed_session(Action.UPDATED, session)], time)
         self._news.tell(user_id)
@@ -195,8 +197,8 @@ class SqlConversations:
         """Stores everything that a turn begins with in one transaction, or finds the turn that is there."""
         try:
             async with self._database.write() as connection:
-                begun = await _begin_turn(connection, new)
-        except (IntegrityError, NotFoundError, TooManyTurnsError):
+                begun = await _begin_turn(connection, new, self._books)
+        except (IntegrityError, NotFoundError, TooManyTurnsError, BudgetExceededError):
             # Most sends are the first of their name, so that nobody looks before; a repeat fails at the name at the latest.
             existing = await self.find_turn(new.user_id, new.client_message_id)
             if existing is None:
@@ -251,8 +253,15 @@ class SqlConversations:
             )
             session = await _session(connection, user_id, message.session_id)
             changes = [changed_message(Action.UPDATED, message), changed_session(Action.UPDATED, session)]
-            await record(connection, user_id, changes, now)
-            await write_usage(connection, usage_of_answer(user_id, message, now))
+            # Nobody is asked any more about what a turn that has ended wanted to do.
+            changes += await close_approvals(connection, turn_id, now)
+            claimed = await claim_sequences(connection, user_id, len(changes), _CLAIMING_OF_AN_END)
+            await write(connection, user_id, changes, now, last_sequence=claimed.event_counter)
+            usage = usage_of_answer(user_id, message, now, session.project_id)
+            if claimed.budgeted or self._books.has_operators:
+                await self._books.settle(connection, usage, turn_id)
+            else:
+                await write_usage(connection, usage)
         self._news.tell(user_id)
         return True
 
@@ -287,11 +296,11 @@ class SqlConversations:
 
 
 async def _session(connection: AsyncConnection, user_id: str, session_id: str) -> Session:
-    query = _select_session.where(sessions.c.session_id == session_id, sessions.c.user_id == user_id)
+    query = select_session.where(sessions.c.session_id == session_id, sessions.c.user_id == user_id)
     row = (await connection.execute(query)).first()
     if row is None:
         raise NotFoundError("session")
-    return _to_session(row)
+    return to_session(row)
 
 
 async def _find_turn(connection: AsyncConnection, user_id: str, client_message_id: str) -> Turn | None:
@@ -300,11 +309,14 @@ async def _find_turn(connection: AsyncConnection, user_id: str, client_message_i
     return to_turn(row) if row else None
 
 
-async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
+async def _begin_turn(connection: AsyncConnection, new: NewTurn, books: SqlBudgetBooks) -> BegunTurn:
     # The user's counter first: whoever writes for the user waits here, so that places are never given twice and limits are exact.
     claimed = await claim_sequences(connection, new.user_id, 3, _CLAIMING_OF_A_TURN)
     if claimed.running >= new.most_running:
         raise TooManyTurnsError(new.most_running)
+    has_budgets = bool(claimed.budgeted) or books.has_operators
+    if has_budgets and (error := refusal_at_the_door(await books.states(connection, new.user_id, new.time), new.time)):
+        raise error
     parent, position, session = await (_extend_session if new.session_id else _begin_session)(connection, new)
     question, answer = _question_and_answer(new, session.session_id, parent)
     rows = [
@@ -330,6 +342,7 @@ async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
         "time_zone": new.time_zone,
         "owner_id": new.owner_id,
         "fence": 1,
+        "project_id": session.project_id,
     }
     begun = (await connection.execute(_NEW_TURN, row)).one()
     changes = [
@@ -338,15 +351,16 @@ async def _begin_turn(connection: AsyncConnection, new: NewTurn) -> BegunTurn:
         changed_message(Action.CREATED, answer),
     ]
     await write(connection, new.user_id, changes, new.time, last_sequence=claimed.event_counter)
-    return BegunTurn(to_turn(begun), parent, created=True)
+    return BegunTurn(to_turn(begun), parent, created=True, has_budgets=has_budgets)
 
 
 async def _begin_session(connection: AsyncConnection, new: NewTurn) -> tuple[str, int, Session]:
     """A session that begins with the turn: what the question follows, the place of the answer, and the session."""
+    await check_project(connection, new.user_id, new.project_id)
     session = Session(
-        new.new_session_id, new.user_id, new.title, new.time, new.time, new.message_id, running_turn_id=new.turn_id
+        new.new_session_id, new.user_id, new.title, new.time, new.time, new.message_id, new.turn_id, new.project_id
     )
-    row = {**_session_row(session, title_is_set=False), "message_counter": 2}
+    row = {**session_row(session, title_is_set=False), "message_counter": 2}
     await connection.execute(_NEW_SESSION, row)
     return "", 2, session
 
@@ -367,7 +381,14 @@ async def _extend_session(connection: AsyncConnection, new: NewTurn) -> tuple[st
     }
     await connection.execute(update(sessions).where(owned).values(changed))
     session = Session(
-        new.session_id, new.user_id, title, before.create_time, new.time, new.message_id, running_turn_id=new.turn_id
+        new.session_id,
+        new.user_id,
+        title,
+        before.create_time,
+        new.time,
+        new.message_id,
+        new.turn_id,
+        before.project_id,
     )
     return parent, before.message_counter + 2, session
 
@@ -430,6 +451,12 @@ async def _parent(connection: AsyncConnection, session_id: str, wished: str | No
     return wished
 
 
+def _of_project(query: Select[Any], user_id: str, project_id: str) -> Select[Any]:
+    """The user's sessions; those of the project when one is named."""
+    query = query.where(sessions.c.user_id == user_id)
+    return query.where(sessions.c.project_id == project_id, in_project) if project_id else query
+
+
 def _newest_sessions(query: Select[Any], limit: int, after: PageCursor | None) -> Select[Any]:
     if after:
         older = sessions.c.update_time < after.time
@@ -440,31 +467,6 @@ def _newest_sessions(query: Select[Any], limit: int, after: PageCursor | None) -
 
 def _holds_all(column: ColumnElement[str], words: Sequence[str]) -> ColumnElement[bool]:
     return and_(*(func.lower(column).contains(word.lower(), autoescape=True) for word in words))
-
-
-def _session_row(session: Session, *, title_is_set: bool) -> dict[str, Any]:
-    return {
-        "session_id": session.session_id,
-        "user_id": session.user_id,
-        "title": session.title,
-        "title_is_set": title_is_set,
-        "create_time": session.create_time,
-        "update_time": session.update_time,
-        "tip_message_id": session.tip_message_id or None,
-        "message_counter": 0,
-    }
-
-
-def _to_session(row: Row[Any]) -> Session:
-    return Session(
-        row.session_id,
-        row.user_id,
-        row.title,
-        row.create_time,
-        row.update_time,
-        row.tip_message_id or "",
-        row.running_turn_id or "",
-    )
 
 
 def _to_message(row: Row[Any]) -> Message:
@@ -484,7 +486,7 @@ def _to_message(row: Row[Any]) -> Message:
         model=row.model,
         failure=Failure(**row.failure) if row.failure else None,
         trace_id=row.trace_id,
-        tool_uses=tuple(ToolUse(**use) for use in row.tool_uses),
+        tool_uses=decode_tool_uses(row.tool_uses),
         route_reason=row.route_reason,
     )
 
@@ -510,4 +512,5 @@ def to_turn(row: Row[Any]) -> Turn:
         queue_time=row.queue_time,
         scopes=tuple(row.scopes),
         time_zone=row.time_zone,
+        project_id=row.project_id,
     )

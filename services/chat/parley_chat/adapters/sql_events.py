@@ -14,11 +14,18 @@ from parley_shared.sql import Database
 from sqlalchemy import ColumnElement, Executable, Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parley_chat.adapters.calendar_json import account_from_json, event_from_json, to_json
 from parley_chat.adapters.sql_schema import events, users
 from parley_chat.adapters.turn_event_lines import decode_message
+from parley_chat.domain.batches import Batch, BatchState
+from parley_chat.domain.budgets import Budget, BudgetPeriod
+from parley_chat.domain.calendar import CalendarAccount, CalendarEvent
 from parley_chat.domain.conversation import Session
 from parley_chat.domain.events import Action, Change, Event, Resource, ResourceType
+from parley_chat.domain.projects import Project
 from parley_chat.domain.tasks import Task, TaskPriority, TaskState
+from parley_chat.domain.tool_approvals import ApprovalState, ToolApproval, ToolEffect
+from parley_chat.domain.webhooks import DisableReason, Webhook, WebhookState
 from parley_chat.ports.event_log import EventPage
 
 
@@ -113,12 +120,20 @@ async def write(
                 "resource_type": change.resource_type.value,
                 "resource_id": change.resource_id,
                 "turn_id": change.turn_id,
-                "snapshot": None if change.resource is None else _plain(asdict(change.resource)),
+                "snapshot": _snapshot(change.resource),
                 "remind_time": change.remind_time,
             }
             for place, change in enumerate(changes)
         ],
     )
+
+
+def _snapshot(resource: Resource | None) -> Any:
+    if resource is None:
+        return None
+    if isinstance(resource, CalendarEvent | CalendarAccount):
+        return to_json(resource)
+    return _plain(asdict(resource))
 
 
 def _plain(value: Any) -> Any:
@@ -143,6 +158,38 @@ def _resource(resource_type: ResourceType, snapshot: dict[str, Any]) -> Resource
             return Session(**{**snapshot, **_times(snapshot, "create_time", "update_time")})
         case ResourceType.MESSAGE:
             return decode_message(snapshot)
+        case ResourceType.PROJECT:
+            return Project(**{**snapshot, **_times(snapshot, "create_time", "update_time")})
+        case ResourceType.BATCH:
+            times = _times(snapshot, "create_time", "start_time", "end_time")
+            return Batch(**{**snapshot, **times, "state": BatchState(snapshot["state"])})
+        case ResourceType.TOOL_APPROVAL:
+            return ToolApproval(
+                **{
+                    **snapshot,
+                    **_times(snapshot, "create_time", "expire_time", "decide_time"),
+                    "effect": ToolEffect(snapshot["effect"]),
+                    "state": ApprovalState(snapshot["state"]),
+                }
+            )
+        case ResourceType.WEBHOOK:
+            times = _times(snapshot, "create_time", "update_time", "previous_secret_expire_time")
+            return Webhook(
+                **{
+                    **snapshot,
+                    **times,
+                    "event_types": tuple(snapshot["event_types"]),
+                    "state": WebhookState(snapshot["state"]),
+                    "disable_reason": DisableReason(snapshot["disable_reason"]),
+                }
+            )
+        case ResourceType.BUDGET:
+            times = _times(snapshot, "create_time", "update_time")
+            return Budget(**{**snapshot, **times, "period": BudgetPeriod(snapshot["period"])})
+        case ResourceType.CALENDAR_EVENT:
+            return event_from_json(snapshot)
+        case ResourceType.CALENDAR_ACCOUNT:
+            return account_from_json(snapshot)
         case ResourceType.TASK:
             return Task(
                 **{

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from parley_chat.domain.budgets import BudgetMeasure, BudgetPeriod, BudgetReached
 from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Quote, Role, Route, Usage
+from parley_chat.domain.tool_approvals import ApprovalState, ToolEffect
 from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import (
+    ApprovalDecided,
+    ApprovalRequested,
     Notice,
     NoticeKind,
     ProviderSwitched,
@@ -41,6 +46,9 @@ _KINDS: dict[type[TurnEventBody], str] = {
     TurnQueued: "queued",
     ToolCalled: "tool_called",
     ToolReturned: "tool_returned",
+    ApprovalRequested: "approval_requested",
+    ApprovalDecided: "approval_decided",
+    BudgetReached: "budget_reached",
     TurnCompleted: "completed",
     TurnFailed: "failed",
     TurnStopped: "stopped",
@@ -79,6 +87,14 @@ def decode_citations(values: list[dict[str, Any]]) -> tuple[Citation, ...]:
     )
 
 
+def decode_tool_uses(values: Iterable[dict[str, Any]]) -> tuple[ToolUse, ...]:
+    """Reads uses of tools back from the dictionaries that `asdict` makes."""
+    return tuple(
+        ToolUse(**{**value, "approval": ApprovalState(value["approval"]) if value.get("approval") else None})
+        for value in values
+    )
+
+
 def _decode_body(kind: str, fields: dict[str, Any]) -> TurnEventBody:
     match kind:
         case "delta":
@@ -91,16 +107,37 @@ def _decode_body(kind: str, fields: dict[str, Any]) -> TurnEventBody:
             return SourcesFound(decode_citations(fields["citations"]))
         case _ if kind in _FLAT:
             return _FLAT[kind](**fields)
+        case "approval_requested" | "approval_decided":
+            return _decode_approval(kind, fields)
         case "notice":
             return Notice(NoticeKind(fields["kind"]), fields["message"])
-        case "completed":
-            return TurnCompleted(decode_message(fields["message"]))
+        case "budget_reached":
+            return _decode_reached(fields)
         case "failed":
             return TurnFailed(Failure(**fields["failure"]), decode_message(fields["message"]))
-        case "stopped":
-            return TurnStopped(decode_message(fields["message"]))
+        case "completed" | "stopped":
+            message = decode_message(fields["message"])
+            return TurnCompleted(message) if kind == "completed" else TurnStopped(message)
         case _:
             raise ValueError(f"no kind of turn event: {kind[:40]!r}")
+
+
+def _decode_reached(fields: dict[str, Any]) -> BudgetReached:
+    return BudgetReached(
+        **{
+            **fields,
+            "period": BudgetPeriod(fields["period"]),
+            "measure": BudgetMeasure(fields["measure"]),
+            "renew_time": datetime.fromisoformat(fields["renew_time"]) if fields["renew_time"] else None,
+        }
+    )
+
+
+def _decode_approval(kind: str, fields: dict[str, Any]) -> ApprovalRequested | ApprovalDecided:
+    if kind == "approval_decided":
+        return ApprovalDecided(**{**fields, "state": ApprovalState(fields["state"])})
+    effect, expire_time = ToolEffect(fields["effect"]), datetime.fromisoformat(fields["expire_time"])
+    return ApprovalRequested(**{**fields, "effect": effect, "expire_time": expire_time})
 
 
 def decode_message(fields: dict[str, Any]) -> Message:
@@ -115,6 +152,6 @@ def decode_message(fields: dict[str, Any]) -> Message:
             "usage": Usage(**fields["usage"]) if fields["usage"] else None,
             "route": Route(fields["route"]) if fields["route"] else None,
             "failure": Failure(**fields["failure"]) if fields["failure"] else None,
-            "tool_uses": tuple(ToolUse(**use) for use in fields.get("tool_uses", ())),
+            "tool_uses": decode_tool_uses(fields.get("tool_uses", ())),
         }
     )

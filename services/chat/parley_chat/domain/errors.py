@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from parley_chat.domain.conversation import Failure
+from parley_chat.domain.tool_approvals import ApprovalState
 
 
 class ChatError(Exception):
@@ -18,7 +19,7 @@ class NotFoundError(ChatError):
     def __init__(self, resource: str) -> None:
         super().__init__(f"{resource} not found")
         self.resource = resource
-        """`session`, `message` or `turn`."""
+        """`session`, `message`, `turn`, `task` or `project`, for example."""
 
 
 class ClientMessageIdReusedError(ChatError):
@@ -93,3 +94,28 @@ class InferenceUnreachableError(GenerationError):
 
 class KnowledgeUnavailableError(ChatError):
     """The knowledge base did not answer."""
+
+
+class ApprovalClosedError(ChatError):
+    """The call of a tool was decided otherwise, or its user is no longer asked."""
+
+    def __init__(self, state: ApprovalState) -> None:
+        super().__init__(f"approval closed: {state.value}")
+        self.state = state
+
+
+class ToolScopeMissingError(ChatError):
+    """A token that may not use a tool itself cannot let a model use it."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"scope missing: {scope}")
+        self.scope = scope
+
+
+class ToolArgumentsError(ChatError):
+    """The arguments of a tool do not fit it."""
+
+    def __init__(self, violations: Sequence[tuple[str, str]]) -> None:
+        super().__init__("arguments do not fit")
+        self.violations = tuple(violations)
+        """Fields, and what each must be."""

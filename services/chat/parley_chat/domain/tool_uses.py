@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from parley_chat.domain.tool_approvals import ApprovalState
+
 MOST_TOOL_CHARACTERS = 100_000
 """Of the arguments, and of the result, of one call."""
 
@@ -35,11 +37,26 @@ class ToolUse:
     result_json: str = ""
     """Empty until it has returned."""
     failed: bool = False
+    approval: ApprovalState | None = None
+    """How far the user's consent is; None when nobody was asked."""
+    edited_arguments_json: str = ""
+    """What the user lets it run with instead; empty when they changed nothing."""
+    denial: str = ""
+    """Why the user denied, in their words; empty when they gave no reason."""
+
+    @property
+    def arguments_to_run(self) -> str:
+        """What it runs with, or ran."""
+        return self.edited_arguments_json or self.arguments_json
 
     @property
     def has_returned(self) -> bool:
         """Whether its result is known."""
         return bool(self.result_json)
+
+    def decided(self, state: ApprovalState, edited_arguments_json: str, denial: str) -> ToolUse:
+        """The use with what the user decided, or did not decide in time."""
+        return replace(self, approval=state, edited_arguments_json=edited_arguments_json, denial=denial)
 
     def returned(self, result_json: str, *, failed: bool) -> ToolUse:
         """The use with its result, cut to what is kept."""
@@ -55,7 +72,7 @@ class ToolRound:
 
     def characters(self) -> int:
         """How much there is to read."""
-        return len(self.text) + sum(len(use.arguments_json) + len(use.result_json) for use in self.uses)
+        return len(self.text) + sum(len(use.arguments_to_run) + len(use.result_json) for use in self.uses)
 
 
 def rounds_of(text: str, uses: Sequence[ToolUse]) -> tuple[tuple[ToolRound, ...], str]:

@@ -8,7 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
+from parley_chat.domain.budgets import BudgetReached
 from parley_chat.domain.conversation import Citation, Failure, Message, OnFailure, Route
+from parley_chat.domain.tool_approvals import ApprovalState, ToolEffect
 from parley_chat.domain.tool_uses import ToolUse
 
 
@@ -131,6 +133,30 @@ class ToolReturned:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRequested:
+    """A call waits for the user's decision."""
+
+    tool_call_id: str
+    tool: str
+    arguments_json: str
+    effect: ToolEffect
+    expire_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDecided:
+    """What became of a request for approval."""
+
+    tool_call_id: str
+    tool: str
+    state: ApprovalState
+    """Approved, denied or expired."""
+    edited_arguments_json: str
+    """What it runs with when the user changed it; empty otherwise."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted:
     """The answer is whole."""
 
@@ -165,6 +191,9 @@ TurnEventBody = (
     | TurnQueued
     | ToolCalled
     | ToolReturned
+    | ApprovalRequested
+    | ApprovalDecided
+    | BudgetReached
     | TurnOutcome
 )
 
@@ -214,6 +243,8 @@ class Turn:
     """What the token that began it allows: the tools of its model need them."""
     time_zone: str = "UTC"
     """The user's, an IANA name."""
+    project_id: str = ""
+    """That of its session when it began; empty for none. It may be deleted."""
 
 
 def merge_deltas(events: Iterable[TurnEvent]) -> list[TurnEvent]:
@@ -275,6 +306,10 @@ def tool_uses_of(events: Iterable[TurnEvent]) -> tuple[ToolUse, ...]:
             case ToolReturned(tool_call_id, _, result_json, failed) if tool_call_id in uses:
                 calling = False
                 uses[tool_call_id] = replace(uses[tool_call_id], result_json=result_json, failed=failed)
+            case ApprovalRequested(tool_call_id) if tool_call_id in uses:
+                uses[tool_call_id] = replace(uses[tool_call_id], approval=ApprovalState.PENDING)
+            case ApprovalDecided(tool_call_id, _, state, edited, reason) if tool_call_id in uses:
+                uses[tool_call_id] = uses[tool_call_id].decided(state, edited, reason)
             case _:
                 pass
     return tuple(uses.values())

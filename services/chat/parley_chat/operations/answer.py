@@ -11,8 +11,11 @@ from parley_chat.domain.account import Account, TokenPrice, TokensUsed
 from parley_chat.domain.citing import cited
 from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Role, Route, Usage
 from parley_chat.domain.prompt import tokens_of_characters
+from parley_chat.domain.tool_approvals import ApprovalState, ToolApproval
 from parley_chat.domain.tool_uses import ToolRound, ToolUse, begins_paragraph, next_round, rounds_of
 from parley_chat.domain.turn import (
+    ApprovalDecided,
+    ApprovalRequested,
     Notice,
     NoticeKind,
     ProviderSwitched,
@@ -28,6 +31,7 @@ from parley_chat.domain.turn import (
     text_of,
     tool_uses_of,
 )
+from parley_chat.operations.spending import TextSpending
 from parley_chat.ports.language_model import GeneratedToolCall
 from parley_chat.ports.toolbox import ToolOutcome
 from parley_chat.ports.turn_log import TurnLogWriter
@@ -60,9 +64,13 @@ class Answer:
     queued_since: datetime | None = None
     """Since when the answer waits for a model; None when it does not."""
     _waited: float = 0.0
-    """Seconds that it waited for a model, apart from a wait that goes on."""
+    """Seconds that it waited for a model or its user, apart from a wait that goes on."""
     _waits_since: float | None = None
     account: Account = field(default_factory=Account)
+    has_budgets: bool = True
+    """Whether the user may have budgets: False when there are certainly none."""
+    spending: TextSpending | None = None
+    """What is held for it in budgets; None when there are none, and before it is written."""
 
     @classmethod
     def restored(
@@ -90,7 +98,7 @@ class Answer:
             tool_uses=list(tool_uses_of(events)),
             noticed={event.body.kind for event in events if isinstance(event.body, Notice)},
         )
-        if any(isinstance(event.body, TurnQueued) for event in events):
+        if any(isinstance(event.body, TurnQueued | ApprovalRequested) for event in events):
             # How much of its time it waited is not logged: it gets a turn's whole time again.
             answer._waited = time.monotonic() - answer.started
         if turn.queue_time:
@@ -114,8 +122,22 @@ class Answer:
             self._waited += time.monotonic() - self._waits_since
             self._waits_since = None
 
+    def begin_consent(self) -> None:
+        """Notes that the answer waits for its user."""
+        self._waits_since = self._waits_since or time.monotonic()
+
+    def end_consent(self) -> None:
+        """Notes that it does not wait for its user any more."""
+        if self.queued_since is None:
+            self.end_wait()
+
+    @property
+    def waits_for_consent(self) -> bool:
+        """Whether the user is asked about one of its calls."""
+        return any(use.approval is ApprovalState.PENDING for use in self.unreturned())
+
     def seconds_working(self) -> float:
-        """How long the answer has taken, without the time that it waited for a model."""
+        """How long the answer has taken, without the time that it waited for a model or its user."""
         now = time.monotonic()
         waiting = 0.0 if self._waits_since is None else now - self._waits_since
         return now - self.started - self._waited - waiting
@@ -151,6 +173,37 @@ class Answer:
         await self.log.append([ToolCalled(use.tool_call_id, use.tool, use.arguments_json) for use in uses])
         self.tool_uses += uses
 
+    async def request_approvals(self, approvals: Sequence[ToolApproval]) -> None:
+        """Notes that the user is asked about calls, and tells the readers."""
+        await self.log.append(
+            [
+                ApprovalRequested(each.tool_call_id, each.tool, each.arguments_json, each.effect, each.expire_time)
+                for each in approvals
+            ]
+        )
+        asked = {each.tool_call_id for each in approvals}
+        self.tool_uses = [
+            replace(use, approval=ApprovalState.PENDING) if use.tool_call_id in asked else use for use in self.tool_uses
+        ]
+
+    async def note_decisions(self, approvals: Sequence[ToolApproval]) -> None:
+        """Notes what became of requests for approval, and tells the readers."""
+        if not approvals:
+            return
+        await self.log.append(
+            [
+                ApprovalDecided(each.tool_call_id, each.tool, each.state, each.edited_arguments_json, each.reason)
+                for each in approvals
+            ]
+        )
+        by_call = {each.tool_call_id: each for each in approvals}
+        self.tool_uses = [
+            use.decided(found.state, found.edited_arguments_json, found.reason)
+            if (found := by_call.get(use.tool_call_id))
+            else use
+            for use in self.tool_uses
+        ]
+
     async def return_tool(self, use: ToolUse, outcome: ToolOutcome) -> None:
         """Notes what came of a call, and tells the readers."""
         returned = use.returned(outcome.result_json, failed=outcome.failed)
@@ -176,7 +229,7 @@ class Answer:
 
     def _reads(self) -> int:
         """The estimate of what a model reads before the answer's text."""
-        of_tools = sum(len(use.arguments_json) + len(use.result_json) for use in self.tool_uses)
+        of_tools = sum(len(use.arguments_to_run) + len(use.result_json) for use in self.tool_uses)
         return self.prompt_tokens + tokens_of_characters(of_tools)
 
     def use(self, tokens: TokensUsed) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from parley_chat.domain.conversation import Failure, Message, MessageState, OnFailure
@@ -38,6 +39,9 @@ TOO_LONG = Failure(
 
 FINISH_PAUSES_SECONDS = (0.1, 0.4, 1.6)
 """Between the tries to store an outcome."""
+
+LEAST_LOOK_SECONDS = 0.1
+"""Between two looks at how long a turn has worked: of one that waits, that does not change."""
 
 STORE_LATER_SECONDS = 5.0
 """Between the tries to store an outcome that could not be stored."""
@@ -75,8 +79,13 @@ class RunningTurns:
         self._longest_seconds = longest_seconds
         self._running: dict[str, RunningTurn] = {}
         self._storing: set[asyncio.Task[None]] = set()
+        self._listeners: list[Callable[[Answer, Message], None]] = []
         self.draining = False
         """Whether this process is about to end and begins nothing new."""
+
+    def when_completed(self, listener: Callable[[Answer, Message], None]) -> None:
+        """Has somebody told of each answer that this process has written whole and stored. They must neither wait nor fail."""
+        self._listeners.append(listener)
 
     def __len__(self) -> int:
         """How many there are."""
@@ -113,7 +122,7 @@ class RunningTurns:
         timed_out = False
         while not work.done() and not timed_out:
             left = self._longest_seconds - answer.seconds_working()
-            await asyncio.wait({work}, timeout=max(0.0, left))
+            await asyncio.wait({work}, timeout=max(LEAST_LOOK_SECONDS, left))
             timed_out = answer.seconds_working() >= self._longest_seconds and not work.done()
         if timed_out:
             work.cancel()
@@ -123,6 +132,9 @@ class RunningTurns:
             if not self._belongs_to_another(running):
                 state, failure = self._end_of(running, timed_out=timed_out)
                 outcome = await self._keep(answer, answer.as_message(state, failure))
+                if isinstance(outcome, TurnCompleted):
+                    for listener in self._listeners:
+                        listener(answer, outcome.message)
         finally:
             self._running.pop(answer.turn.turn_id, None)
             running.ended.set_result(outcome)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from parley_chat.domain.budgets import BudgetReached, failure_of
 from parley_chat.domain.conversation import MessageState, OnFailure
 from parley_chat.domain.errors import NotFoundError
 from parley_chat.domain.turn import Notice, NoticeKind, Turn, TurnEvent, TurnOutcome, TurnState
@@ -172,13 +173,17 @@ class Takeover:
         logger.warning("taking a turn over", extra={"turn_id": turn.turn_id, "goes_on": goes_on})
         if turn.stop_requested:
             await self._running.end(answer, MessageState.STOPPED)
+        elif events and isinstance(reached := events[-1].body, BudgetReached):
+            await self._running.end(answer, MessageState.FAILED, failure_of(reached))
         elif not goes_on:
             await self._running.end(answer, MessageState.FAILED, INTERRUPTED)
         else:
-            if turn.queue_time is None:
+            # To wait kills no process.
+            waits = turn.queue_time is not None or answer.waits_for_consent
+            if not waits:
                 words = "The process that wrote the answer ended; another one goes on."
                 await log.append([*answer.opening(), Notice(NoticeKind.CONTINUED, words)])
             answer.end_attempt()
-            if answer.parts and turn.on_failure is OnFailure.RESTART:
+            if answer.parts and turn.on_failure is OnFailure.RESTART and not answer.waits_for_consent:
                 await answer.begin_anew()
             self._running.run(answer)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from parley_chat.domain.json_fit import misfits_of
 from parley_chat.ports.toolbox import Toolbox, ToolCall, ToolDefinition, ToolOutcome
 from parley_chat.ports.tracing import Tracing
 
@@ -18,7 +19,10 @@ logger = logging.getLogger(__name__)
 
 MOST_CALLS_OF_A_ROUND = 16
 """More at once are told to the model as failed."""
-NOBODY_TO_ASK = "This tool runs only when the user has approved it, and nobody can be asked here. Say so; in a session the user would be asked."
+NOBODY_TO_ASK = (
+    "This tool runs only when the user has approved it, and nobody can be asked here. Say so: in a session the user would be asked "
+    "about it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,8 @@ class ToolCalls:
             return _failed(f"At most {MOST_CALLS_OF_A_ROUND} tools run at a time. Call it again.")
         try:
             async with asyncio.timeout(self._limits.seconds):
-                if not approved and await self._asks(call):
-                    return _failed(NOBODY_TO_ASK)
+                if not approved and (why_not := await self._why_not(call)):
+                    return _failed(why_not)
                 return await self._toolbox.run(call)
         except TimeoutError:
             return _failed(f"It took longer than {self._limits.seconds:g} seconds.")
@@ -83,9 +87,19 @@ class ToolCalls:
             logger.exception("a tool failed", extra={"turn_id": call.turn_id, "tool": call.tool})
             return _failed("It failed inside Parley.")
 
-    async def _asks(self, call: ToolCall) -> bool:
+    async def _why_not(self, call: ToolCall) -> str:
+        """Why a call that nobody approved does not run; empty when it does, or when the toolbox refuses it."""
         tool = await self._toolbox.find(call.user_id, call.tool)
-        return tool is not None and bool(tool.needs_approval)
+        if tool is None or not tool.needs_approval or (tool.scope and tool.scope not in call.scopes):
+            return ""
+        # What nobody could approve is told as what it is.
+        misfits = misfits_of(tool.parameters_schema, call.arguments_json)
+        return f"The arguments do not fit: {told(misfits)}" if misfits else NOBODY_TO_ASK
+
+
+def told(misfits: Sequence[tuple[str, str]]) -> str:
+    """What does not fit, in words."""
+    return "; ".join(f"{path or 'they'} {words}" for path, words in misfits) + "."
 
 
 def _failed(words: str) -> ToolOutcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 
 import grpc
@@ -12,9 +12,21 @@ from parley_shared.tokens import current_principal
 
 from parley_chat.domain.conversation import Route
 from parley_chat.domain.errors import TurnFailedError, TurnLogExpiredError
-from parley_chat.domain.turn import Notice, Turn, TurnEvent, TurnFailed
+from parley_chat.domain.tool_approvals import ToolApproval
+from parley_chat.domain.turn import (
+    ApprovalRequested,
+    Notice,
+    RouteChosen,
+    Turn,
+    TurnEvent,
+    TurnFailed,
+    TurnStarted,
+    text_of,
+    tool_uses_of,
+)
 from parley_chat.operations.sessions import Sessions
 from parley_chat.operations.suggestions import Suggestions
+from parley_chat.operations.tool_decisions import ToolDecisions
 from parley_chat.operations.turns import ReplyRequest, Turns
 from parley_chat.servicers import validation
 from parley_chat.servicers.messages import (
@@ -29,11 +41,13 @@ from parley_chat.servicers.messages import (
     wished_on_failure,
     wished_route,
 )
+from parley_chat.servicers.tool_messages import pack_approval
 
 _SESSIONS = "sessions"
 _SESSION_MATCHES = "session matches"
 _MESSAGES = "messages"
 _SUGGESTIONS = 4
+_MOST_WAITING = 100
 
 Context = grpc.aio.ServicerContext[object, object]
 
@@ -41,7 +55,8 @@ Context = grpc.aio.ServicerContext[object, object]
 class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
     """Serves sessions, messages and turns to their user."""
 
-    def __init__(self, sessions: Sessions, turns: Turns, suggestions: Suggestions) -> None:
+    def __init__(self, sessions: Sessions, turns: Turns, suggestions: Suggestions, decisions: ToolDecisions) -> None:
+        self._decisions = decisions
         self._sessions = sessions
         self._turns = turns
         self._suggestions = suggestions
@@ -51,27 +66,31 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
     ) -> chat_service_pb2.CreateSessionResponse:
         """Makes an empty session."""
         validation.check_create_session(request)
-        session = await self._sessions.create(current_principal().user_id, request.title.strip())
+        session = await self._sessions.create(current_principal().user_id, request.title.strip(), request.project_id)
         return chat_service_pb2.CreateSessionResponse(session=pack_session(session))
 
     async def ListSessions(
         self, request: chat_service_pb2.ListSessionsRequest, context: Context
     ) -> chat_service_pb2.ListSessionsResponse:
         """Lists a page of sessions."""
-        after = validation.check_list_sessions(request, _SESSIONS)
-        page, following = await self._sessions.list_page(current_principal().user_id, request.page_size or 50, after)
+        list_name = _list_name(_SESSIONS, request.project_id)
+        after = validation.check_list_sessions(request, list_name)
+        page, following = await self._sessions.list_page(
+            current_principal().user_id, request.page_size or 50, after, request.project_id
+        )
         return chat_service_pb2.ListSessionsResponse(
             sessions=[pack_session(session) for session in page],
-            next_page_token=validation.next_sessions_page(_SESSIONS, following),
+            next_page_token=validation.next_sessions_page(list_name, following),
         )
 
     async def SearchSessions(
         self, request: chat_service_pb2.SearchSessionsRequest, context: Context
     ) -> chat_service_pb2.SearchSessionsResponse:
         """Finds a page of sessions by words."""
-        after = validation.check_search_sessions(request, _SESSION_MATCHES)
+        list_name = _list_name(_SESSION_MATCHES, request.project_id)
+        after = validation.check_search_sessions(request, list_name)
         page, following = await self._sessions.search_page(
-            current_principal().user_id, request.query, request.page_size or 20, after
+            current_principal().user_id, request.query, request.page_size or 20, after, request.project_id
         )
         return chat_service_pb2.SearchSessionsResponse(
             matches=[
@@ -80,7 +99,7 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
                 )
                 for match in page
             ],
-            next_page_token=validation.next_sessions_page(_SESSION_MATCHES, following),
+            next_page_token=validation.next_sessions_page(list_name, following),
         )
 
     async def GetSession(
@@ -94,9 +113,9 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
     async def UpdateSession(
         self, request: chat_service_pb2.UpdateSessionRequest, context: Context
     ) -> chat_service_pb2.UpdateSessionResponse:
-        """Renames a session."""
-        validation.check_update_session(request)
-        session = await self._sessions.rename(current_principal().user_id, request.session_id, request.title.strip())
+        """Renames a session, and moves it into a project or out of one."""
+        changes = validation.check_update_session(request)
+        session = await self._sessions.update(current_principal().user_id, request.session_id, changes)
         return chat_service_pb2.UpdateSessionResponse(session=pack_session(session))
 
     async def DeleteSession(
@@ -127,11 +146,14 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         """Answers whole."""
         validation.check_reply(request)
         turn = await self._turns.begin(_reply_request(request))
-        notices: list[Notice] = []
+        seen: list[TurnEvent] = []
         # A repeat of a send whose events are gone still has its answer.
         with suppress(TurnLogExpiredError):
             async with aclosing(self._turns.watch(turn)) as events:
-                notices.extend([event.body async for event in events if isinstance(event.body, Notice)])
+                async for event in events:
+                    seen.append(event)
+                    if isinstance(event.body, ApprovalRequested) and (waiting := await self._waiting(turn)):
+                        return _unfinished(turn, seen, waiting)
         message = await self._turns.answer_of(turn)
         return chat_service_pb2.SendMessageResponse(
             session_id=turn.session_id,
@@ -143,11 +165,16 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
             route=ROUTES[message.route],
             route_reason=message.route_reason,
             model=message.model,
-            notices=[pack_notice(notice) for notice in notices],
+            notices=[pack_notice(event.body) for event in seen if isinstance(event.body, Notice)],
             trace_id=message.trace_id,
             client_message_id=turn.client_message_id,
             tool_uses=[pack_tool_use(use) for use in message.tool_uses],
         )
+
+    async def _waiting(self, turn: Turn) -> Sequence[ToolApproval]:
+        """The calls of a turn that wait for its user now: one that is replayed may be decided long since."""
+        page, _ = await self._decisions.pending(turn.user_id, turn.turn_id, _MOST_WAITING, None)
+        return page
 
     async def StreamReply(
         self, request: chat_service_pb2.StreamReplyRequest, context: Context
@@ -210,7 +237,38 @@ def _reply_request(request: chat_service_pb2.SendMessageRequest | chat_service_p
         queue_when_unavailable=request.queue_when_unavailable,
         scopes=tuple(sorted(principal.scopes)),
         time_zone=request.time_zone or "UTC",
+        project_id=request.project_id,
     )
+
+
+def _unfinished(
+    turn: Turn, seen: Sequence[TurnEvent], waiting: Sequence[ToolApproval]
+) -> chat_service_pb2.SendMessageResponse:
+    """What there is of an answer that waits for its user: nobody is to hold a call open for as long as that may take."""
+    response = chat_service_pb2.SendMessageResponse(
+        session_id=turn.session_id,
+        turn_id=turn.turn_id,
+        message_id=turn.message_id,
+        text=text_of(seen),
+        notices=[pack_notice(event.body) for event in seen if isinstance(event.body, Notice)],
+        client_message_id=turn.client_message_id,
+        tool_uses=[pack_tool_use(use) for use in tool_uses_of(seen)],
+        pending_approvals=[pack_approval(each) for each in waiting],
+    )
+    for event in seen:
+        match event.body:
+            case TurnStarted() as started:
+                response.trace_id = started.trace_id
+            case RouteChosen(route, reason, _):
+                response.route, response.route_reason = ROUTES[route], reason
+            case _:
+                pass
+    return response
+
+
+def _list_name(of: str, project_id: str) -> str:
+    """The list that a page token belongs to."""
+    return f"{of} {project_id}" if project_id else of
 
 
 def _raise_failure(turn: Turn, event: TurnEvent) -> None:

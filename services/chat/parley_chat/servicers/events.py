@@ -10,13 +10,25 @@ from parley.events.v1 import event_pb2, event_service_pb2, event_service_pb2_grp
 from parley_shared.tokens import current_principal
 from parley_shared.validation import Violations
 
+from parley_chat.domain.batches import Batch
+from parley_chat.domain.budgets import Budget
+from parley_chat.domain.calendar import CalendarAccount, CalendarEvent
 from parley_chat.domain.conversation import Message, Session
 from parley_chat.domain.events import Action, Event, ResourceType
+from parley_chat.domain.projects import Project
 from parley_chat.domain.tasks import Task
+from parley_chat.domain.tool_approvals import ToolApproval
+from parley_chat.domain.webhooks import Webhook
 from parley_chat.operations.event_watching import EventWatching
 from parley_chat.ports.event_log import EventLog
+from parley_chat.servicers.batch_packing import pack_batch
+from parley_chat.servicers.budget_fields import pack_budget
+from parley_chat.servicers.calendar_messages import pack_account, pack_event
 from parley_chat.servicers.messages import pack_message, pack_session
+from parley_chat.servicers.project_fields import pack_project
 from parley_chat.servicers.task_fields import pack_task
+from parley_chat.servicers.tool_messages import pack_approval
+from parley_chat.servicers.webhook_fields import pack_webhook
 
 PAGE_SIZE_DEFAULT, PAGE_SIZE_MOST = 100, 200
 MOST_SEQUENCE = 2**63 - 1
@@ -31,6 +43,13 @@ _TYPES = {
     event_pb2.RESOURCE_TYPE_SESSION: ResourceType.SESSION,
     event_pb2.RESOURCE_TYPE_MESSAGE: ResourceType.MESSAGE,
     event_pb2.RESOURCE_TYPE_TASK: ResourceType.TASK,
+    event_pb2.RESOURCE_TYPE_CALENDAR_EVENT: ResourceType.CALENDAR_EVENT,
+    event_pb2.RESOURCE_TYPE_CALENDAR_ACCOUNT: ResourceType.CALENDAR_ACCOUNT,
+    event_pb2.RESOURCE_TYPE_TOOL_APPROVAL: ResourceType.TOOL_APPROVAL,
+    event_pb2.RESOURCE_TYPE_BUDGET: ResourceType.BUDGET,
+    event_pb2.RESOURCE_TYPE_BATCH: ResourceType.BATCH,
+    event_pb2.RESOURCE_TYPE_PROJECT: ResourceType.PROJECT,
+    event_pb2.RESOURCE_TYPE_WEBHOOK: ResourceType.WEBHOOK,
 }
 _PACKED_TYPES = {each: packed for packed, each in _TYPES.items()}
 
@@ -58,7 +77,9 @@ class EventServicer(event_service_pb2_grpc.EventServiceServicer):
         newest_looked_at = max(request.after_sequence, page.newest)
         following = page.events[-1].sequence if len(page.events) == size else newest_looked_at
         return event_service_pb2.ListEventsResponse(
-            events=[_pack(event) for event in page.events], next_after_sequence=following, newest_sequence=page.newest
+            events=[pack_logged(event) for event in page.events],
+            next_after_sequence=following,
+            newest_sequence=page.newest,
         )
 
     async def WatchEvents(
@@ -74,7 +95,7 @@ class EventServicer(event_service_pb2_grpc.EventServiceServicer):
             async for each in watched:
                 response = event_service_pb2.WatchEventsResponse(sequence=each.sequence)
                 if each.event is not None:
-                    response.event.CopyFrom(_pack(each.event))
+                    response.event.CopyFrom(pack_logged(each.event))
                 yield response
 
 
@@ -85,7 +106,8 @@ def _types(violations: Violations, asked: Sequence[event_pb2.ResourceType.ValueT
     return [_TYPES[each] for each in asked if each in _TYPES]
 
 
-def _pack(event: Event) -> event_pb2.Event:
+def pack_logged(event: Event) -> event_pb2.Event:
+    """An event of the log, as the contract has it."""
     change = event.change
     packed = event_pb2.Event(
         sequence=event.sequence,
@@ -102,8 +124,22 @@ def _pack(event: Event) -> event_pb2.Event:
             packed.session.CopyFrom(pack_session(session))
         case Message() as message:
             packed.message.CopyFrom(pack_message(message))
+        case Batch() as batch:
+            packed.batch.CopyFrom(pack_batch(batch))
+        case Budget() as budget:
+            packed.budget.CopyFrom(pack_budget(budget))
         case Task() as task:
             packed.task.CopyFrom(pack_task(task))
+        case Project() as project:
+            packed.project.CopyFrom(pack_project(project))
+        case ToolApproval() as approval:
+            packed.tool_approval.CopyFrom(pack_approval(approval))
+        case CalendarEvent() as calendar_event:
+            packed.calendar_event.CopyFrom(pack_event(calendar_event))
+        case CalendarAccount() as account:
+            packed.calendar_account.CopyFrom(pack_account(account))
+        case Webhook() as webhook:
+            packed.webhook.CopyFrom(pack_webhook(webhook))
         case None:
             pass
     return packed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parley.chat.v1 import message_pb2, session_pb2, turn_event_pb2
 
+from parley_chat.domain.budgets import BudgetReached
 from parley_chat.domain.conversation import (
     Citation,
     Failure,
@@ -17,6 +18,8 @@ from parley_chat.domain.conversation import (
 )
 from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import (
+    ApprovalDecided,
+    ApprovalRequested,
     Notice,
     NoticeKind,
     ProviderSwitched,
@@ -35,6 +38,8 @@ from parley_chat.domain.turn import (
     TurnStarted,
     TurnStopped,
 )
+from parley_chat.servicers.budget_fields import pack_reached
+from parley_chat.servicers.tool_messages import APPROVAL_STATES, EFFECTS
 
 _ROLES = {Role.USER: message_pb2.ROLE_USER, Role.ASSISTANT: message_pb2.ROLE_ASSISTANT}
 _STATES = {
@@ -94,6 +99,7 @@ def pack_session(session: Session) -> session_pb2.Session:
         title=session.title,
         tip_message_id=session.tip_message_id,
         running_turn_id=session.running_turn_id,
+        project_id=session.project_id,
     )
     packed.create_time.FromDatetime(session.create_time)
     packed.update_time.FromDatetime(session.update_time)
@@ -154,6 +160,8 @@ def pack_tool_use(use: ToolUse) -> message_pb2.ToolUse:
         result_json=use.result_json,
         failed=use.failed,
         text_offset=use.text_offset,
+        approval=APPROVAL_STATES[use.approval],
+        edited_arguments_json=use.edited_arguments_json,
     )
 
 
@@ -203,6 +211,8 @@ def pack_event(turn_id: str, event: TurnEvent) -> turn_event_pb2.TurnEvent:
             packed.sources_found.citations.extend(pack_citation(citation) for citation in citations)
         case Notice() as notice:
             packed.notice.CopyFrom(pack_notice(notice))
+        case BudgetReached() as reached:
+            packed.budget_reached.CopyFrom(pack_reached(reached))
         case TurnRestarted():
             packed.restarted.SetInParent()
         case ProviderSwitched() as switched:
@@ -214,14 +224,16 @@ def pack_event(turn_id: str, event: TurnEvent) -> turn_event_pb2.TurnEvent:
         case TurnQueued(place, words):
             packed.queued.place = place
             packed.queued.message = words
-        case ToolCalled() | ToolReturned():
+        case ToolCalled() | ToolReturned() | ApprovalRequested() | ApprovalDecided():
             _pack_tool_event(packed, event.body)
         case TurnCompleted() | TurnFailed() | TurnStopped():
             _pack_outcome(packed, event.body)
     return packed
 
 
-def _pack_tool_event(packed: turn_event_pb2.TurnEvent, body: ToolCalled | ToolReturned) -> None:
+def _pack_tool_event(
+    packed: turn_event_pb2.TurnEvent, body: ToolCalled | ToolReturned | ApprovalRequested | ApprovalDecided
+) -> None:
     match body:
         case ToolCalled(call_id, tool, arguments_json):
             packed.tool_called.tool_call_id = call_id
@@ -232,6 +244,19 @@ def _pack_tool_event(packed: turn_event_pb2.TurnEvent, body: ToolCalled | ToolRe
             packed.tool_returned.tool = tool
             packed.tool_returned.result_json = result_json
             packed.tool_returned.failed = failed
+        case ApprovalRequested() as requested:
+            packed.approval_requested.tool_call_id = requested.tool_call_id
+            packed.approval_requested.tool = requested.tool
+            packed.approval_requested.arguments_json = requested.arguments_json
+            packed.approval_requested.effect = EFFECTS[requested.effect]
+            packed.approval_requested.expire_time.FromDatetime(requested.expire_time)
+        case ApprovalDecided() as decided:
+            packed.approval_decided.tool_call_id = decided.tool_call_id
+            packed.approval_decided.tool = decided.tool
+            packed.approval_decided.state = APPROVAL_STATES[decided.state]
+            packed.approval_decided.edited = bool(decided.edited_arguments_json)
+            packed.approval_decided.arguments_json = decided.edited_arguments_json
+            packed.approval_decided.reason = decided.reason
 
 
 def _pack_outcome(packed: turn_event_pb2.TurnEvent, outcome: TurnOutcome) -> None:

@@ -12,8 +12,17 @@ from typing import Any
 from grpc import StatusCode
 from parley_shared.status import StatusError, not_found
 
-from parley_chat.domain import accounts, errors, tokens
+from parley_chat.domain import accounts, batches, errors, tokens
+from parley_chat.domain.budgets import BudgetExceededError, TooManyBudgetsError
+from parley_chat.domain.calendar import (
+    InvalidEventError,
+    ReadOnlyEventError,
+    TooManyAccountsError,
+    TooManyEventsError,
+)
+from parley_chat.domain.projects import TooManyProjectsError
 from parley_chat.domain.tasks import InvalidTaskError, TooManyTasksError
+from parley_chat.domain.webhooks import TooManyWebhooksError
 
 
 def to_status_error(error: Exception) -> StatusError | None:
@@ -132,6 +141,119 @@ def _too_many_tasks(error: TooManyTasksError) -> StatusError:
     )
 
 
+def _too_many_projects(error: TooManyProjectsError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_LIMIT_EXCEEDED",
+        f"There are {error.limit} projects already. Delete some first.",
+        metadata={"limit": str(error.limit)},
+    )
+
+
+def _too_many_batches(error: batches.TooManyBatchesError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_LIMIT_EXCEEDED",
+        f"There are {error.limit} batches already. Delete some first.",
+        metadata={"limit": str(error.limit)},
+    )
+
+
+def _too_many_uploads(error: batches.TooManyUploadsError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_LIMIT_EXCEEDED",
+        "Too many batches are being sent at once. Wait until one has arrived.",
+        metadata={"limit": str(error.limit)},
+        retry_after_seconds=1.0,
+    )
+
+
+def _batch_state(error: batches.BatchStateError) -> StatusError:
+    return StatusError(
+        StatusCode.FAILED_PRECONDITION,
+        "ERROR_REASON_JOB_STATE",
+        "The batch is not paused.",
+        metadata={"state": error.state.name},
+    )
+
+
+def _batch_name_taken(_: batches.BatchNameTakenError) -> StatusError:
+    words = "belongs to a batch with other lines"
+    return StatusError(
+        StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_INVALID_FIELD",
+        f"client_batch_id {words}.",
+        metadata={"field": "client_batch_id"},
+        violations=[("client_batch_id", words)],
+    )
+
+
+def _upload_cut(error: batches.UploadCutError) -> StatusError:
+    return StatusError(
+        StatusCode.DEADLINE_EXCEEDED,
+        "ERROR_REASON_STREAM_IDLE",
+        "Nothing more of the batch came. Nothing of it is stored.",
+        metadata={"idle_seconds": f"{error.seconds:g}"},
+    )
+
+
+def _too_many_budgets(error: TooManyBudgetsError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_LIMIT_EXCEEDED",
+        f"There are {error.limit} budgets already. Delete some first.",
+        metadata={"limit": str(error.limit)},
+    )
+
+
+def _too_many_webhooks(error: TooManyWebhooksError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_LIMIT_EXCEEDED",
+        f"There are {error.limit} webhooks already. Delete some first.",
+        metadata={"limit": str(error.limit)},
+    )
+
+
+def _invalid_event(error: InvalidEventError) -> StatusError:
+    return StatusError(
+        StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_INVALID_FIELD",
+        f"{error.field} {error.words}.",
+        metadata={"field": error.field},
+        violations=[(error.field, error.words)],
+    )
+
+
+def _read_only_event(_: ReadOnlyEventError) -> StatusError:
+    return StatusError(
+        StatusCode.FAILED_PRECONDITION,
+        "ERROR_REASON_INVALID_FIELD",
+        "The event is kept by the calendar that it was synchronized from, and cannot be changed here.",
+        metadata={"field": "event_id"},
+        violations=[("event_id", "must be of an event that is not read-only")],
+    )
+
+
+def _too_many_accounts(error: TooManyAccountsError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_LIMIT_EXCEEDED",
+        f"There are {error.limit} calendar accounts already. Take some away first.",
+        metadata={"limit": str(error.limit)},
+    )
+
+
+def _too_many_events(error: TooManyEventsError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_LIMIT_EXCEEDED",
+        f"There are {error.limit} events already. Delete some first.",
+        metadata={"limit": str(error.limit)},
+    )
+
+
 def _invalid_task(error: InvalidTaskError) -> StatusError:
     return StatusError(
         StatusCode.INVALID_ARGUMENT,
@@ -139,6 +261,36 @@ def _invalid_task(error: InvalidTaskError) -> StatusError:
         f"{error.field} {error.words}.",
         metadata={"field": error.field},
         violations=[(error.field, error.words)],
+    )
+
+
+def _approval_closed(error: errors.ApprovalClosedError) -> StatusError:
+    state = error.state.value.upper()
+    words = {
+        "APPROVED": "The call was approved before.",
+        "DENIED": "The call was denied before.",
+        "EXPIRED": "It is too late: nobody decided in time, and the answer has gone on without the call.",
+    }.get(state, "The answer has ended, and the call is no longer asked for.")
+    return StatusError(StatusCode.FAILED_PRECONDITION, "ERROR_REASON_APPROVAL_CLOSED", words, metadata={"state": state})
+
+
+def _tool_scope_missing(error: errors.ToolScopeMissingError) -> StatusError:
+    return StatusError(
+        StatusCode.PERMISSION_DENIED,
+        "ERROR_REASON_SCOPE_MISSING",
+        f"A token cannot let a model do what it may not do itself: it lacks the scope {error.scope}.",
+        metadata={"scope": error.scope},
+    )
+
+
+def _tool_arguments(error: errors.ToolArgumentsError) -> StatusError:
+    field, words = error.violations[0]
+    return StatusError(
+        StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_INVALID_FIELD",
+        f"{field} {words}.",
+        metadata={"field": field},
+        violations=error.violations,
     )
 
 
@@ -202,10 +354,26 @@ _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     errors.TurnLogExpiredError: _turn_log_expired,
     errors.TooManyTurnsError: _too_many_turns,
     TooManyTasksError: _too_many_tasks,
+    InvalidEventError: _invalid_event,
+    ReadOnlyEventError: _read_only_event,
+    TooManyAccountsError: _too_many_accounts,
+    TooManyEventsError: _too_many_events,
+    TooManyWebhooksError: _too_many_webhooks,
     InvalidTaskError: _invalid_task,
+    batches.TooManyBatchesError: _too_many_batches,
+    batches.TooManyUploadsError: _too_many_uploads,
+    batches.BatchStateError: _batch_state,
+    batches.BatchNameTakenError: _batch_name_taken,
+    batches.UploadCutError: _upload_cut,
+    TooManyProjectsError: _too_many_projects,
     errors.DrainingError: _draining,
+    BudgetExceededError: _generation_failed,
+    TooManyBudgetsError: _too_many_budgets,
     errors.TurnFailedError: _turn_failed,
     errors.GenerationError: _generation_failed,
     errors.InferenceUnreachableError: _generation_failed,
     errors.TurnStoppedError: _turn_stopped,
+    errors.ApprovalClosedError: _approval_closed,
+    errors.ToolScopeMissingError: _tool_scope_missing,
+    errors.ToolArgumentsError: _tool_arguments,
 }
