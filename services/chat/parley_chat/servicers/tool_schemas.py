@@ -72,7 +72,9 @@ def fill(request: M, arguments_json: str, time_zone: str) -> M:
     for field in request.DESCRIPTOR.fields:
         if field.message_type and field.message_type.full_name == TIMESTAMP and field.name in arguments:
             arguments[field.name] = _with_offset(field.name, arguments[field.name], time_zone)
-    if "due_time" in arguments and "time_zone" in request.DESCRIPTOR.fields_by_name:
+    fields = request.DESCRIPTOR.fields_by_name
+    is_of_a_time = "due_time" in arguments or ("start_time" in fields and "event_id" not in fields)
+    if is_of_a_time and "time_zone" in fields:
         arguments.setdefault("time_zone", time_zone)
     try:
         json_format.ParseDict(arguments, request, max_recursion_depth=10)
