@@ -21,7 +21,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from parley.access.v1 import access_pb2
 from parley.ai.v1 import agent_service_pb2, content_service_pb2, generation_service_pb2
-from parley.chat.v1 import chat_service_pb2
+from parley.chat.v1 import batch_service_pb2, chat_service_pb2
 from parley.events.v1 import event_service_pb2
 from parley.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from parley.inference.v1 import agent_service_pb2 as inference_agents
@@ -38,12 +38,13 @@ from parley.retrieval.v1 import (
 )
 from parley.system.v1 import system_service_pb2
 from parley.usage.v1 import usage_service_pb2
-from parley.workspace.v1 import task_service_pb2
+from parley.workspace.v1 import project_service_pb2, task_service_pb2
 from parley_shared.status import status_error_from
 from parley_testing.mesh import Mesh, SignedUp
 from parley_testing.tools import require_tool
 
 FILES = (
+    batch_service_pb2,
     chat_service_pb2,
     identity_service_pb2,
     system_service_pb2,
@@ -63,6 +64,7 @@ FILES = (
     scoring_service_pb2,
     inference_agents,
     inference_content,
+    project_service_pb2,
     task_service_pb2,
     event_service_pb2,
     usage_service_pb2,

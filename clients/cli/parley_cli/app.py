@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from parley_cli.groups import agents, content, documents, jobs, leads, tasks, tokens
-from parley_cli.options import Address, Json, Model, Queue, Route, Session, Token
+from parley_cli.groups import agents, content, documents, jobs, leads, projects, tasks, tokens
+from parley_cli.options import Address, Json, Model, Project, Queue, Route, Session, Token
 
 app = typer.Typer(
     help="Talk to Parley, and run it.",
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.add_typer(tokens.tokens, name="token")
 app.add_typer(agents.agents, name="agent")
 app.add_typer(content.content, name="content")
+app.add_typer(projects.projects, name="project")
 app.add_typer(tasks.tasks, name="task")
 app.add_typer(leads.leads, name="leads")
 app.add_typer(documents.documents, name="documents")
@@ -106,6 +107,7 @@ def ask(
     route: Route = None,
     model: Model = "",
     queue: Queue = False,
+    project: Project = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the final message as JSON.")] = False,
     address: Address = None,
     token: Token = None,
@@ -115,7 +117,7 @@ def ask(
     from parley_cli.running import errors_in_words, run_with_parley
 
     with errors_in_words(address):
-        asked = command.Question(command.read_question(question), session, route or "", model, queue)
+        asked = command.Question(command.read_question(question), session, route or "", model, queue, project)
     run_with_parley(address, token, lambda client, _: command.ask(client, asked, as_json=as_json))
 
 
@@ -270,7 +272,7 @@ def usage(
     by: Annotated[
         str,
         typer.Option(
-            metavar="DAY,…", help="What to split by: day, model, route, session, purpose, with commas between."
+            metavar="DAY,…", help="What to split by: day, model, route, session, purpose, project, with commas between."
         ),
     ] = "day",
     days: Annotated[int, typer.Option(min=1, max=400, help="How many days to look back, today included.")] = 30,

@@ -41,4 +41,7 @@ Queue = Annotated[
         "--queue", help="When no model can be reached, wait for one rather than fail; the place is shown meanwhile."
     ),
 ]
+Project = Annotated[
+    str, typer.Option("--project", metavar="ID", help="The project that a new session belongs to.", show_default=False)
+]
 Session = Annotated[str, typer.Option("--session", metavar="ID", help="The session to go on with.", show_default=False)]

@@ -32,27 +32,28 @@ class Sessions:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def create(self, *, title: str = "") -> session_pb2.Session:
-        """Makes an empty session. Without a title, the beginning of the first message becomes it."""
-        return (await self._connection.call(CREATE_SESSION, pb.CreateSessionRequest(title=title))).session
+    async def create(self, *, title: str = "", project_id: str = "") -> session_pb2.Session:
+        """Makes an empty session, in a project when one is named. Without a title, the beginning of the first message becomes it."""
+        request = pb.CreateSessionRequest(title=title, project_id=project_id)
+        return (await self._connection.call(CREATE_SESSION, request)).session
 
-    def list(self, *, page_size: int = 0) -> AsyncIterator[session_pb2.Session]:
-        """The user's sessions, the last used first."""
+    def list(self, *, project_id: str = "", page_size: int = 0) -> AsyncIterator[session_pb2.Session]:
+        """The user's sessions, or those of a project, the last used first."""
 
         async def page(token: str) -> pb.ListSessionsResponse:
-            return await self._connection.call(
-                LIST_SESSIONS, pb.ListSessionsRequest(page_size=page_size, page_token=token)
-            )
+            request = pb.ListSessionsRequest(page_size=page_size, page_token=token, project_id=project_id)
+            return await self._connection.call(LIST_SESSIONS, request)
 
         return items_of_pages(page, lambda response: response.sessions)
 
-    def search(self, query: str, *, page_size: int = 0) -> AsyncIterator[pb.SessionMatch]:
-        """The sessions whose title or messages hold all the words, the last used first."""
+    def search(self, query: str, *, project_id: str = "", page_size: int = 0) -> AsyncIterator[pb.SessionMatch]:
+        """The sessions, or those of a project, whose title or messages hold all the words, the last used first."""
 
         async def page(token: str) -> pb.SearchSessionsResponse:
-            return await self._connection.call(
-                SEARCH_SESSIONS, pb.SearchSessionsRequest(query=query, page_size=page_size, page_token=token)
+            request = pb.SearchSessionsRequest(
+                query=query, page_size=page_size, page_token=token, project_id=project_id
             )
+            return await self._connection.call(SEARCH_SESSIONS, request)
 
         return items_of_pages(page, lambda response: response.matches)
 
@@ -64,6 +65,12 @@ class Sessions:
         """Gives a session another title, and returns it as it is now."""
         request = pb.UpdateSessionRequest(session_id=session_id, title=title)
         request.update_mask.paths.append("title")
+        return (await self._connection.call(UPDATE_SESSION, request)).session
+
+    async def move(self, session_id: str, project_id: str) -> session_pb2.Session:
+        """Moves a session into a project, or out of its own when none is named, and returns it as it is now."""
+        request = pb.UpdateSessionRequest(session_id=session_id, project_id=project_id)
+        request.update_mask.paths.append("project_id")
         return (await self._connection.call(UPDATE_SESSION, request)).session
 
     async def delete(self, session_id: str) -> None:

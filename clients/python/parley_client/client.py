@@ -21,6 +21,7 @@ from parley_client.events import OnFailureName, RouteName, on_failure_number, ro
 from parley_client.generation import Generation
 from parley_client.identity import Identity
 from parley_client.ingestion import Ingestion
+from parley_client.projects import Projects
 from parley_client.recommendations import Recommendations
 from parley_client.scoring import Scoring
 from parley_client.system import System
@@ -72,6 +73,8 @@ class Parley:
         """What a product recommends to its people."""
         self.events = EventLog(connection, stream_backoff)
         """What changed in all of this, and what changes now."""
+        self.projects = Projects(connection)
+        """What sessions, tasks and documents belong to."""
         self.tasks = Tasks(connection)
         """What the user wants to do."""
         self.usage = Usage(connection)
@@ -140,6 +143,7 @@ class Parley:
         queue_when_unavailable: bool = False,
         detach: bool | None = None,
         time_zone: str = "",
+        project_id: str = "",
     ) -> Turn:
         """Sends a message and streams the events of the turn that answers it. Nothing is sent before the Turn is read.
 
@@ -155,6 +159,7 @@ class Parley:
             place. By default it fails.
         detach: False stops the turn when the last of its readers goes away. By default it goes on.
         time_zone: the user's, an IANA name like `Europe/Berlin`: what "tomorrow at nine" means. UTC by default.
+        project_id: the project that a new session belongs to; none by default. Without `session_id` only.
         """
         request = pb.StreamReplyRequest(
             message=message,
@@ -166,6 +171,7 @@ class Parley:
             on_failure=on_failure_number(on_failure or ""),
             queue_when_unavailable=queue_when_unavailable,
             time_zone=time_zone,
+            project_id=project_id,
         )
         if detach is not None:
             request.detach = detach
@@ -187,6 +193,7 @@ class Parley:
         on_failure: OnFailureName | None = None,
         queue_when_unavailable: bool = False,
         time_zone: str = "",
+        project_id: str = "",
         timeout_seconds: float = _WHOLE_ANSWER_SECONDS,
     ) -> pb.SendMessageResponse:
         """Sends a message and returns the whole answer. The arguments are those of `stream_reply`; a turn that waits in the queue is
@@ -205,6 +212,7 @@ class Parley:
             on_failure=on_failure_number(on_failure or ""),
             queue_when_unavailable=queue_when_unavailable,
             time_zone=time_zone,
+            project_id=project_id,
         )
         return await self._connection.call(SEND_MESSAGE, request, timeout_seconds=timeout_seconds, cut_only=True)
 

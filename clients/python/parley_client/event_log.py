@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from parley_client.backoff import Backoff
     from parley_client.connection import Connection
 
-ResourceName: TypeAlias = Literal["session", "message", "task"]
+ResourceName: TypeAlias = Literal["session", "message", "task", "project"]
 """What kind of thing an event is about."""
 
 _TYPES: dict[str, event_pb2.ResourceType.ValueType] = {
     "session": event_pb2.RESOURCE_TYPE_SESSION,
     "message": event_pb2.RESOURCE_TYPE_MESSAGE,
     "task": event_pb2.RESOURCE_TYPE_TASK,
+    "project": event_pb2.RESOURCE_TYPE_PROJECT,
 }
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["EventService"]

@@ -13,7 +13,7 @@ from parley_client.rpc import Rpc
 if TYPE_CHECKING:
     from parley_client.connection import Connection
 
-UsageDimensionName: TypeAlias = Literal["day", "model", "route", "session", "purpose"]
+UsageDimensionName: TypeAlias = Literal["day", "model", "route", "session", "purpose", "project"]
 """What usage is split by."""
 
 _DIMENSIONS: dict[str, pb.UsageDimension.ValueType] = {
@@ -22,6 +22,7 @@ _DIMENSIONS: dict[str, pb.UsageDimension.ValueType] = {
     "route": pb.USAGE_DIMENSION_ROUTE,
     "session": pb.USAGE_DIMENSION_SESSION,
     "purpose": pb.USAGE_DIMENSION_PURPOSE,
+    "project": pb.USAGE_DIMENSION_PROJECT,
 }
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["UsageService"]
@@ -45,12 +46,13 @@ class Usage:
         end: datetime | None = None,
         time_zone: str = "",
         session_id: str = "",
+        project_id: str = "",
     ) -> pb.GetUsageResponse:
         """Requests, tokens, cost (millionths of a US dollar) and times (milliseconds), split as asked, and in total.
 
         From `start`, else 30 days before the end, to `end`, else now; both with a time zone. Days are those of `time_zone`, UTC when empty.
         """
-        request = _fill(pb.GetUsageRequest(), by, start, end, time_zone, session_id)
+        request = _fill(pb.GetUsageRequest(project_id=project_id), by, start, end, time_zone, session_id)
         return await self._connection.call(GET_USAGE, request)
 
     async def csv(
@@ -61,9 +63,10 @@ class Usage:
         end: datetime | None = None,
         time_zone: str = "",
         session_id: str = "",
+        project_id: str = "",
     ) -> bytes:
         """The same as a table: CSV in UTF-8 with a line of names."""
-        request = _fill(pb.GetUsageTableRequest(), by, start, end, time_zone, session_id)
+        request = _fill(pb.GetUsageTableRequest(project_id=project_id), by, start, end, time_zone, session_id)
         table: bytes = (await self._connection.call(GET_USAGE_TABLE, request)).table.data
         return table
 

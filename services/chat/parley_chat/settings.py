@@ -12,6 +12,8 @@ from pathlib import Path
 from parley_shared.settings import Environment, ServiceSettings, SettingsError
 from parley_shared.sql import default_database_url
 
+from parley_chat.settings_budgets import BudgetSettings
+
 SERVICE = "chat"
 DEFAULT_PORT = 50051
 
@@ -19,6 +21,24 @@ _MINUTE = 60
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 _MOST_TOOL_NAMES = 100
+
+
+_CONFIG_FILE = "parley.toml"
+
+
+class NamedVariables:
+    """Finds the variables that the configuration file names. Shows none: they may hold secrets."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    def find(self, name: str) -> str | None:
+        """The value of a variable, without blanks around it; None when it is not set or empty."""
+        found = self._environment.secret(name)
+        return found.reveal() if found else None
+
+    def __repr__(self) -> str:
+        return "[by name]"
 
 
 @dataclass(frozen=True)
@@ -31,6 +51,13 @@ class ChatSettings:
     database_url: str = field(repr=False)  # It may hold a password.
     """`PARLEY_CHAT_DATABASE_URL`: `sqlite:///path` or `postgresql://user:password@host/name`; by default a file in the
     home folder."""
+
+    config_file: Path | None
+    """`PARLEY_CHAT_CONFIG_FILE`: the file whose tables `[mcp.servers.NAME]` name MCP servers; `parley.toml` in the home, when it is
+    there."""
+
+    variables: NamedVariables
+    """For the variables that the configuration file names."""
 
     keys_folder: Path
     """`PARLEY_CHAT_KEYS_FOLDER`: where the private signing key and the local user's password are kept, by default
@@ -114,6 +141,38 @@ class ChatSettings:
     """`PARLEY_CHAT_SUGGESTION_SECONDS`: how long a model may take to suggest what to say next; without it, and after it, suggestions
     are made without a model. 0, which asks no model, to 30."""
 
+    batch_places: int
+    """`PARLEY_CHAT_BATCH_PLACES`: how many lines of batches this process has written at once, beside its answers. 0, which leaves them to
+    other processes, to 1000."""
+
+    batch_attempts: int
+    """`PARLEY_CHAT_BATCH_ATTEMPTS`: how often a line of a batch is tried before it has failed. 1 to 100."""
+
+    batch_lease_seconds: float
+    """`PARLEY_CHAT_BATCH_LEASE_SECONDS`: how long after the last sign of life of another process its lines are taken over. 1 to 600."""
+
+    batch_lines: int
+    """`PARLEY_CHAT_BATCH_LINES`: how many lines a batch may have. 1 to 1000000."""
+
+    batch_line_bytes: int
+    """`PARLEY_CHAT_BATCH_LINE_BYTES`: how long a line of a batch may be. 1000 to 2000000."""
+
+    batch_bytes: int
+    """`PARLEY_CHAT_BATCH_BYTES`: how long a batch may be. 1000 to 1000000000."""
+
+    batch_retention_days: int
+    """`PARLEY_CHAT_BATCH_RETENTION_DAYS`: how long a batch is kept after its end. 1 to 3650."""
+
+    max_batches_per_user: int
+    """`PARLEY_CHAT_MAX_BATCHES_PER_USER`: how many batches a user may keep, ended ones included. 1 to 100000."""
+
+    title_seconds: float
+    """`PARLEY_CHAT_TITLE_SECONDS`: how long a model may take to name a session after its first answer; without it, and after it, the
+    session is called as its first message begins. 0, which asks no model, to 120."""
+
+    budgets: BudgetSettings
+    """What each user may spend at most, as the operator sets it."""
+
     secrets_key: str = field(repr=False)
     """`PARLEY_CHAT_SECRETS_KEY`: what secrets of users in the database are sealed with, keys of webhooks and passwords of calendars: 32
     bytes in base64; several with commas between, of which the first seals and all open. Empty, the default: it is derived from the signing
@@ -123,12 +182,23 @@ class ChatSettings:
     """`PARLEY_CHAT_OUTBOUND_PRIVATE_ADDRESSES`: whether calendars and webhooks may be at private addresses and at this machine's own, and
     speak http."""
 
+    calendar_sync_seconds: int
+    """`PARLEY_CHAT_CALENDAR_SYNC_SECONDS`: how long after the last synchronization of a calendar account the next one is due. 60 seconds to
+    1 day."""
+
+    calendar_syncs_at_once: int
+    """`PARLEY_CHAT_CALENDAR_SYNCS_AT_ONCE`: how many calendar accounts this process synchronizes at once. 1 to 64."""
+
     @classmethod
     def read(cls, environment: Environment) -> ChatSettings:
         """Reads the settings. Raises SettingsError, naming the variable, for the first that is out of its bounds."""
         service = ServiceSettings.read(environment, service=SERVICE, default_port=DEFAULT_PORT)
+        own_file = service.home / _CONFIG_FILE
+        said_file = environment.text("PARLEY_CHAT_CONFIG_FILE", "")
         return cls(
             service=service,
+            config_file=Path(said_file).expanduser() if said_file else own_file if own_file.exists() else None,
+            variables=NamedVariables(environment),
             database_url=environment.text("PARLEY_CHAT_DATABASE_URL", default_database_url(service.home, SERVICE)),
             keys_folder=environment.path("PARLEY_CHAT_KEYS_FOLDER", service.home / "keys"),
             inference_address=environment.text("PARLEY_INFERENCE_ADDRESS", "127.0.0.1:50052"),
@@ -163,7 +233,21 @@ class ChatSettings:
             tools_ask=_tools_ask(environment.text("PARLEY_CHAT_TOOLS_ASK", "delete,external")),
             approval_seconds=environment.integer("PARLEY_CHAT_APPROVAL_SECONDS", _DAY, least=1, most=5 * _DAY),
             suggestion_seconds=environment.number("PARLEY_CHAT_SUGGESTION_SECONDS", 2.0, least=0.0, most=30.0),
+            batch_places=environment.integer("PARLEY_CHAT_BATCH_PLACES", 4, least=0, most=1000),
+            batch_attempts=environment.integer("PARLEY_CHAT_BATCH_ATTEMPTS", 10, least=1, most=100),
+            batch_lease_seconds=environment.number("PARLEY_CHAT_BATCH_LEASE_SECONDS", 15.0, least=1.0, most=600.0),
+            batch_lines=environment.integer("PARLEY_CHAT_BATCH_LINES", 50_000, least=1, most=1_000_000),
+            batch_line_bytes=environment.integer("PARLEY_CHAT_BATCH_LINE_BYTES", 256_000, least=1000, most=2_000_000),
+            batch_bytes=environment.integer("PARLEY_CHAT_BATCH_BYTES", 100_000_000, least=1000, most=1_000_000_000),
+            batch_retention_days=environment.integer("PARLEY_CHAT_BATCH_RETENTION_DAYS", 30, least=1, most=3650),
+            max_batches_per_user=environment.integer("PARLEY_CHAT_MAX_BATCHES_PER_USER", 100, least=1, most=100_000),
+            title_seconds=environment.number("PARLEY_CHAT_TITLE_SECONDS", 20.0, least=0.0, most=120.0),
+            budgets=BudgetSettings.read(environment),
             secrets_key=environment.text("PARLEY_CHAT_SECRETS_KEY", ""),
+            calendar_sync_seconds=environment.integer(
+                "PARLEY_CHAT_CALENDAR_SYNC_SECONDS", 15 * _MINUTE, least=_MINUTE, most=_DAY
+            ),
+            calendar_syncs_at_once=environment.integer("PARLEY_CHAT_CALENDAR_SYNCS_AT_ONCE", 4, least=1, most=64),
             outbound_private_addresses=environment.flag("PARLEY_CHAT_OUTBOUND_PRIVATE_ADDRESSES", False),
             max_turn_seconds=environment.integer("PARLEY_CHAT_MAX_TURN_SECONDS", 15 * _MINUTE, least=1, most=_DAY),
         )

@@ -26,7 +26,7 @@ from parley_chat.domain.conversation import (
 from parley_chat.domain.errors import NotFoundError
 from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import TurnState
-from parley_chat.ports.conversations import BegunTurn, NewTurn, PageCursor
+from parley_chat.ports.conversations import BegunTurn, NewTurn, PageCursor, SessionChanges
 from parley_shared.sql import Database
 from parley_testing.accounts import new_user
 
@@ -241,9 +241,9 @@ async def test_a_name_that_was_given_stays(conversations: SqlConversations, alic
     assert (await conversations.get_session(alice, session.session_id)).title == "Mine"
     empty = session_of(alice)
     await conversations.create_session(empty)
-    await conversations.rename_session(alice, empty.session_id, "", NOW)
+    await conversations.update_session(alice, empty.session_id, SessionChanges(title=""), NOW)
     await conversations.begin_turn(new_turn(alice, session_id=empty.session_id))
     assert (await conversations.get_session(alice, empty.session_id)).title == ""
     with pytest.raises(NotFoundError):
-        await conversations.rename_session(bob, session.session_id, "Theirs", NOW)
+        await conversations.update_session(bob, session.session_id, SessionChanges(title="Theirs"), NOW)
     assert (await conversations.get_session(alice, session.session_id)).title == "Mine"

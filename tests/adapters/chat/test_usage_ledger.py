@@ -65,6 +65,7 @@ def added_up(records: Sequence[UsageRecord], asked: UsageSpan) -> list[UsageRow]
             each.route if UsageDimension.ROUTE in by else None,
             each.model if UsageDimension.MODEL in by else None,
             each.session_id if UsageDimension.SESSION in by else None,
+            each.project_id if UsageDimension.PROJECT in by else None,
         )
         grouped[key].append(each)
     return [
@@ -74,6 +75,7 @@ def added_up(records: Sequence[UsageRecord], asked: UsageSpan) -> list[UsageRow]
             route=key[2],
             model=key[3],
             session_id=key[4],
+            project_id=key[5],
             request_count=len(of),
             failed_count=sum(each.outcome is UsageOutcome.FAILED for each in of),
             stopped_count=sum(each.outcome is UsageOutcome.STOPPED for each in of),
@@ -96,7 +98,8 @@ def added_up(records: Sequence[UsageRecord], asked: UsageSpan) -> list[UsageRow]
 
 
 def by_place(row: UsageRow) -> tuple[str, ...]:
-    return tuple(str(each or "") for each in (row.day, row.purpose, row.route, row.model, row.session_id))
+    by = (row.day, row.purpose, row.route, row.model, row.session_id, row.project_id)
+    return tuple(str(each or "") for each in by)
 
 
 async def test_any_split_adds_up_to_what_adding_one_by_one_gives(
@@ -119,6 +122,7 @@ async def test_any_split_adds_up_to_what_adding_one_by_one_gives(
             duration_ms=chance.randrange(5_000),
             route=chance.choice([None, Route.STANDARD, Route.ENHANCED]),
             session_id=chance.choice(["", "ses_1", "ses_2"]),
+            project_id=chance.choice(["", "prj_1", "prj_2"]),
         )
         for _ in range(400)
     ]
@@ -161,9 +165,11 @@ async def test_the_span_has_its_beginning_and_not_its_end(ledger: SqlUsageLedger
 async def test_a_session_is_looked_at_alone(ledger: SqlUsageLedger, chat_database: Database) -> None:
     user = await new_user(chat_database)
     for session_id in ("ses_1", "ses_2", "ses_1"):
-        await ledger.add(record(user, session_id=session_id))
+        await ledger.add(record(user, session_id=session_id, project_id="prj_1" if session_id == "ses_2" else ""))
     rows, total = await ledger.sums(span(user, UsageDimension.SESSION, session_id="ses_1"), 10)
     assert [(row.session_id, row.request_count) for row in rows] == [("ses_1", 2)]
+    rows, _ = await ledger.sums(span(user, UsageDimension.PROJECT, project_id="prj_1"), 10)
+    assert [(row.project_id, row.request_count) for row in rows] == [("prj_1", 1)]
     assert total.request_count == 2
 
 

@@ -192,10 +192,11 @@ def at(**fields: int) -> Timestamp:
         ({"group_by": [0]}, "group_by[0]"),
         ({"group_by": [99]}, "group_by[0]"),
         ({"group_by": [1, 2, 1]}, "group_by[2]"),
-        ({"group_by": [1, 2, 3, 4, 5, 1]}, "group_by"),
+        ({"group_by": [1, 2, 3, 4, 5, 6, 1]}, "group_by"),
         ({"time_zone": "Europe/Atlantis"}, "time_zone"),
         ({"time_zone": "x" * 65}, "time_zone"),
         ({"session_id": "nonsense"}, "session_id"),
+        ({"project_id": "nonsense"}, "project_id"),
     ],
 )
 async def test_a_wrong_request_names_the_field(chat: RunningChat, ada: Any, fields: dict[str, Any], named: str) -> None:

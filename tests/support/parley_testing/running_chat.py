@@ -59,6 +59,8 @@ async def running_chat(
                 "PARLEY_INFERENCE_ADDRESS": inference,
                 "PARLEY_RETRIEVAL_ADDRESS": retrieval,
                 "PARLEY_DRAIN_SECONDS": "1",
+                # Tests count what models are asked: titles come in by themselves.
+                "PARLEY_CHAT_TITLE_SECONDS": "0",
                 **variables,
             }
         )

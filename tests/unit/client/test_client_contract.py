@@ -20,7 +20,7 @@ from parley.retrieval.v1 import (
 )
 from parley.system.v1 import system_service_pb2
 from parley.usage.v1 import usage_service_pb2
-from parley.workspace.v1 import task_service_pb2
+from parley.workspace.v1 import project_service_pb2, task_service_pb2
 from parley_client.rpc import Rpc
 from parley_client.version import VERSION
 
@@ -33,6 +33,7 @@ MODULES = [
     "generation",
     "identity",
     "ingestion",
+    "projects",
     "recommendations",
     "scoring",
     "system",
@@ -55,6 +56,7 @@ SERVICES: list[ServiceDescriptor] = [
         recommendation_service_pb2,
         search_service_pb2,
         system_service_pb2,
+        project_service_pb2,
         task_service_pb2,
         event_service_pb2,
         usage_service_pb2,

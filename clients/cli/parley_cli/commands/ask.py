@@ -34,6 +34,8 @@ class Question:
     """The model or alias; the route's when empty."""
     queue: bool = False
     """Whether it waits when no model can be reached."""
+    project_id: str = ""
+    """The project of a new session; none when empty."""
 
 
 def read_question(words: str) -> str:
@@ -63,6 +65,7 @@ async def ask(client: Parley, question: Question, *, as_json: bool) -> int:
         model=question.model,
         queue_when_unavailable=question.queue,
         time_zone=local_time_zone(),
+        project_id=question.project_id,
     )
     if as_json:
         silent: View = SilentView()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WORDS = {1: "created", 2: "updated", 3: "deleted", 4: "reminded"}
 _REMINDED = 4
 _LATE_SECONDS = 60
-_KINDS = {1: "session", 2: "message", 3: "task"}
+_KINDS = {1: "session", 2: "message", 3: "task", 4: "project"}
 
 
 async def events(client: Parley, *, after: int, follow: bool, as_json: bool) -> int:
@@ -61,6 +61,8 @@ def _title(event: event_pb2.Event) -> str:
             text = event.message.text
         case "task":
             text = event.task.title
+        case "project":
+            text = event.project.title
         case _:
             text = ""
     line = " ".join(printable(text).split())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from parley_client import Parley
 
 _DIMENSIONS = get_args(UsageDimensionName)
-_PURPOSES = {1: "answer", 2: "text", 3: "content", 4: "agent", 5: "suggestion"}
+_PURPOSES = {1: "answer", 2: "text", 3: "content", 4: "agent", 5: "suggestion", 6: "title"}
 _ROUTES = {2: "standard", 3: "enhanced"}
 
 
@@ -90,6 +90,8 @@ def _value(row: pb.UsageRow, name: UsageDimensionName) -> str:
             return printable(row.model) or "-"
         case "session":
             return row.session_id or "-"
+        case "project":
+            return row.project_id or "-"
         case "route":
             return _ROUTES.get(row.route, "-")
         case "purpose":

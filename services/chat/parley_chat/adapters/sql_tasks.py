@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, TextClause, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley_chat.adapters.sql_clock import SqlClock
-from parley_chat.adapters.sql_schema import tasks
+from parley_chat.adapters.sql_schema import has_project, tasks
 from parley_chat.domain.errors import NotFoundError
 from parley_chat.domain.tasks import Task, TaskPriority, TaskState
 from parley_chat.ports.workspace import TaskCursor, TaskFilter
@@ -34,7 +34,7 @@ class SqlTasks:
         row = (await self._connection.execute(query)).first()
         if row is None:
             raise NotFoundError("task")
-        return _task(row)
+        return to_task(row)
 
     async def put(self, task: Task) -> None:
         """Writes a row anew."""
@@ -59,7 +59,7 @@ class SqlTasks:
                 same = and_(tasks.c.due_time == after.due_time, tasks.c.task_id > after.task_id)
                 dated = dated.where(or_(later, same))
             dated = dated.order_by(tasks.c.due_time, tasks.c.task_id).limit(limit)
-            found += [_task(row) for row in await self._connection.execute(dated)]
+            found += [to_task(row) for row in await self._connection.execute(dated)]
         if len(found) < limit and wanted.due_before is None:
             others = select(tasks).where(self._wanted(wanted), tasks.c.due_time.is_(None))
             if after is not None and after.due_time is None:
@@ -67,7 +67,7 @@ class SqlTasks:
                 same = and_(tasks.c.create_time == after.create_time, tasks.c.task_id < after.task_id)
                 others = others.where(or_(older, same))
             others = others.order_by(tasks.c.create_time.desc(), tasks.c.task_id.desc()).limit(limit - len(found))
-            found += [_task(row) for row in await self._connection.execute(others)]
+            found += [to_task(row) for row in await self._connection.execute(others)]
         return found
 
     async def count_open(self) -> int:
@@ -83,14 +83,14 @@ class SqlTasks:
             .order_by(tasks.c.remind_time, tasks.c.task_id)
             .limit(limit)
         )
-        return [_task(row) for row in await self._connection.execute(query)]
+        return [to_task(row) for row in await self._connection.execute(query)]
 
     def _wanted(self, wanted: TaskFilter) -> ColumnElement[bool]:
-        conditions = [tasks.c.user_id == self._user_id]
+        conditions: list[ColumnElement[bool] | TextClause] = [tasks.c.user_id == self._user_id]
         if wanted.state is not None:
             conditions.append(tasks.c.state == wanted.state.value)
         if wanted.project:
-            conditions.append(tasks.c.project == wanted.project)
+            conditions += [tasks.c.project == wanted.project, has_project]
         if wanted.due_before is not None:
             conditions.append(tasks.c.due_time < wanted.due_before)
         return and_(*conditions)
@@ -118,7 +118,8 @@ def _row(task: Task) -> dict[str, Any]:
     }
 
 
-def _task(row: Row[Any]) -> Task:
+def to_task(row: Row[Any]) -> Task:
+    """Reads a row of `tasks`."""
     return Task(
         task_id=row.task_id,
         title=row.title,

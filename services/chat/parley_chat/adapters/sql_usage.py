@@ -1,4 +1,4 @@
-"""The ledger of usage in SQL. `write_usage` adds to it within the transaction of an answer.
+"""The ledger of usage in SQL: records are added, and added up.
 
 Sums and percentiles are made by the database, along the index of a user's records: window functions number the records of each row by
 their times, and the percentile is the time of the record with the right number (nearest rank).
@@ -7,16 +7,16 @@ their times, and the percentile is the time of the record with the right number 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import pairwise
 from typing import Any
-from uuid import uuid4
 
 from parley_shared.sql import Database
-from sqlalchemy import ColumnElement, Row, Select, case, func, insert, literal, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Row, Select, case, func, literal, select
 
+from parley_chat.adapters.sql_budget_books import SqlBudgetBooks
+from parley_chat.adapters.sql_events import hold_user
 from parley_chat.adapters.sql_schema import usage_records as records
+from parley_chat.adapters.sql_usage_records import milliseconds
 from parley_chat.domain.conversation import Route
 from parley_chat.domain.usage import (
     DAY_SECONDS,
@@ -34,13 +34,15 @@ from parley_chat.domain.usage import (
 class SqlUsageLedger:
     """The port `UsageLedger`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, books: SqlBudgetBooks | None = None) -> None:
         self._database = database
+        self._books = books or SqlBudgetBooks()
 
-    async def add(self, record: UsageRecord) -> None:
+    async def add(self, record: UsageRecord, holder_id: str = "") -> None:
         """Keeps a record."""
         async with self._database.write() as connection:
-            await write_usage(connection, record)
+            await hold_user(connection, record.user_id)
+            await self._books.settle(connection, record, holder_id)
 
     async def sums(self, span: UsageSpan, limit: int) -> tuple[Sequence[UsageRow], UsageRow]:
         """Adds up what is asked for, and all together, of one moment."""
@@ -52,31 +54,6 @@ class SqlUsageLedger:
         return [_row(row) for row in rows if row.request_count], _row(total)
 
 
-# Every turn has it executed: written once, because writing a statement takes longer than executing it.
-_NEW_RECORD = insert(records)
-
-
-async def write_usage(connection: AsyncConnection, record: UsageRecord) -> None:
-    """Writes a record."""
-    row = {
-        "usage_id": f"use_{uuid4().hex}",
-        "user_id": record.user_id,
-        "end_ms": _milliseconds(record.end_time),
-        "purpose": record.purpose.value,
-        "outcome": record.outcome.value,
-        "session_id": record.session_id,
-        "route": record.route.value if record.route else "",
-        "model": record.model,
-        "input_tokens": record.input_tokens,
-        "output_tokens": record.output_tokens,
-        "estimated": record.estimated,
-        "cost_usd_micros": record.cost_usd_micros,
-        "time_to_first_token_ms": record.time_to_first_token_ms,
-        "duration_ms": record.duration_ms,
-    }
-    await connection.execute(_NEW_RECORD, row)
-
-
 def _sums(span: UsageSpan, wanted: Sequence[UsageDimension]) -> Select[Any]:
     columns: dict[UsageDimension, ColumnElement[Any]] = {
         UsageDimension.DAY: _day(span),
@@ -84,14 +61,17 @@ def _sums(span: UsageSpan, wanted: Sequence[UsageDimension]) -> Select[Any]:
         UsageDimension.ROUTE: records.c.route,
         UsageDimension.MODEL: records.c.model,
         UsageDimension.SESSION: records.c.session_id,
+        UsageDimension.PROJECT: records.c.project_id,
     }
     chosen = select(*(columns[each].label(_name(each)) for each in wanted), records).where(
         records.c.user_id == span.user_id,
-        records.c.end_ms >= _milliseconds(span.start),
-        records.c.end_ms < _milliseconds(span.end),
+        records.c.end_ms >= milliseconds(span.start),
+        records.c.end_ms < milliseconds(span.end),
     )
     if span.session_id:
         chosen = chosen.where(records.c.session_id == span.session_id)
+    if span.project_id:
+        chosen = chosen.where(records.c.project_id == span.project_id)
     of = chosen.subquery()
     by = [of.c[_name(each)] for each in wanted]
     has_text = case((of.c.time_to_first_token_ms > 0, 1), else_=0)
@@ -140,7 +120,7 @@ def _day(span: UsageSpan) -> ColumnElement[Any]:
     offset: ColumnElement[Any] = literal(offsets[-1][1])
     if len(offsets) > 1:
         until = [
-            (records.c.end_ms < _milliseconds(following), seconds) for (_, seconds), (following, _) in pairwise(offsets)
+            (records.c.end_ms < milliseconds(following), seconds) for (_, seconds), (following, _) in pairwise(offsets)
         ]
         offset = case(*until, else_=offsets[-1][1])
     return (records.c.end_ms + offset * 1000) // (DAY_SECONDS * 1000)
@@ -160,9 +140,6 @@ def _row(row: Row[Any]) -> UsageRow:
         route=Route(route) if route else None,
         model=by[UsageDimension.MODEL],
         session_id=by[UsageDimension.SESSION],
+        project_id=by[UsageDimension.PROJECT],
         **{name: int(value) for name, value in values.items()},
     )
-
-
-def _milliseconds(time: datetime) -> int:
-    return round(time.timestamp() * 1000)

@@ -7,13 +7,16 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from parley_shared.sql import Database
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parley_chat.adapters.sql_calendar import SqlCalendar
 from parley_chat.adapters.sql_clock import SqlClock
 from parley_chat.adapters.sql_events import NO_NEWS, hold_user, record
+from parley_chat.adapters.sql_projects import SqlProjects
 from parley_chat.adapters.sql_schema import tool_runs
 from parley_chat.adapters.sql_tasks import SqlTasks
+from parley_chat.adapters.sql_webhooks import SqlWebhooks
 from parley_chat.domain.events import Change
 from parley_chat.ports.event_log import EventNews
 from parley_chat.ports.toolbox import ToolOutcome
@@ -48,6 +51,18 @@ class SqlToolRuns:
             )
         )
 
+    async def replace(self, turn_id: str, tool_call_id: str, outcome: ToolOutcome) -> None:
+        """Updates the row of a call."""
+        await self._connection.execute(
+            update(tool_runs)
+            .where(
+                tool_runs.c.turn_id == turn_id,
+                tool_runs.c.tool_call_id == tool_call_id,
+                tool_runs.c.user_id == self._user_id,
+            )
+            .values(result_json=outcome.result_json)
+        )
+
 
 class SqlWorkspace:
     """The port `Workspace`."""
@@ -55,6 +70,9 @@ class SqlWorkspace:
     def __init__(self, connection: AsyncConnection, user_id: str, clock: SqlClock) -> None:
         self.user_id = user_id
         self.tasks = SqlTasks(connection, user_id, clock)
+        self.projects = SqlProjects(connection, user_id)
+        self.calendar = SqlCalendar(connection, user_id)
+        self.webhooks = SqlWebhooks(connection, user_id)
         self.tool_runs = SqlToolRuns(connection, user_id)
         self.changes: list[Change] = []
 

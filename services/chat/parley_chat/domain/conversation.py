@@ -55,6 +55,8 @@ class Session:
     """The newest message; empty while there is none."""
     running_turn_id: str
     """The newest turn that runs; empty when none does."""
+    project_id: str = ""
+    """Empty when it belongs to none."""
 
 
 @dataclass(frozen=True, slots=True)

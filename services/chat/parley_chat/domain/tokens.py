@@ -20,6 +20,10 @@ USER_SCOPES = frozenset(
     {
         "ai:read",
         "ai:write",
+        "batches:read",
+        "batches:write",
+        "calendar:read",
+        "calendar:write",
         "chat:read",
         "chat:write",
         "documents:read",
@@ -27,6 +31,8 @@ USER_SCOPES = frozenset(
         "events:read",
         "identity:read",
         "identity:write",
+        "projects:read",
+        "projects:write",
         "recommendations:read",
         "recommendations:write",
         "scoring:read",
@@ -36,6 +42,8 @@ USER_SCOPES = frozenset(
         "tasks:write",
         "usage:read",
         "usage:write",
+        "webhooks:read",
+        "webhooks:write",
     }
 )
 """What a user may do. A sign-in has them all; a personal access token some. `inference:invoke` is not among them: models

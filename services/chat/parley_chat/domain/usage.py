@@ -24,6 +24,8 @@ class UsagePurpose(StrEnum):
     CONTENT = "content"
     AGENT = "agent"
     SUGGESTION = "suggestion"
+    TITLE = "title"
+    BATCH = "batch"
 
 
 class UsageOutcome(StrEnum):
@@ -42,6 +44,7 @@ class UsageDimension(StrEnum):
     ROUTE = "route"
     MODEL = "model"
     SESSION = "session"
+    PROJECT = "project"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class UsageRecord:
     duration_ms: int
     route: Route | None = None
     session_id: str = ""
+    project_id: str = ""
+    """That of the session at the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class UsageSpan:
     """Where days begin and end."""
     session_id: str = ""
     """Only of this session; of all when empty."""
+    project_id: str = ""
+    """Only of sessions that belonged to this project; of all when empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,7 @@ class UsageRow:
     route: Route | None
     model: str | None
     session_id: str | None
+    project_id: str | None
     request_count: int
     failed_count: int
     stopped_count: int
@@ -108,7 +116,7 @@ class UsageRow:
 _OUTCOMES = {MessageState.STOPPED: UsageOutcome.STOPPED, MessageState.FAILED: UsageOutcome.FAILED}
 
 
-def usage_of_answer(user_id: str, answer: Message, end_time: datetime) -> UsageRecord:
+def usage_of_answer(user_id: str, answer: Message, end_time: datetime, project_id: str = "") -> UsageRecord:
     """The record of an answer that has ended."""
     usage = answer.usage
     return UsageRecord(
@@ -125,6 +133,7 @@ def usage_of_answer(user_id: str, answer: Message, end_time: datetime) -> UsageR
         duration_ms=usage.duration_ms if usage else 0,
         route=answer.route,
         session_id=answer.session_id,
+        project_id=project_id,
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from parley_chat.domain.account import TokensUsed
+from parley_chat.domain.budgets import BudgetExceededError
 from parley_chat.domain.conversation import Citation, Failure, OnFailure, Role, Route
 from parley_chat.domain.errors import GenerationError, InferenceUnreachableError, KnowledgeUnavailableError
 from parley_chat.domain.prompt import INSTRUCTIONS, PromptLine, estimate_tokens, fit_history, time_line
@@ -30,6 +31,8 @@ from parley_chat.domain.turn import (
 from parley_chat.operations.answer import Answer
 from parley_chat.operations.answer_queue import AnswerQueue
 from parley_chat.operations.answer_tools import AnswerTools
+from parley_chat.operations.project_briefs import ProjectBriefs
+from parley_chat.operations.spending import Spending
 from parley_chat.ports.conversations import Conversations
 from parley_chat.ports.knowledge import Knowledge
 from parley_chat.ports.language_model import (
@@ -127,12 +130,16 @@ class AnswerWriter:
         metrics: Metrics,
         queue: AnswerQueue,
         tools: AnswerTools,
+        projects: ProjectBriefs,
+        spending: Spending,
         limits: AnswerLimits,
         now: Callable[[], datetime],
     ) -> None:
         self._conversations = conversations
         self._queue = queue
         self._tools = tools
+        self._spending = spending
+        self._projects = projects
         self._now = now
         self._knowledge = knowledge
         self._model = model
@@ -147,6 +154,8 @@ class AnswerWriter:
         """
         with self._tracing.stage("chat.turn", {"parley.turn.id": answer.turn.turn_id}) as stage:
             request = await self._prepare(answer, stage)
+            if answer.has_budgets:
+                answer.spending = self._spending.of_turn(answer.turn.user_id, answer.turn.turn_id)
             stage.record({"parley.turn.route": str(answer.route), "parley.turn.sources": len(answer.sources)})
             # A process before this one may have called them.
             await self._tools.run(answer)
@@ -171,15 +180,17 @@ class AnswerWriter:
             history, answer.sources = reading.result(), searching.result()
             if answer.sources:
                 await answer.log.append([SourcesFound(answer.sources)])
+        brief = await self._projects.brief(turn.user_id, turn.project_id)
+        told = (INSTRUCTIONS, time_line(self._now(), turn.time_zone), brief)
         request = GenerationRequest(
             user_id=turn.user_id,
-            instructions=f"{INSTRUCTIONS}\n\n{time_line(self._now(), turn.time_zone)}",
+            instructions="\n\n".join(part for part in told if part),
             lines=(*history, PromptLine(Role.USER, answer.message)),
             passages=answer.sources,
             model=model,
         )
         lines, passages = request.lines, request.passages
-        texts = (INSTRUCTIONS, *(line.text for line in lines), *(passage.text for passage in passages))
+        texts = (INSTRUCTIONS, brief, *(line.text for line in lines), *(passage.text for passage in passages))
         answer.prompt_tokens = sum(map(estimate_tokens, texts))
         return request
 
@@ -226,6 +237,7 @@ class AnswerWriter:
                         answer.turn.user_id,
                         answer.message,
                         self._limits.passages,
+                        answer.turn.project_id,
                         documents_only=READ_SCOPE not in answer.turn.scopes,
                     )
             except (KnowledgeUnavailableError, TimeoutError):
@@ -248,6 +260,9 @@ class AnswerWriter:
                 try:
                     resumed = replace(request, rounds=answer.rounds, answer_so_far=answer.text_of_round)
                     return await self._generate(answer, resumed)
+                except BudgetExceededError as error:
+                    await answer.log.append([error.reached])
+                    raise
                 except GenerationError as error:
                     pause = self._pause_after(error, answer, patience)
                 answer.end_attempt()
@@ -285,12 +300,18 @@ class AnswerWriter:
         with self._tracing.stage("chat.turn.generate", {"gen_ai.request.model": request.model}) as stage:
             finished = False
             calls: list[GeneratedToolCall] = []
+            if spending := answer.spending:
+                used = answer.usage()
+                tokens = used.input_tokens + used.output_tokens
+                await spending.before_call(request, used_tokens=tokens, used_cost_usd_micros=used.cost_usd_micros)
             async with aclosing(self._model.generate(request)) as events:
                 async for event in events:
                     if isinstance(event, GeneratedToolCall):
                         calls.append(event)
                     else:
                         finished = await self._take(answer, event, stage) or finished
+                    if spending:
+                        await spending.follow(event)
             if not finished:
                 raise GenerationError(BROKE_OFF)
             # A call of what was not offered is not run: the text is the answer then.

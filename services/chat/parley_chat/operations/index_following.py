@@ -1,6 +1,7 @@
 """Keeps the search index up with what chat owns: reads the log of events behind a cursor, and tells the index how each thing is last.
 
-At least once: what was told and not noted is told again, and the index passes over what is not newer.
+At least once: what was told and not noted is told again, and the index passes over what is not newer. In the same way the documents
+of a project that was deleted are moved out of it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from parley_chat.domain.errors import KnowledgeUnavailableError
 from parley_chat.domain.events import Action, Event, ResourceType
 from parley_chat.domain.tasks import Task
 from parley_chat.ports.event_log import EventLog
+from parley_chat.ports.project_labels import ProjectLabels
 from parley_chat.ports.search_index import DeletedItem, IndexCursors, IndexItem, SearchIndex
 
 logger = logging.getLogger(__name__)
 
-INDEXED = (ResourceType.TASK,)
+FOLLOWED = (ResourceType.TASK, ResourceType.PROJECT)
 PAGE = 200
 BATCH = 100
 USERS = 100
@@ -32,10 +34,11 @@ AGAIN_SECONDS = 5.0
 class IndexFollowing:
     """Follows the log, in one task of its own."""
 
-    def __init__(self, log: EventLog, cursors: IndexCursors, index: SearchIndex) -> None:
+    def __init__(self, log: EventLog, cursors: IndexCursors, index: SearchIndex, labels: ProjectLabels) -> None:
         self._log = log
         self._cursors = cursors
         self._index = index
+        self._labels = labels
         self._told: set[str] = set()
         self._news = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
@@ -59,7 +62,7 @@ class IndexFollowing:
         """Tells the index all that it does not know of a user. Raises KnowledgeUnavailableError."""
         after = await self._cursors.cursor(user_id)
         while True:
-            page = await self._log.page(user_id, after, PAGE, INDEXED)
+            page = await self._log.page(user_id, after, PAGE, FOLLOWED)
             is_last = len(page.events) < PAGE
             reached = page.newest if is_last else page.events[-1].sequence
             if reached <= after:
@@ -75,11 +78,15 @@ class IndexFollowing:
         changes = [event for event in events if event.change.action is not Action.REMINDED]
         last = {event.change.resource_id: event for event in changes}
         puts = [_item(event, task) for event in last.values() if isinstance(task := event.change.resource, Task)]
-        deletes = [_deleted(event) for event in last.values() if event.change.resource is None]
+        gone = [event for event in last.values() if event.change.resource is None]
+        deletes = [_deleted(event) for event in gone if event.change.resource_type is not ResourceType.PROJECT]
         for start in range(0, len(puts), BATCH):
             await self._index.put(user_id, puts[start : start + BATCH])
         for start in range(0, len(deletes), BATCH):
             await self._index.delete(user_id, deletes[start : start + BATCH])
+        for event in gone:
+            if event.change.resource_type is ResourceType.PROJECT:
+                await self._labels.clear(user_id, event.change.resource_id)
 
     async def _follow(self) -> None:
         pause = 0.0

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from parley_chat.domain.conversation import Message, Session, SessionMatch, new_session_id
 from parley_chat.operations.turns import Turns
-from parley_chat.ports.conversations import Conversations, PageCursor
+from parley_chat.ports.conversations import Conversations, PageCursor, SessionChanges
 
 PAGE_BYTES = 2 * 1024 * 1024
 """Half of what a response may hold unless it is set otherwise."""
@@ -22,10 +22,10 @@ class Sessions:
         self._turns = turns
         self._now = now
 
-    async def create(self, user_id: str, title: str) -> Session:
-        """Makes an empty session."""
+    async def create(self, user_id: str, title: str, project_id: str = "") -> Session:
+        """Makes an empty session, in a project when one is named."""
         now = self._now()
-        session = Session(new_session_id(), user_id, title, now, now, tip_message_id="", running_turn_id="")
+        session = Session(new_session_id(), user_id, title, now, now, "", "", project_id)
         await self._conversations.create_session(session)
         return session
 
@@ -34,24 +34,24 @@ class Sessions:
         return await self._conversations.get_session(user_id, session_id)
 
     async def list_page(
-        self, user_id: str, page_size: int, after: PageCursor | None
+        self, user_id: str, page_size: int, after: PageCursor | None, project_id: str = ""
     ) -> tuple[list[Session], PageCursor | None]:
-        """Lists a page, the last used first, and where the next one goes on."""
-        found = await self._conversations.list_sessions(user_id, page_size + 1, after)
+        """Lists a page, the last used first, and where the next one goes on; of a project when one is named."""
+        found = await self._conversations.list_sessions(user_id, page_size + 1, after, project_id)
         page = found[:page_size]
         return page, _cursor(page[-1]) if len(found) > page_size else None
 
     async def search_page(
-        self, user_id: str, query: str, page_size: int, after: PageCursor | None
+        self, user_id: str, query: str, page_size: int, after: PageCursor | None, project_id: str = ""
     ) -> tuple[list[SessionMatch], PageCursor | None]:
-        """Finds a page of sessions by words, the last used first, and where the next one goes on."""
-        found = await self._conversations.search_sessions(user_id, query.split(), page_size + 1, after)
+        """Finds a page of sessions by words, the last used first, and where the next one goes on; of a project when one is named."""
+        found = await self._conversations.search_sessions(user_id, query.split(), page_size + 1, after, project_id)
         page = found[:page_size]
         return page, _cursor(page[-1].session) if len(found) > page_size else None
 
-    async def rename(self, user_id: str, session_id: str, title: str) -> Session:
-        """Sets the title."""
-        return await self._conversations.rename_session(user_id, session_id, title, self._now())
+    async def update(self, user_id: str, session_id: str, changes: SessionChanges) -> Session:
+        """Changes a session."""
+        return await self._conversations.update_session(user_id, session_id, changes, self._now())
 
     async def delete(self, user_id: str, session_id: str) -> None:
         """Stops what runs in the session and deletes it with all that belongs to it."""

@@ -20,6 +20,7 @@ from parley_chat.domain.tasks import (
     new_task_id,
 )
 from parley_chat.operations.occurrences import has_begun_in_time, matches_ever, next_occurrence, wall_time
+from parley_chat.operations.projects import check_label
 from parley_chat.ports.rule_days import RuleDays
 from parley_chat.ports.workspace import TaskCursor, TaskFilter, Workspace
 
@@ -53,7 +54,10 @@ class TaskChanges(TypedDict, total=False):
 
 
 async def create_task(workspace: Workspace, days: RuleDays, new: NewTask, now: datetime, turn_id: str) -> Task:
-    """Makes a task; `turn_id` names the turn whose model does. Raises InvalidTaskError and TooManyTasksError."""
+    """Makes a task; `turn_id` names the turn whose model does. Raises InvalidTaskError, TooManyTasksError
+    and, for its project, NotFoundError.
+    """
+    await check_label(workspace, new.project)
     if await workspace.tasks.count_open() >= MOST_OPEN_TASKS:
         raise TooManyTasksError(MOST_OPEN_TASKS)
     task = Task(
@@ -93,8 +97,10 @@ async def list_tasks(
 async def update_task(
     workspace: Workspace, days: RuleDays, task_id: str, changes: TaskChanges, now: datetime, turn_id: str
 ) -> Task:
-    """Changes a task. Raises NotFoundError and InvalidTaskError."""
+    """Changes a task. Raises NotFoundError, for its project too, and InvalidTaskError."""
     before = await workspace.tasks.get(task_id)
+    if changes.get("project", before.project) != before.project:
+        await check_label(workspace, changes["project"])
     after = replace(before, **changes)
     return await _put(workspace, before, _reminding(_recurring(days, after, before), before, now), now, turn_id)
 

@@ -18,6 +18,7 @@ from parley_chat.domain.models import AIState, AvailableModel, Provider, state_o
 from parley_chat.domain.prompt import estimate_tokens, tokens_of_characters
 from parley_chat.domain.usage import UsageOutcome, UsagePurpose, UsageRecord
 from parley_chat.operations.admission import Admission
+from parley_chat.operations.spending import Spending, TextSpending
 from parley_chat.operations.usage_recording import UsageRecording
 from parley_chat.ports.model_catalog import ModelCatalog
 from parley_chat.ports.text_model import (
@@ -43,6 +44,8 @@ _STAGES = {
     UsagePurpose.CONTENT: "chat.content",
     UsagePurpose.AGENT: "chat.agent",
     UsagePurpose.SUGGESTION: "chat.suggest.model",
+    UsagePurpose.TITLE: "chat.title.model",
+    UsagePurpose.BATCH: "chat.batch",
 }
 
 BROKE_OFF = Failure(
@@ -100,6 +103,7 @@ class TextGenerations:
         admission: Admission,
         tracing: Tracing,
         recording: UsageRecording,
+        spending: Spending,
         *,
         longest_seconds: float,
         now: Callable[[], datetime],
@@ -109,6 +113,7 @@ class TextGenerations:
         self._admission = admission
         self._tracing = tracing
         self._recording = recording
+        self._spending = spending
         self._longest_seconds = longest_seconds
         self._now = now
 
@@ -160,10 +165,12 @@ class TextGenerations:
         rounds = (*request.rounds, *(each for line in request.lines for each in line.rounds))
         of_tools = tokens_of_characters(sum(each.characters() for each in rounds))
         meter.asked(sum(map(estimate_tokens, texts)) + of_tools)
+        spending = await self._spending.of_text(request.user_id)
         attributes = {"gen_ai.request.model": request.model, "parley.agent.id": request.agent_id}
         with self._tracing.stage(_STAGES[purpose], {key: value for key, value in attributes.items() if value}) as stage:
             model, offline, outcome = "", False, UsageOutcome.STOPPED
             try:
+                await spending.before_call(request)
                 async with aclosing(self._model.write(request, within_seconds=within_seconds)) as events:
                     async for event in events:
                         match event:
@@ -177,12 +184,10 @@ class TextGenerations:
                             case TextToolCall():
                                 yield event
                             case _:
-                                if isinstance(event, TextStarted):
-                                    model, offline = event.model, event.offline
-                                elif isinstance(event, TextSwitched):
-                                    model = event.to_model
+                                model, offline = _writer(event, model, offline=offline)
                                 _measure(event, meter, stage)
                                 yield event
+                        await spending.follow(event)
                 raise GenerationError(BROKE_OFF)
             except GenerationError as error:
                 outcome = UsageOutcome.FAILED
@@ -196,14 +201,22 @@ class TextGenerations:
                 _record(usage, stage)
                 # Whoever only wanted to know whether a model is configured has used none.
                 if not (offline and outcome is UsageOutcome.STOPPED and meter.first_token is None):
-                    self._note(request.user_id, purpose, outcome, model, usage)
+                    self._note(request, purpose, outcome, model, usage, spending)
+                else:
+                    self._recording.give_back(spending)
 
     def _note(
-        self, user_id: str, purpose: UsagePurpose, outcome: UsageOutcome, model: str, usage: GenerationUsage
+        self,
+        request: TextRequest,
+        purpose: UsagePurpose,
+        outcome: UsageOutcome,
+        model: str,
+        usage: GenerationUsage,
+        spending: TextSpending,
     ) -> None:
         self._recording.note(
             UsageRecord(
-                user_id=user_id,
+                user_id=request.user_id,
                 end_time=self._now(),
                 purpose=purpose,
                 outcome=outcome,
@@ -214,7 +227,10 @@ class TextGenerations:
                 cost_usd_micros=usage.cost_usd_micros,
                 time_to_first_token_ms=usage.time_to_first_token_ms,
                 duration_ms=usage.duration_ms,
-            )
+                session_id=request.session_id,
+                project_id=request.project_id,
+            ),
+            holder_id=spending.holder.holder_id,
         )
 
     async def models(self, user_id: str) -> Sequence[AvailableModel]:
@@ -280,6 +296,17 @@ class Gathering:
         if text is None:
             raise GenerationError(BROKE_OFF)
         return text
+
+
+def _writer(event: TextEvent, model: str, *, offline: bool) -> tuple[str, bool]:
+    """The model that writes from here on, and whether it is the built-in one."""
+    match event:
+        case TextStarted():
+            return event.model, event.offline
+        case TextSwitched():
+            return event.to_model, offline
+        case _:
+            return model, offline
 
 
 def _measure(event: TextStarted | TextPiece | ReasoningPiece | TextSwitched, meter: Meter, stage: Stage) -> None:

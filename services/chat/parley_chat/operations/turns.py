@@ -81,11 +81,15 @@ class ReplyRequest:
     """What the caller's token allows, in alphabetical order: the tools of the model need them."""
     time_zone: str = "UTC"
     """The user's, an IANA name."""
+    project_id: str = ""
+    """The project of a new session; empty for none."""
 
     def digest(self) -> str:
         """Tells a repeat of this request from another one under the same client_message_id."""
         parent = "newest" if self.parent_message_id is None else self.parent_message_id
-        return request_digest((self.message, self.session_id, self.route, self.model, parent))
+        # What has no project is told apart as it was before there were any.
+        project = (self.project_id,) if self.project_id else ()
+        return request_digest((self.message, self.session_id, self.route, self.model, parent, *project))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +198,7 @@ class Turns:
             time_zone=request.time_zone,
             owner_id=self._ownership.replica_id,
             most_running=self._limits.running_per_user,
+            project_id=request.project_id,
         )
         # The log is there before the turn can be found, so that nobody finds a turn without a log.
         log = await self._log.begin(turn_id)
@@ -207,7 +212,8 @@ class Turns:
                 await self._log.delete(turn_id)
         if not created:
             return begun.turn
-        self._running.run(Answer(begun.turn, request.message, begun.parent_message_id, trace_id, log))
+        answer = Answer(begun.turn, request.message, begun.parent_message_id, trace_id, log, has_budgets=begun.has_budgets)
+        self._running.run(answer)
         return begun.turn
 
     async def watch(

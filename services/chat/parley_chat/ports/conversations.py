@@ -50,6 +50,17 @@ class NewTurn:
     """The replica that will write the answer."""
     most_running: int
     """How many turns of the user may run, this one included."""
+    project_id: str = ""
+    """The project of a new session; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanges:
+    """What of a session its user changes; None for what stays."""
+
+    title: str | None = None
+    project_id: str | None = None
+    """Empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +72,35 @@ class BegunTurn:
     """What the user's message follows; empty for the first of a session."""
     created: bool
     """False when the user had a turn under this client_message_id, and nothing was changed."""
+    has_budgets: bool = True
+    """Whether the user has budgets."""
 
 
 class Conversations(Protocol):
     """Keeps conversations. Each method is one transaction. Nothing of one user is ever returned to, or changed by, another."""
 
     async def create_session(self, session: Session) -> None:
-        """Stores an empty session; a title that is not empty counts as set by the user."""
+        """Stores an empty session; a title that is not empty counts as set by the user. Raises NotFoundError for its project."""
         ...
 
     async def get_session(self, user_id: str, session_id: str) -> Session:
         """Gets a session, or raises NotFoundError."""
         ...
 
-    async def list_sessions(self, user_id: str, limit: int, after: PageCursor | None) -> list[Session]:
-        """Lists sessions by update time, newest first."""
+    async def list_sessions(
+        self, user_id: str, limit: int, after: PageCursor | None, project_id: str = ""
+    ) -> list[Session]:
+        """Lists sessions by update time, newest first: all, or those of a project."""
         ...
 
     async def search_sessions(
-        self, user_id: str, words: Sequence[str], limit: int, after: PageCursor | None
+        self, user_id: str, words: Sequence[str], limit: int, after: PageCursor | None, project_id: str = ""
     ) -> list[SessionMatch]:
-        """Finds sessions whose title, or one of whose messages, holds all the words in any case; by update time, newest first."""
+        """Lists sessions whose title, or one of whose messages, holds all the words in any case; in the order of `list_sessions`."""
         ...
 
-    async def rename_session(self, user_id: str, session_id: str, title: str, time: datetime) -> Session:
-        """Sets the title for good, or raises NotFoundError."""
+    async def update_session(self, user_id: str, session_id: str, changes: SessionChanges, time: datetime) -> Session:
+        """Changes a session; a title is set for good. Raises NotFoundError for the session and for the project."""
         ...
 
     async def delete_session(self, user_id: str, session_id: str) -> list[str]:
@@ -109,7 +124,8 @@ class Conversations(Protocol):
     async def begin_turn(self, new: NewTurn) -> BegunTurn:
         """Stores the user's message, the empty answer and the turn, all or none, unless the user has a turn under this client_message_id.
 
-        Raises NotFoundError for a session or a parent that is not the user's, and TooManyTurnsError.
+        Raises NotFoundError for a session, a project or a parent that is not the user's, TooManyTurnsError, and BudgetExceededError when
+        nothing is left of a budget.
         """
         ...
 

@@ -13,3 +13,7 @@ class Metrics(Protocol):
     def count_route(self, route: Route, *, asked: bool) -> None:
         """Counts a turn whose route was chosen; `asked` when the request named it."""
         ...
+
+    def count_title(self, outcome: str) -> None:
+        """Counts a session that a model was asked to name: `made`, `unwanted` (its user was faster), `unusable` or `failed`."""
+        ...

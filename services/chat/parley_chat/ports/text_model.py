@@ -38,6 +38,10 @@ class TextRequest:
     """What was done with tools since the user's line."""
     tools: tuple[ToolDefinition, ...] = ()
     """What it may call from here on."""
+    session_id: str = ""
+    """The session whose usage it counts to; none when empty. The model is not told."""
+    project_id: str = ""
+    """The project whose usage it counts to; none when empty."""
 
 
 class TextEnd(StrEnum):

@@ -10,7 +10,10 @@ from typing import Protocol
 
 from parley_chat.domain.events import Change
 from parley_chat.domain.tasks import Task, TaskState
+from parley_chat.ports.calendar import CalendarStore
+from parley_chat.ports.project_store import ProjectStore
 from parley_chat.ports.toolbox import ToolOutcome
+from parley_chat.ports.webhook_store import WebhookStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,10 @@ class ToolRuns(Protocol):
         """Stores the outcome."""
         ...
 
+    async def replace(self, turn_id: str, tool_call_id: str, outcome: ToolOutcome) -> None:
+        """Stores another outcome in the place of the one that is kept."""
+        ...
+
 
 class Workspace(Protocol):
     """What one user owns, in one transaction."""
@@ -89,6 +96,21 @@ class Workspace(Protocol):
     @property
     def tasks(self) -> TaskStore:
         """Their tasks."""
+        ...
+
+    @property
+    def projects(self) -> ProjectStore:
+        """Their projects."""
+        ...
+
+    @property
+    def calendar(self) -> CalendarStore:
+        """Their calendar."""
+        ...
+
+    @property
+    def webhooks(self) -> WebhookStore:
+        """Their webhooks."""
         ...
 
     @property

@@ -21,7 +21,7 @@ from parley_shared.status import StatusError
 from parley_chat.domain.tool_approvals import ToolEffect
 from parley_chat.ports.rule_days import RuleDays
 from parley_chat.ports.toolbox import ToolCall, ToolDefinition, ToolOutcome
-from parley_chat.ports.workspace import Workspaces
+from parley_chat.ports.workspace import Workspace, Workspaces
 from parley_chat.servicers.status import to_status_error
 from parley_chat.servicers.tasks import Call
 from parley_chat.servicers.tool_schemas import ArgumentsError, comments, fill, schema_of
@@ -85,16 +85,20 @@ class RpcTools:
         request = fill(tool.request(), call.arguments_json, call.time_zone)
         if tool.definition.effect is ToolEffect.READ:
             async with self._workspaces.read(call.user_id) as workspace:
-                return _outcome(await tool.handle(Call(workspace, self._days, self._now(), call.turn_id), request))
+                return _outcome(await tool.handle(self._call(workspace, call, self._now()), request))
         async with self._workspaces.change(call.user_id) as workspace:
             before = await workspace.tool_runs.find(call.turn_id, call.tool_call_id) if call.turn_id else None
             if before is not None:
                 return before
             now = self._now()
-            outcome = _outcome(await tool.handle(Call(workspace, self._days, now, call.turn_id), request))
+            outcome = _outcome(await tool.handle(self._call(workspace, call, now), request))
             if call.turn_id:
                 await workspace.tool_runs.keep(call.turn_id, call.tool_call_id, outcome, now)
             return outcome
+
+    def _call(self, workspace: Workspace, call: ToolCall, now: datetime) -> Call:
+        # Without a turn, the project is where documents are searched, a label, and says nothing of tasks.
+        return Call(workspace, self._days, now, call.turn_id, call.project if call.turn_id else "")
 
 
 async def run_guarded(run: Callable[[], Awaitable[ToolOutcome]]) -> ToolOutcome:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import grpc
 from parley.workspace.v1 import task_service_pb2, task_service_pb2_grpc
 from parley_shared.tokens import current_principal
 
-from parley_chat.operations import tasks
+from parley_chat.operations import projects, tasks
 from parley_chat.ports.rule_days import RuleDays
 from parley_chat.ports.workspace import Workspace, Workspaces
 from parley_chat.servicers import task_fields
@@ -27,11 +27,15 @@ class Call:
     now: datetime
     turn_id: str = ""
     """The turn whose model calls; empty when the user does."""
+    project: str = ""
+    """The project of the turn's session: where a new task belongs when nobody says; empty for none."""
 
 
 async def create_task(call: Call, request: task_service_pb2.CreateTaskRequest) -> task_service_pb2.CreateTaskResponse:
     """Makes a task."""
     new = task_fields.new_task(request)
+    if not new.project:
+        new = replace(new, project=await projects.kept_project(call.workspace, call.project))
     task = await tasks.create_task(call.workspace, call.days, new, call.now, call.turn_id)
     return task_service_pb2.CreateTaskResponse(task=task_fields.pack_task(task))
 

@@ -13,13 +13,15 @@ from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 from parley.chat.v1 import chat_service_pb2, message_pb2
 from parley.identity.v1 import identity_service_pb2 as pb
+from parley.usage.v1 import usage_service_pb2
 from parley_shared.paging import decode_page_token, encode_page_token
 from parley_shared.status import StatusError
 from parley_shared.validation import Violations
 
 from parley_chat.domain.accounts import DISPLAY_NAME_MOST, EMAIL_LEAST, EMAIL_MOST, is_email, normalize_email
+from parley_chat.domain.projects import PROJECT_PREFIX
 from parley_chat.domain.tokens import PERSONAL_TOKEN_PREFIX, PersonalToken
-from parley_chat.ports.conversations import PageCursor
+from parley_chat.ports.conversations import PageCursor, SessionChanges
 from parley_chat.servicers.times import check_time_zone
 
 PAGE_SIZE_DEFAULT = 50
@@ -157,6 +159,7 @@ _CLIENT_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 def check_create_session(request: chat_service_pb2.CreateSessionRequest) -> None:
     violations = Violations()
     _title(violations, request.title)
+    _project(violations, request.project_id)
     violations.check()
 
 
@@ -164,6 +167,7 @@ def check_list_sessions(request: chat_service_pb2.ListSessionsRequest, list_name
     """Gives the session that the page comes after."""
     violations = Violations()
     _page(violations, request.page_size, request.page_token, most=PAGE_SIZE_MOST)
+    _project(violations, request.project_id)
     violations.check()
     return _session_cursor(list_name, request.page_token)
 
@@ -174,6 +178,7 @@ def check_search_sessions(request: chat_service_pb2.SearchSessionsRequest, list_
     violations.text("query", request.query, least=1, most=QUERY_MOST, not_blank=True)
     _storable(violations, "query", request.query)
     _page(violations, request.page_size, request.page_token, most=PAGE_SIZE_MOST)
+    _project(violations, request.project_id)
     violations.check()
     return _session_cursor(list_name, request.page_token)
 
@@ -184,13 +189,26 @@ def check_session_id(session_id: str) -> None:
     violations.check()
 
 
-def check_update_session(request: chat_service_pb2.UpdateSessionRequest) -> None:
+def check_update_session(request: chat_service_pb2.UpdateSessionRequest) -> SessionChanges:
+    """Gives what it changes."""
     violations = Violations()
     violations.identifier("session_id", request.session_id, SESSION_PREFIX)
     _title(violations, request.title)
-    if request.HasField("update_mask") and set(request.update_mask.paths) != {"title"}:
-        violations.add("update_mask", "must be absent or name title, which is all that can be changed")
+    _project(violations, request.project_id)
+    if request.HasField("update_mask"):
+        paths = set(request.update_mask.paths)
+        if not paths or not paths <= {"title", "project_id"}:
+            violations.add("update_mask", "must be absent or name title, project_id or both")
+    elif request.project_id:
+        paths = {"project_id"} | ({"title"} if request.title else set())
+    else:
+        # As it was when there was nothing else to change: an empty title is one too.
+        paths = {"title"}
     violations.check()
+    return SessionChanges(
+        title=request.title.strip() if "title" in paths else None,
+        project_id=request.project_id if "project_id" in paths else None,
+    )
 
 
 def check_list_messages(request: chat_service_pb2.ListMessagesRequest, list_name: str) -> int | None:
@@ -223,10 +241,23 @@ def check_reply(request: chat_service_pb2.SendMessageRequest | chat_service_pb2.
     violations.text("model", request.model, most=MODEL_MOST)
     _storable(violations, "model", request.model)
     check_time_zone(violations, request.time_zone)
+    _project(violations, request.project_id)
+    if request.project_id and request.session_id:
+        violations.add("project_id", "must be empty with session_id: UpdateSession moves a session that there is")
     if request.parent_message_id:
         violations.identifier("parent_message_id", request.parent_message_id, MESSAGE_PREFIX)
         if not request.session_id:
             violations.add("parent_message_id", "needs session_id: a new session has no messages to follow")
+    violations.check()
+
+
+def check_estimate(request: usage_service_pb2.EstimateCostRequest) -> None:
+    violations = Violations()
+    violations.text("message", request.message, least=1, most=MESSAGE_MOST, not_blank=True)
+    if request.session_id:
+        violations.identifier("session_id", request.session_id, SESSION_PREFIX)
+    violations.choice("route", request.route, message_pb2.Route.values())
+    violations.text("model", request.model, most=MODEL_MOST)
     violations.check()
 
 
@@ -266,6 +297,11 @@ def _session_cursor(list_name: str, page_token: str) -> PageCursor | None:
 def _page(violations: Violations, page_size: int, page_token: str, *, most: int) -> None:
     violations.integer("page_size", page_size, least=0, most=most)
     violations.text("page_token", page_token, most=PAGE_TOKEN_MOST)
+
+
+def _project(violations: Violations, project_id: str) -> None:
+    if project_id:
+        violations.identifier("project_id", project_id, PROJECT_PREFIX)
 
 
 def _title(violations: Violations, title: str) -> None:
