@@ -22,6 +22,10 @@ class SqlClock:
         # Stable within a statement, so that an index can be used. The time of the transaction would be that of its beginning.
         return func.statement_timestamp(type_=UtcDateTime)
 
+    def process_now(self) -> datetime | None:
+        """The time when this process says it; None when the database does."""
+        return None if self._now is None else self._now()
+
 
 def _process_now() -> datetime:
     return datetime.now(UTC)
