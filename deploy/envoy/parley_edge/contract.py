@@ -31,6 +31,9 @@ SERVED_BY: Final[Mapping[str, str]] = {
 }
 """The one thing that the contracts do not say: which process serves a package."""
 
+UPLOADED_TO: Final = ("chat", "retrieval")
+"""The processes to which the edge has routes for bodies as long as files."""
+
 
 class ContractError(Exception):
     """The contracts ask for something that the edge cannot do."""
@@ -123,14 +126,16 @@ def reads_of(process: str) -> list[str]:
     return [method.path for method in methods() if method.served_by == process and method.read]
 
 
-def uploads() -> list[Method]:
-    """What takes a body as long as a file."""
+def uploads_to(process: str) -> list[Method]:
+    """What takes a body as long as a file, at one of the processes."""
     taken = [method for method in methods() if method.takes_stream]
-    elsewhere = [method.path for method in taken if method.served_by != "retrieval"]
+    elsewhere = [method.path for method in taken if method.served_by not in UPLOADED_TO]
     if elsewhere:
-        message = f"the edge knows uploads to retrieval only, and these are elsewhere: {', '.join(elsewhere)}"
+        message = (
+            f"the edge knows uploads to {', '.join(UPLOADED_TO)} only, and these are elsewhere: {', '.join(elsewhere)}"
+        )
         raise ContractError(message)
-    return taken
+    return [method for method in taken if method.served_by == process]
 
 
 def sign_ins() -> list[str]:

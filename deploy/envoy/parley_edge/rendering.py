@@ -87,8 +87,16 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "foreign_origins": _foreign_origins(settings.allowed_origins),
         "max_request_bytes": settings.max_request_bytes,
         "max_upload_bytes": max(settings.max_upload_bytes, settings.max_request_bytes),
-        "uploads": [method.path for method in contract.uploads()],
-        "rest_uploads": [path for method in contract.uploads() for path in method.rest_paths],
+        **{
+            f"{process}_uploads": [each.path for each in contract.uploads_to(process)]
+            for process in contract.UPLOADED_TO
+        },
+        "rest_uploads": [
+            path
+            for process in contract.UPLOADED_TO
+            for method in contract.uploads_to(process)
+            for path in method.rest_paths
+        ],
         "user_calls_per_second": settings.user_calls_per_second,
         "user_burst": 2 * settings.user_calls_per_second,
         "sign_ins_per_minute": settings.sign_ins_per_minute,
