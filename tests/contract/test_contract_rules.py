@@ -8,7 +8,9 @@ import pytest
 from google.protobuf import descriptor_pb2
 from parley_testing.contract import Rpc, fields, rpcs
 
-READING_VERBS = tuple("Get List Search Resume Embed Watch Count Check Render Score Suggest Estimate".split())
+_BRINGING = ("Get", "List", "Search", "Resume", "Watch")
+_RECKONING = ("Embed", "Count", "Check", "Render", "Score", "Suggest", "Estimate")
+READING_VERBS = (*_BRINGING, *_RECKONING)
 """An rpc that begins so changes nothing. Clients and the edge may send it again."""
 
 ANONYMOUS = {

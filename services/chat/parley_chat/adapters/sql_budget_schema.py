@@ -30,8 +30,8 @@ budgets = Table(
     Column("spent_tokens", BigInteger, nullable=False),
 )
 
-# What is held for texts that are being written, in all budgets of their user alike. Counts only while its turn runs, or until it expires: so
-# none that is left over holds anything.
+# What is held for texts that are being written, in all budgets of their user alike. Counts only while its turn runs, or until it expires:
+# so none that is left over holds anything.
 budget_holds = Table(
     "budget_holds",
     metadata,

@@ -169,10 +169,6 @@ class TooManyBudgetsError(ChatError):
         self.limit = limit
 
 
-class BudgetWithoutLimitError(ChatError):
-    """A change would leave a budget without any limit."""
-
-
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a text asks to hold: all that it has used and reads next, and a piece of what it may write."""

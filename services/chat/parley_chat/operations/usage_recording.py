@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 
 from parley_chat.domain.usage import UsageRecord
+from parley_chat.operations.spending import TextSpending
 from parley_chat.ports.tracing import Tracing
 from parley_chat.ports.usage_ledger import UsageLedger
 
@@ -20,9 +22,16 @@ class UsageRecording:
         self._tracing = tracing
         self._writing: set[asyncio.Task[None]] = set()
 
-    def note(self, record: UsageRecord) -> None:
-        """Takes a record to be written. Never fails."""
-        task = asyncio.create_task(self._write(record), name="usage", context=self._tracing.detached_context())
+    def note(self, record: UsageRecord, *, holder_id: str = "") -> None:
+        """Takes a record to be written, which settles what was held for it. Never fails."""
+        self._do(self._write(record, holder_id))
+
+    def give_back(self, spending: TextSpending) -> None:
+        """Has given back what is held for a text of which there is no record. Never fails."""
+        self._do(self._give_back(spending))
+
+    def _do(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work, name="usage", context=self._tracing.detached_context())
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
@@ -31,9 +40,16 @@ class UsageRecording:
         while self._writing:
             await asyncio.wait(self._writing)
 
-    async def _write(self, record: UsageRecord) -> None:
+    async def _give_back(self, spending: TextSpending) -> None:
         try:
-            await self._ledger.add(record)
+            await spending.give_back()
+        except Exception:
+            # It expires by itself.
+            logger.exception("what was held in budgets could not be given back")
+
+    async def _write(self, record: UsageRecord, holder_id: str) -> None:
+        try:
+            await self._ledger.add(record, holder_id)
         except Exception:
             # The text is with its user already, and there is nobody to tell but the operator.
             logger.exception("usage could not be recorded", extra={"purpose": record.purpose.value})
