@@ -32,7 +32,7 @@ class _BatchStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BatchState
     BATCH_STATE_RUNNING: _BatchState.ValueType  # 2
     """Its lines are being written."""
     BATCH_STATE_PAUSED: _BatchState.ValueType  # 3
-    """It waits for ResumeBatch, because of something that would refuse every further line: `pause_reason` says what."""
+    """It waits for ContinueBatch, because of something that would refuse every further line: `pause_reason` says what."""
     BATCH_STATE_CANCELLED: _BatchState.ValueType  # 4
     """Its user cancelled it. It has ended."""
     BATCH_STATE_DONE: _BatchState.ValueType  # 5
@@ -48,7 +48,7 @@ BATCH_STATE_QUEUED: BatchState.ValueType  # 1
 BATCH_STATE_RUNNING: BatchState.ValueType  # 2
 """Its lines are being written."""
 BATCH_STATE_PAUSED: BatchState.ValueType  # 3
-"""It waits for ResumeBatch, because of something that would refuse every further line: `pause_reason` says what."""
+"""It waits for ContinueBatch, because of something that would refuse every further line: `pause_reason` says what."""
 BATCH_STATE_CANCELLED: BatchState.ValueType  # 4
 """Its user cancelled it. It has ended."""
 BATCH_STATE_DONE: BatchState.ValueType  # 5

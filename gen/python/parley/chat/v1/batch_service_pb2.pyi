@@ -271,7 +271,7 @@ class GetBatchResultsResponse(_message.Message):
     RESULTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def results(self) -> _httpbody_pb2.HttpBody:
-        """Whole lines of JSONL; `application/jsonl`."""
+        """The next bytes of JSONL; `application/jsonl`. It need not end where a line does."""
 
     def __init__(
         self,
@@ -337,7 +337,7 @@ class CancelBatchResponse(_message.Message):
 Global___CancelBatchResponse: _TypeAlias = CancelBatchResponse  # noqa: Y015
 
 @_typing.final
-class ResumeBatchRequest(_message.Message):
+class ContinueBatchRequest(_message.Message):
     """Asks to go on with a batch."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -356,11 +356,11 @@ class ResumeBatchRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ResumeBatchRequest: _TypeAlias = ResumeBatchRequest  # noqa: Y015
+Global___ContinueBatchRequest: _TypeAlias = ContinueBatchRequest  # noqa: Y015
 
 @_typing.final
-class ResumeBatchResponse(_message.Message):
-    """Answers ResumeBatch."""
+class ContinueBatchResponse(_message.Message):
+    """Answers ContinueBatch."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -380,7 +380,7 @@ class ResumeBatchResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ResumeBatchResponse: _TypeAlias = ResumeBatchResponse  # noqa: Y015
+Global___ContinueBatchResponse: _TypeAlias = ContinueBatchResponse  # noqa: Y015
 
 @_typing.final
 class DeleteBatchRequest(_message.Message):

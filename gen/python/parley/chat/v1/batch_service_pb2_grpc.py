@@ -68,10 +68,10 @@ class BatchServiceStub:
                 request_serializer=parley_dot_chat_dot_v1_dot_batch__service__pb2.CancelBatchRequest.SerializeToString,
                 response_deserializer=parley_dot_chat_dot_v1_dot_batch__service__pb2.CancelBatchResponse.FromString,
                 _registered_method=True)
-        self.ResumeBatch = channel.unary_unary(
-                '/parley.chat.v1.BatchService/ResumeBatch',
-                request_serializer=parley_dot_chat_dot_v1_dot_batch__service__pb2.ResumeBatchRequest.SerializeToString,
-                response_deserializer=parley_dot_chat_dot_v1_dot_batch__service__pb2.ResumeBatchResponse.FromString,
+        self.ContinueBatch = channel.unary_unary(
+                '/parley.chat.v1.BatchService/ContinueBatch',
+                request_serializer=parley_dot_chat_dot_v1_dot_batch__service__pb2.ContinueBatchRequest.SerializeToString,
+                response_deserializer=parley_dot_chat_dot_v1_dot_batch__service__pb2.ContinueBatchResponse.FromString,
                 _registered_method=True)
         self.DeleteBatch = channel.unary_unary(
                 '/parley.chat.v1.BatchService/DeleteBatch',
@@ -124,7 +124,8 @@ class BatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetBatchResults(self, request, context):
-        """Sends the results as JSONL, a line for each line that has ended, in the order of the input, also while the batch runs. The JSON of a line:
+        """Sends the results as JSONL, a line for each line that has ended, in the order of the input, also while the batch runs: put together, the
+        pieces are the lines. The JSON of a line:
         `id`, `line` (its number in the input, from 1), `state` (`completed`, `failed`, `cancelled`); of a completed one `text`, `model`,
         `finish_reason` (`stop`, `length`, `content_filter`), `usage` and `offline`; of a failed one `error` with `code`, `reason`, `message`, `retryable` and,
         where there is one, `field`. A line in OpenAI's form has its result in OpenAI's form: `custom_id`, `response` and `error`.
@@ -141,7 +142,7 @@ class BatchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ResumeBatch(self, request, context):
+    def ContinueBatch(self, request, context):
         """Goes on with a paused batch. FAILED_PRECONDITION, reason JOB_STATE, for any other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -188,10 +189,10 @@ def add_BatchServiceServicer_to_server(servicer, server):
                     request_deserializer=parley_dot_chat_dot_v1_dot_batch__service__pb2.CancelBatchRequest.FromString,
                     response_serializer=parley_dot_chat_dot_v1_dot_batch__service__pb2.CancelBatchResponse.SerializeToString,
             ),
-            'ResumeBatch': grpc.unary_unary_rpc_method_handler(
-                    servicer.ResumeBatch,
-                    request_deserializer=parley_dot_chat_dot_v1_dot_batch__service__pb2.ResumeBatchRequest.FromString,
-                    response_serializer=parley_dot_chat_dot_v1_dot_batch__service__pb2.ResumeBatchResponse.SerializeToString,
+            'ContinueBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.ContinueBatch,
+                    request_deserializer=parley_dot_chat_dot_v1_dot_batch__service__pb2.ContinueBatchRequest.FromString,
+                    response_serializer=parley_dot_chat_dot_v1_dot_batch__service__pb2.ContinueBatchResponse.SerializeToString,
             ),
             'DeleteBatch': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteBatch,
@@ -376,7 +377,7 @@ class BatchService:
             _registered_method=True)
 
     @staticmethod
-    def ResumeBatch(request,
+    def ContinueBatch(request,
             target,
             options=(),
             channel_credentials=None,
@@ -389,9 +390,9 @@ class BatchService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/parley.chat.v1.BatchService/ResumeBatch',
-            parley_dot_chat_dot_v1_dot_batch__service__pb2.ResumeBatchRequest.SerializeToString,
-            parley_dot_chat_dot_v1_dot_batch__service__pb2.ResumeBatchResponse.FromString,
+            '/parley.chat.v1.BatchService/ContinueBatch',
+            parley_dot_chat_dot_v1_dot_batch__service__pb2.ContinueBatchRequest.SerializeToString,
+            parley_dot_chat_dot_v1_dot_batch__service__pb2.ContinueBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,7 +56,8 @@ class BatchServiceStub:
     changes, the same is sent again every 15 seconds.
     """
     GetBatchResults: _grpc.UnaryStreamMultiCallable[_batch_service_pb2.GetBatchResultsRequest, _batch_service_pb2.GetBatchResultsResponse]
-    """Sends the results as JSONL, a line for each line that has ended, in the order of the input, also while the batch runs. The JSON of a line:
+    """Sends the results as JSONL, a line for each line that has ended, in the order of the input, also while the batch runs: put together, the
+    pieces are the lines. The JSON of a line:
     `id`, `line` (its number in the input, from 1), `state` (`completed`, `failed`, `cancelled`); of a completed one `text`, `model`,
     `finish_reason` (`stop`, `length`, `content_filter`), `usage` and `offline`; of a failed one `error` with `code`, `reason`, `message`, `retryable` and,
     where there is one, `field`. A line in OpenAI's form has its result in OpenAI's form: `custom_id`, `response` and `error`.
@@ -65,7 +66,7 @@ class BatchServiceStub:
     """Cancels a batch: what is not written yet will not be, and models that write for it are stopped within a second. What was written stays.
     Harmless when it had ended before: `batch` then tells how.
     """
-    ResumeBatch: _grpc.UnaryUnaryMultiCallable[_batch_service_pb2.ResumeBatchRequest, _batch_service_pb2.ResumeBatchResponse]
+    ContinueBatch: _grpc.UnaryUnaryMultiCallable[_batch_service_pb2.ContinueBatchRequest, _batch_service_pb2.ContinueBatchResponse]
     """Goes on with a paused batch. FAILED_PRECONDITION, reason JOB_STATE, for any other."""
     DeleteBatch: _grpc.UnaryUnaryMultiCallable[_batch_service_pb2.DeleteBatchRequest, _batch_service_pb2.DeleteBatchResponse]
     """Deletes a batch with its lines and results, at once and for good; one that has not ended is cancelled by it."""
@@ -98,7 +99,8 @@ class BatchServiceAsyncStub(BatchServiceStub):
     changes, the same is sent again every 15 seconds.
     """
     GetBatchResults: _aio.UnaryStreamMultiCallable[_batch_service_pb2.GetBatchResultsRequest, _batch_service_pb2.GetBatchResultsResponse]  # type: ignore[assignment]
-    """Sends the results as JSONL, a line for each line that has ended, in the order of the input, also while the batch runs. The JSON of a line:
+    """Sends the results as JSONL, a line for each line that has ended, in the order of the input, also while the batch runs: put together, the
+    pieces are the lines. The JSON of a line:
     `id`, `line` (its number in the input, from 1), `state` (`completed`, `failed`, `cancelled`); of a completed one `text`, `model`,
     `finish_reason` (`stop`, `length`, `content_filter`), `usage` and `offline`; of a failed one `error` with `code`, `reason`, `message`, `retryable` and,
     where there is one, `field`. A line in OpenAI's form has its result in OpenAI's form: `custom_id`, `response` and `error`.
@@ -107,7 +109,7 @@ class BatchServiceAsyncStub(BatchServiceStub):
     """Cancels a batch: what is not written yet will not be, and models that write for it are stopped within a second. What was written stays.
     Harmless when it had ended before: `batch` then tells how.
     """
-    ResumeBatch: _aio.UnaryUnaryMultiCallable[_batch_service_pb2.ResumeBatchRequest, _batch_service_pb2.ResumeBatchResponse]  # type: ignore[assignment]
+    ContinueBatch: _aio.UnaryUnaryMultiCallable[_batch_service_pb2.ContinueBatchRequest, _batch_service_pb2.ContinueBatchResponse]  # type: ignore[assignment]
     """Goes on with a paused batch. FAILED_PRECONDITION, reason JOB_STATE, for any other."""
     DeleteBatch: _aio.UnaryUnaryMultiCallable[_batch_service_pb2.DeleteBatchRequest, _batch_service_pb2.DeleteBatchResponse]  # type: ignore[assignment]
     """Deletes a batch with its lines and results, at once and for good; one that has not ended is cancelled by it."""
@@ -167,7 +169,8 @@ class BatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _batch_service_pb2.GetBatchResultsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_batch_service_pb2.GetBatchResultsResponse], _abc.AsyncIterator[_batch_service_pb2.GetBatchResultsResponse]]:
-        """Sends the results as JSONL, a line for each line that has ended, in the order of the input, also while the batch runs. The JSON of a line:
+        """Sends the results as JSONL, a line for each line that has ended, in the order of the input, also while the batch runs: put together, the
+        pieces are the lines. The JSON of a line:
         `id`, `line` (its number in the input, from 1), `state` (`completed`, `failed`, `cancelled`); of a completed one `text`, `model`,
         `finish_reason` (`stop`, `length`, `content_filter`), `usage` and `offline`; of a failed one `error` with `code`, `reason`, `message`, `retryable` and,
         where there is one, `field`. A line in OpenAI's form has its result in OpenAI's form: `custom_id`, `response` and `error`.
@@ -184,11 +187,11 @@ class BatchServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def ResumeBatch(
+    def ContinueBatch(
         self,
-        request: _batch_service_pb2.ResumeBatchRequest,
+        request: _batch_service_pb2.ContinueBatchRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_batch_service_pb2.ResumeBatchResponse, _abc.Awaitable[_batch_service_pb2.ResumeBatchResponse]]:
+    ) -> _typing.Union[_batch_service_pb2.ContinueBatchResponse, _abc.Awaitable[_batch_service_pb2.ContinueBatchResponse]]:
         """Goes on with a paused batch. FAILED_PRECONDITION, reason JOB_STATE, for any other."""
 
     @_abc_1.abstractmethod

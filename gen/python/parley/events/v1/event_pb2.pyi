@@ -184,7 +184,7 @@ class Event(_message.Message):
 
     @_builtins.property
     def batch(self) -> _batch_pb2.Batch:
-        """A batch."""
+        """A batch, without its `expire_time`."""
 
     @_builtins.property
     def tool_approval(self) -> _tool_pb2.ToolApproval:

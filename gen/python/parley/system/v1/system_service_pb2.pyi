@@ -206,7 +206,7 @@ class ToolServerStatus(_message.Message):
     should; it is then tried again.
     """
     tool_count: _builtins.int
-    """How many of its tools models are offered. 0 to 200."""
+    """How many of its tools models are offered. 0 to 64."""
     left_out_tool_count: _builtins.int
     """How many of its tools are left out because they are more, or larger, than is taken. 0 or more; the reasons are in the log."""
     @_builtins.property

@@ -275,7 +275,7 @@ export enum BatchState {
   RUNNING = 2,
 
   /**
-   * It waits for ResumeBatch, because of something that would refuse every further line: `pause_reason` says what.
+   * It waits for ContinueBatch, because of something that would refuse every further line: `pause_reason` says what.
    *
    * @generated from enum value: BATCH_STATE_PAUSED = 3;
    */

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/chat/v1/batch_service.proto.
  */
 export const file_parley_chat_v1_batch_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJwYXJsZXkvY2hhdC92MS9iYXRjaF9zZXJ2aWNlLnByb3RvEg5wYXJsZXkuY2hhdC52MSJ+ChJDcmVhdGVCYXRjaFJlcXVlc3QSFwoPY2xpZW50X2JhdGNoX2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEg0KBW1vZGVsGAMgASgJEg0KBWNodW5rGAQgASgMEiIKBGJvZHkYBSABKAsyFC5nb29nbGUuYXBpLkh0dHBCb2R5Ik4KE0NyZWF0ZUJhdGNoUmVzcG9uc2USJAoFYmF0Y2gYASABKAsyFS5wYXJsZXkuY2hhdC52MS5CYXRjaBIRCglkdXBsaWNhdGUYAiABKAgiIwoPR2V0QmF0Y2hSZXF1ZXN0EhAKCGJhdGNoX2lkGAEgASgJIjgKEEdldEJhdGNoUmVzcG9uc2USJAoFYmF0Y2gYASABKAsyFS5wYXJsZXkuY2hhdC52MS5CYXRjaCI7ChJMaXN0QmF0Y2hlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVgoTTGlzdEJhdGNoZXNSZXNwb25zZRImCgdiYXRjaGVzGAEgAygLMhUucGFybGV5LmNoYXQudjEuQmF0Y2gSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEVdhdGNoQmF0Y2hSZXF1ZXN0EhAKCGJhdGNoX2lkGAEgASgJIjoKEldhdGNoQmF0Y2hSZXNwb25zZRIkCgViYXRjaBgBIAEoCzIVLnBhcmxleS5jaGF0LnYxLkJhdGNoIj4KFkdldEJhdGNoUmVzdWx0c1JlcXVlc3QSEAoIYmF0Y2hfaWQYASABKAkSEgoKYWZ0ZXJfbGluZRgCIAEoBSJAChdHZXRCYXRjaFJlc3VsdHNSZXNwb25zZRIlCgdyZXN1bHRzGAEgASgLMhQuZ29vZ2xlLmFwaS5IdHRwQm9keSImChJDYW5jZWxCYXRjaFJlcXVlc3QSEAoIYmF0Y2hfaWQYASABKAkiTgoTQ2FuY2VsQmF0Y2hSZXNwb25zZRIkCgViYXRjaBgBIAEoCzIVLnBhcmxleS5jaGF0LnYxLkJhdGNoEhEKCWNhbmNlbGxlZBgCIAEoCCImChJSZXN1bWVCYXRjaFJlcXVlc3QSEAoIYmF0Y2hfaWQYASABKAkiOwoTUmVzdW1lQmF0Y2hSZXNwb25zZRIkCgViYXRjaBgBIAEoCzIVLnBhcmxleS5jaGF0LnYxLkJhdGNoIiYKEkRlbGV0ZUJhdGNoUmVxdWVzdBIQCghiYXRjaF9pZBgBIAEoCSIVChNEZWxldGVCYXRjaFJlc3BvbnNlMvIFCgxCYXRjaFNlcnZpY2USWAoLQ3JlYXRlQmF0Y2gSIi5wYXJsZXkuY2hhdC52MS5DcmVhdGVCYXRjaFJlcXVlc3QaIy5wYXJsZXkuY2hhdC52MS5DcmVhdGVCYXRjaFJlc3BvbnNlKAESUgoIR2V0QmF0Y2gSHy5wYXJsZXkuY2hhdC52MS5HZXRCYXRjaFJlcXVlc3QaIC5wYXJsZXkuY2hhdC52MS5HZXRCYXRjaFJlc3BvbnNlIgOQAgESWwoLTGlzdEJhdGNoZXMSIi5wYXJsZXkuY2hhdC52MS5MaXN0QmF0Y2hlc1JlcXVlc3QaIy5wYXJsZXkuY2hhdC52MS5MaXN0QmF0Y2hlc1Jlc3BvbnNlIgOQAgESWgoKV2F0Y2hCYXRjaBIhLnBhcmxleS5jaGF0LnYxLldhdGNoQmF0Y2hSZXF1ZXN0GiIucGFybGV5LmNoYXQudjEuV2F0Y2hCYXRjaFJlc3BvbnNlIgOQAgEwARJpCg9HZXRCYXRjaFJlc3VsdHMSJi5wYXJsZXkuY2hhdC52MS5HZXRCYXRjaFJlc3VsdHNSZXF1ZXN0GicucGFybGV5LmNoYXQudjEuR2V0QmF0Y2hSZXN1bHRzUmVzcG9uc2UiA5ACATABElsKC0NhbmNlbEJhdGNoEiIucGFybGV5LmNoYXQudjEuQ2FuY2VsQmF0Y2hSZXF1ZXN0GiMucGFybGV5LmNoYXQudjEuQ2FuY2VsQmF0Y2hSZXNwb25zZSIDkAICElYKC1Jlc3VtZUJhdGNoEiIucGFybGV5LmNoYXQudjEuUmVzdW1lQmF0Y2hSZXF1ZXN0GiMucGFybGV5LmNoYXQudjEuUmVzdW1lQmF0Y2hSZXNwb25zZRJbCgtEZWxldGVCYXRjaBIiLnBhcmxleS5jaGF0LnYxLkRlbGV0ZUJhdGNoUmVxdWVzdBojLnBhcmxleS5jaGF0LnYxLkRlbGV0ZUJhdGNoUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_google_api_httpbody, file_parley_chat_v1_batch]);
+  fileDesc("CiJwYXJsZXkvY2hhdC92MS9iYXRjaF9zZXJ2aWNlLnByb3RvEg5wYXJsZXkuY2hhdC52MSJ+ChJDcmVhdGVCYXRjaFJlcXVlc3QSFwoPY2xpZW50X2JhdGNoX2lkGAEgASgJEg0KBXRpdGxlGAIgASgJEg0KBW1vZGVsGAMgASgJEg0KBWNodW5rGAQgASgMEiIKBGJvZHkYBSABKAsyFC5nb29nbGUuYXBpLkh0dHBCb2R5Ik4KE0NyZWF0ZUJhdGNoUmVzcG9uc2USJAoFYmF0Y2gYASABKAsyFS5wYXJsZXkuY2hhdC52MS5CYXRjaBIRCglkdXBsaWNhdGUYAiABKAgiIwoPR2V0QmF0Y2hSZXF1ZXN0EhAKCGJhdGNoX2lkGAEgASgJIjgKEEdldEJhdGNoUmVzcG9uc2USJAoFYmF0Y2gYASABKAsyFS5wYXJsZXkuY2hhdC52MS5CYXRjaCI7ChJMaXN0QmF0Y2hlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVgoTTGlzdEJhdGNoZXNSZXNwb25zZRImCgdiYXRjaGVzGAEgAygLMhUucGFybGV5LmNoYXQudjEuQmF0Y2gSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKEVdhdGNoQmF0Y2hSZXF1ZXN0EhAKCGJhdGNoX2lkGAEgASgJIjoKEldhdGNoQmF0Y2hSZXNwb25zZRIkCgViYXRjaBgBIAEoCzIVLnBhcmxleS5jaGF0LnYxLkJhdGNoIj4KFkdldEJhdGNoUmVzdWx0c1JlcXVlc3QSEAoIYmF0Y2hfaWQYASABKAkSEgoKYWZ0ZXJfbGluZRgCIAEoBSJAChdHZXRCYXRjaFJlc3VsdHNSZXNwb25zZRIlCgdyZXN1bHRzGAEgASgLMhQuZ29vZ2xlLmFwaS5IdHRwQm9keSImChJDYW5jZWxCYXRjaFJlcXVlc3QSEAoIYmF0Y2hfaWQYASABKAkiTgoTQ2FuY2VsQmF0Y2hSZXNwb25zZRIkCgViYXRjaBgBIAEoCzIVLnBhcmxleS5jaGF0LnYxLkJhdGNoEhEKCWNhbmNlbGxlZBgCIAEoCCIoChRDb250aW51ZUJhdGNoUmVxdWVzdBIQCghiYXRjaF9pZBgBIAEoCSI9ChVDb250aW51ZUJhdGNoUmVzcG9uc2USJAoFYmF0Y2gYASABKAsyFS5wYXJsZXkuY2hhdC52MS5CYXRjaCImChJEZWxldGVCYXRjaFJlcXVlc3QSEAoIYmF0Y2hfaWQYASABKAkiFQoTRGVsZXRlQmF0Y2hSZXNwb25zZTL4BQoMQmF0Y2hTZXJ2aWNlElgKC0NyZWF0ZUJhdGNoEiIucGFybGV5LmNoYXQudjEuQ3JlYXRlQmF0Y2hSZXF1ZXN0GiMucGFybGV5LmNoYXQudjEuQ3JlYXRlQmF0Y2hSZXNwb25zZSgBElIKCEdldEJhdGNoEh8ucGFybGV5LmNoYXQudjEuR2V0QmF0Y2hSZXF1ZXN0GiAucGFybGV5LmNoYXQudjEuR2V0QmF0Y2hSZXNwb25zZSIDkAIBElsKC0xpc3RCYXRjaGVzEiIucGFybGV5LmNoYXQudjEuTGlzdEJhdGNoZXNSZXF1ZXN0GiMucGFybGV5LmNoYXQudjEuTGlzdEJhdGNoZXNSZXNwb25zZSIDkAIBEloKCldhdGNoQmF0Y2gSIS5wYXJsZXkuY2hhdC52MS5XYXRjaEJhdGNoUmVxdWVzdBoiLnBhcmxleS5jaGF0LnYxLldhdGNoQmF0Y2hSZXNwb25zZSIDkAIBMAESaQoPR2V0QmF0Y2hSZXN1bHRzEiYucGFybGV5LmNoYXQudjEuR2V0QmF0Y2hSZXN1bHRzUmVxdWVzdBonLnBhcmxleS5jaGF0LnYxLkdldEJhdGNoUmVzdWx0c1Jlc3BvbnNlIgOQAgEwARJbCgtDYW5jZWxCYXRjaBIiLnBhcmxleS5jaGF0LnYxLkNhbmNlbEJhdGNoUmVxdWVzdBojLnBhcmxleS5jaGF0LnYxLkNhbmNlbEJhdGNoUmVzcG9uc2UiA5ACAhJcCg1Db250aW51ZUJhdGNoEiQucGFybGV5LmNoYXQudjEuQ29udGludWVCYXRjaFJlcXVlc3QaJS5wYXJsZXkuY2hhdC52MS5Db250aW51ZUJhdGNoUmVzcG9uc2USWwoLRGVsZXRlQmF0Y2gSIi5wYXJsZXkuY2hhdC52MS5EZWxldGVCYXRjaFJlcXVlc3QaIy5wYXJsZXkuY2hhdC52MS5EZWxldGVCYXRjaFJlc3BvbnNlIgOQAgJiBnByb3RvMw", [file_google_api_httpbody, file_parley_chat_v1_batch]);
 
 /**
  * A part of a batch.
@@ -269,7 +269,7 @@ export const GetBatchResultsRequestSchema: GenMessage<GetBatchResultsRequest> = 
  */
 export type GetBatchResultsResponse = Message<"parley.chat.v1.GetBatchResultsResponse"> & {
   /**
-   * Whole lines of JSONL; `application/jsonl`.
+   * The next bytes of JSONL; `application/jsonl`. It need not end where a line does.
    *
    * @generated from field: google.api.HttpBody results = 1;
    */
@@ -335,9 +335,9 @@ export const CancelBatchResponseSchema: GenMessage<CancelBatchResponse> = /*@__P
 /**
  * Asks to go on with a batch.
  *
- * @generated from message parley.chat.v1.ResumeBatchRequest
+ * @generated from message parley.chat.v1.ContinueBatchRequest
  */
-export type ResumeBatchRequest = Message<"parley.chat.v1.ResumeBatchRequest"> & {
+export type ContinueBatchRequest = Message<"parley.chat.v1.ContinueBatchRequest"> & {
   /**
    * The batch. Required.
    *
@@ -347,18 +347,18 @@ export type ResumeBatchRequest = Message<"parley.chat.v1.ResumeBatchRequest"> & 
 };
 
 /**
- * Describes the message parley.chat.v1.ResumeBatchRequest.
- * Use `create(ResumeBatchRequestSchema)` to create a new message.
+ * Describes the message parley.chat.v1.ContinueBatchRequest.
+ * Use `create(ContinueBatchRequestSchema)` to create a new message.
  */
-export const ResumeBatchRequestSchema: GenMessage<ResumeBatchRequest> = /*@__PURE__*/
+export const ContinueBatchRequestSchema: GenMessage<ContinueBatchRequest> = /*@__PURE__*/
   messageDesc(file_parley_chat_v1_batch_service, 12);
 
 /**
- * Answers ResumeBatch.
+ * Answers ContinueBatch.
  *
- * @generated from message parley.chat.v1.ResumeBatchResponse
+ * @generated from message parley.chat.v1.ContinueBatchResponse
  */
-export type ResumeBatchResponse = Message<"parley.chat.v1.ResumeBatchResponse"> & {
+export type ContinueBatchResponse = Message<"parley.chat.v1.ContinueBatchResponse"> & {
   /**
    * The batch as it is now.
    *
@@ -368,10 +368,10 @@ export type ResumeBatchResponse = Message<"parley.chat.v1.ResumeBatchResponse"> 
 };
 
 /**
- * Describes the message parley.chat.v1.ResumeBatchResponse.
- * Use `create(ResumeBatchResponseSchema)` to create a new message.
+ * Describes the message parley.chat.v1.ContinueBatchResponse.
+ * Use `create(ContinueBatchResponseSchema)` to create a new message.
  */
-export const ResumeBatchResponseSchema: GenMessage<ResumeBatchResponse> = /*@__PURE__*/
+export const ContinueBatchResponseSchema: GenMessage<ContinueBatchResponse> = /*@__PURE__*/
   messageDesc(file_parley_chat_v1_batch_service, 13);
 
 /**
@@ -468,7 +468,8 @@ export const BatchService: GenService<{
     output: typeof WatchBatchResponseSchema;
   },
   /**
-   * Sends the results as JSONL, a line for each line that has ended, in the order of the input, also while the batch runs. The JSON of a line:
+   * Sends the results as JSONL, a line for each line that has ended, in the order of the input, also while the batch runs: put together, the
+   * pieces are the lines. The JSON of a line:
    * `id`, `line` (its number in the input, from 1), `state` (`completed`, `failed`, `cancelled`); of a completed one `text`, `model`,
    * `finish_reason` (`stop`, `length`, `content_filter`), `usage` and `offline`; of a failed one `error` with `code`, `reason`, `message`, `retryable` and,
    * where there is one, `field`. A line in OpenAI's form has its result in OpenAI's form: `custom_id`, `response` and `error`.
@@ -494,12 +495,12 @@ export const BatchService: GenService<{
   /**
    * Goes on with a paused batch. FAILED_PRECONDITION, reason JOB_STATE, for any other.
    *
-   * @generated from rpc parley.chat.v1.BatchService.ResumeBatch
+   * @generated from rpc parley.chat.v1.BatchService.ContinueBatch
    */
-  resumeBatch: {
+  continueBatch: {
     methodKind: "unary";
-    input: typeof ResumeBatchRequestSchema;
-    output: typeof ResumeBatchResponseSchema;
+    input: typeof ContinueBatchRequestSchema;
+    output: typeof ContinueBatchResponseSchema;
   },
   /**
    * Deletes a batch with its lines and results, at once and for good; one that has not ended is cancelled by it.

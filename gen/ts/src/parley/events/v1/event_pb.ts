@@ -137,7 +137,7 @@ export type Event = Message<"parley.events.v1.Event"> & {
     case: "project";
   } | {
     /**
-     * A batch.
+     * A batch, without its `expire_time`.
      *
      * @generated from field: parley.chat.v1.Batch batch = 14;
      */

@@ -195,7 +195,7 @@ export type ToolServerStatus = Message<"parley.system.v1.ToolServerStatus"> & {
   stateChangeTime?: Timestamp | undefined;
 
   /**
-   * How many of its tools models are offered. 0 to 200.
+   * How many of its tools models are offered. 0 to 64.
    *
    * @generated from field: int32 tool_count = 4;
    */
