@@ -23,6 +23,7 @@ import { IngestService } from "@parley/protos/parley/retrieval/v1/ingest_service
 import { ServingState, SystemService } from "@parley/protos/parley/system/v1/system_service_pb";
 import { BudgetOrigin, BudgetPeriod } from "@parley/protos/parley/budget/v1/budget_pb";
 import { UsageDimension, UsageService } from "@parley/protos/parley/usage/v1/usage_service_pb";
+import { ProjectService } from "@parley/protos/parley/workspace/v1/project_service_pb";
 import { ANSWER, DOCUMENT, PASSAGES } from "./texts";
 
 interface Decision {
@@ -262,6 +263,9 @@ export function fakeTransport(): TransportFactory {
               { budgetId: "bud_1", name: "Not too much", period: BudgetPeriod.DAY, limitCostUsdMicros: 2_500_000n, limitTokens: 40_000n, origin: BudgetOrigin.USER, spending: { spentCostUsdMicros: 610_000n, reservedCostUsdMicros: 200_000n, spentTokens: 40_000n, reached: true, renewTime: timestampFromMs(Date.now() + 3_600_000) } },
             ],
           }),
+        });
+        service(ProjectService, {
+          listProjects: () => ({ projects: [{ projectId: "prj_1", title: "Garden" }, { projectId: "prj_2", title: "The move to Lisbon, and what comes with it", instructions: "Answer briefly." }] }),
         });
         service(ToolService, {
           listToolApprovals: () => ({}),

@@ -28,6 +28,25 @@ export function MenuItem({ danger, className = "", ...props }: ComponentProps<ty
   return <DropdownMenu.Item {...props} className={`${ITEM} ${danger ? "text-bad" : ""} ${className}`} />;
 }
 
+/** A menu within a menu. */
+export function MenuBranch({ name, children }: { name: ReactNode; children: ReactNode }) {
+  const layer = useLayer();
+  return (
+    <DropdownMenu.Sub>
+      <DropdownMenu.SubTrigger className={`${ITEM} data-[state=open]:bg-hover`}>{name}</DropdownMenu.SubTrigger>
+      <DropdownMenu.Portal container={layer}>
+        <DropdownMenu.SubContent
+          sideOffset={4}
+          collisionPadding={8}
+          className="z-50 max-h-80 max-w-64 min-w-40 overflow-y-auto rounded-xl border border-line bg-raised p-1 shadow-float data-[state=open]:animate-rise"
+        >
+          {children}
+        </DropdownMenu.SubContent>
+      </DropdownMenu.Portal>
+    </DropdownMenu.Sub>
+  );
+}
+
 export const MenuChoices = DropdownMenu.RadioGroup;
 
 export function MenuChoice({ className = "", ...props }: ComponentProps<typeof DropdownMenu.RadioItem>) {

@@ -12,6 +12,8 @@ const FILENAME_CHARACTERS = 300;
 /** What sending needs to know. */
 export interface Sending {
   readonly file: File;
+  /** The project that it is to belong to. Empty for none. */
+  readonly project: string;
   readonly signal: AbortSignal;
   /** Told how much was sent, from 0 to 1. */
   readonly onProgress: (part: number) => void;
@@ -52,17 +54,17 @@ const BY_ENDING: ReadonlyMap<string | undefined, MediaType> = new Map([
 ]);
 
 /** What is sent beside the bytes. A name tells Markdown and CSV from plain text, which look alike; everything else the content tells better. */
-export function metadataOf(name: string): string {
+export function metadataOf(name: string, project = ""): string {
   const filename = Array.from(name.toWellFormed()).slice(0, FILENAME_CHARACTERS).join("");
   const mediaType = BY_ENDING.get(/\.([^.]+)$/.exec(name)?.[1]?.toLowerCase()) ?? MediaType.UNSPECIFIED;
-  return toJsonString(IngestMetadataSchema, create(IngestMetadataSchema, { filename, mediaType }));
+  return toJsonString(IngestMetadataSchema, create(IngestMetadataSchema, { filename, mediaType, project }));
 }
 
-function post(token: string, { file, signal, onProgress }: Sending): Promise<UploadAnswer> {
+function post(token: string, { file, project, signal, onProgress }: Sending): Promise<UploadAnswer> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const form = new FormData();
-    form.append("metadata", metadataOf(file.name));
+    form.append("metadata", metadataOf(file.name, project));
     form.append("file", file);
     const request = new XMLHttpRequest();
     const abort = () => {

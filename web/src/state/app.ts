@@ -7,7 +7,8 @@ import { Conversations } from "./conversations";
 import { Documents } from "./documents";
 import { Live } from "./live";
 import { notifies } from "./notifications";
-import { Reminders } from "./reminders";
+import { Projects } from "./projects";
+import { browserStorage, Reminders } from "./reminders";
 import { Tasks } from "./tasks";
 import { Usage } from "./usage";
 import { closeDocument } from "./reading";
@@ -21,6 +22,15 @@ export const suggestions = new Suggestions(parley);
 export const documents = new Documents(parley);
 export const tasks = new Tasks(parley);
 export const reminders = new Reminders(parley);
+export const projects = new Projects(
+  parley,
+  (projectId) => {
+    sessions.narrow(projectId);
+    tasks.narrow(projectId);
+    documents.narrow(projectId);
+  },
+  browserStorage(),
+);
 export const approvals = new Approvals(parley);
 export const usage = new Usage(parley);
 export const live = new Live(parley);
@@ -29,6 +39,7 @@ export const live = new Live(parley);
 export const navigation: { go: (path: string, options?: { replace?: boolean }) => void } = { go: () => undefined };
 
 export const conversations = new Conversations(parley, {
+  projectId: () => projects.current,
   onBorn: (_conversation, sessionId) => {
     // Only a reader who still looks at the new conversation is taken along.
     if (location.pathname === "/") navigation.go(`/c/${sessionId}`, { replace: true });
@@ -50,6 +61,7 @@ live.listen({
     conversations.renew();
     tasks.renew();
     void approvals.refresh();
+    void projects.refresh();
     usage.renew();
     void reminders.lookBack(sequence);
   },
@@ -60,6 +72,7 @@ live.listen({
     tasks.observe(event);
     approvals.observe(event);
     usage.observe(event);
+    projects.observe(event);
     reminders.observe(event);
   },
 });
@@ -86,6 +99,7 @@ parley.tokens.watch(() => {
   reminders.clear();
   approvals.clear();
   usage.clear();
+  projects.clear();
   closeDocument();
   live.clear();
 });

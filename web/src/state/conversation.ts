@@ -69,6 +69,8 @@ export interface ConversationState {
 
 /** Who has to know what happens in a conversation. */
 export interface ConversationListener {
+  /** The project that a new session is to belong to. None when absent or empty. */
+  projectId?(): string;
   /** A turn started; the first of a new conversation tells its session. */
   onStarted?(conversation: Conversation, sessionId: string): void;
   /** A turn ended, or something else changed that lists of sessions show. */
@@ -271,6 +273,7 @@ export class Conversation {
       {
         message: outgoing.text,
         sessionId: this.state.sessionId ?? "",
+        projectId: this.state.sessionId === undefined ? (this.#listener.projectId?.() ?? "") : "",
         clientMessageId: outgoing.clientMessageId,
         route: outgoing.route,
         parentMessageId: outgoing.parentMessageId,

@@ -4,6 +4,8 @@ import type { Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { Conversation } from "./conversation";
 
 export interface ConversationsListener {
+  /** The project that new sessions are to belong to. None when absent or empty. */
+  projectId?(): string;
   /** The new conversation got its session. */
   onBorn?(conversation: Conversation, sessionId: string): void;
   /** Something changed that lists of sessions show. */
@@ -80,6 +82,7 @@ export class Conversations {
 
   #make(sessionId?: string): Conversation {
     return new Conversation(this.#parley, sessionId, {
+      projectId: () => this.#listener.projectId?.() ?? "",
       onStarted: (conversation, id) => {
         if (this.#fresh === conversation) {
           this.#fresh = undefined;

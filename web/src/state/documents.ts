@@ -67,7 +67,7 @@ export class Documents {
   readonly #send: Send;
   readonly #askEveryMs: number;
   /** The bytes of what has not arrived, by key. */
-  readonly #files = new Map<string, File>();
+  readonly #files = new Map<string, { file: File; project: string }>();
   readonly #watching = new Map<string, AbortController>();
   #sending: { key: string; controller: AbortController } | undefined;
   #askTimer: ReturnType<typeof setTimeout> | undefined;
@@ -75,6 +75,8 @@ export class Documents {
   #count = 0;
   /** Another number for another user: what was asked for one is not shown to the next. */
   #owner = 0;
+  /** The project that the list is narrowed to. Empty for all. */
+  #project = "";
 
   constructor(parley: ParleyClient, { send, askEveryMs = ASK_EVERY_MS }: { send?: Send; askEveryMs?: number } = {}) {
     this.#parley = parley;
@@ -84,6 +86,15 @@ export class Documents {
 
   get #ingest() {
     return this.#parley.service(IngestService);
+  }
+
+  /** Shows the documents of one project, or all; what is added belongs to it. */
+  narrow(project: string): void {
+    if (project === this.#project) return;
+    this.#project = project;
+    const { loaded, loading } = this.store.getState();
+    this.store.setState({ documents: [], nextToken: "", loaded: false, error: undefined });
+    if (loaded || loading) void this.refresh();
   }
 
   /** Loads the newest page and takes up the jobs that run. */
@@ -96,8 +107,9 @@ export class Documents {
     const owner = this.#owner;
     this.store.setState({ loading: true });
     try {
-      const page = await this.#parley.documents.listDocuments({ pageSize: PAGE_SIZE });
-      if (owner !== this.#owner) return;
+      const project = this.#project;
+      const page = await this.#parley.documents.listDocuments({ pageSize: PAGE_SIZE, project });
+      if (owner !== this.#owner || project !== this.#project) return;
       this.store.setState({ documents: page.documents, nextToken: page.nextPageToken, loaded: true, loading: false, error: undefined });
     } catch (thrown) {
       if (owner === this.#owner) this.store.setState({ loading: false, error: toParleyError(thrown) });
@@ -110,8 +122,9 @@ export class Documents {
     if (!nextToken || loading) return;
     this.store.setState({ loading: true });
     try {
-      const page = await this.#parley.documents.listDocuments({ pageSize: PAGE_SIZE, pageToken: nextToken });
-      if (owner !== this.#owner) return;
+      const project = this.#project;
+      const page = await this.#parley.documents.listDocuments({ pageSize: PAGE_SIZE, pageToken: nextToken, project });
+      if (owner !== this.#owner || project !== this.#project) return;
       const { documents } = this.store.getState();
       const known = new Set(documents.map(({ documentId }) => documentId));
       this.store.setState({
@@ -145,7 +158,7 @@ export class Documents {
       const upload = { key: `upload-${(this.#count += 1)}`, name: file.name, size: file.size };
       if (folder) return { ...upload, fault: "folder" };
       if (file.size > FILE_BYTES) return { ...upload, fault: "too-large" };
-      this.#files.set(upload.key, file);
+      this.#files.set(upload.key, { file, project: this.#project });
       return upload;
     });
     // The newest stand above; those of one go keep their order.
@@ -203,15 +216,15 @@ export class Documents {
   async #sendNext(): Promise<void> {
     if (this.#sending) return;
     const next = this.store.getState().uploads.find(({ key, error }) => this.#files.has(key) && !error);
-    const file = next && this.#files.get(next.key);
-    if (!file) return;
+    const wanted = next && this.#files.get(next.key);
+    if (!wanted) return;
     const { key } = next;
     const sending = { key, controller: new AbortController() };
     this.#sending = sending;
     this.#change(key, { sent: 0 });
     try {
       const { job, duplicate } = await this.#send({
-        file,
+        ...wanted,
         signal: sending.controller.signal,
         onProgress: (sent) => this.#change(key, { sent }),
       });

@@ -167,7 +167,8 @@ function isPutOff(before: Task, after: Task): boolean {
   return (after.dueTime?.seconds ?? 0n) > (before.dueTime?.seconds ?? 0n);
 }
 
-function browserStorage(): Storage | undefined {
+/** The browser's storage; undefined where it is blocked or there is none. */
+export function browserStorage(): Storage | undefined {
   try {
     return typeof localStorage === "undefined" ? undefined : localStorage;
   } catch {

@@ -47,8 +47,20 @@ export class Sessions {
   /** For each page that is on its way, and may be older than they: the sessions that were told of meanwhile; undefined for those that are gone. */
   readonly #told = new Set<Map<string, Session | undefined>>();
 
+  /** The project that the list is narrowed to. Empty for all. */
+  #project = "";
+
   constructor(parley: ParleyClient) {
     this.#parley = parley;
+  }
+
+  /** Shows the sessions of one project, or all. */
+  narrow(project: string): void {
+    if (project === this.#project) return;
+    this.#project = project;
+    const { loaded, loading } = this.store.getState();
+    this.clear();
+    if (loaded || loading) void this.refresh();
   }
 
   /** Loads the newest page. What was loaded beyond it stays. */
@@ -57,7 +69,9 @@ export class Sessions {
     const told = new Map<string, Session | undefined>();
     this.#told.add(told);
     try {
-      const page = await this.#parley.chat.listSessions({ pageSize: 50 });
+      const projectId = this.#project;
+      const page = await this.#parley.chat.listSessions({ pageSize: 50, projectId });
+      if (projectId !== this.#project) return;
       const { sessions, loaded, nextToken } = this.store.getState();
       const fresh = new Set(page.sessions.map(({ sessionId }) => sessionId));
       const oldest = page.sessions.at(-1);
@@ -81,7 +95,8 @@ export class Sessions {
   /** Shows what happened, on this device or another. */
   observe({ resourceType, resourceId, resource }: Event): void {
     if (resourceType !== ResourceType.SESSION) return;
-    const session = resource.case === "session" ? resource.value : undefined;
+    const told = resource.case === "session" ? resource.value : undefined;
+    const session = told && (!this.#project || told.projectId === this.#project) ? told : undefined;
     const known = this.store.getState().sessions.find(({ sessionId }) => sessionId === resourceId);
     // The list may have been read after it happened.
     if (session && known && timeOf(session.updateTime) < timeOf(known.updateTime)) return;
@@ -93,7 +108,9 @@ export class Sessions {
     if (!nextToken || loading) return;
     this.store.setState({ loading: true });
     try {
-      const page = await this.#parley.chat.listSessions({ pageSize: 50, pageToken: nextToken });
+      const projectId = this.#project;
+      const page = await this.#parley.chat.listSessions({ pageSize: 50, pageToken: nextToken, projectId });
+      if (projectId !== this.#project) return;
       const { sessions } = this.store.getState();
       const known = new Set(sessions.map(({ sessionId }) => sessionId));
       this.store.setState({
@@ -117,6 +134,12 @@ export class Sessions {
       if (before) this.#replace(sessionId, () => before);
       throw toParleyError(thrown);
     }
+  }
+
+  /** Moves a session into a project, or out of all. Throws ParleyError. */
+  async move(sessionId: string, projectId: string): Promise<void> {
+    const { session } = await this.#parley.chat.updateSession({ sessionId, projectId, updateMask: { paths: ["project_id"] } });
+    if (session) this.#tell(sessionId, this.#project && projectId !== this.#project ? undefined : session);
   }
 
   /** Deletes a session. Throws ParleyError when the server refuses. */
@@ -155,7 +178,7 @@ export class Sessions {
     this.#search = controller;
     this.#searchTimer = setTimeout(() => {
       this.#parley.chat
-        .searchSessions({ query: Array.from(query).slice(0, 200).join(""), pageSize: 30 }, { signal: controller.signal })
+        .searchSessions({ query: Array.from(query).slice(0, 200).join(""), pageSize: 30, projectId: this.#project }, { signal: controller.signal })
         .then((found) => this.store.setState({ matches: found.matches }))
         .catch((thrown: unknown) => {
           if (!controller.signal.aborted) this.store.setState({ matches: [], searchError: toParleyError(thrown) });

@@ -15,6 +15,7 @@ import { closeDocument, openDocument, reading } from "../state/reading";
 import { count, moment } from "../text/figures";
 import { kindOf } from "../text/jobs";
 import { DocumentsUploads } from "./DocumentsUploads";
+import { useProjectTitle } from "./projectTitle";
 
 export function Documents() {
   const { documents, loaded, loading, error, nextToken, uploads } = useStore(store.store);
@@ -91,7 +92,8 @@ export function Documents() {
 
 function Row({ document: shown, onDeleted }: { document: Document; onDeleted: () => void }) {
   const [deleting, setDeleting] = useState(false);
-  const { documentId, title, mediaType, pageCount, project, updateTime } = shown;
+  const { documentId, title, mediaType, pageCount, updateTime } = shown;
+  const project = useProjectTitle(shown.project);
   const facts = [
     kindOf(mediaType),
     pageCount > 0 && `${count(pageCount)} ${pageCount === 1 ? "page" : "pages"}`,

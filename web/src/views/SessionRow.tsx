@@ -1,12 +1,12 @@
 /** One conversation in the list: opens, is renamed where it stands, is deleted after a question. */
-import { Braces, Ellipsis, FileText, Hand, Pencil, Trash2 } from "lucide-react";
+import { Braces, Check, ChevronRight, Ellipsis, FileText, Folder, Hand, Pencil, Trash2 } from "lucide-react";
 import { useRef, useState } from "react";
 import { useStore } from "zustand";
 import type { Session } from "@parley/protos/parley/chat/v1/session_pb";
 import { Confirm } from "../parts/Confirm";
-import { Menu, MenuItem } from "../parts/Menu";
+import { Menu, MenuBranch, MenuChoice, MenuChoices, MenuItem } from "../parts/Menu";
 import { wordsFor } from "../rpc/errors";
-import { approvals, conversations, sessions, tell } from "../state/app";
+import { approvals, conversations, projects, sessions, tell } from "../state/app";
 import type { Transcript, TranscriptKind } from "../text/transcript";
 
 interface SessionRowProps {
@@ -21,6 +21,7 @@ export function SessionRow({ session, snippet, current, onGo }: SessionRowProps)
   const [deleting, setDeleting] = useState(false);
   const { sessionId } = session;
   const title = session.title || "New chat";
+  const allProjects = useStore(projects.store, (state) => state.projects);
   const waits = useStore(approvals.store, ({ waiting }) => [...waiting.values()].some((approval) => approval.sessionId === sessionId));
   const path = `/c/${sessionId}`;
   const download = (kind: TranscriptKind) => {
@@ -92,6 +93,29 @@ export function SessionRow({ session, snippet, current, onGo }: SessionRowProps)
           <Pencil className="size-4" aria-hidden="true" />
           Rename
         </MenuItem>
+        {allProjects.length > 0 && (
+          <MenuBranch
+            name={
+              <>
+                <Folder className="size-4" aria-hidden="true" />
+                <span className="flex-1">Move to</span>
+                <ChevronRight className="size-4 text-quiet" aria-hidden="true" />
+              </>
+            }
+          >
+            <MenuChoices
+              value={session.projectId}
+              onValueChange={(projectId) => void sessions.move(sessionId, projectId).catch((error: unknown) => tell(wordsFor(error)))}
+            >
+              {[{ projectId: "", title: "No project" }, ...allProjects].map((project) => (
+                <MenuChoice key={project.projectId} value={project.projectId}>
+                  <span className="min-w-0 flex-1 truncate">{project.title}</span>
+                  <Check className="size-4 shrink-0 text-accent group-data-[state=unchecked]:invisible" aria-hidden="true" />
+                </MenuChoice>
+              ))}
+            </MenuChoices>
+          </MenuBranch>
+        )}
         <MenuItem onSelect={() => download("markdown")}>
           <FileText className="size-4" aria-hidden="true" />
           Export as Markdown

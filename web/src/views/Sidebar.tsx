@@ -10,6 +10,7 @@ import { Mark } from "../parts/Mark";
 import { wordsFor } from "../rpc/errors";
 import { sessions as store } from "../state/app";
 import { period } from "../text/figures";
+import { ProjectSwitch } from "./ProjectSwitch";
 import { SessionRow } from "./SessionRow";
 import { StatusDot } from "./StatusDot";
 import { UserMenu } from "./UserMenu";
@@ -37,6 +38,7 @@ export function Sidebar({ current, onGo, onClose }: SidebarProps) {
           <SquarePen className="size-4" aria-hidden="true" />
           New chat
         </Button>
+        <ProjectSwitch />
         <SearchField query={query} />
         <div>
           <PanelLink path="/tasks" onGo={onGo} icon={<ListTodo className="size-4 text-quiet" aria-hidden="true" />}>

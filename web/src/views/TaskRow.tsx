@@ -8,6 +8,7 @@ import { Confirm } from "../parts/Confirm";
 import { wordsFor } from "../rpc/errors";
 import { tasks as store, tell } from "../state/app";
 import { dueOf, dueWords, recurrenceWords, remindWords, when } from "../text/tasks";
+import { useProjectTitle } from "./projectTitle";
 import { TaskForm } from "./TaskForm";
 
 export function TaskRow({ task, now, onGone }: { task: Task; now: Date; onGone: () => void }) {
@@ -99,6 +100,7 @@ function Facts({ task, now }: { task: Task; now: Date }) {
   const done = task.state === TaskState.COMPLETED;
   const overdue = !done && dueOf(task, now) === "Overdue";
   const due = dueWords(task, now);
+  const project = useProjectTitle(task.project);
   return (
     <div className="mt-0.5 flex flex-wrap gap-x-3 gap-y-0.5 text-xs text-quiet empty:hidden">
       {done && task.completeTime && <span>Done {when(timestampDate(task.completeTime), now)}</span>}
@@ -116,7 +118,7 @@ function Facts({ task, now }: { task: Task; now: Date }) {
           Important
         </Fact>
       )}
-      {task.project && <Fact icon={<Folder className="size-3.5" aria-hidden="true" />}>{task.project}</Fact>}
+      {project && <Fact icon={<Folder className="size-3.5" aria-hidden="true" />}>{project}</Fact>}
       {task.turnId && <Fact icon={<Sparkles className="size-3.5" aria-hidden="true" />}>By the assistant</Fact>}
     </div>
   );

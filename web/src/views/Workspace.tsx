@@ -6,7 +6,7 @@ import { useStore } from "zustand";
 import { IconButton } from "../parts/buttons";
 import { HintProvider } from "../parts/Hint";
 import { Sheet } from "../parts/Sheet";
-import { conversations, live, navigation, sessions } from "../state/app";
+import { conversations, live, navigation, projects, sessions } from "../state/app";
 import { closeDocument, reading } from "../state/reading";
 import { ConversationView } from "./ConversationView";
 import { DocumentPanel } from "./DocumentPanel";
@@ -33,7 +33,11 @@ export function Workspace() {
   const [open, setOpen] = useSidebar();
   navigation.go = setLocation;
 
-  useEffect(() => void sessions.refresh(), []);
+  useEffect(() => {
+    projects.restore();
+    void sessions.refresh();
+    void projects.refresh();
+  }, []);
   useEffect(() => live.watch(), []);
   useRefreshOnReturn(sessionId);
   useEffect(() => closeDocument, [conversation, panel]);
