@@ -92,6 +92,8 @@ class StdioTransport:
             while line := await process.stdout.readline():
                 if (message := self._read(line)) is not None:
                     await heard.send(message)
+            # Its last words are in another pipe.
+            await asyncio.wait(self._tasks[2:], timeout=_GRACE_SECONDS)
             logger.warning(
                 "an MCP server has ended",
                 extra={"server": self._server.name, "last_lines": "\n".join(self._last_lines)},
