@@ -62,7 +62,11 @@ BETWEEN_SERVICES = {
 }
 """Rpcs of other packages that only services have a use for."""
 
-FILES = {"parley.retrieval.v1.IngestService/Ingest", "parley.mcp.v1.McpService/ExchangeMessage"}
+FILES = {
+    "parley.chat.v1.BatchService/CreateBatch",
+    "parley.retrieval.v1.IngestService/Ingest",
+    "parley.mcp.v1.McpService/ExchangeMessage",
+}
 """Rpcs whose REST form takes its body as it comes."""
 
 UNVERSIONED = {"/health", "/mcp", "/api/ingest", "/api/status/{job_id}", "/api/status/{job_id}:watch"}

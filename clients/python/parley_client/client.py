@@ -12,6 +12,7 @@ from parley.chat.v1 import chat_service_pb2 as pb
 from parley_client.address import parse_address
 from parley_client.agents import Agents
 from parley_client.backoff import STREAMS, UNARY_CALLS, Backoff
+from parley_client.batches import Batches
 from parley_client.chat import SEND_MESSAGE, SUGGEST_PROMPTS, Messages, Sessions
 from parley_client.connection import Connection
 from parley_client.content import Content
@@ -27,8 +28,10 @@ from parley_client.scoring import Scoring
 from parley_client.system import System
 from parley_client.tasks import Tasks
 from parley_client.tokens import FixedToken, TokenProvider
+from parley_client.tools import Tools
 from parley_client.turn import Turn
 from parley_client.usage import Usage
+from parley_client.webhooks import Webhooks
 
 # As long as a long answer takes to write.
 _WHOLE_ANSWER_SECONDS = 600.0
@@ -75,8 +78,14 @@ class Parley:
         """What changed in all of this, and what changes now."""
         self.projects = Projects(connection)
         """What sessions, tasks and documents belong to."""
+        self.webhooks = Webhooks(connection)
+        """Servers that these events are delivered to."""
         self.tasks = Tasks(connection)
         """What the user wants to do."""
+        self.tools = Tools(connection)
+        """What models may use, and what waits for the user's word."""
+        self.batches = Batches(connection, stream_backoff)
+        """Many prompts at once."""
         self.usage = Usage(connection)
         """What it all took and cost."""
         self.system = System(connection)
@@ -199,7 +208,9 @@ class Parley:
         """Sends a message and returns the whole answer. The arguments are those of `stream_reply`; a turn that waits in the queue is
         waited for within `timeout_seconds`.
 
-        A turn that fails raises the ParleyError of the failure, one that is stopped CallCancelledError. A cut is not seen: the same
+        A turn that waits for the user's approval of a tool is returned with `pending_approvals`, unfinished: after the decision, the same
+        call with the same client_message_id waits on. A turn that fails raises the ParleyError of the failure, one that is stopped
+        CallCancelledError. A cut is not seen: the same
         call is made again, and its client_message_id makes it the same turn.
         """
         request = pb.SendMessageRequest(

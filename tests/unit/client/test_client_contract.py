@@ -7,8 +7,8 @@ from importlib import import_module
 
 from google.protobuf.descriptor import ServiceDescriptor
 from parley.ai.v1 import agent_service_pb2, content_service_pb2, generation_service_pb2
-from parley.chat.v1 import chat_service_pb2
-from parley.events.v1 import event_service_pb2
+from parley.chat.v1 import batch_service_pb2, chat_service_pb2, tool_service_pb2
+from parley.events.v1 import event_service_pb2, webhook_service_pb2
 from parley.identity.v1 import identity_service_pb2
 from parley.inference.v1 import scoring_service_pb2
 from parley.retrieval.v1 import (
@@ -26,6 +26,7 @@ from parley_client.version import VERSION
 
 MODULES = [
     "agents",
+    "batches",
     "chat",
     "content",
     "documents",
@@ -38,13 +39,17 @@ MODULES = [
     "scoring",
     "system",
     "tasks",
+    "tools",
     "turn",
     "usage",
+    "webhooks",
 ]
 SERVICES: list[ServiceDescriptor] = [
     service
     for file in (
+        batch_service_pb2,
         chat_service_pb2,
+        tool_service_pb2,
         identity_service_pb2,
         agent_service_pb2,
         content_service_pb2,
@@ -60,6 +65,7 @@ SERVICES: list[ServiceDescriptor] = [
         task_service_pb2,
         event_service_pb2,
         usage_service_pb2,
+        webhook_service_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()
 ]

@@ -96,11 +96,11 @@ class BatchServicer(batch_service_pb2_grpc.BatchServiceServicer):
         batch, cancelled = await self._batches.cancel(current_principal().user_id, request.batch_id)
         return pb.CancelBatchResponse(batch=pack_batch(batch, self._retention), cancelled=cancelled)
 
-    async def ResumeBatch(self, request: pb.ResumeBatchRequest, context: Context) -> pb.ResumeBatchResponse:
+    async def ContinueBatch(self, request: pb.ContinueBatchRequest, context: Context) -> pb.ContinueBatchResponse:
         """Goes on."""
         check_batch_id(request.batch_id)
         batch = await self._batches.resume(current_principal().user_id, request.batch_id)
-        return pb.ResumeBatchResponse(batch=pack_batch(batch, self._retention))
+        return pb.ContinueBatchResponse(batch=pack_batch(batch, self._retention))
 
     async def DeleteBatch(self, request: pb.DeleteBatchRequest, context: Context) -> pb.DeleteBatchResponse:
         """Deletes."""
