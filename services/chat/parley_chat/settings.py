@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from parley_shared.settings import Environment, ServiceSettings, SettingsError
 from parley_shared.sql import default_database_url
-
-from parley_chat.settings_budgets import BudgetSettings
 
 SERVICE = "chat"
 DEFAULT_PORT = 50051
@@ -39,6 +38,59 @@ class NamedVariables:
 
     def __repr__(self) -> str:
         return "[by name]"
+
+
+_MOST_LIMIT = 1_000_000_000_000
+_BUDGET_ZONE = "PARLEY_CHAT_BUDGET_TIME_ZONE"
+
+
+@dataclass(frozen=True)
+class BudgetSettings:
+    """What one user may spend at most. 0, the default of each, is no limit."""
+
+    day_cost_usd_micros: int
+    """`PARLEY_CHAT_BUDGET_DAY_COST_USD_MICROS`: cost of a day, millionths of a US dollar. 0 to 1000000000000."""
+
+    day_tokens: int
+    """`PARLEY_CHAT_BUDGET_DAY_TOKENS`: tokens of a day, read and written. 0 to 1000000000000."""
+
+    month_cost_usd_micros: int
+    """`PARLEY_CHAT_BUDGET_MONTH_COST_USD_MICROS`: cost of a month. 0 to 1000000000000."""
+
+    month_tokens: int
+    """`PARLEY_CHAT_BUDGET_MONTH_TOKENS`: tokens of a month. 0 to 1000000000000."""
+
+    total_cost_usd_micros: int
+    """`PARLEY_CHAT_BUDGET_TOTAL_COST_USD_MICROS`: cost for good. 0 to 1000000000000."""
+
+    total_tokens: int
+    """`PARLEY_CHAT_BUDGET_TOTAL_TOKENS`: tokens for good. 0 to 1000000000000."""
+
+    time_zone: str
+    """`PARLEY_CHAT_BUDGET_TIME_BUDGET_ZONE`: where these days and months begin, an IANA name."""
+
+    @classmethod
+    def read(cls, environment: Environment) -> BudgetSettings:
+        """Reads them. Raises SettingsError."""
+        time_zone = environment.text(_BUDGET_ZONE, "UTC")
+        try:
+            ZoneInfo(time_zone)
+        except (KeyError, ValueError, OSError):
+            words = f"{_BUDGET_ZONE}: must be the name of a time zone, like Europe/Berlin."
+            raise SettingsError(_BUDGET_ZONE, words) from None
+
+        def limit(name: str) -> int:
+            return environment.integer(f"PARLEY_CHAT_BUDGET_{name}", 0, least=0, most=_MOST_LIMIT)
+
+        return cls(
+            day_cost_usd_micros=limit("DAY_COST_USD_MICROS"),
+            day_tokens=limit("DAY_TOKENS"),
+            month_cost_usd_micros=limit("MONTH_COST_USD_MICROS"),
+            month_tokens=limit("MONTH_TOKENS"),
+            total_cost_usd_micros=limit("TOTAL_COST_USD_MICROS"),
+            total_tokens=limit("TOTAL_TOKENS"),
+            time_zone=time_zone,
+        )
 
 
 @dataclass(frozen=True)
