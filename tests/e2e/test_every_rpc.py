@@ -21,7 +21,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from parley.access.v1 import access_pb2
 from parley.ai.v1 import agent_service_pb2, content_service_pb2, generation_service_pb2
-from parley.chat.v1 import batch_service_pb2, chat_service_pb2
+from parley.chat.v1 import batch_service_pb2, chat_service_pb2, tool_service_pb2
 from parley.events.v1 import event_service_pb2, webhook_service_pb2
 from parley.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from parley.inference.v1 import agent_service_pb2 as inference_agents
@@ -46,6 +46,7 @@ from parley_testing.tools import require_tool
 FILES = (
     batch_service_pb2,
     chat_service_pb2,
+    tool_service_pb2,
     identity_service_pb2,
     system_service_pb2,
     generation_service_pb2,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from parley_cli.groups import agents, content, documents, jobs, leads, projects, tasks, tokens
+from parley_cli.groups import agents, approvals, content, documents, jobs, leads, projects, tasks, tokens, webhooks
 from parley_cli.options import Address, Json, Model, Project, Queue, Route, Session, Token
 
 app = typer.Typer(
@@ -22,10 +22,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(tokens.tokens, name="token")
+approvals.add_to(app)
 app.add_typer(agents.agents, name="agent")
 app.add_typer(content.content, name="content")
 app.add_typer(projects.projects, name="project")
 app.add_typer(tasks.tasks, name="task")
+app.add_typer(webhooks.webhooks, name="webhook")
 app.add_typer(leads.leads, name="leads")
 app.add_typer(documents.documents, name="documents")
 app.add_typer(jobs.jobs, name="jobs")

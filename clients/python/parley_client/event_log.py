@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from parley_client.backoff import Backoff
     from parley_client.connection import Connection
 
-ResourceName: TypeAlias = Literal["session", "message", "task", "project"]
+ResourceName: TypeAlias = Literal["session", "message", "task", "project", "webhook"]
 """What kind of thing an event is about."""
 
 _TYPES: dict[str, event_pb2.ResourceType.ValueType] = {
@@ -26,6 +26,7 @@ _TYPES: dict[str, event_pb2.ResourceType.ValueType] = {
     "message": event_pb2.RESOURCE_TYPE_MESSAGE,
     "task": event_pb2.RESOURCE_TYPE_TASK,
     "project": event_pb2.RESOURCE_TYPE_PROJECT,
+    "webhook": event_pb2.RESOURCE_TYPE_WEBHOOK,
 }
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["EventService"]
