@@ -25,6 +25,7 @@ from parley_chat.ports.tracing import Tracing
 from parley_chat.ports.workspace import Workspaces
 from parley_chat.servicers.calendar_tools import calendar_tools
 from parley_chat.servicers.document_tool import DocumentTools
+from parley_chat.servicers.project_tools import project_tools
 from parley_chat.servicers.rpc_tools import RpcTools
 from parley_chat.servicers.task_tools import task_tools
 from parley_chat.servicers.tools import ToolServicer
@@ -55,7 +56,8 @@ def own_tools(
     workspaces: Workspaces, rule_days: RuleDays, knowledge: Knowledge, now: Callable[[], datetime]
 ) -> tuple[ToolSource, ...]:
     """Makes the sources of Parley's own tools. Models are told of them in this order."""
-    return (RpcTools((*task_tools(), *calendar_tools()), workspaces, rule_days, now), DocumentTools(knowledge))
+    of_rpcs = (*task_tools(), *project_tools(), *calendar_tools())
+    return (RpcTools(of_rpcs, workspaces, rule_days, now), DocumentTools(knowledge))
 
 
 def make_tools(

@@ -20,7 +20,8 @@ INSTRUCTIONS = (
 
 # With the colon of Chinese, and the quotation marks of many languages.
 _PREFIX = re.compile(r"^(?:title|titel|titre|título|titolo)\s*[:：]\s*", re.IGNORECASE)
-_AROUND = " \t*_`#>\"'“”„‟«»‹›‘’‚「」『』《》"
+_AROUND = " \t*_`\"'“”„‟«»‹›‘’‚「」『』《》"
+_BEFORE = "#>- "
 _AT_THE_END = " \t.。,;:…"
 
 
@@ -31,12 +32,11 @@ def told(question: str, answer: str) -> str:
 
 def title_of_model(written: str) -> str:
     """What a model wrote, as a title: one line without what stands around it, at most 80 characters, cut at a word. Empty for none."""
-    line = next((line for line in written.splitlines() if line.strip(_AROUND)), "")
+    line = next((line for line in written.splitlines() if any(each.isalnum() for each in line)), "")
     # Whatever does not print: control characters, marks of direction, what has no character yet.
     printing = "".join(each if each.isprintable() else " " for each in unicodedata.normalize("NFC", line))
-    title = _PREFIX.sub("", " ".join(printing.split()).strip(_AROUND)).strip(_AROUND).rstrip(_AT_THE_END).strip(_AROUND)
-    if not any(each.isalnum() for each in title):
-        return ""
+    bare = _PREFIX.sub("", " ".join(printing.split()).lstrip(_BEFORE).strip(_AROUND))
+    title = bare.strip(_AROUND).rstrip(_AT_THE_END).strip(_AROUND)
     if len(title) <= MOST_CHARACTERS:
         return title
     cut = title[: MOST_CHARACTERS - 1]
