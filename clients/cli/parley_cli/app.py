@@ -10,7 +10,19 @@ from typing import Annotated
 
 import typer
 
-from parley_cli.groups import agents, approvals, content, documents, jobs, leads, projects, tasks, tokens, webhooks
+from parley_cli.groups import (
+    agents,
+    approvals,
+    batches,
+    content,
+    documents,
+    jobs,
+    leads,
+    projects,
+    tasks,
+    tokens,
+    webhooks,
+)
 from parley_cli.options import Address, Json, Model, Project, Queue, Route, Session, Token
 
 app = typer.Typer(
@@ -31,6 +43,7 @@ app.add_typer(webhooks.webhooks, name="webhook")
 app.add_typer(leads.leads, name="leads")
 app.add_typer(documents.documents, name="documents")
 app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(batches.batches, name="batch")
 
 
 def _version(wanted: bool) -> None:
