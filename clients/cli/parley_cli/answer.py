@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from parley_client import (
+    ApprovalDecided,
+    ApprovalRequested,
     NoticeGiven,
     ParleyError,
     ProviderSwitched,
@@ -58,6 +60,10 @@ class View(Protocol):
         """The model used a tool."""
         ...
 
+    def asked(self, words: str) -> None:
+        """A tool waits for the user, who is not asked here; the words say how to decide."""
+        ...
+
     def wait(self, place: int | None) -> None:
         """The turn waits for a model in this place of the queue; None when it no longer waits."""
         ...
@@ -89,6 +95,10 @@ class TerminalView:
     def tool(self, tool: str, *, failed: bool) -> None:
         """Prints the tool where it was used."""
         self._stream.say(Text(_used(tool, failed=failed), style="red" if failed else "green"))
+
+    def asked(self, words: str) -> None:
+        """Prints it like a notice."""
+        self.notice(words)
 
     def wait(self, place: int | None) -> None:
         """Shows the place below the answer."""
@@ -136,6 +146,10 @@ class PlainView:
         """Tells the tool beside the answer."""
         self._waiting.say(_used(tool, failed=failed))
 
+    def asked(self, words: str) -> None:
+        """Tells it beside the answer."""
+        self.notice(words)
+
     def wait(self, place: int | None) -> None:
         """Tells the place beside the answer."""
         self._waiting.show(place)
@@ -174,6 +188,10 @@ class SilentView:
 
     def tool(self, tool: str, *, failed: bool) -> None:
         """Nothing."""
+
+    def asked(self, words: str) -> None:
+        """Tells it on standard error: nobody waits a day for nothing."""
+        self._waiting.say(f"! {printable(words)}")
 
     def wait(self, place: int | None) -> None:
         """Tells the place on standard error."""
@@ -232,13 +250,14 @@ async def view_for(console: Console | None) -> AsyncIterator[View]:
             yield TerminalView(console, stream)
 
 
-async def show(turn: Turn, view: View) -> TurnCompleted | TurnFailed | TurnStopped:
+async def show(turn: Turn, view: View, *, until_asked: bool = False) -> TurnCompleted | TurnFailed | TurnStopped | None:
     """Shows a turn to its end. The first Ctrl-C stops the turn, and its receipt is shown; the second leaves at once.
 
-    A failed turn is returned like the others. Raises ParleyError when the turn cannot be read or stopped.
+    With `until_asked`, gives None where the user is asked about a tool; shown again after the decision, the turn goes on. A failed turn
+    is returned like the others. Raises ParleyError when the turn cannot be read or stopped.
     """
     stopping: asyncio.Task[object] | None = None
-    reading = asyncio.create_task(_read(turn, view))
+    reading = asyncio.create_task(_read(turn, view, until_asked=until_asked))
 
     def interrupted() -> None:
         nonlocal stopping
@@ -266,12 +285,12 @@ async def show(turn: Turn, view: View) -> TurnCompleted | TurnFailed | TurnStopp
     if stopping is not None:
         # Its answer is on the way: the turn has ended.
         await asyncio.wait({stopping}, timeout=1.0)
-    if last is None:
+    if last is None and not (until_asked and turn.pending_approvals):
         raise RuntimeError("a turn that was read to its end has a last event")
     return last
 
 
-async def _read(turn: Turn, view: View) -> None:
+async def _read(turn: Turn, view: View, *, until_asked: bool) -> None:
     place: int | None = None
     try:
         async for event in turn:
@@ -283,6 +302,14 @@ async def _read(turn: Turn, view: View) -> None:
                     view.text(text)
                 case ToolReturned(tool=tool, failed=failed):
                     view.tool(tool, failed=failed)
+                case ApprovalRequested() as asked if until_asked:
+                    if asked in turn.pending_approvals:
+                        return
+                case ApprovalRequested() as asked:
+                    where = f"{asked.turn_id} {asked.tool_call_id}"
+                    view.asked(f"{asked.tool} waits for you: parley approve {where}, or parley deny {where}")
+                case ApprovalDecided(tool=tool, state=state):
+                    view.notice(f"{tool} was {state}" if state != "expired" else f"nobody decided about {tool} in time")
                 case NoticeGiven(message=words) | ProviderSwitched(message=words):
                     view.notice(words)
                 case TurnRestarted():

@@ -33,6 +33,8 @@ from parley_client.errors import (
     UnknownError,
 )
 from parley_client.events import (
+    ApprovalDecided,
+    ApprovalRequested,
     NoticeGiven,
     OnFailureName,
     ProviderSwitched,
@@ -62,6 +64,8 @@ __all__ = [
     "AbortedError",
     "AddressError",
     "AlreadyExistsError",
+    "ApprovalDecided",
+    "ApprovalRequested",
     "Backoff",
     "CallCancelledError",
     "ClientClosedError",

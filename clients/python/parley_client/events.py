@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
-from parley.chat.v1 import message_pb2, turn_event_pb2
+from google.protobuf.descriptor import EnumDescriptor
+from parley.chat.v1 import message_pb2, tool_pb2, turn_event_pb2
 
 RouteName: TypeAlias = Literal["automatic", "standard", "enhanced"]
 """Which way a message is answered: `automatic` lets Parley choose between the other two."""
@@ -140,7 +142,7 @@ class TurnQueued(Event):
 
 @dataclass(frozen=True, slots=True)
 class ToolCalled(Event):
-    """The model calls a tool; it runs next."""
+    """The model calls a tool; it runs next, or waits for the user's approval first."""
 
     tool_call_id: str
     """Names the call."""
@@ -162,6 +164,38 @@ class ToolReturned(Event):
     """A JSON object: what it returned, or `{"error": …}`."""
     failed: bool
     """True when it did not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequested(Event):
+    """A call waits for the user: `client.tools.approve` or `deny` decides."""
+
+    tool_call_id: str
+    """The call."""
+    tool: str
+    """The tool."""
+    arguments_json: str
+    """What it would run with: a JSON object."""
+    effect: str
+    """What the tool does: `read`, `write`, `delete` or `external`."""
+    expire_time: datetime
+    """Until when the user can decide, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDecided(Event):
+    """What became of a request for approval. `ToolReturned` follows in every case."""
+
+    tool_call_id: str
+    """The call."""
+    tool: str
+    """The tool."""
+    state: str
+    """`approved`, `denied` or `expired`."""
+    edited_arguments_json: str
+    """What it runs with when the user changed it; empty otherwise."""
+    reason: str
+    """Why the user denied; empty when they gave no reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +238,8 @@ TurnEvent: TypeAlias = (
     | TurnQueued
     | ToolCalled
     | ToolReturned
+    | ApprovalRequested
+    | ApprovalDecided
     | TurnCompleted
     | TurnFailed
     | TurnStopped
@@ -260,6 +296,28 @@ def event_from(event: turn_event_pb2.TurnEvent) -> TurnEvent | None:  # noqa: PL
             return ToolReturned(
                 turn_id, sequence, returned.tool_call_id, returned.tool, returned.result_json, returned.failed
             )
+        case "approval_requested":
+            asked = event.approval_requested
+            return ApprovalRequested(
+                turn_id,
+                sequence,
+                asked.tool_call_id,
+                asked.tool,
+                asked.arguments_json,
+                effect_name(asked.effect),
+                asked.expire_time.ToDatetime(UTC),
+            )
+        case "approval_decided":
+            decided = event.approval_decided
+            return ApprovalDecided(
+                turn_id,
+                sequence,
+                decided.tool_call_id,
+                decided.tool,
+                approval_state_name(decided.state),
+                decided.arguments_json,
+                decided.reason,
+            )
         case "completed":
             return TurnCompleted(turn_id, sequence, event.completed.message)
         case "failed":
@@ -268,6 +326,23 @@ def event_from(event: turn_event_pb2.TurnEvent) -> TurnEvent | None:  # noqa: PL
             return TurnStopped(turn_id, sequence, event.stopped.message, event.stopped.text_length)
         case _:
             return None
+
+
+def effect_name(number: int) -> str:
+    """What a tool does, in words: `read`, `write`, `delete`, `external`; empty when it is not set."""
+    return _word(tool_pb2.ToolEffect.DESCRIPTOR, number, "TOOL_EFFECT_")
+
+
+def approval_state_name(number: int) -> str:
+    """How far an approval is, in words: `pending`, `approved`, `denied`, `expired`, `closed`; empty when nobody was asked."""
+    return _word(tool_pb2.ToolApprovalState.DESCRIPTOR, number, "TOOL_APPROVAL_STATE_")
+
+
+def _word(enum: EnumDescriptor, number: int, prefix: str) -> str:
+    if number == 0:
+        return ""
+    value = enum.values_by_number.get(number)
+    return str(number) if value is None else str(value.name.removeprefix(prefix).lower())
 
 
 def route_name(number: int) -> str:

@@ -27,6 +27,8 @@ from parley_client.errors import (
     error_from,
 )
 from parley_client.events import (
+    ApprovalDecided,
+    ApprovalRequested,
     LastEvent,
     NoticeGiven,
     TextDelta,
@@ -98,6 +100,7 @@ class Turn:
         self._last: LastEvent | None = None
         self._text: list[str] = []
         self._queue_place: int | None = None
+        self._asked: dict[str, ApprovalRequested] = {}
         self._call: _EventCall | None = None
         self._token = ""
         self._failures = 0
@@ -146,6 +149,11 @@ class Turn:
     def queue_place(self) -> int | None:
         """The turn's place, from 1, while it waits for a model that can be reached; None when it does not wait."""
         return self._queue_place
+
+    @property
+    def pending_approvals(self) -> tuple[ApprovalRequested, ...]:
+        """The calls of tools that wait for the user's decision, as far as this object has read."""
+        return tuple(self._asked.values())
 
     @property
     def last(self) -> LastEvent | None:
@@ -274,8 +282,8 @@ class Turn:
                 self._refusal = None
                 raise error
             return
-        if error.reason == _STREAM_IDLE and self._queue_place is not None:
-            # A turn that waits for a model has nothing to say for hours, and the server ends a silent call: that is no failure.
+        if error.reason == _STREAM_IDLE and (self._queue_place is not None or self._asked):
+            # A turn that waits for a model or its user has nothing to say for hours, and the server ends a silent call: that is no failure.
             return
         self._failures += 1
         pause = self._backoff.pause_seconds(self._failures, error.retry_after) if error.retryable else None
@@ -302,6 +310,10 @@ class Turn:
         elif known is not None and not isinstance(known, NoticeGiven):
             # Whatever happens but a notice shows that the waiting is over.
             self._queue_place = None
+        if isinstance(known, ApprovalRequested):
+            self._asked[known.tool_call_id] = known
+        elif isinstance(known, ApprovalDecided):
+            self._asked.pop(known.tool_call_id, None)
         if isinstance(known, TextDelta):
             self._text.append(known.text)
         elif isinstance(known, TurnRestarted):
@@ -310,6 +322,7 @@ class Turn:
             self._started = known
         elif isinstance(known, TurnCompleted | TurnFailed | TurnStopped):
             self._last = known
+            self._asked.clear()
         return known
 
     async def _stored_message(self, started: TurnStarted, expired: FailedPreconditionError) -> message_pb2.Message:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from parley_client import TurnCompleted, TurnFailed
 
-from parley_cli.answer import STOPPED, SilentView, show, view_for
+from parley_cli.answer import STOPPED, SilentView, view_for
+from parley_cli.consent import show_asking
 from parley_cli.output import print_json
 from parley_cli.place import CommandError
 from parley_cli.terminal import new_console, printable
@@ -69,11 +71,11 @@ async def ask(client: Parley, question: Question, *, as_json: bool) -> int:
     )
     if as_json:
         silent: View = SilentView()
-        last = await show(turn, silent)
+        last = await show_asking(client, turn, lambda: nullcontext(silent), may_ask=False)
         print_json(last.message)
     else:
-        async with view_for(new_console() if sys.stdout.isatty() else None) as view:
-            last = await show(turn, view)
+        console = new_console() if sys.stdout.isatty() else None
+        last = await show_asking(client, turn, lambda: view_for(console))
     if isinstance(last, TurnCompleted):
         return 0
     if isinstance(last, TurnFailed):

@@ -12,8 +12,9 @@ from parley.chat.v1 import message_pb2
 from parley_client import ParleyError, Turn, TurnFailed
 from rich.text import Text
 
-from parley_cli.answer import show, view_for
+from parley_cli.answer import view_for
 from parley_cli.commands.sessions import newest_sessions, session_table
+from parley_cli.consent import show_asking
 from parley_cli.failures import in_words
 from parley_cli.markdown_stream import MarkdownText
 from parley_cli.place import CommandError, Place
@@ -129,12 +130,11 @@ class _Conversation:
             model=self._options.model,
             queue_when_unavailable=self._options.queue,
         )
-        await self._show(turn)
+        await self._show(client, turn)
 
-    async def _show(self, turn: Turn) -> None:
+    async def _show(self, client: Parley, turn: Turn) -> None:
         try:
-            async with view_for(self._console) as view:
-                last = await show(turn, view)
+            last = await show_asking(client, turn, lambda: view_for(self._console))
         except CommandError as error:
             self._print(Text(str(error), style="yellow"))
         else:
@@ -161,7 +161,7 @@ class _Conversation:
             await self._show_last_messages(client, session)
         if session.running_turn_id:
             turn = client.resume_reply(session.running_turn_id)
-            await self._show(turn)
+            await self._show(client, turn)
 
     async def _show_last_messages(self, client: Parley, session: session_pb2.Session) -> None:
         self._print(Text(printable(session.title) or "(no title)", style="bold"))

@@ -9,6 +9,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from google.protobuf import json_format
+from parley_client.events import approval_state_name
 
 from parley_cli.terminal import printable
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _WORDS = {1: "created", 2: "updated", 3: "deleted", 4: "reminded"}
 _REMINDED = 4
 _LATE_SECONDS = 60
-_KINDS = {1: "session", 2: "message", 3: "task", 4: "project"}
+_KINDS = {1: "session", 2: "message", 3: "task", 4: "project", 7: "batch", 10: "approval"}
 
 
 async def events(client: Parley, *, after: int, follow: bool, as_json: bool) -> int:
@@ -63,6 +64,10 @@ def _title(event: event_pb2.Event) -> str:
             text = event.task.title
         case "project":
             text = event.project.title
+        case "batch":
+            text = event.batch.title
+        case "tool_approval":
+            text = f"{event.tool_approval.tool} {approval_state_name(event.tool_approval.state)}"
         case _:
             text = ""
     line = " ".join(printable(text).split())
