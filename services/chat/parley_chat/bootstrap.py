@@ -231,7 +231,7 @@ async def _open_conversations(
     closing.push_async_callback(queue.close)
     knowledge = GrpcKnowledge(retrieval, service_tokens.for_user)
     sources = own_tools(workspaces, rule_days, knowledge, _now)
-    foreign_tools = open_foreign_tools(settings, workspaces, _now, closing)
+    foreign_tools = open_foreign_tools(settings, closing)
     tool_parts = make_tools(settings, database, news, (*sources, foreign_tools), tracing, _now)
     closing.push_async_callback(tool_parts.consent.close)
     tools = tool_parts.calls

@@ -6,9 +6,8 @@ The package that speaks with servers is imported only when there are any: it is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime
 from importlib.metadata import version
 
 from parley.mcp.v1 import mcp_service_pb2_grpc
@@ -22,23 +21,20 @@ from parley_chat.operations.tool_calls import ToolCalls, ToolLimits
 from parley_chat.operations.tool_sources import ToolSources
 from parley_chat.ports.toolbox import ToolSource
 from parley_chat.ports.tracing import Tracing
-from parley_chat.ports.workspace import Workspaces
 from parley_chat.servicers.mcp import McpServicer
 from parley_chat.settings import ChatSettings
 
 
-def open_foreign_tools(
-    settings: ChatSettings, workspaces: Workspaces, now: Callable[[], datetime], closing: AsyncExitStack
-) -> ForeignTools:
+def open_foreign_tools(settings: ChatSettings, closing: AsyncExitStack) -> ForeignTools:
     """Begins to connect to the servers of the configuration file; of none when it names none. Raises SettingsError."""
     if settings.config_file is None:
-        return ForeignTools((), workspaces, now)
+        return ForeignTools(())
     try:
         servers = read_tool_servers(settings.config_file, settings.variables.find)
     except ToolServersError as error:
         raise SettingsError("PARLEY_CHAT_CONFIG_FILE", f"{settings.config_file}: {error}.") from error
     if not servers:
-        return ForeignTools((), workspaces, now)
+        return ForeignTools(())
     try:
         # Imported here: who names no servers need not have the package.
         from parley_chat.adapters.mcp_connection import McpConnection  # noqa: PLC0415 - see above
@@ -55,7 +51,7 @@ def open_foreign_tools(
     for connection in connections:
         connection.start()
         closing.push_async_callback(connection.close)
-    return ForeignTools(connections, workspaces, now)
+    return ForeignTools(connections)
 
 
 def mcp_registration(settings: ChatSettings, sources: Sequence[ToolSource], tracing: Tracing) -> Registration:

@@ -58,6 +58,7 @@ class McpConnection:
         self._since = datetime.now(UTC)
         self._listed: Sequence[ForeignTool] = ()
         self._client: Client | None = None
+        self._was_connected = False
         self._lost = asyncio.Event()
         self._stale = asyncio.Event()
         self._places = asyncio.Semaphore(_MOST_CALLS)
@@ -80,7 +81,7 @@ class McpConnection:
         return self._since
 
     def listed(self) -> Sequence[ForeignTool]:
-        """The tools that it listed last; none while it is not connected."""
+        """The tools that it listed last; none once it could not be connected again."""
         return self._listed
 
     def start(self) -> None:
@@ -176,6 +177,8 @@ class McpConnection:
                 why = "it was lost"
             except Exception as error:  # noqa: BLE001 - whatever a server or its program does, it is tried again
                 why = _why(error)
+                if not self._was_connected:
+                    self._listed = ()
             self._become(ToolServerState.UNREACHABLE)
             if asyncio.get_running_loop().time() - began > _LONGEST_PAUSE_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS
@@ -188,14 +191,14 @@ class McpConnection:
 
     async def _session(self) -> None:
         """Connects, and returns when the connection is lost. Raises what hinders it."""
-        self._lost, self._stale = asyncio.Event(), asyncio.Event()
+        self._lost, self._stale, self._was_connected = asyncio.Event(), asyncio.Event(), False
         async with AsyncExitStack() as closing:
             listening: asyncio.Task[None] | None = None
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     client = await closing.enter_async_context(await self._open(closing))
                     await self._list(client)
-                self._client = client
+                self._client, self._was_connected = client, True
                 self._become(ToolServerState.CONNECTED)
                 logger.info(
                     "connected to an MCP server",
@@ -294,8 +297,6 @@ class McpConnection:
             self._listed = tuple(found)
 
     def _become(self, state: ToolServerState) -> None:
-        if state is not ToolServerState.CONNECTED:
-            self._listed = ()
         if state is not self._state:
             self._state, self._since = state, datetime.now(UTC)
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from parley_shared.sql import Database
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley_chat.adapters.sql_calendar import SqlCalendar
@@ -49,18 +49,6 @@ class SqlToolRuns:
                 result_json=outcome.result_json,
                 create_time=time,
             )
-        )
-
-    async def replace(self, turn_id: str, tool_call_id: str, outcome: ToolOutcome) -> None:
-        """Updates the row of a call."""
-        await self._connection.execute(
-            update(tool_runs)
-            .where(
-                tool_runs.c.turn_id == turn_id,
-                tool_runs.c.tool_call_id == tool_call_id,
-                tool_runs.c.user_id == self._user_id,
-            )
-            .values(result_json=outcome.result_json)
         )
 
 

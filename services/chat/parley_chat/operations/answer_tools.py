@@ -65,7 +65,9 @@ class AnswerTools:
             project=turn.project_id,
         )
         tool = await self._calls.find(turn.user_id, use.tool)
-        if tool is not None and tool.effect is ToolEffect.EXTERNAL and not await self._consent.start(answer, use):
+        # What is not there now may be a tool of a server that is away.
+        is_external = tool is None or tool.effect is ToolEffect.EXTERNAL
+        if is_external and not await self._consent.start(answer, use):
             # A process before this one began it, and nobody knows how far it came.
             return ToolOutcome(LOST_RESULT, failed=True)
         approved = use.approval is ApprovalState.APPROVED

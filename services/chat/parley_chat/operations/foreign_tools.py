@@ -1,27 +1,26 @@
-"""Tools of servers that are not Parley's, as models are offered them: named, bounded, and run at most once.
+"""Tools of servers that are not Parley's, as models are offered them: named, bounded, each with what the operator says of it.
 
-A call acts outside of Parley, where nothing can be taken back, and no transaction holds it: that it begins is noted before, so that after a
-crash it is not made again, and what came of it is noted after.
+A call acts outside of Parley, where nothing can be taken back and no transaction holds it. That it is not made again after a crash is the
+turn's to see to (answer_tools.py); here it is made once, and never again because an answer was lost.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from parley_chat.domain.tool_approvals import ToolEffect
 from parley_chat.domain.tool_servers import MOST_TOOLS_OF_ALL, ForeignTool, TakenTool, take
-from parley_chat.domain.tool_uses import LOST_RESULT
 from parley_chat.ports.tool_servers import ToolServerAwayError, ToolServerConnection, ToolServerReport
 from parley_chat.ports.toolbox import ToolCall, ToolDefinition, ToolOutcome
-from parley_chat.ports.workspace import Workspaces
 
 logger = logging.getLogger(__name__)
 
+_NOTING_SECONDS = 15.0
+"""Beside the call itself, for what is noted of it."""
 _MOST_REASONS = 5
 """Of why tools are left out, in the log."""
 
@@ -39,12 +38,8 @@ class _Offer:
 class ForeignTools:
     """The port `ToolSource`, of several servers; and `ToolServerWatch`."""
 
-    def __init__(
-        self, connections: Sequence[ToolServerConnection], workspaces: Workspaces, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, connections: Sequence[ToolServerConnection]) -> None:
         self._connections = sorted(connections, key=lambda connection: connection.server.name)
-        self._workspaces = workspaces
-        self._now = now
         self._offers: dict[str, _Offer] = {}
         self._told_of_all = False
 
@@ -66,33 +61,8 @@ class ForeignTools:
         """Runs a call; see the port."""
         for connection in self._connections:
             if (taken := self._offer(connection).tools.get(call.tool)) is not None:
-                return await self._run(connection, taken.tool, call)
+                return await _run(connection, taken.tool, call)
         return _failed("The server of this tool is not connected any more. Nothing was done.")
-
-    async def _run(self, connection: ToolServerConnection, tool: ForeignTool, call: ToolCall) -> ToolOutcome:
-        arguments = _arguments(call.arguments_json)
-        if arguments is None:
-            return _failed("The arguments are not a JSON object.")
-        if not call.turn_id or connection.server.only_reads(tool):
-            return await _asked(connection, tool, arguments)
-        before = await self._begin(call)
-        if before is not None:
-            return before
-        outcome = await _asked(connection, tool, arguments)
-        async with self._workspaces.change(call.user_id) as workspace:
-            await workspace.tool_runs.replace(call.turn_id, call.tool_call_id, outcome)
-        return outcome
-
-    async def _begin(self, call: ToolCall) -> ToolOutcome | None:
-        """Notes that the call begins; when it did before, what is known of it."""
-        async with self._workspaces.change(call.user_id) as workspace:
-            before = await workspace.tool_runs.find(call.turn_id, call.tool_call_id)
-            if before is None:
-                lost = ToolOutcome(LOST_RESULT, failed=True)
-                await workspace.tool_runs.keep(call.turn_id, call.tool_call_id, lost, self._now())
-                return None
-        # Only a failure is nothing but an error.
-        return ToolOutcome(before.result_json, failed=json.loads(before.result_json).keys() == {"error"})
 
     def _offer(self, connection: ToolServerConnection) -> _Offer:
         listed = connection.listed()
@@ -126,13 +96,18 @@ def _offer(connection: ToolServerConnection, listed: Sequence[ForeignTool]) -> _
             scope=server.scope,
             effect=ToolEffect.READ if server.only_reads(each.tool) else ToolEffect.EXTERNAL,
             needs_approval=server.asks_before(each.tool),
+            # The server's own time is up first, and then it is told what became of the call.
+            seconds=server.timeout_seconds + _NOTING_SECONDS,
         )
         for each in taken.tools
     ]
     return _Offer(listed, {each.name: each for each in taken.tools}, definitions, len(taken.left_out))
 
 
-async def _asked(connection: ToolServerConnection, tool: ForeignTool, arguments: Mapping[str, Any]) -> ToolOutcome:
+async def _run(connection: ToolServerConnection, tool: ForeignTool, call: ToolCall) -> ToolOutcome:
+    arguments = _arguments(call.arguments_json)
+    if arguments is None:
+        return _failed("The arguments are not a JSON object.")
     try:
         return await connection.call(tool.name, arguments)
     except ToolServerAwayError:

@@ -75,13 +75,16 @@ class ToolCalls:
             return _failed("This tool was not offered and may not be used here.")
         if place >= MOST_CALLS_OF_A_ROUND:
             return _failed(f"At most {MOST_CALLS_OF_A_ROUND} tools run at a time. Call it again.")
+        seconds = self._limits.seconds
         try:
-            async with asyncio.timeout(self._limits.seconds):
+            tool = await self._toolbox.find(call.user_id, call.tool)
+            seconds = seconds if tool is None else tool.seconds or seconds
+            async with asyncio.timeout(seconds):
                 if not approved and (why_not := await self._why_not(call)):
                     return _failed(why_not)
                 return await self._toolbox.run(call)
         except TimeoutError:
-            return _failed(f"It took longer than {self._limits.seconds:g} seconds.")
+            return _failed(f"It took longer than {seconds:g} seconds.")
         except Exception:
             # Whatever it was, the model can say that it did not work; the cause is in the log.
             logger.exception("a tool failed", extra={"turn_id": call.turn_id, "tool": call.tool})

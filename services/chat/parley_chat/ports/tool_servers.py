@@ -45,7 +45,7 @@ class ToolServerConnection(Protocol):
         ...
 
     def listed(self) -> Sequence[ForeignTool]:
-        """The tools that it listed last, the same object until it lists others. None while it is not connected."""
+        """The tools that it listed last, the same object until it lists others. None until it is connected, and once it stays away."""
         ...
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> ToolOutcome:

@@ -26,6 +26,8 @@ class ToolDefinition:
     needs_approval: bool | None = None
     """Whether its calls wait for the user. A source says None to leave it to the operator's settings, which go by name and effect; what the
     toolbox gives out never is None."""
+    seconds: float | None = None
+    """How long a call of it may run; None for as long as the operator's settings say of all tools."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,10 +80,6 @@ class ToolRuns(Protocol):
         """Stores the outcome."""
         ...
 
-    async def replace(self, turn_id: str, tool_call_id: str, outcome: ToolOutcome) -> None:
-        """Stores another outcome in the place of the one that is kept."""
-        ...
-
 
 class Workspace(Protocol):
     """What one user owns, in one transaction."""
