@@ -34,12 +34,10 @@ def open_calendar(
 ) -> Registration:
     """Begins to synchronize accounts, and gives the service."""
     schedule = SqlCalendarSchedule(database)
-    sources = CalendarSources(
-        {
-            AccountKind.FEED: IcalFeedSource(outbound.http, rule_days),
-            AccountKind.CALDAV: CaldavSource(outbound.http, rule_days),
-        }
-    )
+    caldav = CaldavSource(outbound.http, rule_days)
+    closing.push_async_callback(caldav.close)
+    feeds = IcalFeedSource(outbound.http, rule_days)
+    sources = CalendarSources({AccountKind.FEED: feeds, AccountKind.CALDAV: caldav})
     rules = SyncRules(timedelta(seconds=settings.calendar_sync_seconds), settings.calendar_syncs_at_once)
     syncing = CalendarSyncing(schedule, sources, outbound.secrets, rule_days, rules, now)
     syncing.start(workspaces)
