@@ -44,7 +44,7 @@ def test_the_make_file_checks_the_same(tmp_path: Path) -> None:
     ("file", "old", "new", "named"),
     [
         ("chat/v1/turn_event.proto", "string turn_id = 1;", "string turn = 1;", '"turn_id"'),
-        ("chat/v1/session.proto", "string title = 2;", "string title = 7;", '"title"'),
+        ("chat/v1/session.proto", "string title = 2;", "string title = 70;", '"title"'),
         ("retrieval/v1/document.proto", "int32 size_bytes = 8;", "int64 size_bytes = 8;", '"size_bytes"'),
         ("system/v1/system_service.proto", "rpc GetHealth(", "rpc ReadHealth(", '"GetHealth"'),
         (
