@@ -5,7 +5,7 @@
  * `cut` loses its connection now and then.
  */
 import { create } from "@bufbuild/protobuf";
-import { timestampNow, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { timestampFromMs, timestampMs, timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import type { TransportFactory } from "@parley/client";
 import { BadRequestSchema, ErrorInfoSchema } from "@parley/protos/google/rpc/error_details_pb";
@@ -24,6 +24,8 @@ import { ServingState, SystemService } from "@parley/protos/parley/system/v1/sys
 import { BudgetOrigin, BudgetPeriod } from "@parley/protos/parley/budget/v1/budget_pb";
 import { UsageDimension, UsageService } from "@parley/protos/parley/usage/v1/usage_service_pb";
 import { ProjectService } from "@parley/protos/parley/workspace/v1/project_service_pb";
+import { CalendarAccountKind, CalendarAccountState } from "@parley/protos/parley/workspace/v1/calendar_pb";
+import { CalendarService } from "@parley/protos/parley/workspace/v1/calendar_service_pb";
 import { ANSWER, DOCUMENT, PASSAGES } from "./texts";
 
 interface Decision {
@@ -266,6 +268,32 @@ export function fakeTransport(): TransportFactory {
         });
         service(ProjectService, {
           listProjects: () => ({ projects: [{ projectId: "prj_1", title: "Garden" }, { projectId: "prj_2", title: "The move to Lisbon, and what comes with it", instructions: "Answer briefly." }] }),
+        });
+        service(CalendarService, {
+          listCalendarAccounts: () => ({
+            accounts: [
+              { accountId: "cal_1", kind: CalendarAccountKind.FEED, name: "Work", host: "calendar.example.com", state: CalendarAccountState.READY, eventCount: 214, lastSuccessTime: timestampNow() },
+              { accountId: "cal_2", kind: CalendarAccountKind.CALDAV, name: "Choir", host: "dav.example.org", state: CalendarAccountState.FAILED, error: "The server refused the user name or the password.", eventCount: 12 },
+            ],
+          }),
+          listMeetings: ({ startTime }) => {
+            const monday = startTime ? timestampMs(startTime) : Date.now();
+            const at = (name: string, day: number, hour: number, hours: number, more = {}) => ({
+              meetingId: `mtg_${name}_${day}`, eventId: `evt_${name}`, title: name, startTime: timestampFromMs(monday + (day * 24 + hour) * 3_600_000), endTime: timestampFromMs(monday + (day * 24 + hour + hours) * 3_600_000), ...more,
+            });
+            const date = (days: number) => new Date(monday + days * 86_400_000 + 3_600_000).toLocaleDateString("sv-SE");
+            const daily = [0, 1, 2, 3, 4].map((day) => at("Stand-up", day, 9, 0.25, { recurring: true, readOnly: true }));
+            return {
+              meetings: [
+                ...daily,
+                at("Review of the quarter", 1, 9, 2, { location: "Room 4", attendees: [{ name: "Kai", response: "accepted" }, { email: "mo@example.com", response: "needs-action" }], description: "Bring the figures." }),
+                at("Call with Lisbon", 1, 10, 1.5, { location: "https://meet.example.com/lisbon" }),
+                at("Dentist", 3, 14, 1),
+                at("Night train", 4, 21, 10),
+                { meetingId: "mtg_h", eventId: "evt_h", title: "Holiday", allDay: true, startDate: date(2), endDate: date(4), startTime: timestampNow() },
+              ],
+            };
+          },
         });
         service(ToolService, {
           listToolApprovals: () => ({}),

@@ -3,6 +3,7 @@ import { Action, ResourceType } from "@parley/protos/parley/events/v1/event_pb";
 import { createStore } from "zustand/vanilla";
 import { parley } from "../rpc/parley";
 import { Approvals } from "./approvals";
+import { Calendar } from "./calendar";
 import { Conversations } from "./conversations";
 import { Documents } from "./documents";
 import { Live } from "./live";
@@ -33,6 +34,7 @@ export const projects = new Projects(
 );
 export const approvals = new Approvals(parley);
 export const usage = new Usage(parley);
+export const calendar = new Calendar(parley);
 export const live = new Live(parley);
 
 /** Set by the page: goes to a path. */
@@ -63,6 +65,7 @@ live.listen({
     void approvals.refresh();
     void projects.refresh();
     usage.renew();
+    calendar.renew();
     void reminders.lookBack(sequence);
   },
   onEvent: (event) => {
@@ -72,6 +75,7 @@ live.listen({
     tasks.observe(event);
     approvals.observe(event);
     usage.observe(event);
+    calendar.observe(event);
     projects.observe(event);
     reminders.observe(event);
   },
@@ -99,6 +103,7 @@ parley.tokens.watch(() => {
   reminders.clear();
   approvals.clear();
   usage.clear();
+  calendar.clear();
   projects.clear();
   closeDocument();
   live.clear();

@@ -1,5 +1,5 @@
 /** The user's conversations: new, open, search, rename, delete. */
-import { ChartColumn, Files, ListTodo, PanelLeftClose, Search, SquarePen, X } from "lucide-react";
+import { CalendarDays, ChartColumn, Files, ListTodo, PanelLeftClose, Search, SquarePen, X } from "lucide-react";
 import { useEffect, useMemo, useRef, type ReactNode } from "react";
 import { useRoute } from "wouter";
 import { useStore } from "zustand";
@@ -43,6 +43,9 @@ export function Sidebar({ current, onGo, onClose }: SidebarProps) {
         <div>
           <PanelLink path="/tasks" onGo={onGo} icon={<ListTodo className="size-4 text-quiet" aria-hidden="true" />}>
             Tasks
+          </PanelLink>
+          <PanelLink path="/calendar" onGo={onGo} icon={<CalendarDays className="size-4 text-quiet" aria-hidden="true" />}>
+            Calendar
           </PanelLink>
           <PanelLink path="/documents" onGo={onGo} icon={<Files className="size-4 text-quiet" aria-hidden="true" />}>
             Documents
@@ -88,7 +91,7 @@ function PanelLink({ path, onGo, icon, children }: { path: string; onGo: (path: 
         event.preventDefault();
         onGo(path);
       }}
-      className="flex h-9 items-center gap-2 rounded-lg pl-3 text-sm transition-colors hover:bg-hover aria-[current]:bg-hover aria-[current]:font-medium"
+      className="flex h-8.5 items-center gap-2 rounded-lg pl-3 text-sm transition-colors hover:bg-hover aria-[current]:bg-hover aria-[current]:font-medium"
     >
       {icon}
       {children}

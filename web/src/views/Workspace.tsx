@@ -19,6 +19,7 @@ const WIDE = "(min-width: 1024px)";
 /** What is not a conversation, by its path: each comes when it is first looked at. */
 const PANELS = [
   { path: "/tasks", name: "Tasks", Panel: lazy(() => import("./Tasks").then((module) => ({ default: module.Tasks }))) },
+  { path: "/calendar", name: "Calendar", Panel: lazy(() => import("./CalendarPanel").then((module) => ({ default: module.CalendarPanel }))) },
   { path: "/documents", name: "Documents", Panel: lazy(() => import("./Documents").then((module) => ({ default: module.Documents }))) },
   { path: "/usage", name: "Usage", Panel: lazy(() => import("./UsagePanel").then((module) => ({ default: module.UsagePanel }))) },
 ];
