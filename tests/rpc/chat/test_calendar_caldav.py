@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -169,10 +170,11 @@ async def test_an_event_that_is_kept_elsewhere_cannot_be_changed_here(ada: Users
     await radicale.put(f"{work}a.ics", calendar(event("a@x", *at(8))))
     await connect(ada, radicale.url)
     [meeting] = await ada.meetings(*WEEK)
-    for call, request in (
+    calls: list[tuple[Any, Any]] = [
         (ada.stub.UpdateEvent, pb.UpdateEventRequest(event_id=meeting.event_id, title="Mine")),
         (ada.stub.DeleteEvent, pb.DeleteEventRequest(event_id=meeting.event_id)),
-    ):
+    ]
+    for call, request in calls:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await call(request, metadata=ada.metadata)
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from parley.workspace.v1 import calendar_pb2, calendar_service_pb2_grpc
 from parley.workspace.v1 import calendar_service_pb2 as pb
+from parley_shared.status import status_error_from
 
 from parley_testing.remote_server import Answer, Asked
 from parley_testing.running_chat import Metadata, RunningChat
@@ -114,6 +116,11 @@ class UsersCalendar:
         """Makes an event of one's own."""
         request = pb.CreateEventRequest(title=title, **fields)
         return (await self.stub.CreateEvent(request, metadata=self.metadata)).event
+
+
+def violated_fields(refused: grpc.aio.AioRpcError) -> list[str]:
+    """The fields that a refusal names."""
+    return [field for field, _ in status_error_from(refused).violations]
 
 
 def starts(meetings: Sequence[calendar_pb2.Meeting]) -> list[str]:
