@@ -23,9 +23,12 @@ def user(mesh: Mesh) -> SignedUp:
 
 @asynccontextmanager
 async def client(mesh: Mesh, user: SignedUp, mode: str) -> AsyncIterator[Client]:
-    async with http_client({"authorization": user.authorization, "parley-time-zone": "Europe/Berlin"}) as http:
-        async with Client(streamable_http_client(f"{mesh.base_url}/mcp", http_client=http), mode=mode) as opened:
-            yield opened
+    headers = {"authorization": user.authorization, "parley-time-zone": "Europe/Berlin"}
+    async with (
+        http_client(headers) as http,
+        Client(streamable_http_client(f"{mesh.base_url}/mcp", http_client=http), mode=mode) as opened,
+    ):
+        yield opened
 
 
 def post(mesh: Mesh, user: SignedUp, body: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:

@@ -1,4 +1,4 @@
-"""MCP servers for tests: an honest one of the official package, over standard input and output or over HTTP, and ones that do not keep to anything.
+"""MCP servers for tests: an honest one of the official package, over standard input and output or HTTP, and ones that keep to nothing.
 
     python -m parley_testing.mcp_servers honest        # speaks over stdin and stdout
     python -m parley_testing.mcp_servers endless       # see HOSTILE
@@ -158,7 +158,10 @@ def _strange() -> None:
                 _tool("deep", properties={"deeper": deep}),
                 _tool("twice"),
                 _tool("twice"),
-                _tool("wrong", properties={"a": {"type": "nonsense", "pattern": "(", "minimum": "low", "$ref": "http://x/"}}),
+                _tool(
+                    "wrong",
+                    properties={"a": {"type": "nonsense", "pattern": "(", "minimum": "low", "$ref": "http://x/"}},
+                ),
                 {"name": "text", "inputSchema": {"type": "string"}},
             ]
         }
@@ -265,7 +268,9 @@ async def http_server(*, sessions: bool = True, json_answers: bool = False) -> A
 
         await app(scope, again, send)
 
-    server = uvicorn.Server(uvicorn.Config(watched, port=0, log_level="critical", lifespan="on", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(watched, port=0, log_level="critical", lifespan="on", timeout_graceful_shutdown=1)
+    )
     serving = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(30):
