@@ -20,6 +20,7 @@ from parley_retrieval.adapters.qdrant_index_shelf import QdrantIndexShelf, open_
 from parley_retrieval.domain.bm25 import SparseVector
 from parley_retrieval.domain.documents import MediaType, sha256
 from parley_retrieval.domain.errors import SpaceChangedError
+from parley_retrieval.domain.fusion import fused
 from parley_retrieval.domain.meaning import DenseVector, Space
 from parley_retrieval.domain.narrowing import Narrowing
 from parley_retrieval.domain.visibility import SHARED_OWNER, Visibility
@@ -325,7 +326,7 @@ async def test_points_are_found_by_meaning_the_nearest_first_and_none_that_point
     assert scored[0].score > scored[1].score > 0
 
 
-async def test_words_and_meaning_are_fused_by_rank(index: Index) -> None:
+async def test_words_and_meaning_are_fused_by_their_scores(index: Index) -> None:
     points = [
         point({1: 2.0}, number=0, document_id="doc_9", meaning=meaning(0.6, 1, 0, 0)),
         point({1: 1.0}, number=7, document_id="doc_8", meaning=meaning(1, 0, 0, 0)),
@@ -335,11 +336,13 @@ async def test_words_and_meaning_are_fused_by_rank(index: Index) -> None:
     await index.upsert(points)
     query = IndexQuery(Visibility("usr_a"), SparseVector((1,), (1.0,)), 10, meaning=meaning(1, 0, 0, 0))
     scored = await index.search(query)
-    # By words 0, 1, 2; by meaning 1, 3, 0, 2.
-    expected = {1: 1 / 61 + 1 / 60, 0: 1 / 60 + 1 / 62, 2: 1 / 62 + 1 / 63, 3: 1 / 61}
-    assert place_of(points, scored) == [1, 0, 2, 3]
-    assert [one.score for one in scored] == pytest.approx([expected[place] for place in (1, 0, 2, 3)], rel=1e-4)
-    assert (scored[0].document_id, scored[0].number) == ("doc_8", 7)
+    # By words 0, 1, 2; by meaning 1, 3, 0, 2. The cosines are known.
+    near = fused({}, {0: 0.6 / 1.36**0.5, 1: 1.0, 2: 0.1 / 1.01**0.5, 3: 0.9 / 0.85**0.5})
+    expected = {0: 0.6 + near[0], 1: 0.3 + near[1], 2: 0.15 + near[2], 3: near[3]}
+    assert place_of(points, scored) == [0, 1, 3, 2]
+    assert [one.score for one in scored] == pytest.approx([expected[place] for place in (0, 1, 3, 2)], rel=1e-4)
+    assert (scored[1].document_id, scored[1].number) == ("doc_8", 7)
+    assert place_of(points, await index.search(replace(query, limit=2))) == [0, 1]
 
 
 async def test_nuances_tell_points_apart_beside_meaning_too(index: Index) -> None:

@@ -155,6 +155,6 @@ async def test_the_service_weighs_without_being_asked(tmp_path: Path) -> None:
         running = asyncio.create_task(rooms.weighing.run())
         await rooms.write("usr_a", *notes())
         async with asyncio.timeout(60):
-            while await rooms.lengths.expected("usr_a") == AVERAGE_LENGTH or await rooms.store.begun():
-                await asyncio.sleep(0.01)  # noqa: ASYNC110 - the store tells nobody
+            while await rooms.lengths.expected("usr_a") == AVERAGE_LENGTH or await rooms.store.begun():  # noqa: ASYNC110 - polls a database
+                await asyncio.sleep(0.01)
         running.cancel()

@@ -41,9 +41,10 @@ from parley_retrieval.adapters.index_payload import (
 )
 from parley_retrieval.domain.bm25 import SparseVector
 from parley_retrieval.domain.errors import IndexFailedError, IndexInUseError, SpaceChangedError
+from parley_retrieval.domain.fusion import FUSION_DEPTH
 from parley_retrieval.domain.meaning import DenseVector, Space
 from parley_retrieval.domain.narrowing import Narrowing
-from parley_retrieval.ports.vector_index import FUSION_DEPTH, FUSION_K, IndexPoint, IndexQuery, ScoredPoint
+from parley_retrieval.ports.vector_index import IndexPoint, IndexQuery, ScoredPoint, one_order
 
 logger = logging.getLogger(__name__)
 
@@ -99,9 +100,10 @@ class EdgeVectorIndex:
         """See `VectorIndex`."""
         if query.meaning is not None and query.meaning.space != self._space:
             raise SpaceChangedError
-        request = _request(query)
-        found = await self._call(lambda shard: shard.query(request))
-        return [_scored(point) for point in found if point.score > 0]
+        requests = _requests(query)
+        # One after the other in the index's thread, as the engine would do it.
+        legs = await self._call(lambda shard: [shard.query(request) for request in requests])
+        return one_order([[_scored(point) for point in leg if point.score > 0] for leg in legs], query.limit)
 
     async def upsert(self, points: Sequence[IndexPoint]) -> None:
         """See `VectorIndex`."""
@@ -264,27 +266,26 @@ def _point(point: IndexPoint, space: Space | None) -> edge.Point:
     return edge.Point(point.chunk_id, vector, payload_of(point))
 
 
-def _request(query: IndexQuery) -> edge.QueryRequest:
+def _requests(query: IndexQuery) -> list[edge.QueryRequest]:
+    """What is asked: by words, by meaning, or both in this order."""
     visible = edge.FieldCondition(USER, match=edge.MatchAny(list(query.visibility.owners)))
     fits = edge.Filter(must=[visible, *_conditions(query.narrowing)])
     # Counted over everybody's chunks, rarity would tell one user what others write about, and mislead.
     params = edge.SearchParams(idf=edge.IdfParams(corpus=edge.Filter(must=[visible])))
-    by_meaning = None
+    both = query.terms is not None and query.meaning is not None
+    limit = FUSION_DEPTH if both else query.limit
+    by_meaning = []
     if query.meaning is not None:
-        by_meaning = edge.Prefetch(limit=FUSION_DEPTH, query=_nearest(query.meaning), filter=fits)
+        by_meaning = [_answer(limit, query=_nearest(query.meaning), filter=fits)]
     if query.terms is None:
-        assert query.meaning is not None  # noqa: S101 - for the type checker: see IndexQuery
-        return _answer(query.limit, query=_nearest(query.meaning), filter=fits)
+        return by_meaning
     by_terms = edge.Query.Nearest(_vector(query.terms), using=_TERMS)
     first: list[edge.Prefetch] = []
     if query.nuances is not None:
         # First what fits by the terms, then the order among it by all that was said.
-        first = [edge.Prefetch(limit=max(_FITTING_POINTS, query.limit), query=by_terms, filter=fits, params=params)]
+        first = [edge.Prefetch(limit=max(_FITTING_POINTS, limit), query=by_terms, filter=fits, params=params)]
         by_terms = edge.Query.Nearest(_vector(query.terms, query.nuances), using=_TERMS)
-    if by_meaning is None:
-        return _answer(query.limit, prefetches=first, query=by_terms, filter=fits, params=params)
-    leg = edge.Prefetch(limit=FUSION_DEPTH, prefetches=first, query=by_terms, filter=fits, params=params)
-    return _answer(query.limit, prefetches=[leg, by_meaning], query=edge.Fusion.Rrf(k=FUSION_K))
+    return [_answer(limit, prefetches=first, query=by_terms, filter=fits, params=params), *by_meaning]
 
 
 def _answer(limit: int, **asked: Any) -> edge.QueryRequest:

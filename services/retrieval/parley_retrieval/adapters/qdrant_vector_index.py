@@ -6,6 +6,7 @@ A server keeps what it has acknowledged, so that `flush` has nothing to do.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -30,9 +31,10 @@ from parley_retrieval.adapters.index_payload import (
 )
 from parley_retrieval.domain.bm25 import SparseVector
 from parley_retrieval.domain.errors import IndexFailedError, SpaceChangedError
+from parley_retrieval.domain.fusion import FUSION_DEPTH
 from parley_retrieval.domain.meaning import DenseVector, Space
 from parley_retrieval.domain.narrowing import Narrowing
-from parley_retrieval.ports.vector_index import FUSION_DEPTH, FUSION_K, IndexPoint, IndexQuery, ScoredPoint
+from parley_retrieval.ports.vector_index import IndexPoint, IndexQuery, ScoredPoint, one_order
 
 logger = logging.getLogger(__name__)
 
@@ -98,12 +100,13 @@ class QdrantVectorIndex:
         """See `VectorIndex`."""
         if query.meaning is not None and query.meaning.space != self._space:
             raise SpaceChangedError
-        answer = await called(
-            self._client.query_points(
-                self._collection, limit=query.limit, with_payload=[DOCUMENT, NUMBER], **self._asked(query)
+        legs = await asyncio.gather(
+            *(
+                called(self._client.query_points(self._collection, with_payload=[DOCUMENT, NUMBER], **asked))
+                for asked in self._asked(query)
             )
         )
-        return [_scored(point) for point in answer.points if point.score > 0]
+        return one_order([[_scored(point) for point in leg.points if point.score > 0] for leg in legs], query.limit)
 
     async def upsert(self, points: Sequence[IndexPoint]) -> None:
         """See `VectorIndex`."""
@@ -152,13 +155,18 @@ class QdrantVectorIndex:
         """See `IndexUpkeep`."""
         await self.remove(await self.chunk_ids())
 
-    def _asked(self, query: IndexQuery) -> dict[str, Any]:
-        """What tells one query from another, as arguments of the client."""
+    def _asked(self, query: IndexQuery) -> list[dict[str, Any]]:
+        """What is asked, as arguments of the client: by words, by meaning, or both in this order."""
         visible = models.FieldCondition(key=USER, match=models.MatchAny(any=list(query.visibility.owners)))
         fits = models.Filter(must=[visible, *_conditions(query.narrowing)])
-        by_meaning = _nearest(query.meaning) if query.meaning is not None else None
+        both = query.terms is not None and query.meaning is not None
+        limit = FUSION_DEPTH if both else query.limit
+        by_meaning: list[dict[str, Any]] = []
+        if query.meaning is not None:
+            nearest = _nearest(query.meaning)
+            by_meaning = [{"query": nearest, "using": _MEANING, "query_filter": fits, "limit": limit}]
         if query.terms is None:
-            return {"query": by_meaning, "using": _MEANING, "query_filter": fits}
+            return by_meaning
         params = None
         if self._counts_rarity_per_user:
             # Counted over everybody's chunks, rarity would tell one user what others write about, and mislead.
@@ -167,14 +175,10 @@ class QdrantVectorIndex:
         first: list[models.Prefetch] = []
         if query.nuances is not None:
             # First what fits by the terms, then the order among it by all that was said.
-            limit = max(_FITTING_POINTS, query.limit)
-            first = [models.Prefetch(limit=limit, filter=fits, params=params, **terms)]
+            first = [models.Prefetch(limit=max(_FITTING_POINTS, limit), filter=fits, params=params, **terms)]
             terms = {"query": _vector(query.terms, query.nuances), "using": _TERMS}
-        if by_meaning is None:
-            return {**terms, "prefetch": first or None, "query_filter": fits, "search_params": params}
-        leg = models.Prefetch(limit=FUSION_DEPTH, prefetch=first or None, filter=fits, params=params, **terms)
-        other = models.Prefetch(limit=FUSION_DEPTH, query=by_meaning, using=_MEANING, filter=fits)
-        return {"prefetch": [leg, other], "query": models.RrfQuery(rrf=models.Rrf(k=FUSION_K))}
+        more = {"prefetch": first or None, "query_filter": fits, "search_params": params, "limit": limit}
+        return [{**terms, **more}, *by_meaning]
 
     async def _ids(self, wanted: models.Filter | None) -> set[UUID]:
         ids: set[UUID] = set()

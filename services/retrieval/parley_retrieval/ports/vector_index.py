@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
 from parley_retrieval.domain.bm25 import SparseVector
 from parley_retrieval.domain.documents import MediaType
+from parley_retrieval.domain.fusion import fused
 from parley_retrieval.domain.meaning import DenseVector, Space
 from parley_retrieval.domain.narrowing import EVERYTHING, Narrowing
 from parley_retrieval.domain.visibility import Visibility
-
-FUSION_DEPTH = 100
-"""How many points by words, and how many by meaning, are fused: an answer by both has at most twice as many."""
-FUSION_K = 60
-"""How little the first places of a leg stand out: a point of rank r, from 0, counts 1 / (k + r)."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -64,7 +60,7 @@ class IndexPoint:
 
 @dataclass(frozen=True, slots=True)
 class IndexQuery:
-    """What is asked of the index: by words, by meaning, or by both, fused by rank (`FUSION_DEPTH`, `FUSION_K`)."""
+    """What is asked of the index: by words, by meaning, or by both, fused as domain/fusion.py says."""
 
     visibility: Visibility
     """Whose chunks are looked at. The rarity of terms is counted among these, too."""
@@ -105,6 +101,19 @@ class ScoredPoint:
     """The chunk's document."""
     number: int = 0
     """The chunk's place in it."""
+
+
+def one_order(legs: Sequence[Sequence[ScoredPoint]], limit: int) -> list[ScoredPoint]:
+    """What was found, best first: by words or by meaning as it is, by words and by meaning (in this order) fused."""
+    if len(legs) == 1:
+        return list(legs[0])
+    by_words, by_meaning = legs
+    scores = fused(
+        {point.chunk_id: point.score for point in by_words}, {point.chunk_id: point.score for point in by_meaning}
+    )
+    points = {point.chunk_id: point for leg in legs for point in leg}
+    best = sorted(points.values(), key=lambda point: (-scores[point.chunk_id], point.document_id, point.number))
+    return [replace(point, score=scores[point.chunk_id]) for point in best[:limit]]
 
 
 class VectorIndex(Protocol):
