@@ -16,8 +16,11 @@ from parley_chat.adapters.file_turn_log import FileTurnLog
 from parley_chat.adapters.redis_connection import RedisConnection
 from parley_chat.adapters.redis_turn_log import RedisTurnLog
 from parley_chat.domain.conversation import Citation, Failure, Message, MessageState, Quote, Role, Route, Usage
+from parley_chat.domain.tool_approvals import ApprovalState, ToolEffect
 from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.turn import (
+    ApprovalDecided,
+    ApprovalRequested,
     Notice,
     NoticeKind,
     ProviderSwitched,
@@ -64,6 +67,7 @@ MESSAGE = Message(
     tool_uses=(
         ToolUse("call_1", "create_task", '{"title": "Pay"}', 0, 4, '{"task": {}}'),
         ToolUse("call_2", "nope", "{", 1, 4, '{"error": {}}', failed=True),
+        ToolUse("call_3", "delete_task", "{}", 2, 4, "{}", True, ApprovalState.DENIED, '{"task_id": ""}', "No"),
     ),
 )
 EVERY_KIND: list[TurnEventBody] = [
@@ -78,6 +82,8 @@ EVERY_KIND: list[TurnEventBody] = [
     TurnQueued(3, "words"),
     ToolCalled("call_1", "create_task", '{"title": "Pay\\n"}'),
     ToolReturned("call_1", "create_task", '{"task": {"title": "🦜"}}', failed=False),
+    ApprovalRequested("call_1", "create_task", "{}", ToolEffect.EXTERNAL, datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)),
+    ApprovalDecided("call_1", "create_task", ApprovalState.DENIED, '{"title": "🦜"}', "No\n"),
     TurnCompleted(MESSAGE),
     TurnFailed(Failure(13, "ERROR_REASON_INTERNAL", "words", False), MESSAGE),
     TurnStopped(MESSAGE),

@@ -35,7 +35,7 @@ def call_tools(call: ScriptedCall, *calls: tuple[str, dict[str, Any]]) -> None:
 
 
 def tools_of(running: RunningChat) -> tool_service_pb2_grpc.ToolServiceAsyncStub:
-    return tool_service_pb2_grpc.ToolServiceStub(running.channel)  # type: ignore[return-value] # one class for both
+    return tool_service_pb2_grpc.ToolServiceStub(running.channel)
 
 
 async def make_task(running: RunningChat, person: Person, title: str) -> str:
