@@ -40,9 +40,9 @@ class CreateCalendarAccountRequest(_message.Message):
     name: _builtins.str
     """What to call it. 0 to 100 characters, in one line; the host when empty."""
     url: _builtins.str
-    """The URL of the feed, or of the CalDAV server, of the account there, or of one calendar of it. Required; `https://` or `http://`, or
-    `webcal://`, which is read as `https://`. At most 2,000 characters, without a user name in it. Addresses of private networks are refused unless the operator
-    allows them: FAILED in the account's state.
+    """The URL of the feed, or of the CalDAV server, of the account there, or of one calendar of it. Required; `https://`, or
+    `webcal://`, which is read as `https://`. At most 2,000 characters, without a user name in it. Addresses of private networks, and `http://`, are refused
+    unless the operator allows them; what a name leads to is seen when it is synchronized, and then said in the account's state.
     """
     username: _builtins.str
     """The user name. 0 to 200 characters; required for CALDAV. For a feed, HTTP's own authentication when it is given."""
@@ -356,22 +356,22 @@ class NotifyCalendarRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
-    CONTENT_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """The token of the account's `notice_path`. Required; at most 200 characters. Over REST it is in the query."""
     @_builtins.property
-    def content(self) -> _httpbody_pb2.HttpBody:
+    def body(self) -> _httpbody_pb2.HttpBody:
         """Whatever the server sends. It is not looked at. At most 64 KiB."""
 
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
-        content: _httpbody_pb2.HttpBody | None = ...,
+        body: _httpbody_pb2.HttpBody | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
