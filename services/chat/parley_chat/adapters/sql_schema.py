@@ -29,6 +29,7 @@ from parley_chat.adapters import (
     sql_batch_schema,
     sql_budget_schema,
     sql_calendar_schema,
+    sql_meeting_bot_schema,
     sql_metadata,
     sql_project_schema,
     sql_webhook_schema,
@@ -42,6 +43,7 @@ ELSEWHERE = (
     sql_calendar_schema,
     sql_project_schema,
     sql_webhook_schema,
+    sql_meeting_bot_schema,
 )
 """The modules with the other tables: imported here, so that whoever has `metadata` has them all."""
 
