@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from parley.chat.v1 import batch_pb2, batch_service_pb2_grpc
+from parley.ai.v1 import generation_service_pb2, generation_service_pb2_grpc
+from parley.chat.v1 import batch_pb2
 from parley.chat.v1 import batch_service_pb2 as pb
 from parley.inference.v1 import generation_pb2
 from parley_shared.status import StatusError, status_error_from
-from parley_testing.running_chat import Person, RunningChat
+from parley_testing.batches import Batches, eventually
+from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedCall, ScriptedInference
 
 RATE_LIMITED = StatusError(
@@ -30,65 +31,17 @@ REJECTED = StatusError(
     metadata={"provider": "scripted", "field": "messages"},
 )
 NO_MONEY = StatusError(
-    grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_PROVIDER_QUOTA", "There is no money left.", metadata={"provider": "scripted"}
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "ERROR_REASON_PROVIDER_QUOTA",
+    "There is no money left.",
+    metadata={"provider": "scripted"},
 )
 PRICE = generation_pb2.TokenPrice(input_usd_micros=1_000_000, output_usd_micros=2_000_000)
 
 
-def jsonl(*lines: object) -> bytes:
-    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-
-
-class Batches:
-    """The service as one person calls it."""
-
-    def __init__(self, channel: grpc.aio.Channel, person: Person) -> None:
-        self._stub: Any = batch_service_pb2_grpc.BatchServiceStub(channel)
-        self._metadata = person.metadata
-
-    async def create(self, lines: bytes, **names: str) -> pb.CreateBatchResponse:
-        async def requests() -> AsyncIterator[pb.CreateBatchRequest]:
-            yield pb.CreateBatchRequest(**names)
-            for start in range(0, len(lines), 7_777):
-                yield pb.CreateBatchRequest(chunk=lines[start : start + 7_777])
-
-        response: pb.CreateBatchResponse = await self._stub.CreateBatch(requests(), metadata=self._metadata)
-        return response
-
-    async def batch(self, *lines: object, **names: str) -> str:
-        return (await self.create(jsonl(*lines), **names)).batch.batch_id
-
-    async def get(self, batch_id: str) -> batch_pb2.Batch:
-        response = await self._stub.GetBatch(pb.GetBatchRequest(batch_id=batch_id), metadata=self._metadata)
-        found: batch_pb2.Batch = response.batch
-        return found
-
-    async def until(self, batch_id: str, *states: batch_pb2.BatchState.ValueType) -> batch_pb2.Batch:
-        """Watches until the batch is in one of the states, the states of an end when none is named."""
-        async with asyncio.timeout(60):
-            last = batch_pb2.Batch()
-            watching = self._stub.WatchBatch(pb.WatchBatchRequest(batch_id=batch_id), metadata=self._metadata)
-            async for response in watching:
-                last = response.batch
-                if last.state in states:
-                    break
-            return last
-
-    async def lines(self, batch_id: str, after_line: int = 0) -> list[dict[str, Any]]:
-        reading = self._stub.GetBatchResults(
-            pb.GetBatchResultsRequest(batch_id=batch_id, after_line=after_line), metadata=self._metadata
-        )
-        data = b"".join([response.results.data async for response in reading])
-        assert not data or data.endswith(b"\n")
-        return [json.loads(line) for line in data.splitlines()]
-
-    async def call(self, name: str, request: Any) -> Any:
-        return await getattr(self._stub, name)(request, metadata=self._metadata)
-
-
 @pytest.fixture
 def batches(running: RunningChat, alice: Person) -> Batches:
-    return Batches(running.channel, alice)
+    return Batches(running.channel, alice.metadata)
 
 
 async def refusal(call: Any) -> StatusError:
@@ -118,7 +71,14 @@ async def test_results_come_in_the_order_of_the_input_with_their_ids_and_what_th
     inference.price = PRICE
     schema = {"type": "object"}
     batch_id = await batches.batch(
-        {"id": "a", "prompt": "one", "model": "fast", "instructions": "Be brief.", "max_output_tokens": 7, "temperature": 0.5},
+        {
+            "id": "a",
+            "prompt": "one",
+            "model": "fast",
+            "instructions": "Be brief.",
+            "max_output_tokens": 7,
+            "temperature": 0.5,
+        },
         {"prompt": "two", "response_schema": schema},
         {"id": "ü", "prompt": "three"},
         model="cheap",
@@ -148,3 +108,187 @@ async def test_results_come_in_the_order_of_the_input_with_their_ids_and_what_th
     one, two = calls["one"].request, calls["two"].request
     assert (one.model, one.messages[0].text, one.sampling.max_output_tokens) == ("fast", "Be brief.", 7)
     assert (two.model, dict(two.response_schema)) == ("cheap", schema)
+
+
+async def test_a_line_that_fails_is_a_result_and_the_others_go_on(
+    batches: Batches, inference: ScriptedInference
+) -> None:
+    batch_id = await batches.batch({"prompt": "good"}, {"prompt": "bad"}, {"prompt": "fine"})
+    calls = await next_calls(inference, 3)
+    calls["bad"].fail_for(REJECTED)
+    answer(calls["good"])
+    answer(calls["fine"])
+    batch = await batches.until(batch_id)
+    assert (batch.state, batch.completed_count, batch.failed_count) == (batch_pb2.BATCH_STATE_DONE, 2, 1)
+    failed = (await batches.lines(batch_id))[1]
+    assert failed["state"] == "failed"
+    assert failed["error"] == {
+        "code": "INVALID_ARGUMENT",
+        "reason": "ERROR_REASON_PROVIDER_REJECTED",
+        "message": "The provider refused the request.",
+        "retryable": False,
+        "field": "prompt",
+    }
+
+
+async def test_lines_in_openais_form_have_results_in_openais_form(
+    batches: Batches, inference: ScriptedInference
+) -> None:
+    def line(name: str, text: str) -> dict[str, Any]:
+        messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]
+        body = {"model": "fast", "messages": messages, "max_tokens": 9, "user": "a name that is passed over"}
+        return {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}
+
+    batch_id = await batches.batch(line("x-1", "good"), line("x-2", "bad"), {"id": "own", "prompt": "own"})
+    calls = await next_calls(inference, 3)
+    assert (calls["good"].request.model, calls["good"].request.sampling.max_output_tokens) == ("fast", 9)
+    calls["bad"].fail_for(REJECTED)
+    answer(calls["good"])
+    answer(calls["own"])
+    await batches.until(batch_id)
+    good, bad, own = await batches.lines(batch_id)
+    assert (good["custom_id"], good["error"], good["response"]["status_code"]) == ("x-1", None, 200)
+    body = good["response"]["body"]
+    assert body["object"] == "chat.completion"
+    assert body["choices"] == [
+        {"index": 0, "message": {"role": "assistant", "content": "of good"}, "finish_reason": "stop"}
+    ]
+    assert (body["usage"]["prompt_tokens"], body["usage"]["completion_tokens"], body["usage"]["total_tokens"]) == (
+        10,
+        5,
+        15,
+    )
+    assert isinstance(body["created"], int)
+    assert (bad["custom_id"], bad["error"], bad["response"]["status_code"]) == ("x-2", None, 400)
+    assert bad["response"]["body"]["error"] == {
+        "message": "The provider refused the request.",
+        "type": "invalid_request_error",
+        "param": "messages",
+        "code": "provider_rejected",
+    }
+    assert (own["id"], own["text"]) == ("own", "of own")
+    # What was written stays as it is: the same lines each time.
+    assert (await batches.lines(batch_id))[0] == good
+
+
+async def test_what_a_provider_turns_away_for_now_is_tried_again(
+    batches: Batches, inference: ScriptedInference
+) -> None:
+    batch_id = await batches.batch({"prompt": "patience"})
+    for _ in range(2):
+        call = await inference.next_call()
+        call.use(10, 0)
+        call.fail_for(RATE_LIMITED)
+    call = await inference.next_call()
+    answer(call)
+    batch = await batches.until(batch_id)
+    assert (batch.completed_count, batch.failed_count) == (1, 0)
+    assert (batch.input_tokens, batch.output_tokens, batch.unpriced_count) == (30, 5, 3), "what failed was paid, too"
+
+
+async def test_a_line_is_tried_as_often_as_the_operator_allows(tmp_path: Path, inference: ScriptedInference) -> None:
+    async with running_chat(tmp_path, inference=inference.address, PARLEY_CHAT_BATCH_ATTEMPTS="2") as chat:
+        batches = Batches(chat.channel, (await chat.sign_up()).metadata)
+        inference.refusal = RATE_LIMITED
+        batch_id = await batches.batch({"prompt": "never"})
+        batch = await batches.until(batch_id)
+        assert (batch.state, batch.failed_count, inference.calls) == (batch_pb2.BATCH_STATE_DONE, 1, 2)
+        [line] = await batches.lines(batch_id)
+        assert (line["error"]["reason"], line["error"]["retryable"]) == ("ERROR_REASON_PROVIDER_RATE_LIMITED", True)
+
+
+async def test_what_would_refuse_every_line_pauses_the_batch_until_its_user_goes_on(
+    batches: Batches, inference: ScriptedInference
+) -> None:
+    batch_id = await batches.batch(*({"prompt": str(number)} for number in range(6)))
+    first = await next_calls(inference, 4)
+    first["0"].fail_for(NO_MONEY)
+    paused = await batches.until(batch_id, batch_pb2.BATCH_STATE_PAUSED)
+    assert (paused.pause_reason, paused.pause_message) == ("ERROR_REASON_PROVIDER_QUOTA", "There is no money left.")
+    # What was being written is not broken off, and nothing more is begun.
+    for number in ("1", "2", "3"):
+        answer(first[number])
+
+    async def three_are_written() -> bool:
+        return (await batches.get(batch_id)).completed_count == 3
+
+    await eventually(three_are_written)
+    still = await batches.get(batch_id)
+    assert (still.state, still.pending_count, still.running_count) == (batch_pb2.BATCH_STATE_PAUSED, 3, 0)
+    assert inference.calls == 4
+
+    going_on = (await batches.call("ContinueBatch", pb.ContinueBatchRequest(batch_id=batch_id))).batch
+    assert (going_on.state, going_on.pause_reason) == (batch_pb2.BATCH_STATE_RUNNING, "")
+    for call in (await next_calls(inference, 3)).values():
+        answer(call)
+    assert (await batches.until(batch_id)).completed_count == 6
+    refused = await refusal(batches.call("ContinueBatch", pb.ContinueBatchRequest(batch_id=batch_id)))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ERROR_REASON_JOB_STATE")
+
+
+async def test_cancelling_stops_the_models_and_keeps_what_was_written(
+    batches: Batches, inference: ScriptedInference
+) -> None:
+    batch_id = await batches.batch(*({"prompt": str(number)} for number in range(6)))
+    calls = await next_calls(inference, 4)
+    answer(calls["1"])
+    fifth = await inference.next_call()
+    for call in (*calls.values(), fifth):
+        call.say("begun")
+    response = await batches.call("CancelBatch", pb.CancelBatchRequest(batch_id=batch_id))
+    assert response.cancelled
+    batch = response.batch
+    assert (batch.state, batch.completed_count, batch.cancelled_count) == (batch_pb2.BATCH_STATE_CANCELLED, 1, 5)
+    assert (batch.pending_count, batch.running_count) == (0, 0)
+    for call in (calls["0"], calls["2"], calls["3"], fifth):
+        async with asyncio.timeout(60):
+            await call.cancelled.wait()
+    states = [line["state"] for line in await batches.lines(batch_id)]
+    assert states == ["cancelled", "completed", "cancelled", "cancelled", "cancelled", "cancelled"]
+    again = await batches.call("CancelBatch", pb.CancelBatchRequest(batch_id=batch_id))
+    assert (again.cancelled, again.batch.state) == (False, batch_pb2.BATCH_STATE_CANCELLED)
+    assert inference.calls == 5
+
+
+async def test_results_can_be_read_while_the_batch_runs(batches: Batches, inference: ScriptedInference) -> None:
+    batch_id = await batches.batch({"prompt": "slow"}, {"prompt": "fast"})
+    assert await batches.lines(batch_id) == []
+    calls = await next_calls(inference, 2)
+    answer(calls["fast"])
+
+    async def one_is_written() -> bool:
+        return len(await batches.lines(batch_id)) == 1
+
+    await eventually(one_is_written)
+    assert [(line["line"], line["text"]) for line in await batches.lines(batch_id)] == [(2, "of fast")]
+    answer(calls["slow"])
+    await batches.until(batch_id)
+    assert [line["line"] for line in await batches.lines(batch_id)] == [1, 2]
+
+
+async def test_lines_take_no_places_of_answers_and_are_shared_among_users_and_batches(
+    tmp_path: Path, inference: ScriptedInference
+) -> None:
+    variables = {"PARLEY_CHAT_BATCH_PLACES": "2", "PARLEY_CHAT_MAX_RUNNING_TURNS_PER_USER": "1"}
+    async with running_chat(tmp_path, inference=inference.address, **variables) as chat:
+        alice, carol = await chat.sign_up(), await chat.sign_up()
+        hers, others = Batches(chat.channel, alice.metadata), Batches(chat.channel, carol.metadata)
+        await hers.batch(*({"prompt": f"a{number}"} for number in range(5)))
+        first = await next_calls(inference, 2)
+        assert set(first) == {"a0", "a1"}
+        await hers.batch({"prompt": "b0"}, {"prompt": "b1"})
+        await others.batch({"prompt": "c0"}, {"prompt": "c1"})
+        # Two of hers are being written: the next place is the other user's, and of her own batches the other one is next.
+        order = []
+        for call in first.values():
+            answer(call)
+            order.append(prompt(await inference.next_call()))
+        assert order == ["c0", "b0"]
+        # A text of hers is written beside them, with the only place that she has.
+        stub: Any = generation_service_pb2_grpc.GenerationServiceStub(chat.channel)
+        request = generation_service_pb2.GenerateTextRequest(prompt="now")
+        asking = asyncio.ensure_future(stub.GenerateText(request, metadata=alice.metadata))
+        call = await inference.next_call()
+        assert prompt(call) == "now"
+        answer(call)
+        assert (await asking).text == "of now"

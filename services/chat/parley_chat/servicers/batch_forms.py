@@ -35,7 +35,7 @@ from parley_chat.servicers.openai_messages import Completion
 from parley_chat.servicers.openai_requests import text_request
 
 NAME_MOST = 200
-BAD_LINES_MOST = 20
+BAD_LINES_MOST = 10
 """How many bad lines are looked for before an upload is refused."""
 
 _Message = TypeVar("_Message", bound=Message)
