@@ -38,7 +38,7 @@ from parley.retrieval.v1 import (
 )
 from parley.system.v1 import system_service_pb2
 from parley.usage.v1 import usage_service_pb2
-from parley.workspace.v1 import project_service_pb2, task_service_pb2
+from parley.workspace.v1 import calendar_service_pb2, meeting_bot_service_pb2, project_service_pb2, task_service_pb2
 from parley_shared.status import status_error_from
 from parley_testing.mesh import Mesh, SignedUp
 from parley_testing.tools import require_tool
@@ -65,10 +65,12 @@ FILES = (
     scoring_service_pb2,
     inference_agents,
     inference_content,
+    calendar_service_pb2,
     project_service_pb2,
     task_service_pb2,
     event_service_pb2,
     webhook_service_pb2,
+    meeting_bot_service_pb2,
     usage_service_pb2,
 )
 

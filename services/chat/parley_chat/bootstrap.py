@@ -64,6 +64,7 @@ from parley_chat.batches_assembly import open_batches
 from parley_chat.budget_assembly import BudgetParts, make_budgets
 from parley_chat.calendar_assembly import open_calendar
 from parley_chat.mcp_assembly import mcp_registration, open_foreign_tools
+from parley_chat.meeting_bot_assembly import LateNews, open_meeting_bots
 from parley_chat.operations.admission import Admission
 from parley_chat.operations.agents import Agents, AgentSearch
 from parley_chat.operations.answer_queue import AnswerQueue
@@ -208,7 +209,8 @@ async def _open_conversations(
     watching.start()
     closing.push_async_callback(watching.close)
     webhooks = WebhookParts(database, event_log, outbound, _now, closing)
-    news = _EachNews(watching, webhooks.delivering)
+    bot_news = LateNews()
+    news = _EachNews(watching, webhooks.delivering, bot_news)
     following = IndexFollowing(
         event_log,
         SqlIndexCursors(database),
@@ -333,6 +335,9 @@ async def _open_conversations(
                 "parley.workspace.v1.TaskService",
             ),
             open_calendar(settings, database, workspaces, rule_days, outbound, _now, closing),
+            await open_meeting_bots(
+                database, event_log, workspaces, conversations, sessions, turns, rule_days, bot_news, _now, closing
+            ),
             Registration(
                 project_service_pb2_grpc.add_ProjectServiceServicer_to_server,
                 ProjectServicer(workspaces, _now),

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parley_chat.adapters.sql_calendar import SqlCalendar
 from parley_chat.adapters.sql_clock import SqlClock
 from parley_chat.adapters.sql_events import NO_NEWS, hold_user, record
+from parley_chat.adapters.sql_meeting_bots import SqlMeetingBots
 from parley_chat.adapters.sql_projects import SqlProjects
 from parley_chat.adapters.sql_schema import tool_runs
 from parley_chat.adapters.sql_tasks import SqlTasks
@@ -61,6 +62,7 @@ class SqlWorkspace:
         self.projects = SqlProjects(connection, user_id)
         self.calendar = SqlCalendar(connection, user_id)
         self.webhooks = SqlWebhooks(connection, user_id)
+        self.meeting_bots = SqlMeetingBots(connection, user_id, clock)
         self.tool_runs = SqlToolRuns(connection, user_id)
         self.changes: list[Change] = []
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from parley_chat.domain.events import Change
 from parley_chat.domain.tasks import Task, TaskState
 from parley_chat.ports.calendar import CalendarStore
+from parley_chat.ports.meeting_bots import BotStore
 from parley_chat.ports.project_store import ProjectStore
 from parley_chat.ports.toolbox import ToolOutcome
 from parley_chat.ports.webhook_store import WebhookStore
@@ -102,6 +103,11 @@ class Workspace(Protocol):
     @property
     def calendar(self) -> CalendarStore:
         """Their calendar."""
+        ...
+
+    @property
+    def meeting_bots(self) -> BotStore:
+        """Their bots of meetings."""
         ...
 
     @property

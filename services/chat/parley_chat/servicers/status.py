@@ -20,6 +20,7 @@ from parley_chat.domain.calendar import (
     TooManyAccountsError,
     TooManyEventsError,
 )
+from parley_chat.domain.meeting_bots import TooManyBotsError
 from parley_chat.domain.projects import TooManyProjectsError
 from parley_chat.domain.tasks import InvalidTaskError, TooManyTasksError
 from parley_chat.domain.webhooks import TooManyWebhooksError
@@ -207,6 +208,15 @@ def _too_many_budgets(error: TooManyBudgetsError) -> StatusError:
     )
 
 
+def _too_many_bots(error: TooManyBotsError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_LIMIT_EXCEEDED",
+        f"{error.limit} bots of meetings are waiting already. Delete some first.",
+        metadata={"limit": str(error.limit)},
+    )
+
+
 def _too_many_webhooks(error: TooManyWebhooksError) -> StatusError:
     return StatusError(
         StatusCode.RESOURCE_EXHAUSTED,
@@ -358,6 +368,7 @@ _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     ReadOnlyEventError: _read_only_event,
     TooManyAccountsError: _too_many_accounts,
     TooManyEventsError: _too_many_events,
+    TooManyBotsError: _too_many_bots,
     TooManyWebhooksError: _too_many_webhooks,
     InvalidTaskError: _invalid_task,
     batches.TooManyBatchesError: _too_many_batches,
