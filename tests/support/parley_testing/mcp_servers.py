@@ -1,7 +1,6 @@
-"""MCP servers for tests: an honest one of the official package, over standard input and output or HTTP, and ones that keep to nothing.
+"""An honest MCP server for tests, of the official package, over standard input and output or HTTP.
 
-    python -m parley_testing.mcp_servers honest        # speaks over stdin and stdout
-    python -m parley_testing.mcp_servers endless       # see HOSTILE
+    python -m parley_testing.mcp_servers               # speaks over stdin and stdout
 
     async with http_server() as server:                # in this process
         server.url, server.requests, server.status = 500
@@ -14,10 +13,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +23,8 @@ from typing import Any
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context, Image
 from mcp_types import ToolAnnotations
+
+from parley_testing.hostile_mcp_servers import write_down
 
 PIXEL = b"\x89PNG\r\n\x1a\n" + bytes(16)
 
@@ -42,13 +41,13 @@ def honest() -> MCPServer:
     @server.tool()
     def note(text: str) -> str:
         """Writes a line down."""
-        _write(text)
+        write_down(text)
         return f"noted: {text}"
 
     @server.tool(annotations=ToolAnnotations(read_only_hint=True))
     def look() -> str:
         """Looks, and changes nothing."""
-        _write("look")
+        write_down("look")
         return "nothing new"
 
     @server.tool()
@@ -74,22 +73,22 @@ def honest() -> MCPServer:
     @server.tool()
     async def wait(text: str) -> str:
         """Writes a line down and does not return."""
-        _write(text)
+        write_down(text)
         try:
             await asyncio.sleep(3600)
         except BaseException:
-            _write(f"{text}: cancelled")
+            write_down(f"{text}: cancelled")
             raise
         return "late"
 
     @server.tool()
     def crash(text: str) -> str:
         """Writes a line down and takes the process with it."""
-        _write(text)
+        write_down(text)
         os._exit(7)
 
     @server.tool()
-    async def grow(ctx: Context) -> str:  # type: ignore[type-arg] # of any request
+    async def grow(ctx: Context) -> str: 
         """Adds a tool."""
 
         @server.tool()
@@ -103,109 +102,9 @@ def honest() -> MCPServer:
     return server
 
 
-def _write(line: str) -> None:
-    if file := os.environ.get("NOTES"):
-        with Path(file).open("a") as notes:
-            notes.write(f"{line}\n")
-
-
-def _answering(list_tools: Callable[[], Any]) -> None:
-    """A server of the older kind that answers as it must, but for its list of tools."""
-    for line in sys.stdin:
-        message = json.loads(line)
-        if "id" not in message:
-            continue
-        reply: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
-        match message["method"]:
-            case "initialize":
-                reply["result"] = {
-                    "protocolVersion": "2025-06-18",
-                    "capabilities": {"tools": {}},
-                    "serverInfo": {"name": "hostile", "version": "0"},
-                }
-            case "tools/list":
-                reply["result"] = list_tools()
-            case "tools/call":
-                reply["result"] = {"content": [{"type": "text", "text": "done"}]}
-            case _:
-                reply["error"] = {"code": -32601, "message": "no such method"}
-        print(json.dumps(reply), flush=True)
-
-
-def _tool(name: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "description": "d", "inputSchema": {"type": "object", **schema}}
-
-
-def _many() -> None:
-    _answering(lambda: {"tools": [_tool(f"tool_{number}") for number in range(10_000)]})
-
-
-def _large() -> None:
-    schema = {"properties": {f"p{number}": {"type": "string", "description": "x" * 100} for number in range(40_000)}}
-    _answering(lambda: {"tools": [_tool("small"), _tool("large", **schema)]})
-
-
-def _strange() -> None:
-    deep: dict[str, Any] = {"type": "string"}
-    for _ in range(40):
-        deep = {"type": "object", "properties": {"deeper": deep}}
-    _answering(
-        lambda: {
-            "tools": [
-                _tool("ünïcode name/with spaces"),
-                _tool("x" * 120),
-                _tool("x" * 119 + "y"),
-                _tool("deep", properties={"deeper": deep}),
-                _tool("twice"),
-                _tool("twice"),
-                _tool(
-                    "wrong",
-                    properties={"a": {"type": "nonsense", "pattern": "(", "minimum": "low", "$ref": "http://x/"}},
-                ),
-                {"name": "text", "inputSchema": {"type": "string"}},
-            ]
-        }
-    )
-
-
-def _pages() -> None:
-    _answering(lambda: {"tools": [_tool(f"tool_{time.monotonic_ns()}")], "nextCursor": str(time.monotonic_ns())})
-
-
-def _endless() -> None:
-    while True:
-        sys.stdout.write("x" * 1_000_000)
-
-
-def _silent() -> None:
-    for _ in sys.stdin:
-        pass
-
-
-def _stubborn() -> None:
-    """Ends for nothing but being killed, and has started somebody who does the same."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if (child := os.fork()) != 0:
-        _write(f"{os.getpid()} {child}")
-        _answering(lambda: {"tools": [_tool("tool")]})
-    while True:
-        time.sleep(3600)
-
-
-HOSTILE: dict[str, Callable[[], None]] = {
-    "many": _many,
-    "large": _large,
-    "strange": _strange,
-    "pages": _pages,
-    "endless": _endless,
-    "silent": _silent,
-    "stubborn": _stubborn,
-}
-
-
-def command(kind: str = "honest") -> tuple[str, ...]:
-    """The command that starts a server of this kind."""
-    return (sys.executable, "-m", "parley_testing.mcp_servers", kind)
+def command() -> tuple[str, ...]:
+    """The command that starts it."""
+    return (sys.executable, "-m", "parley_testing.mcp_servers")
 
 
 def python_path() -> str:
@@ -283,14 +182,5 @@ async def http_server(*, sessions: bool = True, json_answers: bool = False) -> A
         await serving
 
 
-def main() -> None:
-    """Runs the server of the kind that the command line names."""
-    kind = sys.argv[1]
-    if kind == "honest":
-        honest().run()
-    else:
-        HOSTILE[kind]()
-
-
 if __name__ == "__main__":
-    main()
+    honest().run()

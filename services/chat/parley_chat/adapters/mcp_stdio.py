@@ -40,6 +40,7 @@ class StdioTransport:
         self._ended = ended
         self._process: asyncio.subprocess.Process | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
 
     async def __aenter__(self) -> tuple[Any, Any]:
@@ -69,6 +70,7 @@ class StdioTransport:
     ) -> None:
         process = self._process
         assert process is not None and process.stdin is not None  # noqa: S101, PT018 - for the type checker: it was entered
+        self._closing = True
         try:
             process.stdin.close()
             if not await _has_ended(process):
@@ -92,6 +94,8 @@ class StdioTransport:
             while line := await process.stdout.readline():
                 if (message := self._read(line)) is not None:
                     await heard.send(message)
+            if self._closing:
+                return
             # Its last words are in another pipe.
             await asyncio.wait(self._tasks[2:], timeout=_GRACE_SECONDS)
             logger.warning(
