@@ -156,6 +156,12 @@ def test_the_documented_calls_on_tasks_make_them_and_tell_their_events(mesh: Mes
         assert "Call the dentist" in output
 
 
+def test_the_documented_calls_on_projects_make_them(mesh: Mesh, token: str) -> None:
+    command, create = blocks("docs/guide/projects.md", "bash")
+    assert run(mesh, ["bash", "-euc", here(mesh, command)]).startswith("prj_")
+    assert '"title":"New house"' in run(mesh, ["bash", "-euc", here(mesh, create)], token)
+
+
 def test_the_documented_calls_on_usage_tell_what_was_used(mesh: Mesh, token: str) -> None:
     ask, sums, table = blocks("docs/guide/usage.md", "bash")
     run(mesh, [sys.executable, "-m", "parley_cli", "ask", "How do I add a provider?"])

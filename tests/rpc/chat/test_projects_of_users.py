@@ -267,7 +267,7 @@ async def test_a_repeated_send_into_a_project_is_one_turn_and_another_project_is
     running: RunningChat, inference: ScriptedInference, alice: Person
 ) -> None:
     one, two = await create(running, alice), await create(running, alice, "Garden")
-    fields = {"message": "Hi", "client_message_id": "same", "project_id": one}
+    fields: dict[str, Any] = {"message": "Hi", "client_message_id": "same", "project_id": one}
     reader = stream(running, alice, **fields)
     call = await inference.next_call()
     call.say("Hello.")
