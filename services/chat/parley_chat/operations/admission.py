@@ -30,7 +30,7 @@ class Admission:
         if self._running.draining:
             raise DrainingError
         of_user = self._per_user - len(self._running.of_user(user_id)) - self._taken[user_id]
-        of_process = self._in_process - len(self._running) - self._taken.total()
+        of_process = self._in_process - self._running.busy - self._taken.total()
         if of_user < 1:
             raise TooManyTurnsError(self._per_user)
         if of_process < 1:

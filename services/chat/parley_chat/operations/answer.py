@@ -63,6 +63,8 @@ class Answer:
     noticed: set[NoticeKind] = field(default_factory=set)
     queued_since: datetime | None = None
     """Since when the answer waits for a model; None when it does not."""
+    in_consent: bool = False
+    """Whether it waits for its user just now."""
     _waited: float = 0.0
     """Seconds that it waited for a model or its user, apart from a wait that goes on."""
     _waits_since: float | None = None
@@ -124,10 +126,12 @@ class Answer:
 
     def begin_consent(self) -> None:
         """Notes that the answer waits for its user."""
+        self.in_consent = True
         self._waits_since = self._waits_since or time.monotonic()
 
     def end_consent(self) -> None:
         """Notes that it does not wait for its user any more."""
+        self.in_consent = False
         if self.queued_since is None:
             self.end_wait()
 

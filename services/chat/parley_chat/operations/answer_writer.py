@@ -19,7 +19,7 @@ from parley_chat.domain.conversation import Citation, Failure, OnFailure, Role, 
 from parley_chat.domain.errors import GenerationError, InferenceUnreachableError, KnowledgeUnavailableError
 from parley_chat.domain.prompt import INSTRUCTIONS, PromptLine, estimate_tokens, fit_history, time_line
 from parley_chat.domain.routing import choose_route, goes_on
-from parley_chat.domain.tasks import READ_SCOPE
+from parley_chat.domain.tokens import FOUND_SCOPES
 from parley_chat.domain.turn import (
     NoticeKind,
     ProviderSwitched,
@@ -158,14 +158,17 @@ class AnswerWriter:
                 answer.spending = self._spending.of_turn(answer.turn.user_id, answer.turn.turn_id)
             stage.record({"parley.turn.route": str(answer.route), "parley.turn.sources": len(answer.sources)})
             # A process before this one may have called them.
-            await self._tools.run(answer)
+            waited = await self._tools.run(answer)
             while True:
+                if waited:
+                    # The user took a day, perhaps: the model is told the time, and what the project says, as they are now.
+                    request = await self._prepare(answer, stage)
                 calls = await self._generate_patiently(answer, await self._tools.with_tools(answer, request))
                 if not calls:
                     return
                 answer.end_attempt()
                 await answer.call_tools(calls)
-                await self._tools.run(answer)
+                waited = await self._tools.run(answer)
 
     async def _prepare(self, answer: Answer, stage: Stage) -> GenerationRequest:
         """Takes the steps before the generation, as far as the log does not show them done."""
@@ -238,7 +241,7 @@ class AnswerWriter:
                         answer.message,
                         self._limits.passages,
                         answer.turn.project_id,
-                        documents_only=READ_SCOPE not in answer.turn.scopes,
+                        documents_only=not FOUND_SCOPES.issubset(answer.turn.scopes),
                     )
             except (KnowledgeUnavailableError, TimeoutError):
                 words = "The documents cannot be searched right now; this answer is given without them."

@@ -91,6 +91,11 @@ class RunningTurns:
         """How many there are."""
         return len(self._running)
 
+    @property
+    def busy(self) -> int:
+        """How many there are that do not just wait for their users, who may take a day."""
+        return sum(not running.answer.in_consent for running in self._running.values())
+
     def get(self, turn_id: str) -> RunningTurn | None:
         """Gets one, if this process writes it."""
         return self._running.get(turn_id)
@@ -223,8 +228,10 @@ class RunningTurns:
         """Gives what runs some time to end, and leaves the rest to the next process, or to another one."""
         self.draining = True
         supervisors = [running.supervisor for running in self._running.values() if running.supervisor]
-        if supervisors:
-            await asyncio.wait(supervisors, timeout=seconds)
+        # Whose user is asked does not end in that time.
+        working = [each.supervisor for each in self._running.values() if each.supervisor and not each.answer.in_consent]
+        if working:
+            await asyncio.wait(working, timeout=seconds)
         for running in list(self._running.values()):
             running.left_to_next = running.answer.turn.on_failure is not OnFailure.FAIL
             running.work.cancel()

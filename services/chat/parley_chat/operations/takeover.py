@@ -111,7 +111,7 @@ class Takeover:
             await self._claim()
 
     async def _claim(self) -> None:
-        room = self._most_running - len(self._running) - len(self._taking)
+        room = self._most_running - self._running.busy - len(self._taking)
         if room <= 0 or self._running.draining:
             return
         for turn in await self._ownership.claim(room):
