@@ -13,6 +13,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2
+from parley.workspace.v1 import project_service_pb2, project_service_pb2_grpc
 from parley_shared.status import status_error_from
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedCall, ScriptedInference
@@ -346,3 +347,17 @@ async def test_a_request_out_of_its_bounds_is_refused(alone: RunningChat, fields
         await alone.chat.SuggestPrompts(pb.SuggestPromptsRequest(**fields), metadata=alice.metadata)
     assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert [violation[0] for violation in status_error_from(refusal.value).violations] == [field]
+
+
+async def test_in_a_project_only_its_documents_are_suggested(alone: RunningChat, library: ScriptedLibrary) -> None:
+    alice = await alone.sign_up()
+    stub = project_service_pb2_grpc.ProjectServiceStub(alone.channel)
+    made = await stub.CreateProject(project_service_pb2.CreateProjectRequest(title="House"), metadata=alice.metadata)
+    house = made.project.project_id
+    library.documents.append(ScriptedDocument("doc_walls", "Walls", {"Walls › Colour": "White."}, project=house))
+    session = await alone.chat.CreateSession(pb.CreateSessionRequest(project_id=house), metadata=alice.metadata)
+    inside = prompts(await suggest(alone, alice, session.session.session_id, limit=10))
+    assert "What does “Walls” say about Colour?" in inside
+    assert not any("Lease" in prompt or "OpenAI" in prompt for prompt in inside)
+    outside = prompts(await suggest(alone, alice, limit=10))
+    assert any("Lease" in prompt for prompt in outside)

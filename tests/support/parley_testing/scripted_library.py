@@ -23,6 +23,7 @@ class ScriptedDocument:
     title: str
     parts: dict[str, str]
     shared: bool = False
+    project: str = ""
 
 
 class ScriptedLibrary:
@@ -62,7 +63,7 @@ class ScriptedLibrary:
             documents=[
                 document_pb2.Document(document_id=each.document_id, title=each.title, shared=each.shared)
                 for each in self.documents
-                if request.include_shared or not each.shared
+                if (request.include_shared or not each.shared) and request.project in {"", each.project}
             ]
         )
 
@@ -85,6 +86,7 @@ class ScriptedLibrary:
             )
             for document in self.documents
             if not request.document_ids or document.document_id in request.document_ids
+            if request.project in {"", document.project}
             for place, (heading, text) in enumerate(document.parts.items())
         ]
         return search_service_pb2.SearchResponse(hits=hits[: request.limit or 5])

@@ -31,9 +31,9 @@ class GrpcLibrary:
         self._search = search_service_pb2_grpc.SearchServiceStub(channel).Search
         self._token_for = token_for
 
-    async def documents(self, user_id: str, limit: int) -> Sequence[DocumentTitle]:
+    async def documents(self, user_id: str, limit: int, project: str = "") -> Sequence[DocumentTitle]:
         """Lists documents, the last changed first."""
-        request = document_service_pb2.ListDocumentsRequest(page_size=limit, include_shared=True)
+        request = document_service_pb2.ListDocumentsRequest(page_size=limit, include_shared=True, project=project)
         try:
             response = await self._list(request, metadata=bearer(self._token_for(user_id)))
         except grpc.aio.AioRpcError as error:
@@ -41,11 +41,11 @@ class GrpcLibrary:
         return [DocumentTitle(each.document_id, each.title, each.shared) for each in response.documents]
 
     async def parts(
-        self, user_id: str, query: str, limit: int, document_ids: Sequence[str] = ()
+        self, user_id: str, query: str, limit: int, document_ids: Sequence[str] = (), project: str = ""
     ) -> Sequence[DocumentPart]:
         """Finds parts, best first."""
         request = search_service_pb2.SearchRequest(
-            query=query[:QUERY_CHARACTERS], limit=limit, document_ids=document_ids
+            query=query[:QUERY_CHARACTERS], limit=limit, document_ids=document_ids, project=project
         )
         try:
             response = await self._search(request, metadata=bearer(self._token_for(user_id)))

@@ -95,6 +95,15 @@ class SuggestionLimits:
     search_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Whose documents are looked at."""
+
+    user_id: str
+    project_id: str
+    """Only of this project; all when empty."""
+
+
 class Suggestions:
     """Suggests prompts. Keeps what it found last, for a bounded number of sessions and users."""
 
@@ -119,11 +128,12 @@ class Suggestions:
 
         Raises NotFoundError for a session that is not the user's.
         """
-        tip = ""
+        tip = project_id = ""
         if session_id:
-            tip = (await self._conversations.get_session(user_id, session_id)).tip_message_id
+            session = await self._conversations.get_session(user_id, session_id)
+            tip, project_id = session.tip_message_id, session.project_id
         # A session in which nothing was said is one to begin with.
-        key = (user_id, session_id, tip) if tip else (user_id,)
+        key = (user_id, project_id, session_id, tip) if tip else (user_id, project_id)
         kept = self._kept.get(key)
         if kept is not None and time.monotonic() < kept[1]:
             self._kept.move_to_end(key)
@@ -132,7 +142,9 @@ class Suggestions:
         if running is None:
             # A task of its own: two tabs that ask at once ask once, and one that is closed does not spoil it for the other.
             running = asyncio.create_task(
-                self._find(key, user_id, session_id, tip), name="suggestions", context=self._tracing.detached_context()
+                self._find(key, _Asker(user_id, project_id), session_id, tip),
+                name="suggestions",
+                context=self._tracing.detached_context(),
             )
             self._running[key] = running
             running.add_done_callback(lambda _: self._running.pop(key))
@@ -145,12 +157,12 @@ class Suggestions:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _find(self, key: tuple[str, ...], user_id: str, session_id: str, tip: str) -> list[Suggestion]:
+    async def _find(self, key: tuple[str, ...], asker: _Asker, session_id: str, tip: str) -> list[Suggestion]:
         with self._tracing.stage("chat.suggest") as stage:
             if tip:
-                found, lasting = await self._after(user_id, session_id, tip)
+                found, lasting = await self._after(asker, session_id, tip)
             else:
-                found, lasting = await self._to_begin_with(user_id), True
+                found, lasting = await self._to_begin_with(asker), True
             stage.record({"parley.suggestions": len(found)})
         if lasting:
             self._kept[key] = (found, time.monotonic() + (SESSION_SECONDS if tip else START_SECONDS))
@@ -159,36 +171,36 @@ class Suggestions:
                 self._kept.popitem(last=False)
         return found
 
-    async def _after(self, user_id: str, session_id: str, tip: str) -> tuple[list[Suggestion], bool]:
+    async def _after(self, asker: _Asker, session_id: str, tip: str) -> tuple[list[Suggestion], bool]:
         """Suggests what follows from the end of a session; False for what holds only until the answer that is being written is whole."""
         messages = await self._conversations.ancestors(session_id, tip, _READ_MESSAGES)
         running = any(message.state is MessageState.STREAMING for message in messages)
         exchange = last_exchange(messages)
         if exchange is None:
-            return await self._to_begin_with(user_id), not running
+            return await self._to_begin_with(asker), not running
         if exchange.route is Route.STANDARD:
             # Nothing was searched for: what the documents are about is further from it than what to begin with.
-            ideas = [*ideas_after(exchange, ()), *await self._ideas_to_begin_with(user_id, exchange.language)]
+            ideas = [*ideas_after(exchange, ()), *await self._ideas_to_begin_with(asker, exchange.language)]
         else:
-            parts = await self._parts(user_id, exchange.question, _PARTS)
+            parts = await self._parts(asker, exchange.question, _PARTS)
             ideas = [*ideas_after(exchange, parts), *ideas_for_anybody(exchange.language)]
         if exchange.answer and not running:
-            ideas = [*await self._ideas_of_model(user_id, _told(exchange)), *ideas]
+            ideas = [*await self._ideas_of_model(asker.user_id, _told(exchange)), *ideas]
         return choose(ideas, exchange.asked, exchange.route), not running
 
-    async def _to_begin_with(self, user_id: str) -> list[Suggestion]:
-        return choose(await self._ideas_to_begin_with(user_id))
+    async def _to_begin_with(self, asker: _Asker) -> list[Suggestion]:
+        return choose(await self._ideas_to_begin_with(asker))
 
-    async def _ideas_to_begin_with(self, user_id: str, language: str = "en") -> list[Idea]:
+    async def _ideas_to_begin_with(self, asker: _Asker, language: str = "en") -> list[Idea]:
         try:
             async with asyncio.timeout(self._limits.search_seconds):
-                documents = await self._library.documents(user_id, _LISTED_DOCUMENTS)
+                documents = await self._library.documents(asker.user_id, _LISTED_DOCUMENTS, asker.project_id)
         except (KnowledgeUnavailableError, TimeoutError):
             return ideas_for_anybody(language)
         own = [document for document in documents if not document.shared][:_DOCUMENTS]
         found = await asyncio.gather(
-            self._parts(user_id, FIRST_QUESTION, _SHARED_PARTS),
-            *(self._parts(user_id, document.title, _PARTS, [document.document_id]) for document in own),
+            self._parts(asker, FIRST_QUESTION, _SHARED_PARTS),
+            *(self._parts(asker, document.title, _PARTS, [document.document_id]) for document in own),
         )
         shared = [part for part in found[0] if part.document.shared]
         # Each from its own document, also where the search looked in all of them.
@@ -199,11 +211,11 @@ class Suggestions:
         return [*ideas_of_documents(of_own, shared), *ideas_for_anybody(language)]
 
     async def _parts(
-        self, user_id: str, query: str, limit: int, document_ids: Sequence[str] = ()
+        self, asker: _Asker, query: str, limit: int, document_ids: Sequence[str] = ()
     ) -> Sequence[DocumentPart]:
         try:
             async with asyncio.timeout(self._limits.search_seconds):
-                return await self._library.parts(user_id, query, limit, document_ids)
+                return await self._library.parts(asker.user_id, query, limit, document_ids, asker.project_id)
         except (KnowledgeUnavailableError, TimeoutError):
             return []
 

@@ -11,12 +11,12 @@ from parley_chat.domain.suggestions import DocumentPart, DocumentTitle
 class Library(Protocol):
     """Knows the documents that a user may read. Raises KnowledgeUnavailableError."""
 
-    async def documents(self, user_id: str, limit: int) -> Sequence[DocumentTitle]:
-        """Lists documents, the user's own and the shared ones, the last changed first."""
+    async def documents(self, user_id: str, limit: int, project: str = "") -> Sequence[DocumentTitle]:
+        """Lists documents, the user's own and the shared ones, or those of a project, the last changed first."""
         ...
 
     async def parts(
-        self, user_id: str, query: str, limit: int, document_ids: Sequence[str] = ()
+        self, user_id: str, query: str, limit: int, document_ids: Sequence[str] = (), project: str = ""
     ) -> Sequence[DocumentPart]:
-        """Finds parts that fit words, best first; only of these documents when some are named."""
+        """Finds parts that fit words, best first; only of these documents, and of this project, when they are named."""
         ...
