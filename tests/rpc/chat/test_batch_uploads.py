@@ -186,7 +186,7 @@ async def test_an_upload_that_is_cut_leaves_nothing(running: RunningChat, alice:
         return await rows(running) == (0, 0)
 
     await eventually(some_are_stored)
-    assert await batches.list() == [], "what is not whole is seen by nobody"
+    assert await batches.kept() == [], "what is not whole is seen by nobody"
     call.cancel()
     await eventually(nothing_is_stored)
 
@@ -226,7 +226,7 @@ async def test_the_same_lines_under_the_same_name_are_one_batch(
 async def test_what_is_anothers_is_not_there(running: RunningChat, alice: Person, carol: Person) -> None:
     hers, others = Batches(running.channel, alice.metadata), Batches(running.channel, carol.metadata)
     batch_id = await hers.batch({"prompt": "mine"})
-    assert await others.list() == []
+    assert await others.kept() == []
     for call in (
         others.get(batch_id),
         others.until(batch_id),
@@ -286,10 +286,10 @@ async def test_a_batch_is_deleted_when_it_was_kept_long_enough(tmp_path: Path, i
         batches = Batches(chat.channel, person.metadata)
 
         async def one_is_left() -> bool:
-            return len(await batches.list()) == 1
+            return len(await batches.kept()) == 1
 
         await eventually(one_is_left)
-        assert [batch.batch_id for batch in await batches.list()] == [new]
+        assert [batch.batch_id for batch in await batches.kept()] == [new]
 
 
 async def test_events_and_usage_tell_of_a_batch(
@@ -318,7 +318,7 @@ async def test_events_and_usage_tell_of_a_batch(
 
     async def is_recorded() -> bool:
         # Behind the lines' backs.
-        return (await usage.GetUsage(by_purpose, metadata=alice.metadata)).total.request_count == 2
+        return bool((await usage.GetUsage(by_purpose, metadata=alice.metadata)).total.request_count == 2)
 
     await eventually(is_recorded)
     [row] = (await usage.GetUsage(by_purpose, metadata=alice.metadata)).rows

@@ -36,7 +36,7 @@ class Batches:
         self.stub: Any = batch_service_pb2_grpc.BatchServiceStub(channel)
         self.metadata = metadata
 
-    async def create(self, lines: bytes, **names: str) -> pb.CreateBatchResponse:
+    async def create(self, lines: bytes, **names: Any) -> pb.CreateBatchResponse:
         """Sends the lines in pieces that end where no line does."""
 
         async def requests() -> AsyncIterator[pb.CreateBatchRequest]:
@@ -56,7 +56,7 @@ class Batches:
         found: batch_pb2.Batch = (await self.call("GetBatch", pb.GetBatchRequest(batch_id=batch_id))).batch
         return found
 
-    async def list(self) -> list[batch_pb2.Batch]:
+    async def kept(self) -> list[batch_pb2.Batch]:
         """The batches of the first page."""
         return list((await self.call("ListBatches", pb.ListBatchesRequest())).batches)
 
@@ -78,6 +78,11 @@ class Batches:
         data = b"".join([response.results.data async for response in reading])
         assert not data or data.endswith(b"\n")
         return [json.loads(line) for line in data.splitlines()]
+
+    async def cancel(self, batch_id: str) -> batch_pb2.Batch:
+        """Cancels; gives the batch as it is then."""
+        ended: batch_pb2.Batch = (await self.call("CancelBatch", pb.CancelBatchRequest(batch_id=batch_id))).batch
+        return ended
 
     async def call(self, name: str, request: Any) -> Any:
         """Any other call."""
