@@ -182,7 +182,7 @@ class ChatSettings:
     tool_seconds: float
     """`PARLEY_CHAT_TOOL_SECONDS`: how long one call of a tool may run. 0.1 to 600."""
 
-    tools_ask: frozenset[str]
+    tools_ask: tuple[str, ...]
     """`PARLEY_CHAT_TOOLS_ASK`: which calls of tools wait for the user: names of tools and effects (`read`, `write`, `delete`,
     `external`), with commas between; `none` for none. At most 100."""
 
@@ -305,15 +305,15 @@ class ChatSettings:
         )
 
 
-def _tools_ask(written: str) -> frozenset[str]:
+def _tools_ask(written: str) -> tuple[str, ...]:
     """Reads names and effects."""
     names = [name.strip() for name in written.split(",") if name.strip()]
     if names == ["none"]:
-        return frozenset()
+        return ()
     if len(names) > _MOST_TOOL_NAMES or any(not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) for name in names):
         words = (
             f"PARLEY_CHAT_TOOLS_ASK: at most {_MOST_TOOL_NAMES} names of tools and effects (read, write, delete, external) with commas "
             "between, or none."
         )
         raise SettingsError("PARLEY_CHAT_TOOLS_ASK", words)
-    return frozenset(names)
+    return tuple(sorted(set(names)))
