@@ -229,3 +229,96 @@ class ToolServerStatus(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ToolServerStatus: _TypeAlias = ToolServerStatus  # noqa: Y015
+
+@_typing.final
+class RunSelfTestRequest(_message.Message):
+    """Asks for a self-test."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunSelfTestRequest: _TypeAlias = RunSelfTestRequest  # noqa: Y015
+
+@_typing.final
+class RunSelfTestResponse(_message.Message):
+    """Answers RunSelfTest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PASSED_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    passed: _builtins.bool
+    """Whether every check passed."""
+    duration_ms: _builtins.int
+    """How long all of it took, milliseconds."""
+    trace_id: _builtins.str
+    """The trace of the self-test, 32 hexadecimal digits. Empty when it was not recorded."""
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___SelfTestCheck]:
+        """What was checked, in the order in which it was: the database, the log of turns, the model, the search."""
+
+    def __init__(
+        self,
+        *,
+        passed: _builtins.bool = ...,
+        checks: _abc.Iterable[Global___SelfTestCheck] | None = ...,
+        duration_ms: _builtins.int = ...,
+        trace_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "duration_ms", b"duration_ms", "passed", b"passed", "trace_id", b"trace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunSelfTestResponse: _TypeAlias = RunSelfTestResponse  # noqa: Y015
+
+@_typing.final
+class SelfTestCheck(_message.Message):
+    """One thing that was checked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What: `database` (a transaction that writes), `turn_log` (events are written, read and deleted), `model` (the default model writes a few
+    words), `search` (something is put into the index, found, and taken out again).
+    """
+    service: _builtins.str
+    """The service that does it: `chat`, `inference` or `retrieval`."""
+    passed: _builtins.bool
+    """Whether it worked."""
+    duration_ms: _builtins.int
+    """How long it took, milliseconds, until it worked or failed."""
+    message: _builtins.str
+    """What came of it, in words for people, for example the name of the model. Never empty when it failed."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        service: _builtins.str = ...,
+        passed: _builtins.bool = ...,
+        duration_ms: _builtins.int = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_ms", b"duration_ms", "message", b"message", "name", b"name", "passed", b"passed", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SelfTestCheck: _TypeAlias = SelfTestCheck  # noqa: Y015

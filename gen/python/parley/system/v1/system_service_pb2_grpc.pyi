@@ -37,6 +37,11 @@ class SystemServiceStub:
     """Tells in one word whether Parley can answer. Cheap: made for probes. Tells nothing about how Parley is built."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetStatusRequest, _system_service_pb2.GetStatusResponse]
     """Tells the state of each service and the model in use."""
+    RunSelfTest: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.RunSelfTestRequest, _system_service_pb2.RunSelfTestResponse]
+    """Uses every service once, from end to end, as the caller, and tells what worked and how long it took. Takes up to 40 seconds when something
+    hangs. Costs the few tokens of one short answer of the default model, which counts as one of the user's running answers, and leaves nothing
+    behind but their usage. What does not work is told in the answer; the call itself succeeds.
+    """
 
 @_typing.type_check_only
 class SystemServiceAsyncStub(SystemServiceStub):
@@ -47,6 +52,11 @@ class SystemServiceAsyncStub(SystemServiceStub):
     """Tells in one word whether Parley can answer. Cheap: made for probes. Tells nothing about how Parley is built."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetStatusRequest, _system_service_pb2.GetStatusResponse]  # type: ignore[assignment]
     """Tells the state of each service and the model in use."""
+    RunSelfTest: _aio.UnaryUnaryMultiCallable[_system_service_pb2.RunSelfTestRequest, _system_service_pb2.RunSelfTestResponse]  # type: ignore[assignment]
+    """Uses every service once, from end to end, as the caller, and tells what worked and how long it took. Takes up to 40 seconds when something
+    hangs. Costs the few tokens of one short answer of the default model, which counts as one of the user's running answers, and leaves nothing
+    behind but their usage. What does not work is told in the answer; the call itself succeeds.
+    """
 
 class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tells the state of Parley as a whole. Served by chat."""
@@ -66,5 +76,16 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_system_service_pb2.GetStatusResponse, _abc.Awaitable[_system_service_pb2.GetStatusResponse]]:
         """Tells the state of each service and the model in use."""
+
+    @_abc_1.abstractmethod
+    def RunSelfTest(
+        self,
+        request: _system_service_pb2.RunSelfTestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_system_service_pb2.RunSelfTestResponse, _abc.Awaitable[_system_service_pb2.RunSelfTestResponse]]:
+        """Uses every service once, from end to end, as the caller, and tells what worked and how long it took. Takes up to 40 seconds when something
+        hangs. Costs the few tokens of one short answer of the default model, which counts as one of the user's running answers, and leaves nothing
+        behind but their usage. What does not work is told in the answer; the call itself succeeds.
+        """
 
 def add_SystemServiceServicer_to_server(servicer: SystemServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

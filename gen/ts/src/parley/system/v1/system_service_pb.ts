@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/system/v1/system_service.proto.
  */
 export const file_parley_system_v1_system_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVwYXJsZXkvc3lzdGVtL3YxL3N5c3RlbV9zZXJ2aWNlLnByb3RvEhBwYXJsZXkuc3lzdGVtLnYxIhIKEEdldEhlYWx0aFJlcXVlc3QiQgoRR2V0SGVhbHRoUmVzcG9uc2USLQoFc3RhdGUYASABKA4yHi5wYXJsZXkuc3lzdGVtLnYxLlNlcnZpbmdTdGF0ZSISChBHZXRTdGF0dXNSZXF1ZXN0Iu4BChFHZXRTdGF0dXNSZXNwb25zZRItCgVzdGF0ZRgBIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjEKCHNlcnZpY2VzGAIgAygLMh8ucGFybGV5LnN5c3RlbS52MS5TZXJ2aWNlU3RhdHVzEhUKDWRlZmF1bHRfbW9kZWwYAyABKAkSDwoHb2ZmbGluZRgEIAEoCBIVCg1ydW5uaW5nX3R1cm5zGAUgASgFEjgKDHRvb2xfc2VydmVycxgGIAMoCzIiLnBhcmxleS5zeXN0ZW0udjEuVG9vbFNlcnZlclN0YXR1cyKXAQoNU2VydmljZVN0YXR1cxIPCgdzZXJ2aWNlGAEgASgJEi0KBXN0YXRlGAIgASgOMh4ucGFybGV5LnN5c3RlbS52MS5TZXJ2aW5nU3RhdGUSNQoRc3RhdGVfY2hhbmdlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YBCABKAkitwEKEFRvb2xTZXJ2ZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRItCgVzdGF0ZRgCIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjUKEXN0YXRlX2NoYW5nZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgp0b29sX2NvdW50GAQgASgFEhsKE2xlZnRfb3V0X3Rvb2xfY291bnQYBSABKAUqhgEKDFNlcnZpbmdTdGF0ZRIdChlTRVJWSU5HX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVU0VSVklOR19TVEFURV9TRVJWSU5HEAESHQoZU0VSVklOR19TVEFURV9OT1RfU0VSVklORxACEh0KGVNFUlZJTkdfU1RBVEVfVU5SRUFDSEFCTEUQAzLFAQoNU3lzdGVtU2VydmljZRJZCglHZXRIZWFsdGgSIi5wYXJsZXkuc3lzdGVtLnYxLkdldEhlYWx0aFJlcXVlc3QaIy5wYXJsZXkuc3lzdGVtLnYxLkdldEhlYWx0aFJlc3BvbnNlIgOQAgESWQoJR2V0U3RhdHVzEiIucGFybGV5LnN5c3RlbS52MS5HZXRTdGF0dXNSZXF1ZXN0GiMucGFybGV5LnN5c3RlbS52MS5HZXRTdGF0dXNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiVwYXJsZXkvc3lzdGVtL3YxL3N5c3RlbV9zZXJ2aWNlLnByb3RvEhBwYXJsZXkuc3lzdGVtLnYxIhIKEEdldEhlYWx0aFJlcXVlc3QiQgoRR2V0SGVhbHRoUmVzcG9uc2USLQoFc3RhdGUYASABKA4yHi5wYXJsZXkuc3lzdGVtLnYxLlNlcnZpbmdTdGF0ZSISChBHZXRTdGF0dXNSZXF1ZXN0Iu4BChFHZXRTdGF0dXNSZXNwb25zZRItCgVzdGF0ZRgBIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjEKCHNlcnZpY2VzGAIgAygLMh8ucGFybGV5LnN5c3RlbS52MS5TZXJ2aWNlU3RhdHVzEhUKDWRlZmF1bHRfbW9kZWwYAyABKAkSDwoHb2ZmbGluZRgEIAEoCBIVCg1ydW5uaW5nX3R1cm5zGAUgASgFEjgKDHRvb2xfc2VydmVycxgGIAMoCzIiLnBhcmxleS5zeXN0ZW0udjEuVG9vbFNlcnZlclN0YXR1cyKXAQoNU2VydmljZVN0YXR1cxIPCgdzZXJ2aWNlGAEgASgJEi0KBXN0YXRlGAIgASgOMh4ucGFybGV5LnN5c3RlbS52MS5TZXJ2aW5nU3RhdGUSNQoRc3RhdGVfY2hhbmdlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YBCABKAkitwEKEFRvb2xTZXJ2ZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRItCgVzdGF0ZRgCIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjUKEXN0YXRlX2NoYW5nZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgp0b29sX2NvdW50GAQgASgFEhsKE2xlZnRfb3V0X3Rvb2xfY291bnQYBSABKAUiFAoSUnVuU2VsZlRlc3RSZXF1ZXN0In0KE1J1blNlbGZUZXN0UmVzcG9uc2USDgoGcGFzc2VkGAEgASgIEi8KBmNoZWNrcxgCIAMoCzIfLnBhcmxleS5zeXN0ZW0udjEuU2VsZlRlc3RDaGVjaxITCgtkdXJhdGlvbl9tcxgDIAEoBRIQCgh0cmFjZV9pZBgEIAEoCSJkCg1TZWxmVGVzdENoZWNrEgwKBG5hbWUYASABKAkSDwoHc2VydmljZRgCIAEoCRIOCgZwYXNzZWQYAyABKAgSEwoLZHVyYXRpb25fbXMYBCABKAUSDwoHbWVzc2FnZRgFIAEoCSqGAQoMU2VydmluZ1N0YXRlEh0KGVNFUlZJTkdfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVTRVJWSU5HX1NUQVRFX1NFUlZJTkcQARIdChlTRVJWSU5HX1NUQVRFX05PVF9TRVJWSU5HEAISHQoZU0VSVklOR19TVEFURV9VTlJFQUNIQUJMRRADMqECCg1TeXN0ZW1TZXJ2aWNlElkKCUdldEhlYWx0aBIiLnBhcmxleS5zeXN0ZW0udjEuR2V0SGVhbHRoUmVxdWVzdBojLnBhcmxleS5zeXN0ZW0udjEuR2V0SGVhbHRoUmVzcG9uc2UiA5ACARJZCglHZXRTdGF0dXMSIi5wYXJsZXkuc3lzdGVtLnYxLkdldFN0YXR1c1JlcXVlc3QaIy5wYXJsZXkuc3lzdGVtLnYxLkdldFN0YXR1c1Jlc3BvbnNlIgOQAgESWgoLUnVuU2VsZlRlc3QSJC5wYXJsZXkuc3lzdGVtLnYxLlJ1blNlbGZUZXN0UmVxdWVzdBolLnBhcmxleS5zeXN0ZW0udjEuUnVuU2VsZlRlc3RSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * Asks for the health.
@@ -217,6 +217,113 @@ export const ToolServerStatusSchema: GenMessage<ToolServerStatus> = /*@__PURE__*
   messageDesc(file_parley_system_v1_system_service, 5);
 
 /**
+ * Asks for a self-test.
+ *
+ * @generated from message parley.system.v1.RunSelfTestRequest
+ */
+export type RunSelfTestRequest = Message<"parley.system.v1.RunSelfTestRequest"> & {
+};
+
+/**
+ * Describes the message parley.system.v1.RunSelfTestRequest.
+ * Use `create(RunSelfTestRequestSchema)` to create a new message.
+ */
+export const RunSelfTestRequestSchema: GenMessage<RunSelfTestRequest> = /*@__PURE__*/
+  messageDesc(file_parley_system_v1_system_service, 6);
+
+/**
+ * Answers RunSelfTest.
+ *
+ * @generated from message parley.system.v1.RunSelfTestResponse
+ */
+export type RunSelfTestResponse = Message<"parley.system.v1.RunSelfTestResponse"> & {
+  /**
+   * Whether every check passed.
+   *
+   * @generated from field: bool passed = 1;
+   */
+  passed: boolean;
+
+  /**
+   * What was checked, in the order in which it was: the database, the log of turns, the model, the search.
+   *
+   * @generated from field: repeated parley.system.v1.SelfTestCheck checks = 2;
+   */
+  checks: SelfTestCheck[];
+
+  /**
+   * How long all of it took, milliseconds.
+   *
+   * @generated from field: int32 duration_ms = 3;
+   */
+  durationMs: number;
+
+  /**
+   * The trace of the self-test, 32 hexadecimal digits. Empty when it was not recorded.
+   *
+   * @generated from field: string trace_id = 4;
+   */
+  traceId: string;
+};
+
+/**
+ * Describes the message parley.system.v1.RunSelfTestResponse.
+ * Use `create(RunSelfTestResponseSchema)` to create a new message.
+ */
+export const RunSelfTestResponseSchema: GenMessage<RunSelfTestResponse> = /*@__PURE__*/
+  messageDesc(file_parley_system_v1_system_service, 7);
+
+/**
+ * One thing that was checked.
+ *
+ * @generated from message parley.system.v1.SelfTestCheck
+ */
+export type SelfTestCheck = Message<"parley.system.v1.SelfTestCheck"> & {
+  /**
+   * What: `database` (a transaction that writes), `turn_log` (events are written, read and deleted), `model` (the default model writes a few
+   * words), `search` (something is put into the index, found, and taken out again).
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The service that does it: `chat`, `inference` or `retrieval`.
+   *
+   * @generated from field: string service = 2;
+   */
+  service: string;
+
+  /**
+   * Whether it worked.
+   *
+   * @generated from field: bool passed = 3;
+   */
+  passed: boolean;
+
+  /**
+   * How long it took, milliseconds, until it worked or failed.
+   *
+   * @generated from field: int32 duration_ms = 4;
+   */
+  durationMs: number;
+
+  /**
+   * What came of it, in words for people, for example the name of the model. Never empty when it failed.
+   *
+   * @generated from field: string message = 5;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message parley.system.v1.SelfTestCheck.
+ * Use `create(SelfTestCheckSchema)` to create a new message.
+ */
+export const SelfTestCheckSchema: GenMessage<SelfTestCheck> = /*@__PURE__*/
+  messageDesc(file_parley_system_v1_system_service, 8);
+
+/**
  * The state of a service, as its health check says it.
  *
  * @generated from enum parley.system.v1.ServingState
@@ -282,6 +389,18 @@ export const SystemService: GenService<{
     methodKind: "unary";
     input: typeof GetStatusRequestSchema;
     output: typeof GetStatusResponseSchema;
+  },
+  /**
+   * Uses every service once, from end to end, as the caller, and tells what worked and how long it took. Takes up to 40 seconds when something
+   * hangs. Costs the few tokens of one short answer of the default model, which counts as one of the user's running answers, and leaves nothing
+   * behind but their usage. What does not work is told in the answer; the call itself succeeds.
+   *
+   * @generated from rpc parley.system.v1.SystemService.RunSelfTest
+   */
+  runSelfTest: {
+    methodKind: "unary";
+    input: typeof RunSelfTestRequestSchema;
+    output: typeof RunSelfTestResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_parley_system_v1_system_service, 0);
