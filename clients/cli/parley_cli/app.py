@@ -14,6 +14,7 @@ from parley_cli.groups import (
     agents,
     approvals,
     batches,
+    calendar,
     content,
     documents,
     jobs,
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(tokens.tokens, name="token")
 approvals.add_to(app)
 app.add_typer(agents.agents, name="agent")
+app.add_typer(calendar.calendar, name="calendar")
 app.add_typer(content.content, name="content")
 app.add_typer(projects.projects, name="project")
 app.add_typer(tasks.tasks, name="task")
@@ -261,6 +263,15 @@ def status(as_json: Json = False, address: Address = None, token: Token = None) 
     from parley_cli.running import run_with_parley
 
     run_with_parley(address, token, lambda client, place: command.status(client, place.address, as_json=as_json))
+
+
+@app.command("self-test")
+def self_test(as_json: Json = False, address: Address = None, token: Token = None) -> None:
+    """Use every service once, and show what worked and how long it took. Exits with 1 when something failed."""
+    from parley_cli.commands import self_test as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.self_test(client, as_json=as_json))
 
 
 @app.command()

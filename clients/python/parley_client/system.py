@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _SERVICE = pb.DESCRIPTOR.services_by_name["SystemService"]
 GET_HEALTH = Rpc(_SERVICE, "GetHealth", pb.GetHealthRequest, pb.GetHealthResponse)
 GET_STATUS = Rpc(_SERVICE, "GetStatus", pb.GetStatusRequest, pb.GetStatusResponse)
+RUN_SELF_TEST = Rpc(_SERVICE, "RunSelfTest", pb.RunSelfTestRequest, pb.RunSelfTestResponse)
 
 
 class System:
@@ -30,3 +31,7 @@ class System:
     async def status(self) -> pb.GetStatusResponse:
         """The state of each service, and the model in use."""
         return await self._connection.call(GET_STATUS, pb.GetStatusRequest())
+
+    async def self_test(self) -> pb.RunSelfTestResponse:
+        """Uses every service once: what worked, and how long it took. Costs one short answer of the default model."""
+        return await self._connection.call(RUN_SELF_TEST, pb.RunSelfTestRequest())

@@ -52,6 +52,7 @@ from parley_chat.adapters.otel_tracing import OtelTracing
 from parley_chat.adapters.private_files import PrivateFileError
 from parley_chat.adapters.sql_accounts import SqlAccounts
 from parley_chat.adapters.sql_conversations import SqlConversations
+from parley_chat.adapters.sql_database_probe import SqlDatabaseProbe
 from parley_chat.adapters.sql_events import SqlEventLog
 from parley_chat.adapters.sql_index_cursors import SqlIndexCursors
 from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
@@ -79,6 +80,7 @@ from parley_chat.operations.local_user import ensure_local_user
 from parley_chat.operations.project_briefs import ProjectBriefs
 from parley_chat.operations.reminding import Reminding
 from parley_chat.operations.running_turns import RunningTurns
+from parley_chat.operations.self_test import SelfTest
 from parley_chat.operations.service_tokens import ServiceTokens
 from parley_chat.operations.sessions import Sessions
 from parley_chat.operations.suggestions import SuggestionLimits, Suggestions
@@ -287,6 +289,8 @@ async def _open_conversations(
     status = SystemStatus(health, turns, foreign_tools, version("parley-chat"), _now())
     sessions = Sessions(conversations, turns, _now)
     generations = _open_text_generations(settings, catalog, budgets, inference, service_tokens, admission, closing)
+    index = GrpcSearchIndex(retrieval, service_tokens.for_user)
+    self_test = SelfTest(SqlDatabaseProbe(database), log, generations, index, knowledge, tracing, _now)
     estimates = CostEstimates(conversations, budgets.budgets, budgets.prices, tools, projects, answer_limits, _now)
     suggestions = Suggestions(
         conversations,
@@ -320,7 +324,7 @@ async def _open_conversations(
             ),
             Registration(
                 system_service_pb2_grpc.add_SystemServiceServicer_to_server,
-                SystemServicer(status),
+                SystemServicer(status, self_test),
                 "parley.system.v1.SystemService",
             ),
             *_generations(settings, inference, knowledge, service_tokens, generations, admission, tools),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import grpc
 from parley.system.v1 import system_service_pb2, system_service_pb2_grpc
+from parley_shared.tokens import current_principal
 
 from parley_chat.domain.tool_servers import ToolServerState
+from parley_chat.operations.self_test import SelfTest
 from parley_chat.operations.system_status import SystemStatus
 from parley_chat.ports.service_health import ServiceReport, ServiceState
 from parley_chat.ports.tool_servers import ToolServerReport
@@ -29,8 +31,9 @@ Context = grpc.aio.ServicerContext[object, object]
 class SystemServicer(system_service_pb2_grpc.SystemServiceServicer):
     """Serves the state of Parley."""
 
-    def __init__(self, status: SystemStatus) -> None:
+    def __init__(self, status: SystemStatus, self_test: SelfTest) -> None:
         self._status = status
+        self._self_test = self_test
 
     async def GetHealth(
         self, request: system_service_pb2.GetHealthRequest, context: Context
@@ -52,6 +55,31 @@ class SystemServicer(system_service_pb2_grpc.SystemServiceServicer):
             running_turns=report.running_turns,
             tool_servers=[_pack_tool_server(server) for server in report.tool_servers],
         )
+
+    async def RunSelfTest(
+        self, request: system_service_pb2.RunSelfTestRequest, context: Context
+    ) -> system_service_pb2.RunSelfTestResponse:
+        """Uses every service once."""
+        report = await self._self_test.run(current_principal().user_id)
+        return system_service_pb2.RunSelfTestResponse(
+            passed=report.passed,
+            checks=[
+                system_service_pb2.SelfTestCheck(
+                    name=check.name,
+                    service=check.service,
+                    passed=check.passed,
+                    duration_ms=_milliseconds(check.seconds),
+                    message=check.message,
+                )
+                for check in report.checks
+            ],
+            duration_ms=_milliseconds(report.seconds),
+            trace_id=report.trace_id,
+        )
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def _pack(report: ServiceReport) -> system_service_pb2.ServiceStatus:
