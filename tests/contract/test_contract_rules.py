@@ -21,6 +21,7 @@ ANONYMOUS = {
     "parley.identity.v1.IdentityService/GetJsonWebKeySet",
     "parley.identity.v1.IdentityService/CheckAccessToken",
     "parley.system.v1.SystemService/GetHealth",
+    "parley.workspace.v1.CalendarService/NotifyCalendar",
 }
 """Who needs no token. A new one has to be written down here, too."""
 
@@ -30,6 +31,10 @@ ANY_TOKEN = {
 """Who needs a token and no scope, because each thing that is asked there has a scope of its own."""
 
 REST = {
+    "GET /api/v1/calendar/meetings": "parley.workspace.v1.CalendarService/ListMeetings",
+    "GET /api/v1/calendar/meetings/{meeting_id}": "parley.workspace.v1.CalendarService/GetMeeting",
+    "POST /api/v1/calendar/sync": "parley.workspace.v1.CalendarService/SyncCalendars",
+    "POST /api/v1/calendar/webhook": "parley.workspace.v1.CalendarService/NotifyCalendar",
     "POST /api/v2/chat/send": "parley.chat.v1.ChatService/SendMessage",
     "GET /api/v2/chat/sessions": "parley.chat.v1.ChatService/ListSessions",
     "POST /api/v2/ai/rag/search": "parley.retrieval.v1.SearchService/Search",
@@ -66,6 +71,7 @@ FILES = {
     "parley.chat.v1.BatchService/CreateBatch",
     "parley.retrieval.v1.IngestService/Ingest",
     "parley.mcp.v1.McpService/ExchangeMessage",
+    "parley.workspace.v1.CalendarService/NotifyCalendar",
 }
 """Rpcs whose REST form takes its body as it comes."""
 

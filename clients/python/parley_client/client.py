@@ -13,6 +13,7 @@ from parley_client.address import parse_address
 from parley_client.agents import Agents
 from parley_client.backoff import STREAMS, UNARY_CALLS, Backoff
 from parley_client.batches import Batches
+from parley_client.calendar import Calendar
 from parley_client.chat import SEND_MESSAGE, SUGGEST_PROMPTS, Messages, Sessions
 from parley_client.connection import Connection
 from parley_client.content import Content
@@ -76,6 +77,8 @@ class Parley:
         """What a product recommends to its people."""
         self.events = EventLog(connection, stream_backoff)
         """What changed in all of this, and what changes now."""
+        self.calendar = Calendar(connection)
+        """Events, meetings, and calendars of other places."""
         self.projects = Projects(connection)
         """What sessions, tasks and documents belong to."""
         self.webhooks = Webhooks(connection)

@@ -222,7 +222,14 @@ async def test_a_token_that_may_not_write_tasks_is_offered_no_tool_that_does(
     assert await tasks_of(running, alice) == []
 
 
-@pytest.mark.parametrize(("scopes", "sees_tasks"), [(["chat:write", "tasks:read"], True), (["chat:write"], False)])
+@pytest.mark.parametrize(
+    ("scopes", "sees_tasks"),
+    [
+        (["chat:write", "tasks:read", "calendar:read"], True),
+        (["chat:write", "tasks:read"], False),
+        (["chat:write"], False),
+    ],
+)
 async def test_passages_hold_tasks_only_for_a_token_that_may_read_them(
     tmp_path: Path, inference: ScriptedInference, scopes: list[str], sees_tasks: bool
 ) -> None:

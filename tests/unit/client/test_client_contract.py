@@ -20,13 +20,14 @@ from parley.retrieval.v1 import (
 )
 from parley.system.v1 import system_service_pb2
 from parley.usage.v1 import usage_service_pb2
-from parley.workspace.v1 import project_service_pb2, task_service_pb2
+from parley.workspace.v1 import calendar_service_pb2, project_service_pb2, task_service_pb2
 from parley_client.rpc import Rpc
 from parley_client.version import VERSION
 
 MODULES = [
     "agents",
     "batches",
+    "calendar",
     "chat",
     "content",
     "documents",
@@ -61,6 +62,7 @@ SERVICES: list[ServiceDescriptor] = [
         recommendation_service_pb2,
         search_service_pb2,
         system_service_pb2,
+        calendar_service_pb2,
         project_service_pb2,
         task_service_pb2,
         event_service_pb2,
@@ -74,6 +76,7 @@ FOR_SERVICES = {
     "/parley.retrieval.v1.IndexService/PutItems",
     "/parley.retrieval.v1.IndexService/DeleteItems",
     "/parley.retrieval.v1.IndexService/ListItems",
+    "/parley.workspace.v1.CalendarService/NotifyCalendar",
 }
 """Rpcs that users have no use for."""
 

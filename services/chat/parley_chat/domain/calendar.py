@@ -14,9 +14,6 @@ from uuid import uuid4
 
 from parley_chat.domain.calendar_zones import Zone
 
-READ_SCOPE = "calendar:read"
-"""What a token needs to see events, also as passages that an answer rests on."""
-
 MOST_ACCOUNTS = 20
 MOST_OWN_EVENTS = 5_000
 MOST_EVENTS_OF_AN_ACCOUNT = 10_000

@@ -9,9 +9,6 @@ from uuid import uuid4
 
 MOST_OPEN_TASKS = 10_000
 
-READ_SCOPE = "tasks:read"
-"""What a token needs to see tasks, also as passages that an answer rests on."""
-
 
 class TaskState(StrEnum):
     """How far a task is."""

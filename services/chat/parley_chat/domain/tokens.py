@@ -52,6 +52,9 @@ cost money, and chat is what counts it."""
 SERVICE_SCOPES = frozenset({"inference:invoke", "documents:read", "documents:write", "index:read", "index:write"})
 """What chat may do at the other services in a user's name."""
 
+FOUND_SCOPES = frozenset({"tasks:read", "calendar:read"})
+"""What a token needs, all of it, for tasks and events to be among the passages that an answer rests on: they are found together."""
+
 PERSONAL_TOKEN_PREFIX = "tok_"  # noqa: S105 - the beginning of a name, not a secret
 PERSONAL_TOKENS_MOST = 1000
 PERSONAL_TOKEN_DEFAULT_LIFE = timedelta(days=90)

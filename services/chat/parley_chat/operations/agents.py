@@ -15,7 +15,7 @@ from parley_chat.domain.conversation import Citation, Role
 from parley_chat.domain.errors import KnowledgeUnavailableError
 from parley_chat.domain.generation import Meter
 from parley_chat.domain.prompt import PromptLine, time_line
-from parley_chat.domain.tasks import READ_SCOPE
+from parley_chat.domain.tokens import FOUND_SCOPES
 from parley_chat.domain.tool_uses import ToolUse
 from parley_chat.domain.usage import UsagePurpose
 from parley_chat.operations.admission import Admission
@@ -220,7 +220,7 @@ class Agents:
                         task.input,
                         self._search.passages,
                         task.project,
-                        documents_only=READ_SCOPE not in task.scopes,
+                        documents_only=not FOUND_SCOPES.issubset(task.scopes),
                     )
             except (KnowledgeUnavailableError, TimeoutError):
                 return None

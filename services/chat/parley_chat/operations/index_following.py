@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 
+from parley_chat.domain.calendar import CalendarEvent, EventStatus
 from parley_chat.domain.errors import KnowledgeUnavailableError
 from parley_chat.domain.events import Action, Event, ResourceType
 from parley_chat.domain.tasks import Task
@@ -20,7 +21,7 @@ from parley_chat.ports.search_index import DeletedItem, IndexCursors, IndexItem,
 
 logger = logging.getLogger(__name__)
 
-FOLLOWED = (ResourceType.TASK, ResourceType.PROJECT)
+FOLLOWED = (ResourceType.TASK, ResourceType.CALENDAR_EVENT, ResourceType.PROJECT)
 PAGE = 200
 BATCH = 100
 USERS = 100
@@ -29,6 +30,8 @@ SWEEP_SECONDS = 30.0
 """Between two looks for users whose changes nobody told of: those of a process that died, or of another replica."""
 AGAIN_SECONDS = 5.0
 """The same while the index does not answer."""
+_PEOPLE = 20
+"""Of an event, that it is found by."""
 
 
 class IndexFollowing:
@@ -77,7 +80,7 @@ class IndexFollowing:
         # A reminder changes nothing that can be found.
         changes = [event for event in events if event.change.action is not Action.REMINDED]
         last = {event.change.resource_id: event for event in changes}
-        puts = [_item(event, task) for event in last.values() if isinstance(task := event.change.resource, Task)]
+        puts = [item for event in last.values() if (item := _item(event)) is not None]
         gone = [event for event in last.values() if event.change.resource is None]
         deletes = [_deleted(event) for event in gone if event.change.resource_type is not ResourceType.PROJECT]
         for start in range(0, len(puts), BATCH):
@@ -113,7 +116,44 @@ class IndexFollowing:
         return 0.0 if len(behind) == USERS else SWEEP_SECONDS
 
 
-def _item(event: Event, task: Task) -> IndexItem:
+def _item(event: Event) -> IndexItem | None:
+    """What is found of a thing; None of what is found in another way."""
+    match event.change.resource:
+        case Task() as task:
+            return _task_item(event, task)
+        case CalendarEvent() as calendar_event:
+            return _event_item(event, calendar_event)
+        case _:
+            return None
+
+
+def _event_item(event: Event, told: CalendarEvent) -> IndexItem:
+    details, span = told.body.details, told.body.span
+    if span.all_day:
+        begin = f"Day: {span.begin:%A, %Y-%m-%d}."
+    else:
+        begin = f"Begins: {span.start:%A, %Y-%m-%d %H:%M} UTC. Ends: {span.end:%A, %Y-%m-%d %H:%M} UTC."
+    people = [person.name or person.email for person in details.attendees[:_PEOPLE]]
+    lines = [
+        begin,
+        f"Where: {details.location}." if details.location else "",
+        f"With: {', '.join(people)}." if people else "",
+        f"Recurs: {told.body.recurrence}." if told.body.recurrence else "",
+        "" if details.status is EventStatus.CONFIRMED else f"State: {details.status.value}.",
+        details.description,
+    ]
+    return IndexItem(
+        item_type=event.change.resource_type.value,
+        item_id=told.event_id,
+        version=event.sequence,
+        title=details.title or "An event without a title",
+        text="\n\n".join(line for line in lines if line),
+        project="",
+        update_time=told.update_time,
+    )
+
+
+def _task_item(event: Event, task: Task) -> IndexItem:
     lines = [task.notes, f"State: {task.state.value}. Priority: {task.priority.value}."]
     if task.due_time is not None:
         lines.insert(1, f"Due: {task.due_time:%A, %Y-%m-%d %H:%M} UTC.")

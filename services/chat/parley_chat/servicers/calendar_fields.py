@@ -190,8 +190,8 @@ def check_notice(request: pb.NotifyCalendarRequest) -> None:
     """Raises the INVALID_ARGUMENT that names what is out of its bounds."""
     violations = Violations()
     violations.text("token", request.token, least=1, most=NOTICE_TOKEN_MOST)
-    if len(request.content.data) > NOTICE_CONTENT_MOST:
-        violations.add("content", f"must have at most {NOTICE_CONTENT_MOST} bytes")
+    if len(request.body.data) > NOTICE_CONTENT_MOST:
+        violations.add("body", f"must have at most {NOTICE_CONTENT_MOST} bytes")
     violations.check()
 
 
