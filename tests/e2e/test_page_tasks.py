@@ -30,7 +30,7 @@ async def test_tasks_of_the_assistant_and_of_other_devices_show_at_once_and_are_
     ):
         email = await here.sign_up()
         await there.sign_in(email)
-        await there.page.get_by_role("link", name="Tasks").click()
+        await there.page.get_by_role("link", name="Tasks", exact=True).click()
         await expect(there.page.get_by_role("heading", name="Nothing to do")).to_be_visible()
 
         await here.ask("Remind me to call the dentist tomorrow at nine")

@@ -38,7 +38,10 @@ test("what a model wrote that is no JSON is shown as it is", () => {
 });
 
 test("what the user is asked, and what became of it, has words", () => {
-  expect(wordsForRequest(use("delete_task"))).toBe("Delete a task “Pay”?");
+  expect(wordsForRequest(use("delete_task"))).toBe("Delete the task “Pay”?");
+  expect(wordsForRequest(use("delete_task", undefined, false, '{"task_id": "tsk_1"}'), "Call Kai")).toBe("Delete the task “Call Kai”?");
+  expect(wordsForToolUse(use("list_meetings", { meetings: [{}] }))).toBe("Looked at your calendar: 1");
+  expect(wordsForToolUse(use("create_event", { event: { title: "Lunch" } }))).toBe("Put into the calendar: “Lunch”");
   expect(wordsForRequest(use("send_mail", undefined, false, "{}"))).toBe("Send mail?");
   const failed = { error: { message: "denied" } };
   const denied = { ...use("delete_task", failed, true), approval: ToolApprovalState.DENIED, denial: "not that one" };

@@ -4,22 +4,14 @@
  * Nothing in it can run or load: HTML in the text is shown as text, pictures become links, links open elsewhere and carry no referrer.
  */
 import { ExternalLink, ImageOff } from "lucide-react";
-import { createContext, isValidElement, memo, use, useMemo, type ReactNode } from "react";
+import { isValidElement, memo, use, useMemo, type ReactNode } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import remend from "remend";
 import { blocks } from "../text/blocks";
 import { rehypeCitations } from "../text/citations";
+import { Citations } from "./citationReader";
 import { CodeBlock } from "./CodeBlock";
-
-/** What happens when a citation is pressed. */
-export interface CitationReader {
-  /** The name of a source, for the button's label. */
-  readonly title: (number: number) => string | undefined;
-  readonly open: (number: number, at: HTMLElement) => void;
-}
-
-export const Citations = createContext<CitationReader | undefined>(undefined);
 
 interface MarkdownProps {
   text: string;

@@ -3,7 +3,6 @@ import { Action, ResourceType } from "@parley/protos/parley/events/v1/event_pb";
 import { createStore } from "zustand/vanilla";
 import { parley } from "../rpc/parley";
 import { Approvals } from "./approvals";
-import { Calendar } from "./calendar";
 import { Conversations } from "./conversations";
 import { Documents } from "./documents";
 import { Live } from "./live";
@@ -11,7 +10,6 @@ import { notifies } from "./notifications";
 import { Projects } from "./projects";
 import { browserStorage, Reminders } from "./reminders";
 import { Tasks } from "./tasks";
-import { Usage } from "./usage";
 import { closeDocument } from "./reading";
 import { Sessions } from "./sessions";
 import { Status } from "./status";
@@ -33,8 +31,6 @@ export const projects = new Projects(
   browserStorage(),
 );
 export const approvals = new Approvals(parley);
-export const usage = new Usage(parley);
-export const calendar = new Calendar(parley);
 export const live = new Live(parley);
 
 /** Set by the page: goes to a path. */
@@ -64,8 +60,6 @@ live.listen({
     tasks.renew();
     void approvals.refresh();
     void projects.refresh();
-    usage.renew();
-    calendar.renew();
     void reminders.lookBack(sequence);
   },
   onEvent: (event) => {
@@ -74,8 +68,6 @@ live.listen({
     sessions.observe(event);
     tasks.observe(event);
     approvals.observe(event);
-    usage.observe(event);
-    calendar.observe(event);
     projects.observe(event);
     reminders.observe(event);
   },
@@ -87,6 +79,13 @@ function leave(sessionId: string): void {
   if (location.pathname !== `/c/${sessionId}`) return;
   navigation.go("/", { replace: true });
   if (!sessions.removing.has(sessionId)) tell("This conversation was deleted on another device.");
+}
+
+const forgetting = new Set<() => void>();
+
+/** Has something forgotten when another user signs in: what comes with a part of the page that is loaded later. */
+export function withUser(forget: () => void): void {
+  forgetting.add(forget);
 }
 
 // What belongs to a user goes with the user, whichever tab the sign-out happened in.
@@ -102,8 +101,7 @@ parley.tokens.watch(() => {
   tasks.clear();
   reminders.clear();
   approvals.clear();
-  usage.clear();
-  calendar.clear();
+  for (const forget of forgetting) forget();
   projects.clear();
   closeDocument();
   live.clear();

@@ -19,6 +19,11 @@ const DONE: Readonly<Record<string, string>> = {
   complete_task: "Completed the task",
   reopen_task: "Opened the task again",
   delete_task: "Deleted the task",
+  create_project: "Made the project",
+  create_event: "Put into the calendar:",
+  update_event: "Changed the meeting",
+  delete_event: "Deleted the meeting",
+  get_meeting: "Looked at the meeting",
 };
 const RUNNING: Readonly<Record<string, string>> = {
   create_task: "Creating a task",
@@ -27,19 +32,39 @@ const RUNNING: Readonly<Record<string, string>> = {
   complete_task: "Completing a task",
   reopen_task: "Opening a task again",
   delete_task: "Deleting a task",
+  create_project: "Making a project",
+  list_projects: "Looking at your projects",
+  create_event: "Putting a meeting into the calendar",
+  update_event: "Changing a meeting",
+  delete_event: "Deleting a meeting",
+  list_meetings: "Looking at your calendar",
+  get_meeting: "Looking at a meeting",
+  search_documents: "Searching your documents",
 };
 
 const ASKED: Readonly<Record<string, string>> = {
   create_task: "Create the task",
-  update_task: "Change a task",
-  complete_task: "Complete a task",
-  reopen_task: "Open a task again",
-  delete_task: "Delete a task",
+  update_task: "Change the task",
+  complete_task: "Complete the task",
+  reopen_task: "Open the task again",
+  delete_task: "Delete the task",
+  create_project: "Make the project",
+  create_event: "Put into the calendar:",
+  update_event: "Change the meeting",
+  delete_event: "Delete the meeting",
 };
 
-/** One line: what the user is asked to let a tool do. */
-export function wordsForRequest({ tool, argumentsJson }: ToolUseShown): string {
-  const title = text(facts(argumentsJson)["title"]);
+/** The tools that list things, by what they return and what that is called. */
+const LISTS: Readonly<Record<string, { readonly field: string; readonly looked: string }>> = {
+  list_tasks: { field: "tasks", looked: "Looked at your tasks" },
+  list_projects: { field: "projects", looked: "Looked at your projects" },
+  list_meetings: { field: "meetings", looked: "Looked at your calendar" },
+  search_documents: { field: "passages", looked: "Searched your documents" },
+};
+
+/** One line: what the user is asked to let a tool do. `subject`: what the thing is called that it does it to, when its arguments name it by its id. */
+export function wordsForRequest({ tool, argumentsJson }: ToolUseShown, subject = ""): string {
+  const title = subject || text(facts(argumentsJson)["title"]);
   return `${ASKED[tool] ?? name(tool, true)}${title ? ` “${title}”` : ""}?`;
 }
 
@@ -83,12 +108,13 @@ export function wordsForToolUse(use: ToolUseShown): string {
   if (!resultJson) return `${RUNNING[tool] ?? `Using ${name(tool)}`}…`;
   const result = facts(resultJson);
   if (failed) return `${name(tool, true)} did not work: ${text(facts(result["error"])["message"]) || "no reason was given"}`;
-  if (tool === "list_tasks") {
-    const tasks = result["tasks"];
-    const count = Array.isArray(tasks) ? tasks.length : 0;
-    return count === 0 ? "Looked at your tasks: there are none" : `Looked at your tasks: ${count}`;
+  const list = LISTS[tool];
+  if (list) {
+    const found = result[list.field];
+    const count = Array.isArray(found) ? found.length : 0;
+    return count === 0 ? `${list.looked}: there are none` : `${list.looked}: ${count}`;
   }
-  const task = facts(result["task"]);
+  const task = facts(result["task"] ?? result["event"] ?? result["meeting"] ?? result["project"]);
   const title = text(task["title"]) || text(facts(argumentsJson)["title"]);
   const due = dueTime(task);
   const done = DONE[tool] ?? `Used ${name(tool)}`;

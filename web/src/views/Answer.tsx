@@ -5,7 +5,8 @@ import { MessageState, type Citation, type Message } from "@parley/protos/parley
 import { ToolApprovalState } from "@parley/protos/parley/chat/v1/tool_pb";
 import { NoticeKind } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { Button, CopyButton, IconButton } from "../parts/buttons";
-import { Citations, Markdown, type CitationReader } from "../parts/Markdown";
+import { Citations, type CitationReader } from "../parts/citationReader";
+import { MarkdownLater } from "../parts/MarkdownLater";
 import { Notice } from "../parts/Notice";
 import { wordsFor, wordsForFailure, wordsForNotice } from "../rpc/errors";
 import { wordsForBudget } from "../text/budgets";
@@ -58,7 +59,7 @@ export function Answer({ message, live, remarks, offlineTold, onAskAgain, onReco
       {toolUses.length > 0 && <ToolUses uses={toolUses} turnId={writing ? message.turnId : undefined} />}
       {writing && !text && !live.queuePlace && !asks && <Thinking live={live} />}
       <Citations value={reader}>
-        <Markdown text={text} writing={writing} numbers={numbers} />
+        <MarkdownLater text={text} writing={writing} numbers={numbers} />
       </Citations>
       {/* There while the answer is written, so that what comes into it is read out. */}
       {writing && (

@@ -1,10 +1,11 @@
 /** A call of a tool that waits for the user: what it would do with what, to be let go, changed, or refused. */
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { Hand } from "lucide-react";
-import { useId, useRef, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 import { ToolEffect } from "@parley/protos/parley/chat/v1/tool_pb";
 import { Button } from "../parts/buttons";
 import { wordsFor, wordsForField } from "../rpc/errors";
+import { parley } from "../rpc/parley";
 import { approvals } from "../state/app";
 import { argumentFacts, jsonFault, readableJson, wordsForRequest, type ToolUseShown } from "../text/toolUses";
 import { when } from "../text/tasks";
@@ -27,6 +28,7 @@ export function ApprovalCard({ use, turnId }: { use: ToolUseShown; turnId: strin
   const [working, setWorking] = useState(false);
   const [error, setError] = useState<unknown>();
   const heading = useRef<HTMLHeadingElement>(null);
+  const subject = useSubject(use.argumentsJson);
   const facts = argumentFacts(use.argumentsJson);
   const fault = mode === "editing" ? jsonFault(text) : undefined;
   const { effect = ToolEffect.UNSPECIFIED, expireTime } = use.asked ?? {};
@@ -55,7 +57,7 @@ export function ApprovalCard({ use, turnId }: { use: ToolUseShown; turnId: strin
         <Hand className="mt-0.5 size-4 shrink-0 text-accent" aria-hidden="true" />
         <div className="min-w-0 flex-1">
           <h3 ref={heading} id={`${id}-title`} tabIndex={-1} className="font-medium text-pretty break-words outline-none">
-            {wordsForRequest(use)}
+            {wordsForRequest(use, subject)}
           </h3>
           <p className="text-xs text-quiet">
             {[EFFECTS[effect], expireTime && `You can decide until ${when(timestampDate(expireTime), new Date())}.`].filter(Boolean).join(" ")}
@@ -155,4 +157,21 @@ export function ApprovalCard({ use, turnId }: { use: ToolUseShown; turnId: strin
       </div>
     </section>
   );
+}
+
+/** What the thing is called that the arguments name by its id; empty until it is known. */
+function useSubject(argumentsJson: string): string {
+  const [subject, setSubject] = useState("");
+  useEffect(() => {
+    let gone = false;
+    void import("../state/subjects")
+      .then(({ subjectOf }) => subjectOf(parley, argumentsJson))
+      .then((found) => !gone && setSubject(found))
+      // Without it the arguments have to do.
+      .catch(() => undefined);
+    return () => {
+      gone = true;
+    };
+  }, [argumentsJson]);
+  return subject;
 }

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { BudgetPeriod, type Budget } from "@parley/protos/parley/budget/v1/budget_pb";
 import { Button } from "../parts/buttons";
 import { wordsFor, wordsForField } from "../rpc/errors";
-import { usage as store } from "../state/app";
+import { usage as store } from "../state/usageOfPage";
 import { dollarsToMicros, tokensFrom } from "../text/budgets";
 import { FIELD, Labelled } from "./TaskForm";
 

@@ -7,7 +7,8 @@ import { CalendarAccountKind, CalendarAccountState, type CalendarAccount } from 
 import { Button, IconButton } from "../parts/buttons";
 import { Confirm } from "../parts/Confirm";
 import { wordsFor, wordsForField } from "../rpc/errors";
-import { calendar as store, tell } from "../state/app";
+import { tell } from "../state/app";
+import { calendar as store } from "../state/calendarOfPage";
 import { count } from "../text/figures";
 import { when } from "../text/tasks";
 import { FIELD, Labelled } from "./TaskForm";

@@ -7,7 +7,7 @@ import { Button, IconButton } from "../parts/buttons";
 import { Notice } from "../parts/Notice";
 import { useMedia } from "../parts/Sheet";
 import { wordsFor } from "../rpc/errors";
-import { calendar as store } from "../state/app";
+import { calendar as store } from "../state/calendarOfPage";
 import { addDays, dayName, midnight, mondayOf, onDay, spanWords, weekName, type Placed } from "../text/calendar";
 import { daysBetween } from "../text/tasks";
 import { CalendarAccounts } from "./CalendarAccounts";

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState, type ReactNode } from "react";
 import { EventStatus, type Attendee, type Meeting } from "@parley/protos/parley/workspace/v1/calendar_pb";
 import { Button } from "../parts/buttons";
 import { wordsFor } from "../rpc/errors";
-import { calendar as store } from "../state/app";
+import { calendar as store } from "../state/calendarOfPage";
 import { dayName, isWebLink, spanOf, spanWords } from "../text/calendar";
 
 const RESPONSES: Readonly<Record<string, string>> = { accepted: "comes", declined: "does not come", tentative: "comes perhaps", "needs-action": "has not answered" };

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { Button } from "../parts/buttons";
 import { wordsFor, wordsForField } from "../rpc/errors";
-import { calendar as store } from "../state/app";
+import { calendar as store } from "../state/calendarOfPage";
 import { fromField, toField } from "../text/tasks";
 import { FIELD, Labelled } from "./TaskForm";
 

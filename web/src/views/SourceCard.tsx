@@ -4,7 +4,7 @@ import { Popover } from "radix-ui";
 import { useRef } from "react";
 import type { Citation } from "@parley/protos/parley/chat/v1/message_pb";
 import { Button, IconButton } from "../parts/buttons";
-import { Markdown } from "../parts/Markdown";
+import { MarkdownLater } from "../parts/MarkdownLater";
 import { openDocument } from "../state/reading";
 import { headingWithin } from "../text/citations";
 import { useLayer } from "../parts/layer";
@@ -73,7 +73,7 @@ export function SourceCard({ citation, at, onClose }: SourceCardProps) {
             </Popover.Close>
           </div>
           <div className="min-h-0 flex-1 overflow-y-auto px-4 py-3 [&_.markdown]:text-[0.875rem]" tabIndex={0} role="group" aria-label="Passage">
-            <Markdown text={citation.text} />
+            <MarkdownLater text={citation.text} />
           </div>
           <Quotes citation={citation} />
           {/* What is no document has no page of its own to open. */}

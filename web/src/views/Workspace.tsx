@@ -9,12 +9,13 @@ import { Sheet } from "../parts/Sheet";
 import { conversations, live, navigation, projects, sessions } from "../state/app";
 import { closeDocument, reading } from "../state/reading";
 import { ConversationView } from "./ConversationView";
-import { DocumentPanel } from "./DocumentPanel";
 import { Reminders } from "./Reminders";
 import { Sidebar } from "./Sidebar";
 import { Toast } from "./Toast";
 
 const WIDE = "(min-width: 1024px)";
+
+const DocumentPanel = lazy(() => import("./DocumentPanel").then((module) => ({ default: module.DocumentPanel })));
 
 /** What is not a conversation, by its path: each comes when it is first looked at. */
 const PANELS = [
@@ -90,7 +91,11 @@ export function Workspace() {
             <ConversationView key={conversation.key} conversation={conversation} />
           )}
         </main>
-        {citation && <DocumentPanel key={citation.documentId + citation.chunkId} citation={citation} opener={opener} />}
+        {citation && (
+          <Suspense>
+            <DocumentPanel key={citation.documentId + citation.chunkId} citation={citation} opener={opener} />
+          </Suspense>
+        )}
       </div>
       <Reminders onOpen={() => go("/tasks")} />
       <Toast />
