@@ -84,7 +84,7 @@ async def test_a_program_is_started_its_tools_are_listed_and_called_and_it_ends_
         assert await called(opened, "note", text="hello") == ({"result": "noted: hello"}, False)
         result, failed = await called(opened, "fail")
         assert failed
-        assert "fail" in result["error"]["message"]
+        assert "the shelf is empty" in result["error"]["message"]
         result, failed = await called(opened, "add", a="x")
         assert failed
         result, failed = await called(opened, "no_such_tool")
@@ -121,13 +121,13 @@ async def test_a_long_result_is_cut_with_a_mark_and_pictures_are_named(notes: Pa
         assert (picture["type"], picture["mime_type"]) == ("image", "image/png")
 
 
-async def test_a_call_that_takes_too_long_has_failed_and_the_server_is_told(notes: Path) -> None:
+async def test_a_call_that_takes_too_long_has_failed_and_the_others_go_on(notes: Path) -> None:
     async with connection(program("honest", notes, timeout_seconds=0.3)) as opened:
         await connected(opened)
         result, failed = await called(opened, "wait", text="slow")
         assert failed
         assert "0.3 seconds. It is not known whether it took effect." in result["error"]["message"]
-        await until(lambda: "slow: cancelled" in lines(notes))
+        assert opened.state is CONNECTED
 
 
 async def test_a_call_that_is_given_up_is_cancelled_at_the_server(notes: Path) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context, Image
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 
 from parley_testing.hostile_mcp_servers import write_down
@@ -58,7 +59,7 @@ def honest() -> MCPServer:
     @server.tool()
     def fail() -> str:
         """Fails."""
-        raise ValueError("the shelf is empty")
+        raise ToolError("the shelf is empty")
 
     @server.tool()
     def much(characters: int) -> str:
@@ -88,7 +89,7 @@ def honest() -> MCPServer:
         os._exit(7)
 
     @server.tool()
-    async def grow(ctx: Context) -> str: 
+    async def grow(ctx: Context) -> str:
         """Adds a tool."""
 
         @server.tool()

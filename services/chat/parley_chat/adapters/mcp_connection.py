@@ -36,6 +36,8 @@ _MOST_PAGES = 20
 _MOST_LISTED_CHARACTERS = 2_000_000
 _CONNECT_SECONDS = 60.0
 """Until the tools are listed. Programs may be fetched before they are started."""
+_ANSWER_SECONDS = 30.0
+"""To everything but calls of tools, whose time is the operator's to say."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 60.0
 _LOOK_SECONDS = 60.0
 """How often the tools are listed when nothing says that they changed: that is how a dead server is noticed."""
@@ -73,6 +75,9 @@ class McpConnection:
     @property
     def state(self) -> ToolServerState:
         """How it is."""
+        if self._state is ToolServerState.CONNECTED and self._lost.is_set():
+            # Its end takes a moment.
+            return ToolServerState.UNREACHABLE
         return self._state
 
     @property
@@ -227,7 +232,7 @@ class McpConnection:
             transport,
             client_info=self._me,
             message_handler=self._hear,
-            read_timeout_seconds=self._server.timeout_seconds,
+            read_timeout_seconds=_ANSWER_SECONDS,
             cache=None,
         )
 
