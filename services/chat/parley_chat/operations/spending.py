@@ -4,13 +4,15 @@ ahead of it, piece by piece. Who has no budgets pays nothing for it; who has the
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 from parley_chat.domain.account import TokensUsed
-from parley_chat.domain.budgets import FINE, Wish
+from parley_chat.domain.budgets import FINE, BudgetExceededError, Wish
 from parley_chat.domain.metering import CallMeter
 from parley_chat.domain.prompt import tokens_of_characters
 from parley_chat.operations.model_prices import ModelPrices
@@ -35,12 +37,16 @@ from parley_chat.ports.text_model import (
 )
 from parley_chat.ports.toolbox import ToolDefinition
 
+logger = logging.getLogger(__name__)
+
 FIRST_SLICE, LARGEST_SLICE = 64, 512
 """How many tokens of output are held at a time: few at first, because many texts may begin at once, and twice as many each time."""
 LEAST_TO_BEGIN = 16
 """With fewer tokens of output no model is asked."""
 PICTURE_TOKENS = 1_000
 """What a picture of usual size takes."""
+HOLD_PAUSES_SECONDS = (0.1, 0.4, 1.6)
+"""Between the tries to hold."""
 FORGOTTEN_AFTER = timedelta(minutes=1)
 """How long after the end of its time what is held for a text is given back, if nobody has done so."""
 
@@ -129,13 +135,25 @@ class TextSpending:
             wished=max(self._slice, 2 * least),
             least=least,
         )
-        granted = await self._books.hold(self.holder, wish, self._now())
+        granted = await self._hold_patiently(wish)
         if granted is None:
             self._has_budgets = False
             return
         self._granted_tokens = wish.used_tokens + granted
         self._granted_cost = wish.used_cost + granted * wish.price
         self._slice = min(2 * self._slice, LARGEST_SLICE)
+
+    async def _hold_patiently(self, wish: Wish) -> int | None:
+        """Holds, and tries again when the database is busy or away for a moment."""
+        for pause in HOLD_PAUSES_SECONDS:
+            try:
+                return await self._books.hold(self.holder, wish, self._now())
+            except BudgetExceededError:
+                raise
+            except Exception:
+                logger.warning("a budget is looked at later", exc_info=True, extra={"holder_id": self.holder.holder_id})
+                await asyncio.sleep(pause)
+        return await self._books.hold(self.holder, wish, self._now())
 
 
 class Spending:
