@@ -47,7 +47,9 @@ class SqlMeetingBots:
 
     async def find(self, meeting_id: str, event_id: str) -> MeetingBot | None:
         """Reads along the index; that of the meeting itself comes first."""
-        of_meeting = and_(meeting_bots.c.meeting_id == meeting_id, meeting_bots.c.every_occurrence.is_(False))
+        # What does not recur has another name when it is moved: the bot knows the one that it was asked for, and the one of now.
+        named = or_(meeting_bots.c.meeting_id == meeting_id, meeting_bots.c.next_meeting_id == meeting_id)
+        of_meeting = and_(named, meeting_bots.c.every_occurrence.is_(False))
         query = (
             select(meeting_bots)
             .where(

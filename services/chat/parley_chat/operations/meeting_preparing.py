@@ -208,7 +208,8 @@ class MeetingPreparing:
                 return _NONE
         zone = ZoneInfo(bot.time_zone)
         if not bot.every_occurrence:
-            _, key = event_and_key(bot.meeting_id)
+            # What does not recur has one meeting, which has another name when it is moved.
+            key = event_and_key(bot.meeting_id)[1] if event.body.recurs else event.body.span.key
             meeting = await asyncio.to_thread(meeting_of, event, self._days, key)
             if meeting is None or meeting.details.status is EventStatus.CANCELLED:
                 return _NONE
