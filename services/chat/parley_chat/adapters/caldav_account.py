@@ -6,7 +6,6 @@ A server that gives sync tokens (RFC 6578) says what changed; of another the ver
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +25,7 @@ from parley_chat.adapters.caldav_xml import (
     resources,
 )
 from parley_chat.adapters.guarded_http import GuardedHttp, OutboundLimits
-from parley_chat.adapters.ical_reading import READING_SECONDS, read_file
+from parley_chat.adapters.ical_reading import read_file
 from parley_chat.adapters.off_loop import OffLoop
 from parley_chat.adapters.remote_words import status_words
 from parley_chat.domain.calendar import MOST_CALENDARS, MOST_EVENTS_OF_AN_ACCOUNT
@@ -99,7 +98,6 @@ class _Syncing:
         self._client = client
         self._asked = asked
         self._days = days
-        self._deadline = time.monotonic() + READING_SECONDS
         self._bytes = 0
 
     async def run(self) -> SourceAnswer:
@@ -257,10 +255,8 @@ class _Syncing:
                     gone.append(path)
                     continue
                 try:
-                    reading = read_file(text.encode(), self._asked.account.time_zone, {}, self._days, self._deadline)
+                    reading = read_file(text.encode(), self._asked.account.time_zone, {}, self._days)
                 except CalendarSourceError:
-                    if time.monotonic() > self._deadline:
-                        raise
                     unreadable += 1
                     continue
                 warnings += reading.warnings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -34,6 +35,11 @@ from parley_chat.domain.recurrence import RecurrenceError, read_recurrence
 _FIRST_YEAR, _LAST_YEAR = 1900, 9000
 _LONGEST = timedelta(days=3_660)
 _DAY = timedelta(days=1)
+_ZONE = "X-PARLEY-TZID"
+# The package looks for zones itself, fails over names that are none, and remembers for all what one calendar says of a zone.
+_ZONED = re.compile(
+    r"^((?:DTSTART|DTEND|RECURRENCE-ID|EXDATE|RDATE)(?:;[^:\n]*?)?);TZID=", re.IGNORECASE | re.MULTILINE
+)
 _STATUSES = {"TENTATIVE": EventStatus.TENTATIVE, "CANCELLED": EventStatus.CANCELLED}
 _LINKS = ("URL", "CONFERENCE", "X-GOOGLE-CONFERENCE", "X-MICROSOFT-SKYPETEAMSMEETINGURL")
 
@@ -80,7 +86,7 @@ def read_event(calendar: IcalText, uid: str, zones: IcalZones) -> tuple[EventBod
     read: list[_Component] = []
     for block in calendar.events[uid][: MOST_OVERRIDES + 1]:
         try:
-            component = _Component(Event.from_ical(block), zones)
+            component = _Component(Event.from_ical(_ZONED.sub(rf"\1;{_ZONE}=", block)), zones)
             component.check()
         except Exception:  # noqa: BLE001 - whatever the package raises for what a stranger wrote: it is counted.
             notes.unreadable += 1
@@ -235,7 +241,7 @@ class _Component:
     def _local(self, value: datetime, written: Any) -> tuple[datetime, Zone]:
         """The local time as it is written, and its zone, which the package is not asked for: a calendar may describe its own."""
         local = value.replace(tzinfo=None, fold=0)
-        if name := str(written.params.get("TZID", "")):
+        if name := str(written.params.get(_ZONE, "")):
             return local, self._zones.zone(name)
         if value.tzinfo is not None:
             return value.astimezone(UTC).replace(tzinfo=None), UTC_ZONE

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import time
 
 from parley_chat.adapters.guarded_http import GuardedHttp, OutboundLimits
-from parley_chat.adapters.ical_reading import READING_SECONDS, read_file
+from parley_chat.adapters.ical_reading import read_file
 from parley_chat.adapters.remote_words import outbound_words, status_words
 from parley_chat.domain.outbound import OutboundError
 from parley_chat.ports.calendar import CalendarSourceError, SourceAnswer, SourceRequest
@@ -54,14 +53,7 @@ class IcalFeedSource:
         following = {name: value for name, value in following.items() if value and len(value) <= _HEADER_MOST}
         if progress.get("digest") == following["digest"]:
             return SourceAnswer((), (), json.dumps(following), keeps_warnings=True)
-        reading = await asyncio.to_thread(
-            read_file,
-            response.content,
-            asked.account.time_zone,
-            asked.known,
-            self._days,
-            time.monotonic() + READING_SECONDS,
-        )
+        reading = await asyncio.to_thread(read_file, response.content, asked.account.time_zone, asked.known, self._days)
         removed = [resource for resource in asked.known if resource not in reading.seen]
         return SourceAnswer(reading.changed, removed, json.dumps(following), warnings=reading.warnings)
 

@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 100
 """Events that are changed in one transaction."""
-SYNC_SECONDS = 150.0
+SYNC_SECONDS = 300.0
 """How long one synchronization may take."""
 LEASE = timedelta(seconds=SYNC_SECONDS + 60)
 WAIT_SECONDS = 30.0
