@@ -190,6 +190,23 @@ async def test_ancestors_are_one_branch_from_a_message_up(conversations: SqlConv
     assert await texts(second.turn.message_id, 3) == ["A2", "2", "A1"]
     assert await texts("") == []
     assert await conversations.ancestors(new_session_id(), branch.turn.message_id, 10) == []
+    whole = await conversations.ancestors(session_id, branch.turn.message_id, 10)
+    told = await conversations.told(session_id, branch.turn.message_id, 10)
+    assert [_told(message) for message in told] == [_told(message) for message in whole]
+    assert await conversations.told(session_id, "", 10) == []
+
+
+def _told(message: Message) -> tuple[object, ...]:
+    """What a model is told of a message, and its place."""
+    return (
+        message.message_id,
+        message.parent_message_id,
+        message.role,
+        message.text,
+        message.state,
+        message.route,
+        message.tool_uses,
+    )
 
 
 async def test_sessions_with_the_same_time_are_paged_without_loss(conversations: SqlConversations, alice: str) -> None:

@@ -217,12 +217,12 @@ class AnswerWriter:
         """The route of the answer that the message goes on from; None when it stands for itself."""
         if not (answer.parent_message_id and goes_on(answer.message)):
             return None
-        before = await self._conversations.ancestors(answer.turn.session_id, answer.parent_message_id, 1)
+        before = await self._conversations.told(answer.turn.session_id, answer.parent_message_id, 1)
         return before[0].route if before else None
 
     async def _history(self, answer: Answer) -> tuple[PromptLine, ...]:
         most = self._limits.history_messages
-        earlier = await self._conversations.ancestors(answer.turn.session_id, answer.parent_message_id, most)
+        earlier = await self._conversations.told(answer.turn.session_id, answer.parent_message_id, most)
         history = fit_history(earlier, budget_tokens=self._limits.history_tokens)
         if history.trimmed or (len(earlier) == most and earlier[-1].parent_message_id):
             await answer.notice(

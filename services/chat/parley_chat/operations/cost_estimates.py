@@ -98,7 +98,7 @@ class CostEstimates:
         if planned.session_id:
             session = await self._conversations.get_session(planned.user_id, planned.session_id)
             project_id = session.project_id
-            earlier = await self._conversations.ancestors(
+            earlier = await self._conversations.told(
                 session.session_id, session.tip_message_id, self._limits.history_messages
             )
         previous = earlier[0].route if earlier and goes_on(planned.message) else None

@@ -117,6 +117,10 @@ class Conversations(Protocol):
         """Walks from a message to the root: the message first. At most `limit`; none for an empty id."""
         ...
 
+    async def told(self, session_id: str, message_id: str, limit: int) -> list[Message]:
+        """The same with what a model is told of them: who said what, what tools did, and the routes. Nothing else is filled in."""
+        ...
+
     async def get_message(self, message_id: str) -> Message:
         """Gets a message that the caller has the right to, or raises NotFoundError."""
         ...
