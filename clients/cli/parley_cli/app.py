@@ -14,6 +14,7 @@ from parley_cli.groups import (
     agents,
     approvals,
     batches,
+    budgets,
     calendar,
     content,
     documents,
@@ -41,6 +42,7 @@ app.add_typer(calendar.calendar, name="calendar")
 app.add_typer(content.content, name="content")
 app.add_typer(projects.projects, name="project")
 app.add_typer(tasks.tasks, name="task")
+app.add_typer(budgets.budgets, name="budget")
 app.add_typer(webhooks.webhooks, name="webhook")
 app.add_typer(leads.leads, name="leads")
 app.add_typer(documents.documents, name="documents")
@@ -320,6 +322,29 @@ def usage(
         token,
         lambda client, _: command.usage(
             client, by=dimensions, days=days, session_id=session, as_csv=as_csv, as_json=as_json
+        ),
+    )
+
+
+@app.command()
+def estimate(
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="What would be sent.")],
+    session: Session = "",
+    route: Route = None,
+    model: Model = "",
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Show what a message would cost, and whether it fits your budgets. Exits with 1 when it does not."""
+    from parley_cli.commands import budgets as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(
+        address,
+        token,
+        lambda client, _: command.estimate(
+            client, message, session_id=session, route=route or "", model=model, as_json=as_json
         ),
     )
 

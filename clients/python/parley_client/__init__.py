@@ -35,6 +35,7 @@ from parley_client.errors import (
 from parley_client.events import (
     ApprovalDecided,
     ApprovalRequested,
+    BudgetReached,
     NoticeGiven,
     OnFailureName,
     ProviderSwitched,
@@ -67,6 +68,7 @@ __all__ = [
     "ApprovalDecided",
     "ApprovalRequested",
     "Backoff",
+    "BudgetReached",
     "CallCancelledError",
     "ClientClosedError",
     "DataLossError",

@@ -13,6 +13,7 @@ from parley_client.address import parse_address
 from parley_client.agents import Agents
 from parley_client.backoff import STREAMS, UNARY_CALLS, Backoff
 from parley_client.batches import Batches
+from parley_client.budgets import Budgets
 from parley_client.calendar import Calendar
 from parley_client.chat import SEND_MESSAGE, SUGGEST_PROMPTS, Messages, Sessions
 from parley_client.connection import Connection
@@ -90,6 +91,7 @@ class Parley:
         self.batches = Batches(connection, stream_backoff)
         """Many prompts at once."""
         self.usage = Usage(connection)
+        self.budgets = Budgets(connection)
         """What it all took and cost."""
         self.system = System(connection)
         """The state of Parley as a whole."""

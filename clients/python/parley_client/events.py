@@ -199,6 +199,17 @@ class ApprovalDecided(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetReached(Event):
+    """A budget is spent and the answer ends here; `TurnFailed` follows."""
+
+    budget_id: str
+    message: str
+    """In words, with the limit and when it begins anew."""
+    reached: turn_event_pb2.BudgetReached
+    """All that is known of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted(Event):
     """The answer is whole. Last."""
 
@@ -240,6 +251,7 @@ TurnEvent: TypeAlias = (
     | ToolReturned
     | ApprovalRequested
     | ApprovalDecided
+    | BudgetReached
     | TurnCompleted
     | TurnFailed
     | TurnStopped
@@ -296,6 +308,9 @@ def event_from(event: turn_event_pb2.TurnEvent) -> TurnEvent | None:  # noqa: PL
             return ToolReturned(
                 turn_id, sequence, returned.tool_call_id, returned.tool, returned.result_json, returned.failed
             )
+        case "budget_reached":
+            reached = event.budget_reached
+            return BudgetReached(turn_id, sequence, reached.budget_id, reached.message, reached)
         case "approval_requested":
             asked = event.approval_requested
             return ApprovalRequested(

@@ -28,6 +28,7 @@ MODULES = [
     "agents",
     "batches",
     "calendar",
+    "budgets",
     "chat",
     "content",
     "documents",
