@@ -220,7 +220,7 @@ async def test_what_happens_at_one_replica_is_told_at_the_other(
         ("ListEvents", {"after_sequence": -1}, "after_sequence"),
         ("ListEvents", {"page_size": 201}, "page_size"),
         ("ListEvents", {"resource_types": [0]}, "resource_types[0]"),
-        ("ListEvents", {"resource_types": [1, 1, 1, 1]}, "resource_types"),
+        ("ListEvents", {"resource_types": [1] * 50}, "resource_types"),
         ("WatchEvents", {"after_sequence": -2}, "after_sequence"),
         ("WatchEvents", {"resource_types": [99]}, "resource_types[0]"),
     ],
