@@ -25,6 +25,7 @@ from parley_chat.operations.answer import Answer
 from parley_chat.operations.answer_tools import AnswerTools
 from parley_chat.operations.tool_calls import ToolCalls, ToolLimits
 from parley_chat.operations.tool_consent import ToolConsent
+from parley_chat.operations.tool_decisions import ToolDecisions
 from parley_chat.operations.tool_sources import ToolSources
 from parley_chat.ports.tool_approvals import ApprovalCursor
 from parley_chat.ports.toolbox import ToolCall, ToolDefinition, ToolOutcome
@@ -249,3 +250,17 @@ async def test_what_the_operator_does_not_ask_about_runs_with_the_arguments_of_t
     assert not await tools.run(answer)
     assert answer.tool_uses[0].result_json == '{"sent": {"to": "bob"}}'
     assert await approvals.state_of([turn.turn_id]) == []
+
+
+async def test_a_page_of_long_arguments_ends_earlier_and_the_next_one_goes_on(
+    approvals: SqlToolApprovals, turn: Turn
+) -> None:
+    long = json.dumps({"text": "x" * 90_000})
+    asked = [replace(an_approval(turn, number), arguments_json=long) for number in range(1, 9)]
+    await approvals.ask(turn, asked)
+    _, consent = answer_tools(approvals, Outside())
+    decisions = ToolDecisions(ToolSources([], ConsentPolicy(())), approvals, consent, lambda: NOW)
+    first, cursor = await decisions.pending(USER, "", 100, None)
+    rest, end = await decisions.pending(USER, "", 100, cursor)
+    assert (len(first), end) == (5, None)
+    assert [*first, *rest] == asked

@@ -318,6 +318,7 @@ async def test_a_turn_that_waits_is_stopped_and_asks_no_more(
     receipt = await running.chat.StopReply(pb.StopReplyRequest(turn_id=asked.turn_id), metadata=alice.metadata)
     assert receipt.stopped
     assert receipt.message.state == message_pb2.MESSAGE_STATE_STOPPED
+    assert [use.approval for use in receipt.message.tool_uses] == [tool_pb2.TOOL_APPROVAL_STATE_CLOSED]
     await reader.to_end()
     assert reader.kinds()[-1] == "stopped"
     assert await pending_of(running, alice) == []
@@ -325,6 +326,10 @@ async def test_a_turn_that_waits_is_stopped_and_asks_no_more(
         await approve(running, alice, asked)
     assert status_error_from(refused.value).metadata["state"] == "CLOSED"
     assert await titles_of(running, alice) == {"Pay"}
+    following = stream(running, alice, message="Well?", session_id=receipt.message.session_id)
+    call = await finished(following, inference)
+    [result] = [each for each in call.request.messages if each.role == generation_pb2.PROMPT_ROLE_TOOL]
+    assert "did not run" in result.text
 
 
 async def test_a_turn_that_waits_is_not_too_long(tmp_path: Path, inference: ScriptedInference) -> None:

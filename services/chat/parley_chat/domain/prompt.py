@@ -8,7 +8,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from parley_chat.domain.conversation import Message, MessageState, Role
-from parley_chat.domain.tool_uses import LOST_RESULT, ToolRound, ToolUse, cut_to, rounds_of
+from parley_chat.domain.tool_approvals import ApprovalState
+from parley_chat.domain.tool_uses import LOST_RESULT, NOT_RUN_RESULT, ToolRound, ToolUse, cut_to, rounds_of
 
 CHARACTERS_PER_TOKEN = 4
 """The usual figure for English; other scripts need more tokens, which the half of the window left free covers."""
@@ -82,10 +83,12 @@ def fit_history(newest_first: Iterable[Message], *, budget_tokens: int) -> Histo
 
 def _remembered(use: ToolUse) -> ToolUse:
     """What a later answer is told of a use: long results are cut, and one that never came is said to be missing."""
+    missing = NOT_RUN_RESULT if use.approval is ApprovalState.CLOSED else LOST_RESULT
     return replace(
         use,
-        arguments_json=cut_to(use.arguments_json, _REMEMBERED_CHARACTERS),
-        result_json=cut_to(use.result_json or LOST_RESULT, _REMEMBERED_CHARACTERS),
+        arguments_json=cut_to(use.arguments_to_run, _REMEMBERED_CHARACTERS),
+        edited_arguments_json="",
+        result_json=cut_to(use.result_json or missing, _REMEMBERED_CHARACTERS),
     )
 
 

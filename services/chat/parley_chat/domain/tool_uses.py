@@ -19,6 +19,11 @@ LOST_RESULT = json.dumps(
 )
 """What a model is told of a call whose result was never logged."""
 
+NOT_RUN_RESULT = json.dumps(
+    {"error": {"message": "The answer ended before the user had approved this. It did not run."}}
+)
+"""What a model is told of a call that waited for the user until the answer ended."""
+
 _CUT = "…"
 
 
@@ -57,6 +62,10 @@ class ToolUse:
     def decided(self, state: ApprovalState, edited_arguments_json: str, denial: str) -> ToolUse:
         """The use with what the user decided, or did not decide in time."""
         return replace(self, approval=state, edited_arguments_json=edited_arguments_json, denial=denial)
+
+    def closed(self) -> ToolUse:
+        """The use when its answer has ended: nobody is asked any more."""
+        return replace(self, approval=ApprovalState.CLOSED) if self.approval is ApprovalState.PENDING else self
 
     def returned(self, result_json: str, *, failed: bool) -> ToolUse:
         """The use with its result, cut to what is kept."""

@@ -295,7 +295,7 @@ class Answer:
             model=self.model,
             failure=failure,
             trace_id=self.trace_id,
-            tool_uses=tuple(self.tool_uses),
+            tool_uses=tuple(use.closed() for use in self.tool_uses),
             route_reason=self.route_reason,
         )
 

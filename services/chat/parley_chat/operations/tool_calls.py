@@ -80,7 +80,7 @@ class ToolCalls:
             tool = await self._toolbox.find(call.user_id, call.tool)
             seconds = seconds if tool is None else tool.seconds or seconds
             async with asyncio.timeout(seconds):
-                if not approved and (why_not := await self._why_not(call)):
+                if not approved and (why_not := _why_not(tool, call)):
                     return _failed(why_not)
                 return await self._toolbox.run(call)
         except TimeoutError:
@@ -90,14 +90,17 @@ class ToolCalls:
             logger.exception("a tool failed", extra={"turn_id": call.turn_id, "tool": call.tool})
             return _failed("It failed inside Parley.")
 
-    async def _why_not(self, call: ToolCall) -> str:
-        """Why a call that nobody approved does not run; empty when it does, or when the toolbox refuses it."""
-        tool = await self._toolbox.find(call.user_id, call.tool)
-        if tool is None or not tool.needs_approval or (tool.scope and tool.scope not in call.scopes):
-            return ""
-        # What nobody could approve is told as what it is.
-        misfits = misfits_of(tool.parameters_schema, call.arguments_json)
-        return f"The arguments do not fit: {told(misfits)}" if misfits else NOBODY_TO_ASK
+
+def _why_not(tool: ToolDefinition | None, call: ToolCall) -> str:
+    """Why a call that nobody approved does not run; empty when it does, or when the toolbox refuses it."""
+    if tool is None:
+        # Also when it is there in a moment: nobody has looked whether it asks.
+        return "There is no tool of this name."
+    if not tool.needs_approval or (tool.scope and tool.scope not in call.scopes):
+        return ""
+    # What nobody could approve is told as what it is.
+    misfits = misfits_of(tool.parameters_schema, call.arguments_json)
+    return f"The arguments do not fit: {told(misfits)}" if misfits else NOBODY_TO_ASK
 
 
 def told(misfits: Sequence[tuple[str, str]]) -> str:

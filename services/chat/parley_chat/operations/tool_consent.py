@@ -134,8 +134,10 @@ class ToolConsent:
             return False
         pending = {use.tool_call_id for use in answer.tool_uses if use.approval is ApprovalState.PENDING}
         decided = [each for each in known if each.tool_call_id in pending and each.state in _DECIDED]
+        # Nothing is pending when the turn was ended elsewhere: whoever did that ends this, too.
         waiting.until = min(
-            (each.expire_time for each in known if each.state is ApprovalState.PENDING), default=self._now()
+            (each.expire_time for each in known if each.state is ApprovalState.PENDING),
+            default=self._now() + timedelta(seconds=LOOK_SECONDS),
         )
         decided.sort(key=lambda each: (each.decide_time or each.create_time, each.tool_call_id))
         await answer.note_decisions(decided)

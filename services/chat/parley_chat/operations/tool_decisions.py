@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from itertools import accumulate
 
 from parley_chat.domain.errors import ApprovalClosedError, ToolArgumentsError, ToolScopeMissingError
 from parley_chat.domain.json_fit import misfits_of
@@ -11,6 +12,9 @@ from parley_chat.domain.tool_approvals import ApprovalState, Decision, ToolAppro
 from parley_chat.operations.tool_consent import ToolConsent
 from parley_chat.ports.tool_approvals import ApprovalCursor, ToolApprovals
 from parley_chat.ports.toolbox import Toolbox, ToolDefinition
+
+MOST_PAGE_CHARACTERS = 500_000
+"""Of the arguments of a page, which ends earlier otherwise; one call has at most a fifth of them."""
 
 
 class ToolDecisions:
@@ -33,8 +37,9 @@ class ToolDecisions:
     ) -> tuple[Sequence[ToolApproval], ApprovalCursor | None]:
         """Lists a page of what waits for the user, of one turn or of all, and where the next page begins."""
         found = await self._approvals.pending(user_id, turn_id, size + 1, after, self._now())
-        page = found[:size]
-        return page, ApprovalCursor(page[-1].create_time, page[-1].tool_call_id) if len(found) > size else None
+        characters = accumulate(len(each.arguments_json) for each in found[:size])
+        page = [each for each, so_far in zip(found, characters, strict=False) if so_far <= MOST_PAGE_CHARACTERS]
+        return page, ApprovalCursor(page[-1].create_time, page[-1].tool_call_id) if len(found) > len(page) else None
 
     async def decide(
         self, user_id: str, scopes: Collection[str], turn_id: str, tool_call_id: str, decision: Decision
