@@ -181,6 +181,10 @@ bench-turn-log: setup ## Measure what an append to the turn log takes, in files 
 bench-retrieval: setup .build/bench/model/.installed ## Measure how well and how fast retrieval finds, beside bm25s, at 1k, 10k and 100k chunks.
 	@PYTHONPATH=tests/support:benches $(BIN)/python benches/retrieval_run.py $(ARGS)
 
+.PHONY: bench-long-sessions
+bench-long-sessions: setup ## Measure what a turn costs in a session of 10 messages, of 200 and of 10,000.
+	@PYTHONPATH=tests/support $(BIN)/python benches/long_sessions.py $(ARGS)
+
 .PHONY: bench-stop
 bench-stop: setup ## Measure how soon after a stop the provider's connection is closed, through each way to stop.
 	@PYTHONPATH=tests/support $(BIN)/python benches/stop.py $(ARGS)
