@@ -72,7 +72,7 @@ class ListToolApprovalsRequest(_message.Message):
     turn_id: _builtins.str
     """Only those of this turn. Of all turns when empty."""
     page_size: _builtins.int
-    """How many to return at most. 0 to 100; 50 when 0."""
+    """How many to return at most. 0 to 100; 50 when 0. A page of long arguments ends earlier."""
     page_token: _builtins.str
     """Where to go on: `next_page_token` of the page before. Empty for the first page. At most 512 characters."""
     def __init__(

@@ -64,7 +64,7 @@ export type ListToolApprovalsRequest = Message<"parley.chat.v1.ListToolApprovals
   turnId: string;
 
   /**
-   * How many to return at most. 0 to 100; 50 when 0.
+   * How many to return at most. 0 to 100; 50 when 0. A page of long arguments ends earlier.
    *
    * @generated from field: int32 page_size = 2;
    */
