@@ -210,11 +210,10 @@ async def test_a_token_that_may_not_read_events_makes_none(laptop: RunningChat, 
         (pb.CreateWebhookRequest(url="https://example.com", event_types=["task.*"] * 51), "event_types"),
     ],
 )
-async def test_each_bound_is_named(
-    laptop: RunningChat, ada: Person, request_: pb.CreateWebhookRequest, field: str
-) -> None:
+async def test_each_bound_is_named(chat: RunningChat, request_: pb.CreateWebhookRequest, field: str) -> None:
+    person = await chat.sign_up()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await hooks(laptop).CreateWebhook(request_, metadata=ada.metadata)
+        await hooks(chat).CreateWebhook(request_, metadata=person.metadata)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert fields(caught.value) == [field]
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Self
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
