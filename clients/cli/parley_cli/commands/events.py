@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _WORDS = {1: "created", 2: "updated", 3: "deleted", 4: "reminded"}
 _REMINDED = 4
 _LATE_SECONDS = 60
-_KINDS = {1: "session", 2: "message", 3: "task", 4: "project", 7: "batch", 10: "approval"}
+_KINDS = {1: "session", 2: "message", 3: "task", 4: "project", 5: "calendar event", 6: "calendar account", 7: "batch", 10: "approval"}
 
 
 async def events(client: Parley, *, after: int, follow: bool, as_json: bool) -> int:
@@ -62,6 +62,10 @@ def _title(event: event_pb2.Event) -> str:
             text = event.message.text
         case "task":
             text = event.task.title
+        case "calendar_event":
+            text = event.calendar_event.title
+        case "calendar_account":
+            text = event.calendar_account.name
         case "project":
             text = event.project.title
         case "batch":
