@@ -116,6 +116,18 @@ async def test_an_agent_makes_the_task_that_it_is_asked_for(
     assert json.loads(use.result_json)["task"]["task_id"] == task.task_id
 
 
+async def test_an_agent_is_refused_what_asks_the_user_and_is_told_so(
+    running: RunningChat, inference: ScriptedInference, alice: Person
+) -> None:
+    tasks = task_service_pb2_grpc.TaskServiceStub(running.channel)
+    made = await tasks.CreateTask(task_service_pb2.CreateTaskRequest(title="Pay"), metadata=alice.metadata)
+    asked = process(running, alice, agent_id="all_round", input="Delete my tasks")
+    call_tools(await inference.next_call(), ("delete_task", json.dumps({"task_id": made.task.task_id})))
+    assert "nobody can be asked here" in result_in(await end(inference))["error"]["message"]
+    assert [use.failed for use in (await asked).tool_uses] == [True]
+    assert [task.task_id for task in await tasks_of(running, alice)] == [made.task.task_id]
+
+
 async def test_a_reader_sees_a_tool_before_it_runs_and_its_result(
     running: RunningChat, inference: ScriptedInference, alice: Person
 ) -> None:
