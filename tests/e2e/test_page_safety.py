@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -151,6 +152,52 @@ async def test_every_view_meets_wcag_aa(browser: Browser, mesh: Mesh, scheme: st
             await page.get_by_role("button", name="Show conversations").click()
         await page.get_by_role("button", name="Account of").click()
         await expect(page.get_by_role("menu")).to_be_visible()
+        assert await axe(reader) == []
+
+
+@pytest.mark.parametrize(
+    ("scheme", "size"),
+    [("light", {"width": 1440, "height": 900}), ("dark", {"width": 390, "height": 844})],
+    ids=["wide", "phone"],
+)
+async def test_every_panel_of_the_workspace_meets_wcag_aa(
+    browser: Browser, mesh: Mesh, scheme: str, size: dict[str, int]
+) -> None:
+    async with Reader.arrive(
+        browser, mesh.base_url, color_scheme=scheme, viewport=size, reduced_motion="reduce"
+    ) as reader:
+        page = reader.page
+        await reader.sign_up(email=f"panels-{scheme}@example.com")
+        token = await page.evaluate("JSON.parse(localStorage.getItem('parley.sign-in')).accessToken")
+        soon = (datetime.now(UTC) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for path, body in (
+            ("/api/v1/tasks", {"title": "Take the cake out", "due_time": soon, "remind_minutes_before": [0]}),
+            ("/api/v1/tasks", {"title": "Water the plants", "priority": "TASK_PRIORITY_HIGH"}),
+            ("/api/v1/projects", {"title": "Garden"}),
+            ("/api/v1/calendar/events", {"title": "Lunch", "start_time": soon}),
+            ("/api/v2/budgets", {"name": "Fun", "period": "BUDGET_PERIOD_DAY", "limit_tokens": 5000}),
+        ):
+            status, answer = await asyncio.to_thread(
+                mesh.request, "POST", path, body, headers={"authorization": f"Bearer {token}"}
+            )
+            assert status == 200, answer
+        for panel, ready, opened in (
+            ("/tasks", page.get_by_role("article", name="Reminder: Take the cake out"), "Date and more"),
+            ("/calendar", page.get_by_role("button", name="Lunch").first, "Connect a calendar"),
+            ("/usage", page.get_by_role("meter", name="Fun: tokens"), "Set a budget"),
+        ):
+            await page.goto(f"{mesh.base_url}{panel}")
+            await expect(ready).to_be_visible()
+            await page.get_by_role("button", name=opened).click()
+            assert await axe(reader) == []
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        if size["width"] < 1024:
+            await page.get_by_role("button", name="Show conversations").click()
+        await page.get_by_role("button", name="Project:").click()
+        await expect(page.get_by_role("menuitemradio", name="Garden")).to_be_visible()
+        assert await axe(reader) == []
+        await page.get_by_role("menuitem", name="New project").click()
+        await expect(page.get_by_role("dialog", name="New project")).to_be_visible()
         assert await axe(reader) == []
 
 

@@ -29,7 +29,8 @@ export function ApprovalCard({ use, turnId }: { use: ToolUseShown; turnId: strin
   const [error, setError] = useState<unknown>();
   const heading = useRef<HTMLHeadingElement>(null);
   const subject = useSubject(use.argumentsJson);
-  const facts = argumentFacts(use.argumentsJson);
+  // An id says nothing beside the name of what it names.
+  const facts = argumentFacts(use.argumentsJson).filter(([name]) => !subject || !/ id$/.test(name));
   const fault = mode === "editing" ? jsonFault(text) : undefined;
   const { effect = ToolEffect.UNSPECIFIED, expireTime } = use.asked ?? {};
   const told = fault ?? (error === undefined ? undefined : (wordsForField(error, "arguments_json") ?? wordsForField(error, "reason") ?? wordsFor(error)));
@@ -96,7 +97,7 @@ export function ApprovalCard({ use, turnId }: { use: ToolUseShown; turnId: strin
             ))}
           </dl>
         ) : (
-          <p className="text-quiet">It is called without anything.</p>
+          !subject && <p className="text-quiet">It is called without anything.</p>
         )}
         {mode === "denying" && (
           <div>

@@ -2,6 +2,7 @@
 import { Check, ChevronsUpDown, Folder, FolderPlus, Layers, Settings2 } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { useStore } from "zustand";
+import { Boundary } from "../parts/Boundary";
 import { Menu, MenuChoice, MenuChoices, MenuItem, MenuLine } from "../parts/Menu";
 import { navigation, projects as store } from "../state/app";
 
@@ -67,9 +68,11 @@ export function ProjectSwitch() {
         </MenuItem>
       </Menu>
       {dialog && (
-        <Suspense>
-          <ProjectDialog project={dialog === "edit" ? project : undefined} onClose={() => setDialog(undefined)} />
-        </Suspense>
+        <Boundary instead={null}>
+          <Suspense>
+            <ProjectDialog project={dialog === "edit" ? project : undefined} onClose={() => setDialog(undefined)} />
+          </Suspense>
+        </Boundary>
       )}
     </>
   );

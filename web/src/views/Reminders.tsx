@@ -1,4 +1,4 @@
-/** Reminders whose time has come, at the edge of the page: each stays until its reader has done something about it. */
+/** Reminders whose time has come, above what is on the screen: each stays until its reader has done something about it. */
 import { BellRing, X } from "lucide-react";
 import { useEffect, useState } from "react";
 import { useStore } from "zustand";
@@ -30,26 +30,22 @@ export function Reminders({ onOpen }: { onOpen: () => void }) {
   const most = useMedia("(min-width: 640px)") ? SHOWN : SHOWN_ON_PHONES;
   const shown = reminders.slice(0, most);
   return (
-    // Always there, so that what comes into it is read out.
-    <section
-      aria-label="Reminders"
-      aria-live="polite"
-      className="pointer-events-none fixed inset-x-3 top-16 z-40 flex flex-col items-end gap-2 sm:inset-x-auto sm:right-4 sm:w-96"
-    >
+    // Always there, so that what comes into it is read out. Above what is shown and not over it: nothing is hidden by it.
+    <section aria-label="Reminders" aria-live="polite" className="mx-auto w-full max-w-3xl shrink-0 space-y-2 px-3 not-empty:pb-2 sm:px-6">
       {shown.map((reminder) => (
         <Card key={reminder.sequence} reminder={reminder} now={now} onOpen={onOpen} />
       ))}
-      {reminders.length > 0 && (
-        <p className="pointer-events-auto flex flex-wrap items-center justify-end gap-2 text-xs">
+      {(askable || reminders.length > most) && reminders.length > 0 && (
+        <p className="flex flex-wrap items-center justify-end gap-3 text-xs text-quiet">
+          {reminders.length > most && <span>{reminders.length - most} more</span>}
           {askable && (
             <Button
-              className="min-h-7 px-2.5 py-0.5 text-xs shadow-float"
+              className="min-h-7 px-2.5 py-0.5 text-xs"
               onClick={() => void wantNotifications().finally(() => setAskable(canAskToNotify()))}
             >
               Notify me outside this page
             </Button>
           )}
-          {reminders.length > most && <span className="rounded-lg bg-raised px-2.5 py-1 text-quiet shadow-float">{reminders.length - most} more</span>}
         </p>
       )}
     </section>
@@ -59,21 +55,16 @@ export function Reminders({ onOpen }: { onOpen: () => void }) {
 function Card({ reminder: { sequence, task }, now, onOpen }: { reminder: Reminder; now: Date; onOpen: () => void }) {
   const [working, setWorking] = useState(false);
   return (
-    <article aria-label={`Reminder: ${task.title}`} className="pointer-events-auto w-full animate-rise rounded-2xl border border-line bg-raised p-3.5 shadow-float">
-      <div className="flex items-start gap-3">
-        <BellRing className="mt-0.5 size-4.5 shrink-0 text-accent" aria-hidden="true" />
-        <div className="min-w-0 flex-1">
-          <h2 className="text-sm font-medium break-words">{task.title}</h2>
-          <p className="text-xs text-quiet">{dueWords(task, now)}</p>
-        </div>
-        <IconButton small label={`Dismiss the reminder of ${task.title}`} className="-mt-1 -mr-1" onClick={() => store.dismiss(sequence)}>
-          <X className="size-4" />
-        </IconButton>
+    <article
+      aria-label={`Reminder: ${task.title}`}
+      className="flex animate-rise flex-wrap items-center gap-x-3 gap-y-2 rounded-xl border border-line bg-raised py-2 pr-2 pl-3.5 shadow-low"
+    >
+      <BellRing className="size-4.5 shrink-0 text-accent" aria-hidden="true" />
+      <div className="min-w-40 flex-1">
+        <h2 className="text-sm font-medium break-words">{task.title}</h2>
+        <p className="text-xs text-quiet">{dueWords(task, now)}</p>
       </div>
-      <div className="mt-2.5 flex justify-end gap-2">
-        <Button className="min-h-8 px-3 py-1" onClick={onOpen}>
-          Open
-        </Button>
+      <div className="ml-auto flex items-center gap-1.5">
         <Button
           look="accent"
           className="min-h-8 px-3 py-1"
@@ -89,6 +80,12 @@ function Card({ reminder: { sequence, task }, now, onOpen }: { reminder: Reminde
         >
           Done
         </Button>
+        <Button className="min-h-8 px-3 py-1" onClick={onOpen}>
+          Open
+        </Button>
+        <IconButton small label={`Dismiss the reminder of ${task.title}`} onClick={() => store.dismiss(sequence)}>
+          <X className="size-4" />
+        </IconButton>
       </div>
     </article>
   );

@@ -3,8 +3,10 @@ import { PanelLeftOpen, SquarePen } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { useLocation, useRoute } from "wouter";
 import { useStore } from "zustand";
-import { IconButton } from "../parts/buttons";
+import { Boundary } from "../parts/Boundary";
+import { Button, IconButton } from "../parts/buttons";
 import { HintProvider } from "../parts/Hint";
+import { Notice } from "../parts/Notice";
 import { Sheet } from "../parts/Sheet";
 import { conversations, live, navigation, projects, sessions } from "../state/app";
 import { closeDocument, reading } from "../state/reading";
@@ -83,23 +85,38 @@ export function Workspace() {
             )}
             {title && <h1 className="min-w-0 flex-1 truncate px-2 text-sm font-medium text-quiet">{title}</h1>}
           </header>
+          <Reminders onOpen={() => go("/tasks")} />
           {panel ? (
-            <Suspense fallback={<div className="flex-1" role="status" aria-label="Loading" />}>
-              <panel.Panel />
-            </Suspense>
+            <Boundary key={panel.path} instead={<NotLoaded />}>
+              <Suspense fallback={<div className="flex-1" role="status" aria-label="Loading" />}>
+                <panel.Panel />
+              </Suspense>
+            </Boundary>
           ) : (
             <ConversationView key={conversation.key} conversation={conversation} />
           )}
         </main>
         {citation && (
-          <Suspense>
-            <DocumentPanel key={citation.documentId + citation.chunkId} citation={citation} opener={opener} />
-          </Suspense>
+          <Boundary key={citation.documentId + citation.chunkId} instead={null}>
+            <Suspense>
+              <DocumentPanel citation={citation} opener={opener} />
+            </Suspense>
+          </Boundary>
         )}
       </div>
-      <Reminders onOpen={() => go("/tasks")} />
       <Toast />
     </HintProvider>
+  );
+}
+
+/** A part of the page did not come: there is no network, or Parley was renewed and has other files now. */
+function NotLoaded() {
+  return (
+    <div className="mx-auto w-full max-w-3xl px-4 pt-4 sm:px-6">
+      <Notice kind="lost" urgent action={<Button onClick={() => location.reload()}>Reload</Button>}>
+        This part of the page can't be loaded. Check your connection, then load the page again.
+      </Notice>
+    </div>
   );
 }
 
