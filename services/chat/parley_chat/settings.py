@@ -108,7 +108,7 @@ class ChatSettings:
     """`PARLEY_CHAT_CONFIG_FILE`: the file whose tables `[mcp.servers.NAME]` name MCP servers; `parley.toml` in the home, when it is
     there."""
 
-    variables: NamedVariables
+    variables: NamedVariables = field(compare=False)
     """For the variables that the configuration file names."""
 
     keys_folder: Path
