@@ -80,15 +80,15 @@ class BudgetSettings:
             raise SettingsError(_BUDGET_ZONE, words) from None
 
         def limit(name: str) -> int:
-            return environment.integer(f"PARLEY_CHAT_BUDGET_{name}", 0, least=0, most=_MOST_LIMIT)
+            return environment.integer(name, 0, least=0, most=_MOST_LIMIT)
 
         return cls(
-            day_cost_usd_micros=limit("DAY_COST_USD_MICROS"),
-            day_tokens=limit("DAY_TOKENS"),
-            month_cost_usd_micros=limit("MONTH_COST_USD_MICROS"),
-            month_tokens=limit("MONTH_TOKENS"),
-            total_cost_usd_micros=limit("TOTAL_COST_USD_MICROS"),
-            total_tokens=limit("TOTAL_TOKENS"),
+            day_cost_usd_micros=limit("PARLEY_CHAT_BUDGET_DAY_COST_USD_MICROS"),
+            day_tokens=limit("PARLEY_CHAT_BUDGET_DAY_TOKENS"),
+            month_cost_usd_micros=limit("PARLEY_CHAT_BUDGET_MONTH_COST_USD_MICROS"),
+            month_tokens=limit("PARLEY_CHAT_BUDGET_MONTH_TOKENS"),
+            total_cost_usd_micros=limit("PARLEY_CHAT_BUDGET_TOTAL_COST_USD_MICROS"),
+            total_tokens=limit("PARLEY_CHAT_BUDGET_TOTAL_TOKENS"),
             time_zone=time_zone,
         )
 

@@ -143,7 +143,7 @@ async def test_a_wrong_new_budget_names_the_field(
         (pb.EstimateCostRequest(), "message"),
         (pb.EstimateCostRequest(message="x" * 32_001), "message"),
         (pb.EstimateCostRequest(message="Hello", session_id="ses_1"), "session_id"),
-        (pb.EstimateCostRequest(message="Hello", route=9), "route"),  # type: ignore[arg-type]
+        (pb.EstimateCostRequest(message="Hello", route=9), "route"),  # type: ignore[arg-type] # no such value
         (pb.EstimateCostRequest(message="Hello", model="m" * 201), "model"),
     ],
 )
