@@ -123,12 +123,11 @@ def take(server: ToolServer, listed: Sequence[ForeignTool]) -> Taken:
         if server.tools is not None and tool.name not in server.tools:
             continue
         name = name_for_models(server.name, tool.name)
-        schema = usable_schema(tool.schema)
         if len(taken) == MOST_TOOLS:
             left_out.append(f"{shown}: at most {MOST_TOOLS} are taken")
         elif name in taken:
             left_out.append(f"{shown}: it is listed twice")
-        elif schema is None:
+        elif (schema := usable_schema(tool.schema)) is None:
             left_out.append(f"{shown}: the schema of its arguments is no object's, or larger than is taken")
         else:
             description = _cut(tool.description, _MOST_DESCRIPTION)
@@ -156,7 +155,7 @@ def usable_schema(schema: Mapping[str, Any]) -> dict[str, Any] | None:
     """The schema with those keywords only that every provider understands, each of the type that it must have; None when it is none of an
     object, or too large. What a model fills in is checked by the server.
     """
-    if schema.get("type", "object") != "object":
+    if schema.get("type", "object") != "object" or not _is_small(schema):
         return None
     definitions = {
         key: value for key in ("$defs", "definitions") if isinstance(value := schema.get(key), Mapping) and value
@@ -178,6 +177,20 @@ def usable_schema(schema: Mapping[str, Any]) -> dict[str, Any] | None:
     except UnicodeEncodeError:
         return None
     return usable if len(text) <= _MOST_SCHEMA else None
+
+
+def _is_small(schema: Mapping[str, Any]) -> bool:
+    """Whether it can be short when it is written: a look that is over soon, whatever there is."""
+    waiting: list[Any] = [schema]
+    seen = 0
+    while waiting:
+        one = waiting.pop()
+        inner = list(one.values()) if isinstance(one, Mapping) else one if isinstance(one, list) else ()
+        seen += 1 + len(inner)
+        if seen > _MOST_SCHEMA:
+            return False
+        waiting += inner
+    return True
 
 
 def _usable(schema: object, definitions: set[tuple[str, str]], depth: int) -> dict[str, Any] | None:
