@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from parley_client.backoff import Backoff
     from parley_client.connection import Connection
 
-ResourceName: TypeAlias = Literal["session", "message", "task", "project", "webhook"]
+ResourceName: TypeAlias = Literal[
+    "session", "message", "task", "project", "calendar_event", "calendar_account", "webhook"
+]
 """What kind of thing an event is about."""
 
 _TYPES: dict[str, event_pb2.ResourceType.ValueType] = {
@@ -26,6 +28,8 @@ _TYPES: dict[str, event_pb2.ResourceType.ValueType] = {
     "message": event_pb2.RESOURCE_TYPE_MESSAGE,
     "task": event_pb2.RESOURCE_TYPE_TASK,
     "project": event_pb2.RESOURCE_TYPE_PROJECT,
+    "calendar_event": event_pb2.RESOURCE_TYPE_CALENDAR_EVENT,
+    "calendar_account": event_pb2.RESOURCE_TYPE_CALENDAR_ACCOUNT,
     "webhook": event_pb2.RESOURCE_TYPE_WEBHOOK,
 }
 
@@ -35,7 +39,7 @@ WATCH_EVENTS = Rpc(_SERVICE, "WatchEvents", pb.WatchEventsRequest, pb.WatchEvent
 
 
 class EventLog:
-    """`client.events`: the history of the user's sessions, messages and tasks. Raises ParleyError."""
+    """`client.events`: the history of what the user owns. Raises ParleyError."""
 
     def __init__(self, connection: Connection, backoff: Backoff) -> None:
         self._connection = connection

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from parley_chat.domain.calendar import AccountKind
-from parley_chat.ports.calendar import CalendarSource, SourceAnswer, SourceRequest
+from parley_chat.ports.calendar import CalendarSource, CalendarSourceError, SourceAnswer, SourceRequest
+
+_PACKAGES = {"icalendar", "caldav"}
 
 
 class CalendarSources:
@@ -16,4 +18,10 @@ class CalendarSources:
 
     async def fetch(self, asked: SourceRequest) -> SourceAnswer:
         """Asks the one of the account's kind."""
-        return await self._sources[asked.account.kind].fetch(asked)
+        try:
+            return await self._sources[asked.account.kind].fetch(asked)
+        except ModuleNotFoundError as error:
+            if error.name not in _PACKAGES:
+                raise
+            words = "This Parley was installed without calendars of other places: pip install 'parley-chat[calendar]'."
+            raise CalendarSourceError(words) from None
