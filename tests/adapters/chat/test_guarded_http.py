@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 import socket
 import ssl
 import zlib
@@ -76,6 +77,13 @@ async def test_a_server_that_may_be_asked_answers() -> None:
         (asked,) = remote.asked
         assert (asked.method, asked.target, asked.body, asked.headers["x-mine"]) == ("POST", "/feed?a=b", b"what", "1")
         assert asked.headers["host"] == f"127.0.0.1:{remote.port}"
+
+
+async def test_no_url_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with RemoteServer(always(Answer(200))) as remote, open_client() as client:
+        await client.get(remote.url("/private-5f3a/feed"))
+    assert "private-5f3a" not in caplog.text
 
 
 async def test_a_status_that_is_no_success_is_an_answer() -> None:

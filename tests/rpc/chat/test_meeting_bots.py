@@ -107,9 +107,9 @@ async def test_a_brief_is_an_answer_in_a_session_made_with_rights_to_read(
         "> Bring the numbers.",
         "bob@example.org",
         "travel costs",
-        "Europe/Berlin",
     ):
         assert words in told
+    assert "Europe/Berlin" in call.request.messages[0].text
     offered = {tool.name for tool in call.request.tools}
     assert "list_tasks" in offered
     assert not offered & {"create_task", "update_task", "delete_task", "create_event", "delete_event"}

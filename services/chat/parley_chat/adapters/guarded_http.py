@@ -20,6 +20,7 @@ its place; `check_url` of domain/outbound.py is for the door, where a URL is fir
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 import zlib
@@ -44,6 +45,9 @@ from parley_chat.domain.outbound import (
     check_place,
     default_port,
 )
+
+# It logs every URL, and those of feeds and webhooks are often secrets.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 MOST_REDIRECTS = 3
 _DEADLINE = "parley_deadline"

@@ -262,7 +262,7 @@ class MeetingPreparing:
         meeting, past = found.meeting, await self._past(user_id, bot, found.meeting)
         request = ReplyRequest(
             user_id=user_id,
-            message=question(bot, meeting, found.begin, found.end, past),
+            message=question(bot, meeting, found.begin, past),
             session_id=bot.session_id,
             client_message_id=attempt_name(bot.bot_id, meeting.meeting_id, attempt),
             route=Route.ENHANCED,
