@@ -1,0 +1,87 @@
+"""Puts together who somebody is and how it is proved. A part of bootstrap.py, which says where it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+
+from parley_shared.settings import SettingsError
+from parley_shared.sql import Database
+from parley_shared.tokens import Principal, TokenVerifier
+
+from parley_chat.adapters.argon2_password_hasher import Argon2PasswordHasher
+from parley_chat.adapters.es256_token_signer import Es256TokenSigner
+from parley_chat.adapters.file_signing_key import SigningKey, load_or_make_signing_key
+from parley_chat.adapters.json_local_user_file import JsonLocalUserFile
+from parley_chat.adapters.private_files import PrivateFileError
+from parley_chat.adapters.sql_accounts import SqlAccounts
+from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
+from parley_chat.adapters.sql_sign_ins import SqlSignIns
+from parley_chat.operations.identity import Identity, IdentityRules
+from parley_chat.operations.local_user import ensure_local_user
+from parley_chat.operations.service_tokens import ServiceTokens
+from parley_chat.operations.token_revocation import TokenRevocation
+from parley_chat.settings import SERVICE, ChatSettings
+
+
+@dataclass(frozen=True)
+class IdentityParts:
+    """Who somebody is, and how it is proved."""
+
+    identity: Identity
+    verifier: TokenVerifier
+    service_tokens: ServiceTokens
+    key: SigningKey
+
+
+async def open_identity(
+    settings: ChatSettings, database: Database, now: Callable[[], datetime], closing: AsyncExitStack
+) -> IdentityParts:
+    """Makes what the first run makes: keys and the local user. Raises SettingsError when a key file is not as it must be."""
+    accounts = SqlAccounts(database)
+    personal_tokens = SqlPersonalTokens(database)
+    hasher = await asyncio.to_thread(Argon2PasswordHasher)
+    closing.callback(hasher.close)
+    try:
+        key = await asyncio.to_thread(load_or_make_signing_key, settings.keys_folder, settings.service.jwks_file)
+        if settings.local_user:
+            await ensure_local_user(accounts, hasher, JsonLocalUserFile(settings.keys_folder), now=now)
+    except PrivateFileError as error:
+        raise SettingsError("PARLEY_CHAT_KEYS_FOLDER", str(error)) from error
+
+    signer = Es256TokenSigner(
+        key.private_pem,
+        key.public.key_id,
+        issuer=settings.service.token_issuer,
+        audience=settings.service.token_audience,
+    )
+    revocation = TokenRevocation(accounts, personal_tokens, clock=time.monotonic)
+    identity = Identity(
+        accounts=accounts,
+        sign_ins=SqlSignIns(database),
+        personal_tokens=personal_tokens,
+        hasher=hasher,
+        signer=signer,
+        revocation=revocation,
+        rules=IdentityRules(
+            sign_up_open=settings.sign_up_open,
+            access_token_seconds=settings.access_token_seconds,
+            refresh_token_seconds=settings.refresh_token_seconds,
+        ),
+        now=now,
+    )
+
+    async def is_revoked(principal: Principal) -> bool:
+        return await revocation.is_refused(user_id=principal.user_id, token_id=principal.token_id)
+
+    verifier = TokenVerifier(
+        settings.service.jwks_file,
+        settings.service.token_issuer,
+        settings.service.token_audience,
+        is_revoked=is_revoked,
+    )
+    return IdentityParts(identity, verifier, ServiceTokens(signer, service=SERVICE, now=now), key)
