@@ -205,7 +205,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_BUDGET_EXCEEDED: _ErrorReason.ValueType  # 35
     """A budget of the user is spent. RESOURCE_EXHAUSTED; with a RetryInfo when it begins anew within a minute, or when only texts that are being
-    written hold the rest. `measure` is `cost`, in millionths of a US dollar, or `tokens`; `renew_time` is missing for a total.
+    written hold the rest. `measure` is `cost`, in millionths of a US dollar, or `tokens`; `renew_time` is missing for a total. Of an answer
+    that had begun, the event `budget_reached` says all this, and the metadata only the turn.
 
     Example: `{"reason": "ERROR_REASON_BUDGET_EXCEEDED", "domain": "parley", "metadata": {"budget_id": "bud_0f", "period": "day", "measure": "cost", "limit": "1000000", "spent": "1000000", "renew_time": "2026-11-22T00:00:00Z"}}`
     """
@@ -407,7 +408,8 @@ Example: `{"reason": "ERROR_REASON_JOB_STATE", "domain": "parley", "metadata": {
 """
 ERROR_REASON_BUDGET_EXCEEDED: ErrorReason.ValueType  # 35
 """A budget of the user is spent. RESOURCE_EXHAUSTED; with a RetryInfo when it begins anew within a minute, or when only texts that are being
-written hold the rest. `measure` is `cost`, in millionths of a US dollar, or `tokens`; `renew_time` is missing for a total.
+written hold the rest. `measure` is `cost`, in millionths of a US dollar, or `tokens`; `renew_time` is missing for a total. Of an answer
+that had begun, the event `budget_reached` says all this, and the metadata only the turn.
 
 Example: `{"reason": "ERROR_REASON_BUDGET_EXCEEDED", "domain": "parley", "metadata": {"budget_id": "bud_0f", "period": "day", "measure": "cost", "limit": "1000000", "spent": "1000000", "renew_time": "2026-11-22T00:00:00Z"}}`
 """

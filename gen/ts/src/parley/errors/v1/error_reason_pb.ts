@@ -346,7 +346,8 @@ export enum ErrorReason {
 
   /**
    * A budget of the user is spent. RESOURCE_EXHAUSTED; with a RetryInfo when it begins anew within a minute, or when only texts that are being
-   * written hold the rest. `measure` is `cost`, in millionths of a US dollar, or `tokens`; `renew_time` is missing for a total.
+   * written hold the rest. `measure` is `cost`, in millionths of a US dollar, or `tokens`; `renew_time` is missing for a total. Of an answer
+   * that had begun, the event `budget_reached` says all this, and the metadata only the turn.
    *
    * Example: `{"reason": "ERROR_REASON_BUDGET_EXCEEDED", "domain": "parley", "metadata": {"budget_id": "bud_0f", "period": "day", "measure": "cost", "limit": "1000000", "spent": "1000000", "renew_time": "2026-11-22T00:00:00Z"}}`
    *
