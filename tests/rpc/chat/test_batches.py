@@ -9,9 +9,11 @@ from typing import Any
 import grpc
 import pytest
 from parley.ai.v1 import generation_service_pb2, generation_service_pb2_grpc
+from parley.budget.v1 import budget_pb2
 from parley.chat.v1 import batch_pb2
 from parley.chat.v1 import batch_service_pb2 as pb
 from parley.inference.v1 import generation_pb2
+from parley.usage.v1 import usage_service_pb2, usage_service_pb2_grpc
 from parley_shared.status import StatusError, status_error_from
 from parley_testing.batches import Batches, eventually
 from parley_testing.running_chat import Person, RunningChat, running_chat
@@ -292,3 +294,39 @@ async def test_lines_take_no_places_of_answers_and_are_shared_among_users_and_ba
         assert prompt(call) == "now"
         answer(call)
         assert (await asking).text == "of now"
+
+
+async def test_a_budget_that_is_used_up_pauses_the_batch(
+    running: RunningChat, batches: Batches, inference: ScriptedInference, alice: Person
+) -> None:
+    usage: Any = usage_service_pb2_grpc.UsageServiceStub(running.channel)
+    limited = usage_service_pb2.CreateBudgetRequest(period=budget_pb2.BUDGET_PERIOD_TOTAL, limit_tokens=1000)
+    budget = (await usage.CreateBudget(limited, metadata=alice.metadata)).budget
+    batch_id = await batches.batch({"prompt": "first", "max_output_tokens": 50})
+    call = await inference.next_call()
+    call.say("much")
+    call.use(500, 500)
+    call.finish()
+    assert (await batches.until(batch_id)).completed_count == 1
+    batch_id = await batches.batch({"prompt": "second"}, {"prompt": "third"})
+    paused = await batches.until(batch_id, batch_pb2.BATCH_STATE_PAUSED)
+    assert (paused.pause_reason, paused.pending_count) == ("ERROR_REASON_BUDGET_EXCEEDED", 2)
+    assert inference.calls == 1
+    await usage.DeleteBudget(usage_service_pb2.DeleteBudgetRequest(budget_id=budget.budget_id), metadata=alice.metadata)
+    await batches.call("ContinueBatch", pb.ContinueBatchRequest(batch_id=batch_id))
+    for call in (await next_calls(inference, 2)).values():
+        answer(call)
+    assert (await batches.until(batch_id)).completed_count == 2
+
+
+async def test_what_stops_every_line_for_a_moment_only_is_waited_for(
+    batches: Batches, inference: ScriptedInference
+) -> None:
+    for_now = StatusError(
+        NO_MONEY.code, NO_MONEY.reason, NO_MONEY.message, metadata=NO_MONEY.metadata, retry_after_seconds=0.01
+    )
+    batch_id = await batches.batch({"prompt": "patience"})
+    (await inference.next_call()).fail_for(for_now)
+    answer(await inference.next_call())
+    batch = await batches.until(batch_id)
+    assert (batch.state, batch.completed_count) == (batch_pb2.BATCH_STATE_DONE, 1)

@@ -183,6 +183,11 @@ def stops_all(failure: Failure) -> bool:
     return failure.reason in _STOPS_ALL
 
 
+def passes_soon(retry_after_seconds: float | None) -> bool:
+    """Whether what stops all lines does so for a moment only: a budget of which other texts hold the rest, or one that begins anew."""
+    return retry_after_seconds is not None and retry_after_seconds <= _LONGEST_REST_SECONDS
+
+
 def may_be_tried_again(failure: Failure, *, attempts: int, attempts_most: int, spent: Spent) -> bool:
     """Whether a line whose attempts until now were these is tried once more. One that was paid for is not tried as often as one that was
     only turned away."""

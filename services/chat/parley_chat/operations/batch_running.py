@@ -21,6 +21,7 @@ from parley_chat.domain.batches import (
     Spent,
     delay_of,
     may_be_tried_again,
+    passes_soon,
     rest_of,
     spent_on,
     stops_all,
@@ -222,11 +223,13 @@ class BatchRunning:
 
     async def _failed(self, claimed: ClaimedLine, error: GenerationError, spent: Spent) -> None:
         failure = error.failure
-        if stops_all(failure):
+        attempts_most = self._limits.attempts
+        if stops_all(failure) and not (passes_soon(error.retry_after_seconds) and claimed.attempt < attempts_most):
             await self._leases.pause(claimed.claim, failure, spent)
             return
-        attempts_most = self._limits.attempts
-        if may_be_tried_again(failure, attempts=claimed.attempt, attempts_most=attempts_most, spent=spent):
+        if stops_all(failure) or may_be_tried_again(
+            failure, attempts=claimed.attempt, attempts_most=attempts_most, spent=spent
+        ):
             delay = delay_of(claimed.attempt, error.retry_after_seconds)
             await self._leases.postpone(claimed.claim, delay, rest_of(delay), spent)
             return
