@@ -135,6 +135,9 @@ async def test_an_answer_is_cut_when_its_budget_is_spent_and_its_text_is_kept(
     assert failed.message.text == reader.text() != ""
     assert failed.message.state == message_pb2.MESSAGE_STATE_FAILED
     assert not failed.failure.retryable
+    replayed = resume(running, alice, failed.message.turn_id)
+    assert reason_of(await refusal(replayed.to_end())) == "ERROR_REASON_BUDGET_EXCEEDED"
+    assert replayed.events[-2:] == reader.events[-2:]
     found = await assert_spent_is_what_the_ledger_says(running, alice, budget.budget_id)
     # To the last token, and not one more: what came until then is counted as Parley counts it.
     spent, limit = (found.spent_tokens, 1_000) if measure == "tokens" else (found.spent_cost_usd_micros, 1_500)
