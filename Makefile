@@ -129,6 +129,10 @@ test: setup googleapis ## Run the tests of all rings (ARGS="-k words" picks some
 test-e2e: setup ## Run only the tests of the whole: Envoy, three services, browser, grpcurl, curl.
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
+.PHONY: test-postgresql
+test-postgresql: setup ## Run the tests of chat and its clients on PostgreSQL instead of SQLite.
+	@PARLEY_TEST_DATABASE=postgresql $(BIN)/python -m pytest tests/rpc/chat tests/rpc/client $(ARGS)
+
 # How much the long run does, for each deployment. PARLEY_FAULTS_SEED repeats one.
 FAULTS := PARLEY_FAULTS_CUTS=$${PARLEY_FAULTS_CUTS:-600} PARLEY_FAULTS_KILLS=$${PARLEY_FAULTS_KILLS:-60} PARLEY_FAULTS_SEED=$${PARLEY_FAULTS_SEED:-$$RANDOM} PARLEY_FAULTS_REPORT=$${PARLEY_FAULTS_REPORT:-.build/bench}
 

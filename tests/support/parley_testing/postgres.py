@@ -32,14 +32,12 @@ class PostgresServer:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def new_database_url(self) -> str:
-        """The URL of a new, empty database: `postgresql://…`."""
+    def new_database_url(self, template_url: str = "") -> str:
+        """The URL of a new database: `postgresql://…`. It is empty, or a copy of one that nobody is connected to."""
         name = f"test_{uuid.uuid4().hex}"
-        subprocess.run(
-            [require_tool("createdb"), "--host=127.0.0.1", f"--port={self.port}", "--username=postgres", name],
-            check=True,
-            capture_output=True,
-        )
+        template = [f"--template={template_url.rpartition('/')[2]}"] if template_url else []
+        place = ["--host=127.0.0.1", f"--port={self.port}", "--username=postgres"]
+        subprocess.run([require_tool("createdb"), *place, *template, name], check=True, capture_output=True)
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 
 
