@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -82,6 +83,8 @@ class _Conversation:
                 except ParleyError as error:
                     # One message that went wrong is no reason to lose the conversation.
                     self._print(Text(in_words(error, self._place.address), style="red"))
+            # Leaving takes a moment, which one more Ctrl-C is not to break off.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             if self._session_id and self._console is not None:
                 self._print(Text(f"Go on with: parley chat --session {self._session_id}", style="dim"))
         finally:
