@@ -170,3 +170,13 @@ def test_the_documented_calls_on_usage_tell_what_was_used(mesh: Mesh, token: str
     lines = run(mesh, ["bash", "-euc", here(mesh, table)], token).splitlines()
     assert lines[0].startswith("day,purpose,route,model,session_id,request_count")
     assert lines[1].startswith(",,,offline,,")
+
+
+def test_the_documented_calls_on_the_calendar_make_and_list_what_is_in_it(mesh: Mesh, token: str) -> None:
+    show, create = blocks("docs/guide/calendar.md", "bash")
+    assert '"title":"Standup"' in run(mesh, ["bash", "-euc", here(mesh, create)], token)
+    assert '"meetings":[' in run(mesh, ["bash", "-euc", here(mesh, show)], token)
+    # A notice may hold anything, and needs no token but its own.
+    notice = "curl -s -X POST -H 'content-type: application/xml' -d '<changed/>' "
+    path = "http://127.0.0.1:8080/api/v1/calendar/webhook?token=nobodys"
+    assert "RESOURCE_NOT_FOUND" in run(mesh, ["bash", "-euc", here(mesh, f'{notice} "{path}"')])

@@ -37,6 +37,8 @@ DELETE_EVENT = Rpc(_SERVICE, "DeleteEvent", pb.DeleteEventRequest, pb.DeleteEven
 LIST_MEETINGS = Rpc(_SERVICE, "ListMeetings", pb.ListMeetingsRequest, pb.ListMeetingsResponse)
 GET_MEETING = Rpc(_SERVICE, "GetMeeting", pb.GetMeetingRequest, pb.GetMeetingResponse)
 
+_SYNC_SECONDS = 60.0
+"""Longer than the half minute after which it is answered in any case."""
 _Accounts: TypeAlias = Sequence[calendar_pb2.CalendarAccount]
 
 
@@ -101,7 +103,8 @@ class Calendar:
 
     async def sync(self, account_id: str = "") -> _Accounts:
         """Synchronizes an account, or all, and waits for that, at most half a minute; returns them as they are now."""
-        return (await self._connection.call(SYNC_CALENDARS, pb.SyncCalendarsRequest(account_id=account_id))).accounts
+        request = pb.SyncCalendarsRequest(account_id=account_id)
+        return (await self._connection.call(SYNC_CALENDARS, request, timeout_seconds=_SYNC_SECONDS)).accounts
 
     async def create_event(
         self,

@@ -190,6 +190,7 @@ BOMB = (
     ("answer", "words"),
     [
         (Answer(207, BOMB, {"Content-Type": "application/xml"}), "not one of CalDAV"),
+        (Answer(207, BOMB.decode().encode("utf-16-le"), {"Content-Type": "application/xml"}), "not one of CalDAV"),
         (Answer(207, b"<multistatus", {"Content-Type": "application/xml"}), "not one of CalDAV"),
         (Answer(207, b"\x00\xff" * 100, {"Content-Type": "application/xml"}), "not one of CalDAV"),
         (Answer(207, b"<a/>", {"Content-Type": "application/xml"}), "no calendar in this account"),

@@ -95,11 +95,9 @@ class _Session:
         if response.status_code != _MULTI_STATUS:
             return _Bare(response)
         content = response.content
-        if (
-            not content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
-            or b"<!DOCTYPE" in content
-            or b"<!ENTITY" in content
-        ):
+        begins = content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+        # A zero is of an encoding in which the declarations are written otherwise.
+        if not begins or any(sign in content for sign in (b"<!DOCTYPE", b"<!ENTITY", b"\0")):
             raise CalendarSourceError(_NOT_CALDAV)
         return response
 

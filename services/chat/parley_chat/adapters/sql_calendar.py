@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -169,7 +170,9 @@ class SqlCalendar:
         )
         if account_id is not None:
             query = query.where(self._of_account(account_id))
-        return [_event(row) for row in await self._connection.execute(query)]
+        rows = (await self._connection.execute(query)).all()
+        # There may be thousands, and the loop has others to serve.
+        return await asyncio.to_thread(lambda: [_event(row) for row in rows])
 
     async def known(self, account_id: str) -> Mapping[str, KnownEvent]:
         """Reads rows without their bodies."""
