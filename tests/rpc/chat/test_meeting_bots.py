@@ -11,6 +11,7 @@ import grpc
 import pytest
 from parley.chat.v1 import chat_service_pb2, message_pb2
 from parley.identity.v1 import identity_service_pb2
+from parley.retrieval.v1 import search_service_pb2
 from parley.workspace.v1 import calendar_pb2, calendar_service_pb2, calendar_service_pb2_grpc, meeting_bot_pb2
 from parley.workspace.v1 import meeting_bot_service_pb2 as pb
 from parley.workspace.v1 import meeting_bot_service_pb2_grpc as pb_grpc
@@ -20,6 +21,7 @@ from parley_testing.postgres import PostgresServer
 from parley_testing.redis_server import RedisServer
 from parley_testing.running_chat import Metadata, Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
+from parley_testing.scripted_search import ScriptedSearch
 from sqlalchemy import update
 
 WAITING, PREPARING, DONE = (
@@ -124,6 +126,32 @@ async def test_a_brief_is_an_answer_in_a_session_made_with_rights_to_read(
         chat_service_pb2.GetSessionRequest(session_id=bot.session_id), metadata=ada.metadata
     )
     assert session.session.title == "Meeting briefs"
+
+
+async def test_a_brief_is_searched_for_with_the_meetings_words_and_cites_what_was_found(
+    tmp_path: Path, inference: ScriptedInference
+) -> None:
+    async with (
+        ScriptedSearch() as search,
+        running_chat(tmp_path, inference=inference.address, retrieval=search.address) as running,
+    ):
+        search.hits.append(
+            search_service_pb2.SearchHit(
+                chunk_id="chk_1", document_id="doc_1", document_title="Costs", text="The zeppelin costs 40 euros."
+            )
+        )
+        ada = Calendar(running, await running.sign_up())
+        meeting = await ada.meet("Zeppelin", soon())
+        await ada.bot(pb.CreateMeetingBotRequest(meeting_id=meeting.meeting_id))
+        call = await inference.next_call()
+        assert "The zeppelin costs 40 euros." in str(call.request)
+        call.say("It costs 40 euros [1].")
+        call.finish()
+        bot = await ada.wait_for(meeting.meeting_id, lambda bot: bot.state == DONE)
+        assert "Zeppelin" in search.requests[0].query
+        assert search.requests[0].include_items
+        (_, answered) = await ada.messages(bot.session_id)
+        assert [citation.document_title for citation in answered.citations] == ["Costs"]
 
 
 async def test_what_was_said_in_other_sessions_is_told(
