@@ -18,7 +18,7 @@ from parley_testing.running_chat import Person, RunningChat
 from parley_testing.scripted_inference import ScriptedInference
 from parley_testing.turn_readers import stream
 
-DAY = budget_pb2.BUDGET_PERIOD_DAY
+DAY, TOTAL = budget_pb2.BUDGET_PERIOD_DAY, budget_pb2.BUDGET_PERIOD_TOTAL
 PRICE = generation_pb2.TokenPrice(input_usd_micros=1_000_000, output_usd_micros=2_000_000)
 NOBODYS = "bud_" + "0" * 32
 
@@ -44,7 +44,9 @@ async def refused(call: Any) -> StatusError:
 async def test_a_budget_is_made_changed_and_deleted_and_each_is_an_event(
     running: RunningChat, alice: Person, usage: Any
 ) -> None:
-    made = await create(usage, alice, name=" pocket money ", time_zone="Asia/Tokyo", limit_cost_usd_micros=5)
+    made = await create(
+        usage, alice, period=TOTAL, name=" pocket money ", time_zone="Asia/Tokyo", limit_cost_usd_micros=5
+    )
     assert (made.name, made.time_zone, made.limit_tokens, made.limit_cost_usd_micros) == (
         "pocket money",
         "Asia/Tokyo",
@@ -171,8 +173,8 @@ async def test_an_estimate_tells_tokens_cost_and_what_fits(
     inference.models = [
         model_service_pb2.Model(model="scripted-1", provider="scripted", aliases=["fast", "strong"], price=PRICE)
     ]
-    small = await create(usage, alice, limit_tokens=750)
-    large = await create(usage, alice, limit_tokens=None, limit_cost_usd_micros=1_000_000)
+    small = await create(usage, alice, period=TOTAL, limit_tokens=750)
+    large = await create(usage, alice, period=TOTAL, limit_tokens=None, limit_cost_usd_micros=1_000_000)
     request = pb.EstimateCostRequest(message="Hello " * 40, route=message_pb2.ROUTE_STANDARD)
     found = await usage.EstimateCost(request, metadata=alice.metadata)
     assert (found.route, found.model) == (message_pb2.ROUTE_STANDARD, "scripted-1")

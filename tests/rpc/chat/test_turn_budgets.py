@@ -39,7 +39,8 @@ def usage_of(running: RunningChat) -> Any:
 
 
 async def set_budget(running: RunningChat, person: Person, **fields: Any) -> budget_pb2.Budget:
-    request = pb.CreateBudgetRequest(**{"period": budget_pb2.BUDGET_PERIOD_DAY, **fields})
+    # For good: at midnight no test sees a day begin anew.
+    request = pb.CreateBudgetRequest(**{"period": budget_pb2.BUDGET_PERIOD_TOTAL, **fields})
     response = await usage_of(running).CreateBudget(request, metadata=person.metadata)
     budget: budget_pb2.Budget = response.budget
     return budget
@@ -105,7 +106,7 @@ async def test_an_answer_in_time_gives_back_what_it_did_not_use(
     found = await assert_spent_is_what_the_ledger_says(running, alice, budget.budget_id)
     assert (found.spent_tokens, found.spent_cost_usd_micros, found.reserved_tokens) == (1_500, 2_000, 0)
     assert found.left_cost_usd_micros == 998_000
-    assert found.renew_time.ToDatetime() > found.period_start_time.ToDatetime()
+    assert not found.HasField("renew_time")
     assert not found.reached
 
 
@@ -126,10 +127,10 @@ async def test_an_answer_is_cut_when_its_budget_is_spent_and_its_text_is_kept(
     reader.assert_whole_from(0)
     reached, failed = reader.events[-2].budget_reached, reader.events[-1].failed
     assert (reached.budget_id, reached.name) == (budget.budget_id, "pocket money")
-    assert reached.period == budget_pb2.BUDGET_PERIOD_DAY
+    assert reached.period == budget_pb2.BUDGET_PERIOD_TOTAL
     assert reached.measure == budget_pb2.BudgetMeasure.Value(f"BUDGET_MEASURE_{measure.upper()}")
     assert reached.limit in {1_000, 1_500}
-    assert reached.HasField("renew_time")
+    assert not reached.HasField("renew_time")
     assert "pocket money" in reached.message
     assert reached.message == failed.failure.message
     assert failed.message.text == reader.text() != ""
@@ -177,7 +178,7 @@ async def test_a_spent_budget_refuses_at_the_door_and_nothing_is_stored(
     assert details.metadata["budget_id"] == budget.budget_id
     assert details.metadata["measure"] == "tokens"
     assert (details.metadata["limit"], details.metadata["spent"]) == ("1000", "1000")
-    assert details.metadata["renew_time"].endswith("T00:00:00Z")
+    assert details.metadata["period"] == "total"
     after = await running.chat.ListMessages(
         chat_service_pb2.ListMessagesRequest(session_id=session_id), metadata=alice.metadata
     )
@@ -312,7 +313,7 @@ async def test_what_a_killed_process_held_is_settled_once_by_whoever_takes_the_t
 async def test_the_operators_budget_holds_for_everybody_and_nobody_changes_it(
     tmp_path: Path, inference: ScriptedInference
 ) -> None:
-    limited = {"PARLEY_CHAT_BUDGET_MONTH_TOKENS": "900", "PARLEY_CHAT_BUDGET_TIME_ZONE": "Europe/Berlin"}
+    limited = {"PARLEY_CHAT_BUDGET_TOTAL_TOKENS": "900", "PARLEY_CHAT_BUDGET_TIME_ZONE": "Europe/Berlin"}
     async with running_chat(tmp_path, inference=inference.address, **limited) as running:
         alice, carol = await running.sign_up(), await running.sign_up()
         usage = usage_of(running)
@@ -321,14 +322,14 @@ async def test_the_operators_budget_holds_for_everybody_and_nobody_changes_it(
             write_on_and_on(await inference.next_call())
             assert reason_of(await refusal(reader.to_end())) == "ERROR_REASON_BUDGET_EXCEEDED"
             (budget,) = (await usage.ListBudgets(pb.ListBudgetsRequest(), metadata=person.metadata)).budgets
-            assert (budget.budget_id, budget.time_zone) == ("bud_operator_month", "Europe/Berlin")
+            assert (budget.budget_id, budget.time_zone) == ("bud_operator_total", "Europe/Berlin")
             assert budget.origin == budget_pb2.BUDGET_ORIGIN_OPERATOR
             assert 860 <= budget.spending.spent_tokens <= 900
             assert "operator" in reader.events[-1].failed.failure.message
         for request in (
-            usage.DeleteBudget(pb.DeleteBudgetRequest(budget_id="bud_operator_month"), metadata=alice.metadata),
+            usage.DeleteBudget(pb.DeleteBudgetRequest(budget_id="bud_operator_total"), metadata=alice.metadata),
             usage.UpdateBudget(
-                pb.UpdateBudgetRequest(budget_id="bud_operator_month", limit_tokens=9), metadata=alice.metadata
+                pb.UpdateBudgetRequest(budget_id="bud_operator_total", limit_tokens=9), metadata=alice.metadata
             ),
         ):
             error = await refusal(request)
