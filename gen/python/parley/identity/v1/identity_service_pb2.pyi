@@ -281,7 +281,7 @@ class CreateAccessTokenRequest(_message.Message):
     """What to call it. Required; 1 to 100 characters."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What it may be used for. At most 20. When empty, all scopes of the token that makes it."""
+        """What it may be used for. At most 64. When empty, all scopes of the token that makes it."""
 
     @_builtins.property
     def time_to_live(self) -> _duration_pb2.Duration:

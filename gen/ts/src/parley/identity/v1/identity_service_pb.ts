@@ -272,7 +272,7 @@ export type CreateAccessTokenRequest = Message<"parley.identity.v1.CreateAccessT
   name: string;
 
   /**
-   * What it may be used for. At most 20. When empty, all scopes of the token that makes it.
+   * What it may be used for. At most 64. When empty, all scopes of the token that makes it.
    *
    * @generated from field: repeated string scopes = 2;
    */
