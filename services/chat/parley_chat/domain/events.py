@@ -129,7 +129,7 @@ def _short(text: str) -> str:
 
 
 def changed_event(action: Action, event: CalendarEvent, turn_id: str = "") -> Change:
-    """An event of the calendar that was made or changed. Its single occurrences, and the rest of a long description, stay where it is kept."""
+    """An event of the calendar that was made or changed. Its single occurrences, and the rest of a long text, stay where it is kept."""
     details = replace(event.body.details, description=event.body.details.description[:SHOWN_DESCRIPTION])
     span = replace(event.body.span, zone=event.body.span.zone.pinned(event.body.span.begin))
     body = replace(event.body, details=details, span=span, added=(), excluded=(), overrides=())

@@ -129,45 +129,53 @@ def _item(event: Event) -> IndexItem | None:
 
 def _event_item(event: Event, told: CalendarEvent) -> IndexItem:
     details, span = told.body.details, told.body.span
-    if span.all_day:
-        begin = f"Day: {span.begin:%A, %Y-%m-%d}."
-    else:
-        begin = f"Begins: {span.start:%A, %Y-%m-%d %H:%M} UTC. Ends: {span.end:%A, %Y-%m-%d %H:%M} UTC."
+    minutes = "%A, %Y-%m-%d %H:%M"
+    when = (
+        f"on {span.begin:%A, %Y-%m-%d}" if span.all_day else f"from {span.start:{minutes}} to {span.end:{minutes}} UTC"
+    )
+    title = details.title or "An event without a title"
     people = [person.name or person.email for person in details.attendees[:_PEOPLE]]
-    lines = [
-        begin,
-        f"Where: {details.location}." if details.location else "",
-        f"With: {', '.join(people)}." if people else "",
-        f"Recurs: {told.body.recurrence}." if told.body.recurrence else "",
-        "" if details.status is EventStatus.CONFIRMED else f"State: {details.status.value}.",
-        details.description,
+    facts = [
+        f"Event: {title}",
+        when,
+        f"at {details.location}" if details.location else "",
+        f"with {', '.join(people)}" if people else "",
+        f"recurs: {told.body.recurrence}" if told.body.recurrence else "",
+        "" if details.status is EventStatus.CONFIRMED else details.status.value,
     ]
     return IndexItem(
         item_type=event.change.resource_type.value,
         item_id=told.event_id,
         version=event.sequence,
-        title=details.title or "An event without a title",
-        text="\n\n".join(line for line in lines if line),
+        title=title,
+        text=_text(facts, details.description),
         project="",
         update_time=told.update_time,
     )
 
 
 def _task_item(event: Event, task: Task) -> IndexItem:
-    lines = [task.notes, f"State: {task.state.value}. Priority: {task.priority.value}."]
-    if task.due_time is not None:
-        lines.insert(1, f"Due: {task.due_time:%A, %Y-%m-%d %H:%M} UTC.")
-    if task.recurrence:
-        lines.append(f"Recurs: {task.recurrence}.")
+    facts = [
+        f"Task: {task.title}",
+        f"due {task.due_time:%A, %Y-%m-%d %H:%M} UTC" if task.due_time else "",
+        f"recurs: {task.recurrence}" if task.recurrence else "",
+        f"{task.state.value}, priority {task.priority.value}",
+    ]
     return IndexItem(
         item_type=event.change.resource_type.value,
         item_id=task.task_id,
         version=event.sequence,
         title=task.title,
-        text="\n\n".join(line for line in lines if line),
+        text=_text(facts, task.notes),
         project=task.project,
         update_time=task.update_time,
     )
+
+
+def _text(facts: Sequence[str], notes: str) -> str:
+    """The facts in one sentence, with the title among them: whoever quotes a passage quotes a sentence of its text. Then the notes."""
+    sentence = "; ".join(fact for fact in facts if fact)
+    return f"{sentence}.\n\n{notes}" if notes else f"{sentence}."
 
 
 def _deleted(event: Event) -> DeletedItem:
