@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 _WORDS = {1: "created", 2: "updated", 3: "deleted", 4: "reminded"}
 _REMINDED = 4
 _LATE_SECONDS = 60
-_KINDS = {1: "session", 2: "message", 3: "task", 4: "project", 5: "calendar event", 6: "calendar account", 7: "batch", 10: "approval"}
+_KINDS = {
+    1: "session",
+    2: "message",
+    3: "task",
+    4: "project",
+    5: "calendar event",
+    6: "calendar account",
+    7: "batch",
+    8: "webhook",
+    9: "budget",
+    10: "approval",
+}
 
 
 async def events(client: Parley, *, after: int, follow: bool, as_json: bool) -> int:
@@ -70,6 +81,10 @@ def _title(event: event_pb2.Event) -> str:
             text = event.project.title
         case "batch":
             text = event.batch.title
+        case "webhook":
+            text = event.webhook.url
+        case "budget":
+            text = event.budget.name
         case "tool_approval":
             text = f"{event.tool_approval.tool} {approval_state_name(event.tool_approval.state)}"
         case _:

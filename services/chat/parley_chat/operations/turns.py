@@ -212,7 +212,9 @@ class Turns:
                 await self._log.delete(turn_id)
         if not created:
             return begun.turn
-        answer = Answer(begun.turn, request.message, begun.parent_message_id, trace_id, log, has_budgets=begun.has_budgets)
+        answer = Answer(
+            begun.turn, request.message, begun.parent_message_id, trace_id, log, has_budgets=begun.has_budgets
+        )
         self._running.run(answer)
         return begun.turn
 
