@@ -128,6 +128,24 @@ async def test_texts_and_variants_without_a_session_are_counted_too(
     assert not row.session_id
 
 
+async def test_a_request_that_no_model_could_take_is_not_counted_and_one_that_failed_is(
+    running: RunningChat, inference: ScriptedInference, alice: Person, usage: Any
+) -> None:
+    generation: Any = generation_grpc.GenerationServiceStub(running.channel)
+    for reason, code in (
+        ("ERROR_REASON_MODEL_NOT_CAPABLE", grpc.StatusCode.FAILED_PRECONDITION),
+        ("ERROR_REASON_PROVIDER_CREDENTIALS", grpc.StatusCode.FAILED_PRECONDITION),
+    ):
+        inference.refusal = StatusError(code, reason, "No.")
+        with pytest.raises(grpc.aio.AioRpcError):
+            await generation.GenerateText(
+                generation_service_pb2.GenerateTextRequest(prompt="Say a."), metadata=alice.metadata
+            )
+    total = await until(usage, alice, lambda total: total.request_count > 0)
+    # Usage of the first would have come before that of the second.
+    assert (total.request_count, total.failed_count) == (1, 1)
+
+
 async def test_a_model_without_a_price_is_counted_as_unpriced(
     running: RunningChat, inference: ScriptedInference, alice: Person, usage: Any
 ) -> None:

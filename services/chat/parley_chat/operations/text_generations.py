@@ -48,6 +48,9 @@ _STAGES = {
     UsagePurpose.BATCH: "chat.batch",
 }
 
+_REFUSED = frozenset({"ERROR_REASON_INVALID_FIELD", "ERROR_REASON_MODEL_NOT_CAPABLE", "ERROR_REASON_MODEL_NOT_FOUND"})
+"""What is wrong with a request, and not with a model."""
+
 BROKE_OFF = Failure(
     14, "ERROR_REASON_PROVIDER_UNAVAILABLE", "The model broke off before its text was whole.", retryable=True
 )
@@ -168,7 +171,7 @@ class TextGenerations:
         spending = await self._spending.of_text(request.user_id)
         attributes = {"gen_ai.request.model": request.model, "parley.agent.id": request.agent_id}
         with self._tracing.stage(_STAGES[purpose], {key: value for key, value in attributes.items() if value}) as stage:
-            model, offline, outcome = "", False, UsageOutcome.STOPPED
+            model, offline, refused, outcome = "", False, False, UsageOutcome.STOPPED
             try:
                 await spending.before_call(request)
                 async with aclosing(self._model.write(request, within_seconds=within_seconds)) as events:
@@ -191,6 +194,7 @@ class TextGenerations:
                 raise GenerationError(BROKE_OFF)
             except GenerationError as error:
                 outcome = UsageOutcome.FAILED
+                refused = not model and error.failure.reason in _REFUSED
                 # Whoever was waited for only knows that the time it was given is over.
                 if error.failure.reason == TOO_LONG.reason and meter.seconds() > 0.8 * within_seconds:
                     raise GenerationError(TOO_LONG) from error
@@ -199,11 +203,12 @@ class TextGenerations:
                 meter.end()
                 usage = meter.usage()
                 _record(usage, stage)
-                # Whoever only wanted to know whether a model is configured has used none.
-                if not (offline and outcome is UsageOutcome.STOPPED and meter.first_token is None):
-                    self._note(request, purpose, outcome, model, usage, spending)
-                else:
+                # Whoever only wanted to know whether a model is configured has used none, and neither has a request that none could take.
+                asked_only = offline and outcome is UsageOutcome.STOPPED and meter.first_token is None
+                if asked_only or refused:
                     self._recording.give_back(spending)
+                else:
+                    self._note(request, purpose, outcome, model, usage, spending)
 
     def _note(
         self,
