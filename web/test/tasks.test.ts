@@ -10,7 +10,7 @@ import { TaskService, type CreateTaskRequest, type UpdateTaskRequest } from "@pa
 import { expect, test } from "vitest";
 import { Reminders } from "../src/state/reminders";
 import { changedFields, Tasks, type TaskFields } from "../src/state/tasks";
-import { dueOf, dueWords, fromField, inOrder, recurrenceWords, remindWords, toField } from "../src/text/tasks";
+import { dueOf, dueOn, dueWords, fromField, inOrder, recurrenceWords, remindWords, toField } from "../src/text/tasks";
 
 const SIGN_IN = { accessToken: "a", refreshToken: "r", renewAt: Date.now() + 1e6, user: { userId: "usr_1", email: "a@b", displayName: "Ada" } };
 const FIELDS: TaskFields = { title: "Pay", notes: "", due: undefined, priority: TaskPriority.NORMAL, recurrence: "", remindMinutesBefore: [] };
@@ -251,4 +251,16 @@ test("a time goes into a field and back", () => {
   expect(toField(time)).toBe("2027-01-02T09:05");
   expect(fromField("2027-01-02T09:05")).toEqual(time);
   expect([toField(undefined), fromField(""), fromField("2027-13-99")]).toEqual(["", undefined, undefined]);
+});
+
+test("a day has the open tasks that are due on it, the earliest first", () => {
+  const at = (day: number, hour: number) => ({ dueTime: timestampFromDate(new Date(2026, 10, day, hour)) });
+  const tasks = [
+    task("late", { state: TaskState.OPEN, ...at(23, 23) }),
+    task("early", { state: TaskState.OPEN, ...at(23, 0) }),
+    task("done", { state: TaskState.COMPLETED, ...at(23, 9) }),
+    task("other", { state: TaskState.OPEN, ...at(24, 0) }),
+    task("none", { state: TaskState.OPEN }),
+  ];
+  expect(dueOn(tasks, new Date(2026, 10, 23)).map(({ title }) => title)).toEqual(["early", "late"]);
 });

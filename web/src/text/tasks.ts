@@ -30,6 +30,11 @@ export function inOrder(tasks: Iterable<Task>): Task[] {
   });
 }
 
+/** The open tasks that are due on a day, as they are worked on. */
+export function dueOn(tasks: Iterable<Task>, day: Date): Task[] {
+  return inOrder([...tasks].filter(({ state, dueTime }) => state === TaskState.OPEN && dueTime && daysBetween(day, timestampDate(dueTime)) === 0));
+}
+
 /** Completed tasks, the last done first. */
 export function lastDoneFirst(tasks: Iterable<Task>): Task[] {
   const done = ({ completeTime, updateTime }: Task) => Number(completeTime?.seconds ?? updateTime?.seconds ?? 0n);

@@ -1,15 +1,20 @@
-/** The user's meetings, a week at a time: as a grid where there is room, as a list where there is not; and the calendars that they come from. */
-import { ChevronLeft, ChevronRight, LayoutGrid, List, Plus } from "lucide-react";
+/** The user's meetings, and the tasks that are due, a week at a time: as a grid where there is room, as a list where there is not; and the
+ * calendars that the meetings come from. */
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { ChevronLeft, ChevronRight, LayoutGrid, List, Plus, Square } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
+import { Link } from "wouter";
 import { useStore } from "zustand";
+import type { Task } from "@parley/protos/parley/workspace/v1/task_pb";
 import type { Meeting } from "@parley/protos/parley/workspace/v1/calendar_pb";
 import { Button, IconButton } from "../parts/buttons";
 import { Notice } from "../parts/Notice";
 import { useMedia } from "../parts/Sheet";
 import { wordsFor } from "../rpc/errors";
+import { tasks as taskLists } from "../state/app";
 import { calendar as store } from "../state/calendarOfPage";
 import { addDays, dayName, midnight, mondayOf, onDay, spanWords, weekName, type Placed } from "../text/calendar";
-import { daysBetween } from "../text/tasks";
+import { daysBetween, dueOn } from "../text/tasks";
 import { CalendarAccounts } from "./CalendarAccounts";
 import { MeetingDialog } from "./MeetingDialog";
 import { MeetingForm } from "./MeetingForm";
@@ -25,7 +30,11 @@ export function CalendarPanel() {
   const heading = useRef<HTMLHeadingElement>(null);
   const now = useMinutes(true);
   const wide = useMedia("(min-width: 900px)");
+  const tasks = useStore(taskLists.store, (state) => state.tasks);
   useEffect(() => store.watch(), []);
+  useEffect(() => {
+    if (!taskLists.store.getState().open.loaded) void taskLists.refresh();
+  }, []);
   const days = Array.from({ length: 7 }, (_, index) => addDays(monday, index));
   const grid = wide && !asList;
   return (
@@ -80,9 +89,9 @@ export function CalendarPanel() {
         {!loaded && !error ? (
           <div className="h-64 animate-breathe rounded-2xl bg-hover" role="status" aria-label="Loading" />
         ) : grid ? (
-          <Week days={days} meetings={meetings} now={now} onOpen={setOpen} />
+          <Week days={days} meetings={meetings} tasks={tasks} now={now} onOpen={setOpen} />
         ) : (
-          <Days days={days} meetings={meetings} now={now} onOpen={setOpen} />
+          <Days days={days} meetings={meetings} tasks={tasks} now={now} onOpen={setOpen} />
         )}
         {loaded && <CalendarAccounts />}
       </div>
@@ -100,17 +109,20 @@ export function CalendarPanel() {
 interface DaysProps {
   days: readonly Date[];
   meetings: readonly Meeting[];
+  tasks: ReadonlyMap<string, Task>;
   now: Date;
   onOpen: (meeting: Meeting) => void;
 }
 
-/** Day after day; those without meetings are passed over. */
-function Days({ days, meetings, now, onOpen }: DaysProps) {
-  const full = days.map((day) => ({ day, ...onDay(meetings, day) })).filter(({ whole, timed }) => whole.length + timed.length > 0);
+/** Day after day; those without meetings and tasks are passed over. */
+function Days({ days, meetings, tasks, now, onOpen }: DaysProps) {
+  const full = days
+    .map((day) => ({ day, due: dueOn(tasks.values(), day), ...onDay(meetings, day) }))
+    .filter(({ due, whole, timed }) => due.length + whole.length + timed.length > 0);
   if (full.length === 0) return <p className="rounded-2xl border border-dashed border-line-strong px-6 py-10 text-center text-sm text-quiet">No meetings this week.</p>;
   return (
     <>
-      {full.map(({ day, whole, timed }) => (
+      {full.map(({ day, due, whole, timed }) => (
         <section key={day.getTime()} aria-label={dayName(day)} className="mb-5">
           <h3 className={`px-2 py-1 text-xs font-medium ${daysBetween(day, now) === 0 ? "text-accent" : "text-quiet"}`}>
             {daysBetween(day, now) === 0 ? "Today, " : ""}
@@ -128,6 +140,11 @@ function Days({ days, meetings, now, onOpen }: DaysProps) {
                 </button>
               </li>
             ))}
+            {due.map((task) => (
+              <li key={task.taskId}>
+                <DueTask task={task} className="flex items-center gap-4 rounded-xl px-2 py-2 text-sm transition-colors hover:bg-hover" />
+              </li>
+            ))}
           </ul>
         </section>
       ))}
@@ -139,19 +156,19 @@ function Days({ days, meetings, now, onOpen }: DaysProps) {
 const HOUR = 44;
 
 /** Seven days beside each other, by the hours. */
-function Week({ days, meetings, now, onOpen }: DaysProps) {
+function Week({ days, meetings, tasks, now, onOpen }: DaysProps) {
   const scroll = useRef<HTMLDivElement>(null);
   useEffect(() => {
     // The night is there, and not what is looked for first.
     scroll.current?.scrollTo({ top: 7 * HOUR });
   }, []);
-  const placed = days.map((day) => ({ day, ...onDay(meetings, day) }));
-  const anyWhole = placed.some(({ whole }) => whole.length > 0);
+  const placed = days.map((day) => ({ day, due: dueOn(tasks.values(), day), ...onDay(meetings, day) }));
+  const anyWhole = placed.some(({ whole, due }) => whole.length + due.length > 0);
   return (
     <div className="overflow-hidden rounded-2xl border border-line bg-raised">
       <div className="grid grid-cols-[3.25rem_repeat(7,minmax(0,1fr))] border-b border-line pr-2">
         <span />
-        {placed.map(({ day, whole }) => {
+        {placed.map(({ day, whole, due }) => {
           const today = daysBetween(day, now) === 0;
           return (
             <div key={day.getTime()} className="min-w-0 border-l border-line px-1.5 py-1.5">
@@ -160,7 +177,7 @@ function Week({ days, meetings, now, onOpen }: DaysProps) {
                 <span className="text-base tabular-nums">{day.getDate()}</span>
               </h3>
               {anyWhole && (
-                <ul aria-label={`Whole days, ${dayName(day)}`} className="mt-1 space-y-0.5">
+                <ul aria-label={`Whole days and tasks, ${dayName(day)}`} className="mt-1 space-y-0.5">
                   {whole.map((meeting) => (
                     <li key={meeting.meetingId}>
                       <button
@@ -170,6 +187,11 @@ function Week({ days, meetings, now, onOpen }: DaysProps) {
                       >
                         {meeting.title || "Without a title"}
                       </button>
+                    </li>
+                  ))}
+                  {due.map((task) => (
+                    <li key={task.taskId}>
+                      <DueTask task={task} short className="flex items-center gap-1 rounded-md px-1 py-0.5 text-xs hover:bg-hover" />
                     </li>
                   ))}
                 </ul>
@@ -208,6 +230,24 @@ function Week({ days, meetings, now, onOpen }: DaysProps) {
         </div>
       </div>
     </div>
+  );
+}
+
+/** A task on the day that it is due; its place is the list of tasks. */
+function DueTask({ task, short = false, className }: { task: Task; short?: boolean; className: string }) {
+  const clock = task.dueTime ? timestampDate(task.dueTime).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" }) : "";
+  return (
+    <Link href="/tasks" aria-label={`Task, due ${clock}: ${task.title}`} title={`${task.title}, due ${clock}`} className={className}>
+      {short ? (
+        <Square className="size-3 shrink-0 text-quiet" aria-hidden="true" />
+      ) : (
+        <span className="flex w-36 shrink-0 items-center gap-2 text-quiet tabular-nums">
+          <Square className="size-3.5" aria-hidden="true" />
+          {clock}
+        </span>
+      )}
+      <span className="min-w-0 truncate">{task.title}</span>
+    </Link>
   );
 }
 
