@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -163,13 +164,23 @@ def test_the_documented_calls_on_projects_make_them(mesh: Mesh, token: str) -> N
 
 
 def test_the_documented_calls_on_usage_tell_what_was_used(mesh: Mesh, token: str) -> None:
-    ask, sums, table = blocks("docs/guide/usage.md", "bash")
+    ask, sums, table, _, _ = blocks("docs/guide/usage.md", "bash")
     run(mesh, [sys.executable, "-m", "parley_cli", "ask", "How do I add a provider?"])
     assert "cost" in run(mesh, ["bash", "-euc", here(mesh, ask)])
     assert '"model":"offline"' in run(mesh, ["bash", "-euc", here(mesh, sums)], token)
     lines = run(mesh, ["bash", "-euc", here(mesh, table)], token).splitlines()
     assert lines[0].startswith("day,purpose,route,model,session_id,request_count")
     assert lines[1].startswith(",,,offline,,")
+
+
+def test_the_documented_calls_on_budgets_make_them(mesh: Mesh, token: str) -> None:
+    *_, command, create = blocks("docs/guide/usage.md", "bash")
+    # The built-in model costs nothing: these budgets stop nobody.
+    run(mesh, ["bash", "-euc", here(mesh, command)])
+    assert '"limit_cost_usd_micros":"2500000"' in run(mesh, ["bash", "-euc", here(mesh, create)], token)
+    listed = json.loads(run(mesh, [sys.executable, "-m", "parley_cli", "budget", "list", "--json"]))
+    for each in listed["budgets"]:
+        run(mesh, [sys.executable, "-m", "parley_cli", "budget", "delete", each["budget_id"]])
 
 
 def test_the_documented_calls_on_the_calendar_make_and_list_what_is_in_it(mesh: Mesh, token: str) -> None:
