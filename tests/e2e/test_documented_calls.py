@@ -179,7 +179,7 @@ def test_the_documented_calls_on_budgets_make_them(mesh: Mesh, token: str) -> No
     run(mesh, ["bash", "-euc", here(mesh, command)])
     assert '"limit_cost_usd_micros":"2500000"' in run(mesh, ["bash", "-euc", here(mesh, create)], token)
     listed = json.loads(run(mesh, [sys.executable, "-m", "parley_cli", "budget", "list", "--json"]))
-    for each in listed["budgets"]:
+    for each in listed:
         run(mesh, [sys.executable, "-m", "parley_cli", "budget", "delete", each["budget_id"]])
 
 
