@@ -175,7 +175,7 @@ def check_event_id(event_id: str) -> None:
 def check_meeting_id(meeting_id: str) -> None:
     """Raises the INVALID_ARGUMENT that names `meeting_id`."""
     violations = Violations()
-    _meeting_id(violations, meeting_id)
+    check_meeting(violations, meeting_id)
     violations.check()
 
 
@@ -492,12 +492,13 @@ def _day(violations: Violations, field: str, written: str) -> date | None:
 def _event_and_meeting(violations: Violations, event_id: str, meeting_id: str) -> None:
     violations.identifier("event_id", event_id, EVENT_PREFIX)
     if meeting_id:
-        _meeting_id(violations, meeting_id)
+        check_meeting(violations, meeting_id)
         if not meeting_id.startswith(f"mtg_{event_id.removeprefix(EVENT_PREFIX)}_"):
             violations.add("meeting_id", "must be of the event that event_id names")
 
 
-def _meeting_id(violations: Violations, meeting_id: str) -> None:
+def check_meeting(violations: Violations, meeting_id: str) -> None:
+    """Adds a violation of `meeting_id` when it is none."""
     if not _MEETING_ID.fullmatch(meeting_id):
         violations.add("meeting_id", "must be the meeting_id of a meeting, like mtg_…_20261122T080000Z")
 

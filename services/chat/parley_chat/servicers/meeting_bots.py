@@ -10,7 +10,7 @@ from parley_shared.validation import Violations
 
 from parley_chat.domain.meeting_bots import READ_SCOPES, WRITE_SCOPE, BotState, Brief, BriefState, MeetingBot
 from parley_chat.operations.meeting_bots import MeetingBots, NewBot
-from parley_chat.servicers.calendar_fields import check_meeting_id
+from parley_chat.servicers.calendar_fields import check_meeting, check_meeting_id
 from parley_chat.servicers.times import check_time_zone
 
 MINUTES_DEFAULT, MINUTES_MOST = 15, 1440
@@ -50,8 +50,8 @@ class MeetingBotServicer(meeting_bot_service_pb2_grpc.MeetingBotServiceServicer)
                 f"Briefs are posted to a session, and this token lacks the scope {WRITE_SCOPE}.",
                 metadata={"scope": WRITE_SCOPE},
             )
-        check_meeting_id(request.meeting_id)
         violations = Violations()
+        check_meeting(violations, request.meeting_id)
         violations.integer("minutes_before", request.minutes_before, least=0, most=MINUTES_MOST)
         violations.text("instructions", request.instructions, most=INSTRUCTIONS_MOST)
         if request.session_id:
