@@ -36,7 +36,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(tokens.tokens, name="token")
-approvals.add_to(app)
 app.add_typer(agents.agents, name="agent")
 app.add_typer(calendar.calendar, name="calendar")
 app.add_typer(content.content, name="content")
@@ -378,3 +377,6 @@ def events(
     run_with_parley(
         address, token, lambda client, _: command.events(client, after=start, follow=follow, as_json=as_json)
     )
+
+
+approvals.add_to(app)

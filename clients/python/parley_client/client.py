@@ -24,6 +24,7 @@ from parley_client.events import OnFailureName, RouteName, on_failure_number, ro
 from parley_client.generation import Generation
 from parley_client.identity import Identity
 from parley_client.ingestion import Ingestion
+from parley_client.meeting_bots import MeetingBots
 from parley_client.projects import Projects
 from parley_client.recommendations import Recommendations
 from parley_client.scoring import Scoring
@@ -80,6 +81,8 @@ class Parley:
         """What changed in all of this, and what changes now."""
         self.calendar = Calendar(connection)
         """Events, meetings, and calendars of other places."""
+        self.meeting_bots = MeetingBots(connection)
+        """Briefs before meetings."""
         self.projects = Projects(connection)
         """What sessions, tasks and documents belong to."""
         self.webhooks = Webhooks(connection)

@@ -20,7 +20,7 @@ from parley.retrieval.v1 import (
 )
 from parley.system.v1 import system_service_pb2
 from parley.usage.v1 import usage_service_pb2
-from parley.workspace.v1 import calendar_service_pb2, project_service_pb2, task_service_pb2
+from parley.workspace.v1 import calendar_service_pb2, meeting_bot_service_pb2, project_service_pb2, task_service_pb2
 from parley_client.rpc import Rpc
 from parley_client.version import VERSION
 
@@ -36,6 +36,7 @@ MODULES = [
     "generation",
     "identity",
     "ingestion",
+    "meeting_bots",
     "projects",
     "recommendations",
     "scoring",
@@ -64,6 +65,7 @@ SERVICES: list[ServiceDescriptor] = [
         search_service_pb2,
         system_service_pb2,
         calendar_service_pb2,
+        meeting_bot_service_pb2,
         project_service_pb2,
         task_service_pb2,
         event_service_pb2,

@@ -194,6 +194,45 @@ def calendar_sync(
     run_with_parley(address, token, lambda client, _: command.sync(client, account_id, as_json=as_json))
 
 
+@calendar.command("brief")
+def calendar_brief(
+    meeting_id: Annotated[str, typer.Argument(metavar="ID", help="The meeting's id, as `calendar list` shows it.")],
+    before: Annotated[int, typer.Option(metavar="MINUTES", min=0, max=1440, help="How long before it begins.")] = 15,
+    every: Annotated[bool, typer.Option("--every", help="Before each meeting of its series.")] = False,
+    session: Annotated[
+        str, typer.Option(metavar="ID", help="The session to post to.", show_default='"Meeting briefs"')
+    ] = "",
+    about: Annotated[str, typer.Option(metavar="TEXT", help="What you want to know beside.", show_default=False)] = "",
+    stop: Annotated[bool, typer.Option("--stop", help="No brief comes any more.")] = False,
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
+    """Have a brief prepared before a meeting, from your documents, tasks and past conversations."""
+    from parley_cli.commands import meeting_briefs as command
+    from parley_cli.running import run_with_parley
+
+    if stop:
+        run_with_parley(address, token, lambda client, _: command.stop(client, meeting_id))
+        return
+    run_with_parley(
+        address,
+        token,
+        lambda client, _: command.prepare(
+            client, meeting_id, before=before, every=every, session_id=session, about=about, as_json=as_json
+        ),
+    )
+
+
+@calendar.command("briefs")
+def calendar_briefs(as_json: Json = False, address: Address = None, token: Token = None) -> None:
+    """List the briefs that are prepared, and how the last ones went."""
+    from parley_cli.commands import meeting_briefs as command
+    from parley_cli.running import run_with_parley
+
+    run_with_parley(address, token, lambda client, _: command.show(client, as_json=as_json))
+
+
 @calendar.command("remove")
 def calendar_remove(account_id: AccountId, address: Address = None, token: Token = None) -> None:
     """Take an account away, and its events here with it."""
