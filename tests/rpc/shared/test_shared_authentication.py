@@ -90,6 +90,9 @@ class AnySystem(system_service_pb2_grpc.SystemServiceServicer):
     async def GetStatus(self, request: Any, context: Any) -> system_service_pb2.GetStatusResponse:
         raise AssertionError
 
+    async def RunSelfTest(self, request: Any, context: Any) -> system_service_pb2.RunSelfTestResponse:
+        raise AssertionError
+
 
 async def test_an_anonymous_rpc_needs_no_token_and_an_rpc_outside_of_the_contract_is_refused_to_everybody(
     tmp_path: Path,
