@@ -237,13 +237,14 @@ function Week({ days, meetings, tasks, now, onOpen }: DaysProps) {
 function DueTask({ task, short = false, className }: { task: Task; short?: boolean; className: string }) {
   const clock = task.dueTime ? timestampDate(task.dueTime).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" }) : "";
   return (
-    <Link href="/tasks" aria-label={`Task, due ${clock}: ${task.title}`} title={`${task.title}, due ${clock}`} className={className}>
+    <Link href="/tasks" title={`${task.title}, due ${clock}`} className={className}>
+      <span className="sr-only">Task, due {short ? `${clock}: ` : ""}</span>
       {short ? (
         <Square className="size-3 shrink-0 text-quiet" aria-hidden="true" />
       ) : (
         <span className="flex w-36 shrink-0 items-center gap-2 text-quiet tabular-nums">
           <Square className="size-3.5" aria-hidden="true" />
-          {clock}
+          {clock}{" "}
         </span>
       )}
       <span className="min-w-0 truncate">{task.title}</span>
