@@ -49,6 +49,9 @@ USER_SCOPES = frozenset(
 """What a user may do. A sign-in has them all; a personal access token some. `inference:invoke` is not among them: models
 cost money, and chat is what counts it."""
 
+ADMIN_SCOPES = frozenset({"flags:write", "users:read", "users:write"})
+"""What an admin may do beside all of that: it is about everybody, and not about what the admin owns."""
+
 SERVICE_SCOPES = frozenset({"inference:invoke", "documents:read", "documents:write", "index:read", "index:write"})
 """What chat may do at the other services in a user's name."""
 
@@ -206,10 +209,11 @@ def expire_after(now: datetime, seconds: float) -> datetime:
 def scopes_for_new_token(asked: Iterable[str], held: frozenset[str]) -> tuple[str, ...]:
     """The scopes of a new personal access token, in alphabetical order: those asked for, or all that the maker holds.
 
+    Those of admins only when they are named: a token that asks for nothing in particular is for every day.
     Raises ScopeUnknownError, or ScopeExceededError when the maker holds less than is asked for.
     """
     asked = tuple(asked)
-    unknown = tuple(position for position, scope in enumerate(asked) if scope not in USER_SCOPES)
+    unknown = tuple(place for place, scope in enumerate(asked) if scope not in USER_SCOPES | ADMIN_SCOPES)
     if unknown:
         raise ScopeUnknownError(unknown)
     for scope in sorted(set(asked) - held):
