@@ -216,6 +216,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Example: `{"reason": "ERROR_REASON_APPROVAL_CLOSED", "domain": "parley", "metadata": {"state": "EXPIRED"}}`
     """
+    ERROR_REASON_REVISION_MISMATCH: _ErrorReason.ValueType  # 40
+    """What the request would change is not in the revision that it names: somebody else changed it meanwhile. ABORTED. The caller reads it again and
+    decides anew. `revision` is the one that it is in; 0 when there is none.
+
+    Example: `{"reason": "ERROR_REASON_REVISION_MISMATCH", "domain": "parley", "metadata": {"revision": "12"}}`
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The values of `google.rpc.ErrorInfo.reason` when `google.rpc.ErrorInfo.domain` is `parley`.
@@ -418,5 +424,11 @@ ERROR_REASON_APPROVAL_CLOSED: ErrorReason.ValueType  # 36
 APPROVED, DENIED, EXPIRED and CLOSED.
 
 Example: `{"reason": "ERROR_REASON_APPROVAL_CLOSED", "domain": "parley", "metadata": {"state": "EXPIRED"}}`
+"""
+ERROR_REASON_REVISION_MISMATCH: ErrorReason.ValueType  # 40
+"""What the request would change is not in the revision that it names: somebody else changed it meanwhile. ABORTED. The caller reads it again and
+decides anew. `revision` is the one that it is in; 0 when there is none.
+
+Example: `{"reason": "ERROR_REASON_REVISION_MISMATCH", "domain": "parley", "metadata": {"revision": "12"}}`
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

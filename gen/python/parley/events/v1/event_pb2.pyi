@@ -13,6 +13,7 @@ from parley.chat.v1 import message_pb2 as _message_pb2
 from parley.chat.v1 import session_pb2 as _session_pb2
 from parley.chat.v1 import tool_pb2 as _tool_pb2
 from parley.events.v1 import webhook_pb2 as _webhook_pb2
+from parley.flags.v1 import flag_pb2 as _flag_pb2
 from parley.workspace.v1 import calendar_pb2 as _calendar_pb2
 from parley.workspace.v1 import project_pb2 as _project_pb2
 from parley.workspace.v1 import task_pb2 as _task_pb2
@@ -91,6 +92,8 @@ class _ResourceTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Resource
     """A budget of the user's own."""
     RESOURCE_TYPE_WEBHOOK: _ResourceType.ValueType  # 8
     """A webhook. UPDATED when its user changes it, and when failures disable it; not for its deliveries."""
+    RESOURCE_TYPE_FLAG: _ResourceType.ValueType  # 13
+    """A feature flag that an administrator set, changed or deleted: among the events of that administrator."""
 
 class ResourceType(_ResourceType, metaclass=_ResourceTypeEnumTypeWrapper):
     """What kind of thing an event is about."""
@@ -117,6 +120,8 @@ RESOURCE_TYPE_BUDGET: ResourceType.ValueType  # 9
 """A budget of the user's own."""
 RESOURCE_TYPE_WEBHOOK: ResourceType.ValueType  # 8
 """A webhook. UPDATED when its user changes it, and when failures disable it; not for its deliveries."""
+RESOURCE_TYPE_FLAG: ResourceType.ValueType  # 13
+"""A feature flag that an administrator set, changed or deleted: among the events of that administrator."""
 Global___ResourceType: _TypeAlias = ResourceType  # noqa: Y015
 
 @_typing.final
@@ -143,6 +148,7 @@ class Event(_message.Message):
     TOOL_APPROVAL_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
     WEBHOOK_FIELD_NUMBER: _builtins.int
+    FLAG_FIELD_NUMBER: _builtins.int
     REMIND_TIME_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Its place among the user's events: from 1, in steps of 1, without gaps, in the order of the changes. The cursor to go on after."""
@@ -199,6 +205,10 @@ class Event(_message.Message):
         """A webhook, without its secret and without how its deliveries stand."""
 
     @_builtins.property
+    def flag(self) -> _flag_pb2.Flag:
+        """A feature flag."""
+
+    @_builtins.property
     def remind_time(self) -> _timestamp_pb2.Timestamp:
         """The time that the reminder was meant for, UTC. Absent unless the action is REMINDED."""
 
@@ -221,13 +231,14 @@ class Event(_message.Message):
         tool_approval: _tool_pb2.ToolApproval | None = ...,
         budget: _budget_pb2.Budget | None = ...,
         webhook: _webhook_pb2.Webhook | None = ...,
+        flag: _flag_pb2.Flag | None = ...,
         remind_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "budget", b"budget", "calendar_account", b"calendar_account", "calendar_event", b"calendar_event", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval", "webhook", b"webhook"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "budget", b"budget", "calendar_account", b"calendar_account", "calendar_event", b"calendar_event", "flag", b"flag", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "batch", b"batch", "budget", b"budget", "calendar_account", b"calendar_account", "calendar_event", b"calendar_event", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "resource_id", b"resource_id", "resource_type", b"resource_type", "sequence", b"sequence", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval", "turn_id", b"turn_id", "webhook", b"webhook"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "batch", b"batch", "budget", b"budget", "calendar_account", b"calendar_account", "calendar_event", b"calendar_event", "flag", b"flag", "message", b"message", "project", b"project", "remind_time", b"remind_time", "resource", b"resource", "resource_id", b"resource_id", "resource_type", b"resource_type", "sequence", b"sequence", "session", b"session", "task", b"task", "time", b"time", "tool_approval", b"tool_approval", "turn_id", b"turn_id", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["session", "message", "task", "calendar_event", "calendar_account", "project", "batch", "tool_approval", "budget", "webhook"]  # noqa: Y015
+    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["session", "message", "task", "calendar_event", "calendar_account", "project", "batch", "tool_approval", "budget", "webhook", "flag"]  # noqa: Y015
     _WhichOneofArgType_resource: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_resource) -> _WhichOneofReturnType_resource | None: ...
 

@@ -85,6 +85,34 @@ PROVIDER_STATE_OPEN: ProviderState.ValueType  # 3
 """It failed so often that it is left alone for a while: its circuit is open."""
 Global___ProviderState: _TypeAlias = ProviderState  # noqa: Y015
 
+class _CircuitState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CircuitStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CircuitState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CIRCUIT_STATE_UNSPECIFIED: _CircuitState.ValueType  # 0
+    """Is not known."""
+    CIRCUIT_STATE_CLOSED: _CircuitState.ValueType  # 1
+    """Every call."""
+    CIRCUIT_STATE_OPEN: _CircuitState.ValueType  # 2
+    """None: the provider failed so often that it is left alone for a while."""
+    CIRCUIT_STATE_HALF_OPEN: _CircuitState.ValueType  # 3
+    """The next call, to see whether the provider is back."""
+
+class CircuitState(_CircuitState, metaclass=_CircuitStateEnumTypeWrapper):
+    """What the circuit breaker of a provider lets through."""
+
+CIRCUIT_STATE_UNSPECIFIED: CircuitState.ValueType  # 0
+"""Is not known."""
+CIRCUIT_STATE_CLOSED: CircuitState.ValueType  # 1
+"""Every call."""
+CIRCUIT_STATE_OPEN: CircuitState.ValueType  # 2
+"""None: the provider failed so often that it is left alone for a while."""
+CIRCUIT_STATE_HALF_OPEN: CircuitState.ValueType  # 3
+"""The next call, to see whether the provider is back."""
+Global___CircuitState: _TypeAlias = CircuitState  # noqa: Y015
+
 @_typing.final
 class Model(_message.Message):
     """A model that a request may name."""
@@ -161,6 +189,8 @@ class Provider(_message.Message):
     RUNNING_CALLS_FIELD_NUMBER: _builtins.int
     WAITING_CALLS_FIELD_NUMBER: _builtins.int
     MAX_RUNNING_CALLS_FIELD_NUMBER: _builtins.int
+    CIRCUIT_FIELD_NUMBER: _builtins.int
+    RETRY_TIME_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Its configured name, for example `openai`."""
     kind: _builtins.str
@@ -175,9 +205,15 @@ class Provider(_message.Message):
     """How many calls wait for their turn. 0 or more."""
     max_running_calls: _builtins.int
     """How many calls it may answer at a time. 0 when there is no limit."""
+    circuit: Global___CircuitState.ValueType
+    """What its circuit breaker lets through."""
     @_builtins.property
     def state_change_time(self) -> _timestamp_pb2.Timestamp:
         """When its state last changed, UTC. Absent while it is not known."""
+
+    @_builtins.property
+    def retry_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is tried again, UTC. Absent unless its circuit is OPEN."""
 
     def __init__(
         self,
@@ -190,10 +226,12 @@ class Provider(_message.Message):
         running_calls: _builtins.int = ...,
         waiting_calls: _builtins.int = ...,
         max_running_calls: _builtins.int = ...,
+        circuit: Global___CircuitState.ValueType = ...,
+        retry_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["state_change_time", b"state_change_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_time", b"retry_time", "state_change_time", b"state_change_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "last_failure_reason", b"last_failure_reason", "max_running_calls", b"max_running_calls", "provider", b"provider", "running_calls", b"running_calls", "state", b"state", "state_change_time", b"state_change_time", "waiting_calls", b"waiting_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["circuit", b"circuit", "kind", b"kind", "last_failure_reason", b"last_failure_reason", "max_running_calls", b"max_running_calls", "provider", b"provider", "retry_time", b"retry_time", "running_calls", b"running_calls", "state", b"state", "state_change_time", b"state_change_time", "waiting_calls", b"waiting_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

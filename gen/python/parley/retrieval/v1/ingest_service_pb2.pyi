@@ -22,6 +22,49 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class GetIngestionQueueRequest(_message.Message):
+    """Asks how many jobs there are to do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetIngestionQueueRequest: _TypeAlias = GetIngestionQueueRequest  # noqa: Y015
+
+@_typing.final
+class GetIngestionQueueResponse(_message.Message):
+    """Answers GetIngestionQueue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAITING_COUNT_FIELD_NUMBER: _builtins.int
+    RUNNING_COUNT_FIELD_NUMBER: _builtins.int
+    waiting_count: _builtins.int
+    """How many wait for a worker, or to be tried again. 0 or more."""
+    running_count: _builtins.int
+    """How many a worker has. 0 or more."""
+    def __init__(
+        self,
+        *,
+        waiting_count: _builtins.int = ...,
+        running_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["running_count", b"running_count", "waiting_count", b"waiting_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetIngestionQueueResponse: _TypeAlias = GetIngestionQueueResponse  # noqa: Y015
+
+@_typing.final
 class IngestMetadata(_message.Message):
     """What is known about a file beside its bytes."""
 

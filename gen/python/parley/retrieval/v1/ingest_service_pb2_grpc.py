@@ -66,6 +66,11 @@ class IngestServiceStub:
                 request_serializer=parley_dot_retrieval_dot_v1_dot_ingest__service__pb2.RetryJobRequest.SerializeToString,
                 response_deserializer=parley_dot_retrieval_dot_v1_dot_ingest__service__pb2.RetryJobResponse.FromString,
                 _registered_method=True)
+        self.GetIngestionQueue = channel.unary_unary(
+                '/parley.retrieval.v1.IngestService/GetIngestionQueue',
+                request_serializer=parley_dot_retrieval_dot_v1_dot_ingest__service__pb2.GetIngestionQueueRequest.SerializeToString,
+                response_deserializer=parley_dot_retrieval_dot_v1_dot_ingest__service__pb2.GetIngestionQueueResponse.FromString,
+                _registered_method=True)
 
 
 class IngestServiceServicer:
@@ -119,6 +124,13 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetIngestionQueue(self, request, context):
+        """Counts the jobs of all users that have not ended. For chat, which tells it in its status.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -151,6 +163,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.RetryJob,
                     request_deserializer=parley_dot_retrieval_dot_v1_dot_ingest__service__pb2.RetryJobRequest.FromString,
                     response_serializer=parley_dot_retrieval_dot_v1_dot_ingest__service__pb2.RetryJobResponse.SerializeToString,
+            ),
+            'GetIngestionQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetIngestionQueue,
+                    request_deserializer=parley_dot_retrieval_dot_v1_dot_ingest__service__pb2.GetIngestionQueueRequest.FromString,
+                    response_serializer=parley_dot_retrieval_dot_v1_dot_ingest__service__pb2.GetIngestionQueueResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -317,6 +334,33 @@ class IngestService:
             '/parley.retrieval.v1.IngestService/RetryJob',
             parley_dot_retrieval_dot_v1_dot_ingest__service__pb2.RetryJobRequest.SerializeToString,
             parley_dot_retrieval_dot_v1_dot_ingest__service__pb2.RetryJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetIngestionQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.retrieval.v1.IngestService/GetIngestionQueue',
+            parley_dot_retrieval_dot_v1_dot_ingest__service__pb2.GetIngestionQueueRequest.SerializeToString,
+            parley_dot_retrieval_dot_v1_dot_ingest__service__pb2.GetIngestionQueueResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,8 @@ class IngestServiceStub:
     """Cancels a job and takes back what it had done. Returns when it has ended, within a second. Harmless when it had ended before: `job` then tells how."""
     RetryJob: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.RetryJobRequest, _ingest_service_pb2.RetryJobResponse]
     """Begins a failed or cancelled job again, at the stage where it ended. FAILED_PRECONDITION, reason JOB_STATE, for any other."""
+    GetIngestionQueue: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetIngestionQueueRequest, _ingest_service_pb2.GetIngestionQueueResponse]
+    """Counts the jobs of all users that have not ended. For chat, which tells it in its status."""
 
 @_typing.type_check_only
 class IngestServiceAsyncStub(IngestServiceStub):
@@ -77,6 +79,8 @@ class IngestServiceAsyncStub(IngestServiceStub):
     """Cancels a job and takes back what it had done. Returns when it has ended, within a second. Harmless when it had ended before: `job` then tells how."""
     RetryJob: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.RetryJobRequest, _ingest_service_pb2.RetryJobResponse]  # type: ignore[assignment]
     """Begins a failed or cancelled job again, at the stage where it ended. FAILED_PRECONDITION, reason JOB_STATE, for any other."""
+    GetIngestionQueue: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetIngestionQueueRequest, _ingest_service_pb2.GetIngestionQueueResponse]  # type: ignore[assignment]
+    """Counts the jobs of all users that have not ended. For chat, which tells it in its status."""
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes files and makes them searchable, in jobs that survive any process. Every call sees the jobs of the token's user and nothing else: what is
@@ -135,5 +139,13 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.RetryJobResponse, _abc.Awaitable[_ingest_service_pb2.RetryJobResponse]]:
         """Begins a failed or cancelled job again, at the stage where it ended. FAILED_PRECONDITION, reason JOB_STATE, for any other."""
+
+    @_abc_1.abstractmethod
+    def GetIngestionQueue(
+        self,
+        request: _ingest_service_pb2.GetIngestionQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.GetIngestionQueueResponse, _abc.Awaitable[_ingest_service_pb2.GetIngestionQueueResponse]]:
+        """Counts the jobs of all users that have not ended. For chat, which tells it in its status."""
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from parley.ai.v1 import generation_service_pb2 as _generation_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -118,6 +119,9 @@ class GetStatusResponse(_message.Message):
     OFFLINE_FIELD_NUMBER: _builtins.int
     RUNNING_TURNS_FIELD_NUMBER: _builtins.int
     TOOL_SERVERS_FIELD_NUMBER: _builtins.int
+    PROVIDERS_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
     state: Global___ServingState.ValueType
     """The state of the whole, as in GetHealth."""
     default_model: _builtins.str
@@ -134,6 +138,20 @@ class GetStatusResponse(_message.Message):
     def tool_servers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolServerStatus]:
         """The servers of tools (MCP) that the operator configured and did not switch off, by name. Empty when there are none."""
 
+    @_builtins.property
+    def providers(self) -> _containers.RepeatedCompositeFieldContainer[_generation_service_pb2.ProviderHealth]:
+        """The providers of models with their circuit breakers, the default first. None while inference is unreachable."""
+
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueStatus]:
+        """What waits and what is worked on, for all users and in all replicas: of `turns`, `batches`, `ingestion`, in this order. One whose service does
+        not answer is left out.
+        """
+
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When this was put together, UTC."""
+
     def __init__(
         self,
         *,
@@ -143,14 +161,98 @@ class GetStatusResponse(_message.Message):
         offline: _builtins.bool = ...,
         running_turns: _builtins.int = ...,
         tool_servers: _abc.Iterable[Global___ToolServerStatus] | None = ...,
+        providers: _abc.Iterable[_generation_service_pb2.ProviderHealth] | None = ...,
+        queues: _abc.Iterable[Global___QueueStatus] | None = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_model", b"default_model", "offline", b"offline", "running_turns", b"running_turns", "services", b"services", "state", b"state", "tool_servers", b"tool_servers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_model", b"default_model", "offline", b"offline", "providers", b"providers", "queues", b"queues", "running_turns", b"running_turns", "services", b"services", "state", b"state", "time", b"time", "tool_servers", b"tool_servers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class WatchStatusRequest(_message.Message):
+    """Asks to watch the status."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchStatusRequest: _TypeAlias = WatchStatusRequest  # noqa: Y015
+
+@_typing.final
+class WatchStatusResponse(_message.Message):
+    """The status: at the beginning, whenever something of it changes, and again at least every 25 seconds, so that the client knows that the stream
+    lives.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    changed: _builtins.bool
+    """False when it is sent only to tell that the stream lives. True in the first message."""
+    @_builtins.property
+    def status(self) -> Global___GetStatusResponse:
+        """The status as it is, as in GetStatus."""
+
+    def __init__(
+        self,
+        *,
+        status: Global___GetStatusResponse | None = ...,
+        changed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchStatusResponse: _TypeAlias = WatchStatusResponse  # noqa: Y015
+
+@_typing.final
+class QueueStatus(_message.Message):
+    """How much there is to do of one kind of work."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    WAITING_COUNT_FIELD_NUMBER: _builtins.int
+    RUNNING_COUNT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What: `turns` (answers that are asked for), `batches` (lines of batches) or `ingestion` (files to make searchable)."""
+    service: _builtins.str
+    """The service that does it: `chat` or `retrieval`."""
+    waiting_count: _builtins.int
+    """How many wait: answers for which no model can be reached, lines and files that nobody has begun yet or that are tried again later. 0 or more."""
+    running_count: _builtins.int
+    """How many are worked on. 0 or more."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        service: _builtins.str = ...,
+        waiting_count: _builtins.int = ...,
+        running_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "running_count", b"running_count", "service", b"service", "waiting_count", b"waiting_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueStatus: _TypeAlias = QueueStatus  # noqa: Y015
 
 @_typing.final
 class ServiceStatus(_message.Message):
@@ -162,6 +264,7 @@ class ServiceStatus(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     STATE_CHANGE_TIME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    CHECK_TIME_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """Which service: `chat`, `inference` or `retrieval`."""
     state: Global___ServingState.ValueType
@@ -172,6 +275,10 @@ class ServiceStatus(_message.Message):
     def state_change_time(self) -> _timestamp_pb2.Timestamp:
         """When its state last changed, UTC, as this process saw it. Absent until the first answer."""
 
+    @_builtins.property
+    def check_time(self) -> _timestamp_pb2.Timestamp:
+        """When it last said how it is, UTC: it is asked every few seconds. Absent until the first answer."""
+
     def __init__(
         self,
         *,
@@ -179,10 +286,11 @@ class ServiceStatus(_message.Message):
         state: Global___ServingState.ValueType = ...,
         state_change_time: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.str = ...,
+        check_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["state_change_time", b"state_change_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check_time", b"check_time", "state_change_time", b"state_change_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["service", b"service", "state", b"state", "state_change_time", b"state_change_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_time", b"check_time", "service", b"service", "state", b"state", "state_change_time", b"state_change_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

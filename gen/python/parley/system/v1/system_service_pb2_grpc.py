@@ -45,6 +45,11 @@ class SystemServiceStub:
                 request_serializer=parley_dot_system_dot_v1_dot_system__service__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=parley_dot_system_dot_v1_dot_system__service__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.WatchStatus = channel.unary_stream(
+                '/parley.system.v1.SystemService/WatchStatus',
+                request_serializer=parley_dot_system_dot_v1_dot_system__service__pb2.WatchStatusRequest.SerializeToString,
+                response_deserializer=parley_dot_system_dot_v1_dot_system__service__pb2.WatchStatusResponse.FromString,
+                _registered_method=True)
         self.RunSelfTest = channel.unary_unary(
                 '/parley.system.v1.SystemService/RunSelfTest',
                 request_serializer=parley_dot_system_dot_v1_dot_system__service__pb2.RunSelfTestRequest.SerializeToString,
@@ -64,7 +69,15 @@ class SystemServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStatus(self, request, context):
-        """Tells the state of each service and the model in use.
+        """Tells the state of each service, each provider and each queue, and the model in use.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchStatus(self, request, context):
+        """Sends the status, and again whenever something of it changes, until the call is ended. Changes that follow each other are told together, at most
+        once a second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,6 +104,11 @@ def add_SystemServiceServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=parley_dot_system_dot_v1_dot_system__service__pb2.GetStatusRequest.FromString,
                     response_serializer=parley_dot_system_dot_v1_dot_system__service__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'WatchStatus': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchStatus,
+                    request_deserializer=parley_dot_system_dot_v1_dot_system__service__pb2.WatchStatusRequest.FromString,
+                    response_serializer=parley_dot_system_dot_v1_dot_system__service__pb2.WatchStatusResponse.SerializeToString,
             ),
             'RunSelfTest': grpc.unary_unary_rpc_method_handler(
                     servicer.RunSelfTest,
@@ -153,6 +171,33 @@ class SystemService:
             '/parley.system.v1.SystemService/GetStatus',
             parley_dot_system_dot_v1_dot_system__service__pb2.GetStatusRequest.SerializeToString,
             parley_dot_system_dot_v1_dot_system__service__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/parley.system.v1.SystemService/WatchStatus',
+            parley_dot_system_dot_v1_dot_system__service__pb2.WatchStatusRequest.SerializeToString,
+            parley_dot_system_dot_v1_dot_system__service__pb2.WatchStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

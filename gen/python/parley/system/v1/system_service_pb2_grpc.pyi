@@ -36,7 +36,11 @@ class SystemServiceStub:
     GetHealth: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetHealthRequest, _system_service_pb2.GetHealthResponse]
     """Tells in one word whether Parley can answer. Cheap: made for probes. Tells nothing about how Parley is built."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetStatusRequest, _system_service_pb2.GetStatusResponse]
-    """Tells the state of each service and the model in use."""
+    """Tells the state of each service, each provider and each queue, and the model in use."""
+    WatchStatus: _grpc.UnaryStreamMultiCallable[_system_service_pb2.WatchStatusRequest, _system_service_pb2.WatchStatusResponse]
+    """Sends the status, and again whenever something of it changes, until the call is ended. Changes that follow each other are told together, at most
+    once a second.
+    """
     RunSelfTest: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.RunSelfTestRequest, _system_service_pb2.RunSelfTestResponse]
     """Uses every service once, from end to end, as the caller, and tells what worked and how long it took. Takes up to 40 seconds when something
     hangs. Costs the few tokens of one short answer of the default model, which counts as one of the user's running answers, and leaves nothing
@@ -51,7 +55,11 @@ class SystemServiceAsyncStub(SystemServiceStub):
     GetHealth: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetHealthRequest, _system_service_pb2.GetHealthResponse]  # type: ignore[assignment]
     """Tells in one word whether Parley can answer. Cheap: made for probes. Tells nothing about how Parley is built."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetStatusRequest, _system_service_pb2.GetStatusResponse]  # type: ignore[assignment]
-    """Tells the state of each service and the model in use."""
+    """Tells the state of each service, each provider and each queue, and the model in use."""
+    WatchStatus: _aio.UnaryStreamMultiCallable[_system_service_pb2.WatchStatusRequest, _system_service_pb2.WatchStatusResponse]  # type: ignore[assignment]
+    """Sends the status, and again whenever something of it changes, until the call is ended. Changes that follow each other are told together, at most
+    once a second.
+    """
     RunSelfTest: _aio.UnaryUnaryMultiCallable[_system_service_pb2.RunSelfTestRequest, _system_service_pb2.RunSelfTestResponse]  # type: ignore[assignment]
     """Uses every service once, from end to end, as the caller, and tells what worked and how long it took. Takes up to 40 seconds when something
     hangs. Costs the few tokens of one short answer of the default model, which counts as one of the user's running answers, and leaves nothing
@@ -75,7 +83,17 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _system_service_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_system_service_pb2.GetStatusResponse, _abc.Awaitable[_system_service_pb2.GetStatusResponse]]:
-        """Tells the state of each service and the model in use."""
+        """Tells the state of each service, each provider and each queue, and the model in use."""
+
+    @_abc_1.abstractmethod
+    def WatchStatus(
+        self,
+        request: _system_service_pb2.WatchStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_system_service_pb2.WatchStatusResponse], _abc.AsyncIterator[_system_service_pb2.WatchStatusResponse]]:
+        """Sends the status, and again whenever something of it changes, until the call is ended. Changes that follow each other are told together, at most
+        once a second.
+        """
 
     @_abc_1.abstractmethod
     def RunSelfTest(

@@ -18,6 +18,8 @@ import type { ToolApproval } from "../../chat/v1/tool_pb";
 import { file_parley_chat_v1_tool } from "../../chat/v1/tool_pb";
 import type { Webhook } from "./webhook_pb";
 import { file_parley_events_v1_webhook } from "./webhook_pb";
+import type { Flag } from "../../flags/v1/flag_pb";
+import { file_parley_flags_v1_flag } from "../../flags/v1/flag_pb";
 import type { CalendarAccount, CalendarEvent } from "../../workspace/v1/calendar_pb";
 import { file_parley_workspace_v1_calendar } from "../../workspace/v1/calendar_pb";
 import type { Project } from "../../workspace/v1/project_pb";
@@ -30,7 +32,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/events/v1/event.proto.
  */
 export const file_parley_events_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChxwYXJsZXkvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBwYXJsZXkuZXZlbnRzLnYxIvQFCgVFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZhY3Rpb24YAyABKA4yGC5wYXJsZXkuZXZlbnRzLnYxLkFjdGlvbhI1Cg1yZXNvdXJjZV90eXBlGAQgASgOMh4ucGFybGV5LmV2ZW50cy52MS5SZXNvdXJjZVR5cGUSEwoLcmVzb3VyY2VfaWQYBSABKAkSDwoHdHVybl9pZBgGIAEoCRIqCgdzZXNzaW9uGAcgASgLMhcucGFybGV5LmNoYXQudjEuU2Vzc2lvbkgAEioKB21lc3NhZ2UYCCABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlSAASKQoEdGFzaxgJIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza0gAEjwKDmNhbGVuZGFyX2V2ZW50GAwgASgLMiIucGFybGV5LndvcmtzcGFjZS52MS5DYWxlbmRhckV2ZW50SAASQAoQY2FsZW5kYXJfYWNjb3VudBgNIAEoCzIkLnBhcmxleS53b3Jrc3BhY2UudjEuQ2FsZW5kYXJBY2NvdW50SAASLwoHcHJvamVjdBgLIAEoCzIcLnBhcmxleS53b3Jrc3BhY2UudjEuUHJvamVjdEgAEiYKBWJhdGNoGA4gASgLMhUucGFybGV5LmNoYXQudjEuQmF0Y2hIABI1Cg10b29sX2FwcHJvdmFsGBEgASgLMhwucGFybGV5LmNoYXQudjEuVG9vbEFwcHJvdmFsSAASKgoGYnVkZ2V0GBAgASgLMhgucGFybGV5LmJ1ZGdldC52MS5CdWRnZXRIABIsCgd3ZWJob29rGA8gASgLMhkucGFybGV5LmV2ZW50cy52MS5XZWJob29rSAASLwoLcmVtaW5kX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgoKCHJlc291cmNlKnEKBkFjdGlvbhIWChJBQ1RJT05fVU5TUEVDSUZJRUQQABISCg5BQ1RJT05fQ1JFQVRFRBABEhIKDkFDVElPTl9VUERBVEVEEAISEgoOQUNUSU9OX0RFTEVURUQQAxITCg9BQ1RJT05fUkVNSU5ERUQQBCrLAgoMUmVzb3VyY2VUeXBlEh0KGVJFU09VUkNFX1RZUEVfVU5TUEVDSUZJRUQQABIZChVSRVNPVVJDRV9UWVBFX1NFU1NJT04QARIZChVSRVNPVVJDRV9UWVBFX01FU1NBR0UQAhIWChJSRVNPVVJDRV9UWVBFX1RBU0sQAxIgChxSRVNPVVJDRV9UWVBFX0NBTEVOREFSX0VWRU5UEAUSIgoeUkVTT1VSQ0VfVFlQRV9DQUxFTkRBUl9BQ0NPVU5UEAYSGQoVUkVTT1VSQ0VfVFlQRV9QUk9KRUNUEAQSFwoTUkVTT1VSQ0VfVFlQRV9CQVRDSBAHEh8KG1JFU09VUkNFX1RZUEVfVE9PTF9BUFBST1ZBTBAKEhgKFFJFU09VUkNFX1RZUEVfQlVER0VUEAkSGQoVUkVTT1VSQ0VfVFlQRV9XRUJIT09LEAhiBnByb3RvMw", [file_google_protobuf_timestamp, file_parley_budget_v1_budget, file_parley_chat_v1_batch, file_parley_chat_v1_message, file_parley_chat_v1_session, file_parley_chat_v1_tool, file_parley_events_v1_webhook, file_parley_workspace_v1_calendar, file_parley_workspace_v1_project, file_parley_workspace_v1_task]);
+  fileDesc("ChxwYXJsZXkvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBwYXJsZXkuZXZlbnRzLnYxIpsGCgVFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZhY3Rpb24YAyABKA4yGC5wYXJsZXkuZXZlbnRzLnYxLkFjdGlvbhI1Cg1yZXNvdXJjZV90eXBlGAQgASgOMh4ucGFybGV5LmV2ZW50cy52MS5SZXNvdXJjZVR5cGUSEwoLcmVzb3VyY2VfaWQYBSABKAkSDwoHdHVybl9pZBgGIAEoCRIqCgdzZXNzaW9uGAcgASgLMhcucGFybGV5LmNoYXQudjEuU2Vzc2lvbkgAEioKB21lc3NhZ2UYCCABKAsyFy5wYXJsZXkuY2hhdC52MS5NZXNzYWdlSAASKQoEdGFzaxgJIAEoCzIZLnBhcmxleS53b3Jrc3BhY2UudjEuVGFza0gAEjwKDmNhbGVuZGFyX2V2ZW50GAwgASgLMiIucGFybGV5LndvcmtzcGFjZS52MS5DYWxlbmRhckV2ZW50SAASQAoQY2FsZW5kYXJfYWNjb3VudBgNIAEoCzIkLnBhcmxleS53b3Jrc3BhY2UudjEuQ2FsZW5kYXJBY2NvdW50SAASLwoHcHJvamVjdBgLIAEoCzIcLnBhcmxleS53b3Jrc3BhY2UudjEuUHJvamVjdEgAEiYKBWJhdGNoGA4gASgLMhUucGFybGV5LmNoYXQudjEuQmF0Y2hIABI1Cg10b29sX2FwcHJvdmFsGBEgASgLMhwucGFybGV5LmNoYXQudjEuVG9vbEFwcHJvdmFsSAASKgoGYnVkZ2V0GBAgASgLMhgucGFybGV5LmJ1ZGdldC52MS5CdWRnZXRIABIsCgd3ZWJob29rGA8gASgLMhkucGFybGV5LmV2ZW50cy52MS5XZWJob29rSAASJQoEZmxhZxgUIAEoCzIVLnBhcmxleS5mbGFncy52MS5GbGFnSAASLwoLcmVtaW5kX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgoKCHJlc291cmNlKnEKBkFjdGlvbhIWChJBQ1RJT05fVU5TUEVDSUZJRUQQABISCg5BQ1RJT05fQ1JFQVRFRBABEhIKDkFDVElPTl9VUERBVEVEEAISEgoOQUNUSU9OX0RFTEVURUQQAxITCg9BQ1RJT05fUkVNSU5ERUQQBCrjAgoMUmVzb3VyY2VUeXBlEh0KGVJFU09VUkNFX1RZUEVfVU5TUEVDSUZJRUQQABIZChVSRVNPVVJDRV9UWVBFX1NFU1NJT04QARIZChVSRVNPVVJDRV9UWVBFX01FU1NBR0UQAhIWChJSRVNPVVJDRV9UWVBFX1RBU0sQAxIgChxSRVNPVVJDRV9UWVBFX0NBTEVOREFSX0VWRU5UEAUSIgoeUkVTT1VSQ0VfVFlQRV9DQUxFTkRBUl9BQ0NPVU5UEAYSGQoVUkVTT1VSQ0VfVFlQRV9QUk9KRUNUEAQSFwoTUkVTT1VSQ0VfVFlQRV9CQVRDSBAHEh8KG1JFU09VUkNFX1RZUEVfVE9PTF9BUFBST1ZBTBAKEhgKFFJFU09VUkNFX1RZUEVfQlVER0VUEAkSGQoVUkVTT1VSQ0VfVFlQRV9XRUJIT09LEAgSFgoSUkVTT1VSQ0VfVFlQRV9GTEFHEA1iBnByb3RvMw", [file_google_protobuf_timestamp, file_parley_budget_v1_budget, file_parley_chat_v1_batch, file_parley_chat_v1_message, file_parley_chat_v1_session, file_parley_chat_v1_tool, file_parley_events_v1_webhook, file_parley_flags_v1_flag, file_parley_workspace_v1_calendar, file_parley_workspace_v1_project, file_parley_workspace_v1_task]);
 
 /**
  * Something that changed in what a user owns. Written in the transaction of the change itself, and never changed: the events of a user are
@@ -167,6 +169,14 @@ export type Event = Message<"parley.events.v1.Event"> & {
      */
     value: Webhook;
     case: "webhook";
+  } | {
+    /**
+     * A feature flag.
+     *
+     * @generated from field: parley.flags.v1.Flag flag = 20;
+     */
+    value: Flag;
+    case: "flag";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -315,6 +325,13 @@ export enum ResourceType {
    * @generated from enum value: RESOURCE_TYPE_WEBHOOK = 8;
    */
   WEBHOOK = 8,
+
+  /**
+   * A feature flag that an administrator set, changed or deleted: among the events of that administrator.
+   *
+   * @generated from enum value: RESOURCE_TYPE_FLAG = 13;
+   */
+  FLAG = 13,
 }
 
 /**

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/inference/v1/model_service.proto.
  */
 export const file_parley_inference_v1_model_service: GenFile = /*@__PURE__*/
-  fileDesc("CidwYXJsZXkvaW5mZXJlbmNlL3YxL21vZGVsX3NlcnZpY2UucHJvdG8SE3BhcmxleS5pbmZlcmVuY2UudjEipAIKBU1vZGVsEg0KBW1vZGVsGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg8KB2FsaWFzZXMYAyADKAkSOgoMY2FwYWJpbGl0aWVzGAQgAygOMiQucGFybGV5LmluZmVyZW5jZS52MS5Nb2RlbENhcGFiaWxpdHkSHQoVY29udGV4dF93aW5kb3dfdG9rZW5zGAUgASgFEg8KB29mZmxpbmUYBiABKAgSLgoFcHJpY2UYByABKAsyHy5wYXJsZXkuaW5mZXJlbmNlLnYxLlRva2VuUHJpY2USOgoOcHJvdmlkZXJfc3RhdGUYCCABKA4yIi5wYXJsZXkuaW5mZXJlbmNlLnYxLlByb3ZpZGVyU3RhdGUSEQoJZmFsbGJhY2tzGAkgAygJIvoBCghQcm92aWRlchIQCghwcm92aWRlchgBIAEoCRIMCgRraW5kGAIgASgJEjEKBXN0YXRlGAMgASgOMiIucGFybGV5LmluZmVyZW5jZS52MS5Qcm92aWRlclN0YXRlEjUKEXN0YXRlX2NoYW5nZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbChNsYXN0X2ZhaWx1cmVfcmVhc29uGAUgASgJEhUKDXJ1bm5pbmdfY2FsbHMYBiABKAUSFQoNd2FpdGluZ19jYWxscxgHIAEoBRIZChFtYXhfcnVubmluZ19jYWxscxgIIAEoBSIWChRMaXN0UHJvdmlkZXJzUmVxdWVzdCJJChVMaXN0UHJvdmlkZXJzUmVzcG9uc2USMAoJcHJvdmlkZXJzGAEgAygLMh0ucGFybGV5LmluZmVyZW5jZS52MS5Qcm92aWRlciITChFMaXN0TW9kZWxzUmVxdWVzdCJAChJMaXN0TW9kZWxzUmVzcG9uc2USKgoGbW9kZWxzGAEgAygLMhoucGFybGV5LmluZmVyZW5jZS52MS5Nb2RlbCrPAQoPTW9kZWxDYXBhYmlsaXR5EiAKHE1PREVMX0NBUEFCSUxJVFlfVU5TUEVDSUZJRUQQABIdChlNT0RFTF9DQVBBQklMSVRZX0dFTkVSQVRFEAESGgoWTU9ERUxfQ0FQQUJJTElUWV9UT09MUxACEhoKFk1PREVMX0NBUEFCSUxJVFlfRU1CRUQQAxIbChdNT0RFTF9DQVBBQklMSVRZX0lNQUdFUxAEEiYKIk1PREVMX0NBUEFCSUxJVFlfU1RSVUNUVVJFRF9PVVRQVVQQBSqAAQoNUHJvdmlkZXJTdGF0ZRIeChpQUk9WSURFUl9TVEFURV9VTlNQRUNJRklFRBAAEhoKFlBST1ZJREVSX1NUQVRFX0hFQUxUSFkQARIaChZQUk9WSURFUl9TVEFURV9GQUlMSU5HEAISFwoTUFJPVklERVJfU1RBVEVfT1BFThADMt8BCgxNb2RlbFNlcnZpY2USYgoKTGlzdE1vZGVscxImLnBhcmxleS5pbmZlcmVuY2UudjEuTGlzdE1vZGVsc1JlcXVlc3QaJy5wYXJsZXkuaW5mZXJlbmNlLnYxLkxpc3RNb2RlbHNSZXNwb25zZSIDkAIBEmsKDUxpc3RQcm92aWRlcnMSKS5wYXJsZXkuaW5mZXJlbmNlLnYxLkxpc3RQcm92aWRlcnNSZXF1ZXN0GioucGFybGV5LmluZmVyZW5jZS52MS5MaXN0UHJvdmlkZXJzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_parley_inference_v1_generation]);
+  fileDesc("CidwYXJsZXkvaW5mZXJlbmNlL3YxL21vZGVsX3NlcnZpY2UucHJvdG8SE3BhcmxleS5pbmZlcmVuY2UudjEipAIKBU1vZGVsEg0KBW1vZGVsGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg8KB2FsaWFzZXMYAyADKAkSOgoMY2FwYWJpbGl0aWVzGAQgAygOMiQucGFybGV5LmluZmVyZW5jZS52MS5Nb2RlbENhcGFiaWxpdHkSHQoVY29udGV4dF93aW5kb3dfdG9rZW5zGAUgASgFEg8KB29mZmxpbmUYBiABKAgSLgoFcHJpY2UYByABKAsyHy5wYXJsZXkuaW5mZXJlbmNlLnYxLlRva2VuUHJpY2USOgoOcHJvdmlkZXJfc3RhdGUYCCABKA4yIi5wYXJsZXkuaW5mZXJlbmNlLnYxLlByb3ZpZGVyU3RhdGUSEQoJZmFsbGJhY2tzGAkgAygJIt4CCghQcm92aWRlchIQCghwcm92aWRlchgBIAEoCRIMCgRraW5kGAIgASgJEjEKBXN0YXRlGAMgASgOMiIucGFybGV5LmluZmVyZW5jZS52MS5Qcm92aWRlclN0YXRlEjUKEXN0YXRlX2NoYW5nZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbChNsYXN0X2ZhaWx1cmVfcmVhc29uGAUgASgJEhUKDXJ1bm5pbmdfY2FsbHMYBiABKAUSFQoNd2FpdGluZ19jYWxscxgHIAEoBRIZChFtYXhfcnVubmluZ19jYWxscxgIIAEoBRIyCgdjaXJjdWl0GAkgASgOMiEucGFybGV5LmluZmVyZW5jZS52MS5DaXJjdWl0U3RhdGUSLgoKcmV0cnlfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiFgoUTGlzdFByb3ZpZGVyc1JlcXVlc3QiSQoVTGlzdFByb3ZpZGVyc1Jlc3BvbnNlEjAKCXByb3ZpZGVycxgBIAMoCzIdLnBhcmxleS5pbmZlcmVuY2UudjEuUHJvdmlkZXIiEwoRTGlzdE1vZGVsc1JlcXVlc3QiQAoSTGlzdE1vZGVsc1Jlc3BvbnNlEioKBm1vZGVscxgBIAMoCzIaLnBhcmxleS5pbmZlcmVuY2UudjEuTW9kZWwqzwEKD01vZGVsQ2FwYWJpbGl0eRIgChxNT0RFTF9DQVBBQklMSVRZX1VOU1BFQ0lGSUVEEAASHQoZTU9ERUxfQ0FQQUJJTElUWV9HRU5FUkFURRABEhoKFk1PREVMX0NBUEFCSUxJVFlfVE9PTFMQAhIaChZNT0RFTF9DQVBBQklMSVRZX0VNQkVEEAMSGwoXTU9ERUxfQ0FQQUJJTElUWV9JTUFHRVMQBBImCiJNT0RFTF9DQVBBQklMSVRZX1NUUlVDVFVSRURfT1VUUFVUEAUqgAEKDVByb3ZpZGVyU3RhdGUSHgoaUFJPVklERVJfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZQUk9WSURFUl9TVEFURV9IRUFMVEhZEAESGgoWUFJPVklERVJfU1RBVEVfRkFJTElORxACEhcKE1BST1ZJREVSX1NUQVRFX09QRU4QAyp8CgxDaXJjdWl0U3RhdGUSHQoZQ0lSQ1VJVF9TVEFURV9VTlNQRUNJRklFRBAAEhgKFENJUkNVSVRfU1RBVEVfQ0xPU0VEEAESFgoSQ0lSQ1VJVF9TVEFURV9PUEVOEAISGwoXQ0lSQ1VJVF9TVEFURV9IQUxGX09QRU4QAzLfAQoMTW9kZWxTZXJ2aWNlEmIKCkxpc3RNb2RlbHMSJi5wYXJsZXkuaW5mZXJlbmNlLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GicucGFybGV5LmluZmVyZW5jZS52MS5MaXN0TW9kZWxzUmVzcG9uc2UiA5ACARJrCg1MaXN0UHJvdmlkZXJzEikucGFybGV5LmluZmVyZW5jZS52MS5MaXN0UHJvdmlkZXJzUmVxdWVzdBoqLnBhcmxleS5pbmZlcmVuY2UudjEuTGlzdFByb3ZpZGVyc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_timestamp, file_parley_inference_v1_generation]);
 
 /**
  * A model that a request may name.
@@ -154,6 +154,20 @@ export type Provider = Message<"parley.inference.v1.Provider"> & {
    * @generated from field: int32 max_running_calls = 8;
    */
   maxRunningCalls: number;
+
+  /**
+   * What its circuit breaker lets through.
+   *
+   * @generated from field: parley.inference.v1.CircuitState circuit = 9;
+   */
+  circuit: CircuitState;
+
+  /**
+   * When it is tried again, UTC. Absent unless its circuit is OPEN.
+   *
+   * @generated from field: google.protobuf.Timestamp retry_time = 10;
+   */
+  retryTime?: Timestamp | undefined;
 };
 
 /**
@@ -330,6 +344,47 @@ export enum ProviderState {
  */
 export const ProviderStateSchema: GenEnum<ProviderState> = /*@__PURE__*/
   enumDesc(file_parley_inference_v1_model_service, 1);
+
+/**
+ * What the circuit breaker of a provider lets through.
+ *
+ * @generated from enum parley.inference.v1.CircuitState
+ */
+export enum CircuitState {
+  /**
+   * Is not known.
+   *
+   * @generated from enum value: CIRCUIT_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Every call.
+   *
+   * @generated from enum value: CIRCUIT_STATE_CLOSED = 1;
+   */
+  CLOSED = 1,
+
+  /**
+   * None: the provider failed so often that it is left alone for a while.
+   *
+   * @generated from enum value: CIRCUIT_STATE_OPEN = 2;
+   */
+  OPEN = 2,
+
+  /**
+   * The next call, to see whether the provider is back.
+   *
+   * @generated from enum value: CIRCUIT_STATE_HALF_OPEN = 3;
+   */
+  HALF_OPEN = 3,
+}
+
+/**
+ * Describes the enum parley.inference.v1.CircuitState.
+ */
+export const CircuitStateSchema: GenEnum<CircuitState> = /*@__PURE__*/
+  enumDesc(file_parley_inference_v1_model_service, 2);
 
 /**
  * Tells which models there are.

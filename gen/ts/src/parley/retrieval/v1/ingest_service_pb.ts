@@ -16,7 +16,50 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/retrieval/v1/ingest_service.proto.
  */
 export const file_parley_retrieval_v1_ingest_service: GenFile = /*@__PURE__*/
-  fileDesc("CihwYXJsZXkvcmV0cmlldmFsL3YxL2luZ2VzdF9zZXJ2aWNlLnByb3RvEhNwYXJsZXkucmV0cmlldmFsLnYxIvoBCg5Jbmdlc3RNZXRhZGF0YRIQCghmaWxlbmFtZRgBIAEoCRINCgV0aXRsZRgCIAEoCRIPCgdwcm9qZWN0GAMgASgJEhIKCnNvdXJjZV91cmkYBCABKAkSMgoKbWVkaWFfdHlwZRgFIAEoDjIeLnBhcmxleS5yZXRyaWV2YWwudjEuTWVkaWFUeXBlEj8KBmxhYmVscxgGIAMoCzIvLnBhcmxleS5yZXRyaWV2YWwudjEuSW5nZXN0TWV0YWRhdGEuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ5Cg1Jbmdlc3RSZXF1ZXN0EjUKCG1ldGFkYXRhGAEgASgLMiMucGFybGV5LnJldHJpZXZhbC52MS5Jbmdlc3RNZXRhZGF0YRINCgVjaHVuaxgCIAEoDBIiCgRib2R5GAMgASgLMhQuZ29vZ2xlLmFwaS5IdHRwQm9keSJvCg5Jbmdlc3RSZXNwb25zZRIOCgZqb2JfaWQYASABKAkSEwoLZG9jdW1lbnRfaWQYAiABKAkSJQoDam9iGAMgASgLMhgucGFybGV5LnJldHJpZXZhbC52MS5Kb2ISEQoJZHVwbGljYXRlGAQgASgIIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjcKDkdldEpvYlJlc3BvbnNlEiUKA2pvYhgBIAEoCzIYLnBhcmxleS5yZXRyaWV2YWwudjEuSm9iIiEKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkiOQoQV2F0Y2hKb2JSZXNwb25zZRIlCgNqb2IYASABKAsyGC5wYXJsZXkucmV0cmlldmFsLnYxLkpvYiJnCg9MaXN0Sm9ic1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSLQoGc3RhdGVzGAMgAygOMh0ucGFybGV5LnJldHJpZXZhbC52MS5Kb2JTdGF0ZSJTChBMaXN0Sm9ic1Jlc3BvbnNlEiYKBGpvYnMYASADKAsyGC5wYXJsZXkucmV0cmlldmFsLnYxLkpvYhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiIgoQQ2FuY2VsSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkiTQoRQ2FuY2VsSm9iUmVzcG9uc2USJQoDam9iGAEgASgLMhgucGFybGV5LnJldHJpZXZhbC52MS5Kb2ISEQoJY2FuY2VsbGVkGAIgASgIIiEKD1JldHJ5Sm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkiOQoQUmV0cnlKb2JSZXNwb25zZRIlCgNqb2IYASABKAsyGC5wYXJsZXkucmV0cmlldmFsLnYxLkpvYjK0BAoNSW5nZXN0U2VydmljZRJTCgZJbmdlc3QSIi5wYXJsZXkucmV0cmlldmFsLnYxLkluZ2VzdFJlcXVlc3QaIy5wYXJsZXkucmV0cmlldmFsLnYxLkluZ2VzdFJlc3BvbnNlKAESVgoGR2V0Sm9iEiIucGFybGV5LnJldHJpZXZhbC52MS5HZXRKb2JSZXF1ZXN0GiMucGFybGV5LnJldHJpZXZhbC52MS5HZXRKb2JSZXNwb25zZSIDkAIBEl4KCFdhdGNoSm9iEiQucGFybGV5LnJldHJpZXZhbC52MS5XYXRjaEpvYlJlcXVlc3QaJS5wYXJsZXkucmV0cmlldmFsLnYxLldhdGNoSm9iUmVzcG9uc2UiA5ACATABElwKCExpc3RKb2JzEiQucGFybGV5LnJldHJpZXZhbC52MS5MaXN0Sm9ic1JlcXVlc3QaJS5wYXJsZXkucmV0cmlldmFsLnYxLkxpc3RKb2JzUmVzcG9uc2UiA5ACARJfCglDYW5jZWxKb2ISJS5wYXJsZXkucmV0cmlldmFsLnYxLkNhbmNlbEpvYlJlcXVlc3QaJi5wYXJsZXkucmV0cmlldmFsLnYxLkNhbmNlbEpvYlJlc3BvbnNlIgOQAgISVwoIUmV0cnlKb2ISJC5wYXJsZXkucmV0cmlldmFsLnYxLlJldHJ5Sm9iUmVxdWVzdBolLnBhcmxleS5yZXRyaWV2YWwudjEuUmV0cnlKb2JSZXNwb25zZWIGcHJvdG8z", [file_google_api_httpbody, file_parley_retrieval_v1_document, file_parley_retrieval_v1_job]);
+  fileDesc("CihwYXJsZXkvcmV0cmlldmFsL3YxL2luZ2VzdF9zZXJ2aWNlLnByb3RvEhNwYXJsZXkucmV0cmlldmFsLnYxIhoKGEdldEluZ2VzdGlvblF1ZXVlUmVxdWVzdCJJChlHZXRJbmdlc3Rpb25RdWV1ZVJlc3BvbnNlEhUKDXdhaXRpbmdfY291bnQYASABKAUSFQoNcnVubmluZ19jb3VudBgCIAEoBSL6AQoOSW5nZXN0TWV0YWRhdGESEAoIZmlsZW5hbWUYASABKAkSDQoFdGl0bGUYAiABKAkSDwoHcHJvamVjdBgDIAEoCRISCgpzb3VyY2VfdXJpGAQgASgJEjIKCm1lZGlhX3R5cGUYBSABKA4yHi5wYXJsZXkucmV0cmlldmFsLnYxLk1lZGlhVHlwZRI/CgZsYWJlbHMYBiADKAsyLy5wYXJsZXkucmV0cmlldmFsLnYxLkluZ2VzdE1ldGFkYXRhLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEieQoNSW5nZXN0UmVxdWVzdBI1CghtZXRhZGF0YRgBIAEoCzIjLnBhcmxleS5yZXRyaWV2YWwudjEuSW5nZXN0TWV0YWRhdGESDQoFY2h1bmsYAiABKAwSIgoEYm9keRgDIAEoCzIULmdvb2dsZS5hcGkuSHR0cEJvZHkibwoOSW5nZXN0UmVzcG9uc2USDgoGam9iX2lkGAEgASgJEhMKC2RvY3VtZW50X2lkGAIgASgJEiUKA2pvYhgDIAEoCzIYLnBhcmxleS5yZXRyaWV2YWwudjEuSm9iEhEKCWR1cGxpY2F0ZRgEIAEoCCIfCg1HZXRKb2JSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCSI3Cg5HZXRKb2JSZXNwb25zZRIlCgNqb2IYASABKAsyGC5wYXJsZXkucmV0cmlldmFsLnYxLkpvYiIhCg9XYXRjaEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjkKEFdhdGNoSm9iUmVzcG9uc2USJQoDam9iGAEgASgLMhgucGFybGV5LnJldHJpZXZhbC52MS5Kb2IiZwoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEi0KBnN0YXRlcxgDIAMoDjIdLnBhcmxleS5yZXRyaWV2YWwudjEuSm9iU3RhdGUiUwoQTGlzdEpvYnNSZXNwb25zZRImCgRqb2JzGAEgAygLMhgucGFybGV5LnJldHJpZXZhbC52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiIKEENhbmNlbEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIk0KEUNhbmNlbEpvYlJlc3BvbnNlEiUKA2pvYhgBIAEoCzIYLnBhcmxleS5yZXRyaWV2YWwudjEuSm9iEhEKCWNhbmNlbGxlZBgCIAEoCCIhCg9SZXRyeUpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjkKEFJldHJ5Sm9iUmVzcG9uc2USJQoDam9iGAEgASgLMhgucGFybGV5LnJldHJpZXZhbC52MS5Kb2IyrQUKDUluZ2VzdFNlcnZpY2USUwoGSW5nZXN0EiIucGFybGV5LnJldHJpZXZhbC52MS5Jbmdlc3RSZXF1ZXN0GiMucGFybGV5LnJldHJpZXZhbC52MS5Jbmdlc3RSZXNwb25zZSgBElYKBkdldEpvYhIiLnBhcmxleS5yZXRyaWV2YWwudjEuR2V0Sm9iUmVxdWVzdBojLnBhcmxleS5yZXRyaWV2YWwudjEuR2V0Sm9iUmVzcG9uc2UiA5ACARJeCghXYXRjaEpvYhIkLnBhcmxleS5yZXRyaWV2YWwudjEuV2F0Y2hKb2JSZXF1ZXN0GiUucGFybGV5LnJldHJpZXZhbC52MS5XYXRjaEpvYlJlc3BvbnNlIgOQAgEwARJcCghMaXN0Sm9icxIkLnBhcmxleS5yZXRyaWV2YWwudjEuTGlzdEpvYnNSZXF1ZXN0GiUucGFybGV5LnJldHJpZXZhbC52MS5MaXN0Sm9ic1Jlc3BvbnNlIgOQAgESXwoJQ2FuY2VsSm9iEiUucGFybGV5LnJldHJpZXZhbC52MS5DYW5jZWxKb2JSZXF1ZXN0GiYucGFybGV5LnJldHJpZXZhbC52MS5DYW5jZWxKb2JSZXNwb25zZSIDkAICElcKCFJldHJ5Sm9iEiQucGFybGV5LnJldHJpZXZhbC52MS5SZXRyeUpvYlJlcXVlc3QaJS5wYXJsZXkucmV0cmlldmFsLnYxLlJldHJ5Sm9iUmVzcG9uc2USdwoRR2V0SW5nZXN0aW9uUXVldWUSLS5wYXJsZXkucmV0cmlldmFsLnYxLkdldEluZ2VzdGlvblF1ZXVlUmVxdWVzdBouLnBhcmxleS5yZXRyaWV2YWwudjEuR2V0SW5nZXN0aW9uUXVldWVSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_api_httpbody, file_parley_retrieval_v1_document, file_parley_retrieval_v1_job]);
+
+/**
+ * Asks how many jobs there are to do.
+ *
+ * @generated from message parley.retrieval.v1.GetIngestionQueueRequest
+ */
+export type GetIngestionQueueRequest = Message<"parley.retrieval.v1.GetIngestionQueueRequest"> & {
+};
+
+/**
+ * Describes the message parley.retrieval.v1.GetIngestionQueueRequest.
+ * Use `create(GetIngestionQueueRequestSchema)` to create a new message.
+ */
+export const GetIngestionQueueRequestSchema: GenMessage<GetIngestionQueueRequest> = /*@__PURE__*/
+  messageDesc(file_parley_retrieval_v1_ingest_service, 0);
+
+/**
+ * Answers GetIngestionQueue.
+ *
+ * @generated from message parley.retrieval.v1.GetIngestionQueueResponse
+ */
+export type GetIngestionQueueResponse = Message<"parley.retrieval.v1.GetIngestionQueueResponse"> & {
+  /**
+   * How many wait for a worker, or to be tried again. 0 or more.
+   *
+   * @generated from field: int32 waiting_count = 1;
+   */
+  waitingCount: number;
+
+  /**
+   * How many a worker has. 0 or more.
+   *
+   * @generated from field: int32 running_count = 2;
+   */
+  runningCount: number;
+};
+
+/**
+ * Describes the message parley.retrieval.v1.GetIngestionQueueResponse.
+ * Use `create(GetIngestionQueueResponseSchema)` to create a new message.
+ */
+export const GetIngestionQueueResponseSchema: GenMessage<GetIngestionQueueResponse> = /*@__PURE__*/
+  messageDesc(file_parley_retrieval_v1_ingest_service, 1);
 
 /**
  * What is known about a file beside its bytes.
@@ -72,7 +115,7 @@ export type IngestMetadata = Message<"parley.retrieval.v1.IngestMetadata"> & {
  * Use `create(IngestMetadataSchema)` to create a new message.
  */
 export const IngestMetadataSchema: GenMessage<IngestMetadata> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_ingest_service, 0);
+  messageDesc(file_parley_retrieval_v1_ingest_service, 2);
 
 /**
  * A part of a file.
@@ -107,7 +150,7 @@ export type IngestRequest = Message<"parley.retrieval.v1.IngestRequest"> & {
  * Use `create(IngestRequestSchema)` to create a new message.
  */
 export const IngestRequestSchema: GenMessage<IngestRequest> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_ingest_service, 1);
+  messageDesc(file_parley_retrieval_v1_ingest_service, 3);
 
 /**
  * Answers Ingest.
@@ -149,7 +192,7 @@ export type IngestResponse = Message<"parley.retrieval.v1.IngestResponse"> & {
  * Use `create(IngestResponseSchema)` to create a new message.
  */
 export const IngestResponseSchema: GenMessage<IngestResponse> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_ingest_service, 2);
+  messageDesc(file_parley_retrieval_v1_ingest_service, 4);
 
 /**
  * Asks for a job.
@@ -170,7 +213,7 @@ export type GetJobRequest = Message<"parley.retrieval.v1.GetJobRequest"> & {
  * Use `create(GetJobRequestSchema)` to create a new message.
  */
 export const GetJobRequestSchema: GenMessage<GetJobRequest> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_ingest_service, 3);
+  messageDesc(file_parley_retrieval_v1_ingest_service, 5);
 
 /**
  * Answers GetJob.
@@ -191,7 +234,7 @@ export type GetJobResponse = Message<"parley.retrieval.v1.GetJobResponse"> & {
  * Use `create(GetJobResponseSchema)` to create a new message.
  */
 export const GetJobResponseSchema: GenMessage<GetJobResponse> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_ingest_service, 4);
+  messageDesc(file_parley_retrieval_v1_ingest_service, 6);
 
 /**
  * Asks to watch a job.
@@ -212,7 +255,7 @@ export type WatchJobRequest = Message<"parley.retrieval.v1.WatchJobRequest"> & {
  * Use `create(WatchJobRequestSchema)` to create a new message.
  */
 export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_ingest_service, 5);
+  messageDesc(file_parley_retrieval_v1_ingest_service, 7);
 
 /**
  * The state of a watched job.
@@ -233,7 +276,7 @@ export type WatchJobResponse = Message<"parley.retrieval.v1.WatchJobResponse"> &
  * Use `create(WatchJobResponseSchema)` to create a new message.
  */
 export const WatchJobResponseSchema: GenMessage<WatchJobResponse> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_ingest_service, 6);
+  messageDesc(file_parley_retrieval_v1_ingest_service, 8);
 
 /**
  * Asks for the user's jobs.
@@ -268,7 +311,7 @@ export type ListJobsRequest = Message<"parley.retrieval.v1.ListJobsRequest"> & {
  * Use `create(ListJobsRequestSchema)` to create a new message.
  */
 export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_ingest_service, 7);
+  messageDesc(file_parley_retrieval_v1_ingest_service, 9);
 
 /**
  * Answers ListJobs.
@@ -296,7 +339,7 @@ export type ListJobsResponse = Message<"parley.retrieval.v1.ListJobsResponse"> &
  * Use `create(ListJobsResponseSchema)` to create a new message.
  */
 export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_ingest_service, 8);
+  messageDesc(file_parley_retrieval_v1_ingest_service, 10);
 
 /**
  * Asks to cancel a job.
@@ -317,7 +360,7 @@ export type CancelJobRequest = Message<"parley.retrieval.v1.CancelJobRequest"> &
  * Use `create(CancelJobRequestSchema)` to create a new message.
  */
 export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_ingest_service, 9);
+  messageDesc(file_parley_retrieval_v1_ingest_service, 11);
 
 /**
  * Answers CancelJob.
@@ -345,7 +388,7 @@ export type CancelJobResponse = Message<"parley.retrieval.v1.CancelJobResponse">
  * Use `create(CancelJobResponseSchema)` to create a new message.
  */
 export const CancelJobResponseSchema: GenMessage<CancelJobResponse> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_ingest_service, 10);
+  messageDesc(file_parley_retrieval_v1_ingest_service, 12);
 
 /**
  * Asks to begin a job again.
@@ -366,7 +409,7 @@ export type RetryJobRequest = Message<"parley.retrieval.v1.RetryJobRequest"> & {
  * Use `create(RetryJobRequestSchema)` to create a new message.
  */
 export const RetryJobRequestSchema: GenMessage<RetryJobRequest> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_ingest_service, 11);
+  messageDesc(file_parley_retrieval_v1_ingest_service, 13);
 
 /**
  * Answers RetryJob.
@@ -387,7 +430,7 @@ export type RetryJobResponse = Message<"parley.retrieval.v1.RetryJobResponse"> &
  * Use `create(RetryJobResponseSchema)` to create a new message.
  */
 export const RetryJobResponseSchema: GenMessage<RetryJobResponse> = /*@__PURE__*/
-  messageDesc(file_parley_retrieval_v1_ingest_service, 12);
+  messageDesc(file_parley_retrieval_v1_ingest_service, 14);
 
 /**
  * Takes files and makes them searchable, in jobs that survive any process. Every call sees the jobs of the token's user and nothing else: what is
@@ -459,6 +502,16 @@ export const IngestService: GenService<{
     methodKind: "unary";
     input: typeof RetryJobRequestSchema;
     output: typeof RetryJobResponseSchema;
+  },
+  /**
+   * Counts the jobs of all users that have not ended. For chat, which tells it in its status.
+   *
+   * @generated from rpc parley.retrieval.v1.IngestService.GetIngestionQueue
+   */
+  getIngestionQueue: {
+    methodKind: "unary";
+    input: typeof GetIngestionQueueRequestSchema;
+    output: typeof GetIngestionQueueResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_parley_retrieval_v1_ingest_service, 0);

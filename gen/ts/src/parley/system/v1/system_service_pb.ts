@@ -8,13 +8,15 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { ProviderHealth } from "../../ai/v1/generation_service_pb";
+import { file_parley_ai_v1_generation_service } from "../../ai/v1/generation_service_pb";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file parley/system/v1/system_service.proto.
  */
 export const file_parley_system_v1_system_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVwYXJsZXkvc3lzdGVtL3YxL3N5c3RlbV9zZXJ2aWNlLnByb3RvEhBwYXJsZXkuc3lzdGVtLnYxIhIKEEdldEhlYWx0aFJlcXVlc3QiQgoRR2V0SGVhbHRoUmVzcG9uc2USLQoFc3RhdGUYASABKA4yHi5wYXJsZXkuc3lzdGVtLnYxLlNlcnZpbmdTdGF0ZSISChBHZXRTdGF0dXNSZXF1ZXN0Iu4BChFHZXRTdGF0dXNSZXNwb25zZRItCgVzdGF0ZRgBIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjEKCHNlcnZpY2VzGAIgAygLMh8ucGFybGV5LnN5c3RlbS52MS5TZXJ2aWNlU3RhdHVzEhUKDWRlZmF1bHRfbW9kZWwYAyABKAkSDwoHb2ZmbGluZRgEIAEoCBIVCg1ydW5uaW5nX3R1cm5zGAUgASgFEjgKDHRvb2xfc2VydmVycxgGIAMoCzIiLnBhcmxleS5zeXN0ZW0udjEuVG9vbFNlcnZlclN0YXR1cyKXAQoNU2VydmljZVN0YXR1cxIPCgdzZXJ2aWNlGAEgASgJEi0KBXN0YXRlGAIgASgOMh4ucGFybGV5LnN5c3RlbS52MS5TZXJ2aW5nU3RhdGUSNQoRc3RhdGVfY2hhbmdlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YBCABKAkitwEKEFRvb2xTZXJ2ZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRItCgVzdGF0ZRgCIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjUKEXN0YXRlX2NoYW5nZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgp0b29sX2NvdW50GAQgASgFEhsKE2xlZnRfb3V0X3Rvb2xfY291bnQYBSABKAUiFAoSUnVuU2VsZlRlc3RSZXF1ZXN0In0KE1J1blNlbGZUZXN0UmVzcG9uc2USDgoGcGFzc2VkGAEgASgIEi8KBmNoZWNrcxgCIAMoCzIfLnBhcmxleS5zeXN0ZW0udjEuU2VsZlRlc3RDaGVjaxITCgtkdXJhdGlvbl9tcxgDIAEoBRIQCgh0cmFjZV9pZBgEIAEoCSJkCg1TZWxmVGVzdENoZWNrEgwKBG5hbWUYASABKAkSDwoHc2VydmljZRgCIAEoCRIOCgZwYXNzZWQYAyABKAgSEwoLZHVyYXRpb25fbXMYBCABKAUSDwoHbWVzc2FnZRgFIAEoCSqGAQoMU2VydmluZ1N0YXRlEh0KGVNFUlZJTkdfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVTRVJWSU5HX1NUQVRFX1NFUlZJTkcQARIdChlTRVJWSU5HX1NUQVRFX05PVF9TRVJWSU5HEAISHQoZU0VSVklOR19TVEFURV9VTlJFQUNIQUJMRRADMqECCg1TeXN0ZW1TZXJ2aWNlElkKCUdldEhlYWx0aBIiLnBhcmxleS5zeXN0ZW0udjEuR2V0SGVhbHRoUmVxdWVzdBojLnBhcmxleS5zeXN0ZW0udjEuR2V0SGVhbHRoUmVzcG9uc2UiA5ACARJZCglHZXRTdGF0dXMSIi5wYXJsZXkuc3lzdGVtLnYxLkdldFN0YXR1c1JlcXVlc3QaIy5wYXJsZXkuc3lzdGVtLnYxLkdldFN0YXR1c1Jlc3BvbnNlIgOQAgESWgoLUnVuU2VsZlRlc3QSJC5wYXJsZXkuc3lzdGVtLnYxLlJ1blNlbGZUZXN0UmVxdWVzdBolLnBhcmxleS5zeXN0ZW0udjEuUnVuU2VsZlRlc3RSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiVwYXJsZXkvc3lzdGVtL3YxL3N5c3RlbV9zZXJ2aWNlLnByb3RvEhBwYXJsZXkuc3lzdGVtLnYxIhIKEEdldEhlYWx0aFJlcXVlc3QiQgoRR2V0SGVhbHRoUmVzcG9uc2USLQoFc3RhdGUYASABKA4yHi5wYXJsZXkuc3lzdGVtLnYxLlNlcnZpbmdTdGF0ZSISChBHZXRTdGF0dXNSZXF1ZXN0IvgCChFHZXRTdGF0dXNSZXNwb25zZRItCgVzdGF0ZRgBIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjEKCHNlcnZpY2VzGAIgAygLMh8ucGFybGV5LnN5c3RlbS52MS5TZXJ2aWNlU3RhdHVzEhUKDWRlZmF1bHRfbW9kZWwYAyABKAkSDwoHb2ZmbGluZRgEIAEoCBIVCg1ydW5uaW5nX3R1cm5zGAUgASgFEjgKDHRvb2xfc2VydmVycxgGIAMoCzIiLnBhcmxleS5zeXN0ZW0udjEuVG9vbFNlcnZlclN0YXR1cxIvCglwcm92aWRlcnMYByADKAsyHC5wYXJsZXkuYWkudjEuUHJvdmlkZXJIZWFsdGgSLQoGcXVldWVzGAggAygLMh0ucGFybGV5LnN5c3RlbS52MS5RdWV1ZVN0YXR1cxIoCgR0aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIUChJXYXRjaFN0YXR1c1JlcXVlc3QiWwoTV2F0Y2hTdGF0dXNSZXNwb25zZRIzCgZzdGF0dXMYASABKAsyIy5wYXJsZXkuc3lzdGVtLnYxLkdldFN0YXR1c1Jlc3BvbnNlEg8KB2NoYW5nZWQYAiABKAgiWgoLUXVldWVTdGF0dXMSDAoEbmFtZRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEhUKDXdhaXRpbmdfY291bnQYAyABKAUSFQoNcnVubmluZ19jb3VudBgEIAEoBSLHAQoNU2VydmljZVN0YXR1cxIPCgdzZXJ2aWNlGAEgASgJEi0KBXN0YXRlGAIgASgOMh4ucGFybGV5LnN5c3RlbS52MS5TZXJ2aW5nU3RhdGUSNQoRc3RhdGVfY2hhbmdlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YBCABKAkSLgoKY2hlY2tfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAitwEKEFRvb2xTZXJ2ZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRItCgVzdGF0ZRgCIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjUKEXN0YXRlX2NoYW5nZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgp0b29sX2NvdW50GAQgASgFEhsKE2xlZnRfb3V0X3Rvb2xfY291bnQYBSABKAUiFAoSUnVuU2VsZlRlc3RSZXF1ZXN0In0KE1J1blNlbGZUZXN0UmVzcG9uc2USDgoGcGFzc2VkGAEgASgIEi8KBmNoZWNrcxgCIAMoCzIfLnBhcmxleS5zeXN0ZW0udjEuU2VsZlRlc3RDaGVjaxITCgtkdXJhdGlvbl9tcxgDIAEoBRIQCgh0cmFjZV9pZBgEIAEoCSJkCg1TZWxmVGVzdENoZWNrEgwKBG5hbWUYASABKAkSDwoHc2VydmljZRgCIAEoCRIOCgZwYXNzZWQYAyABKAgSEwoLZHVyYXRpb25fbXMYBCABKAUSDwoHbWVzc2FnZRgFIAEoCSqGAQoMU2VydmluZ1N0YXRlEh0KGVNFUlZJTkdfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVTRVJWSU5HX1NUQVRFX1NFUlZJTkcQARIdChlTRVJWSU5HX1NUQVRFX05PVF9TRVJWSU5HEAISHQoZU0VSVklOR19TVEFURV9VTlJFQUNIQUJMRRADMoQDCg1TeXN0ZW1TZXJ2aWNlElkKCUdldEhlYWx0aBIiLnBhcmxleS5zeXN0ZW0udjEuR2V0SGVhbHRoUmVxdWVzdBojLnBhcmxleS5zeXN0ZW0udjEuR2V0SGVhbHRoUmVzcG9uc2UiA5ACARJZCglHZXRTdGF0dXMSIi5wYXJsZXkuc3lzdGVtLnYxLkdldFN0YXR1c1JlcXVlc3QaIy5wYXJsZXkuc3lzdGVtLnYxLkdldFN0YXR1c1Jlc3BvbnNlIgOQAgESYQoLV2F0Y2hTdGF0dXMSJC5wYXJsZXkuc3lzdGVtLnYxLldhdGNoU3RhdHVzUmVxdWVzdBolLnBhcmxleS5zeXN0ZW0udjEuV2F0Y2hTdGF0dXNSZXNwb25zZSIDkAIBMAESWgoLUnVuU2VsZlRlc3QSJC5wYXJsZXkuc3lzdGVtLnYxLlJ1blNlbGZUZXN0UmVxdWVzdBolLnBhcmxleS5zeXN0ZW0udjEuUnVuU2VsZlRlc3RSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_parley_ai_v1_generation_service]);
 
 /**
  * Asks for the health.
@@ -115,6 +117,28 @@ export type GetStatusResponse = Message<"parley.system.v1.GetStatusResponse"> & 
    * @generated from field: repeated parley.system.v1.ToolServerStatus tool_servers = 6;
    */
   toolServers: ToolServerStatus[];
+
+  /**
+   * The providers of models with their circuit breakers, the default first. None while inference is unreachable.
+   *
+   * @generated from field: repeated parley.ai.v1.ProviderHealth providers = 7;
+   */
+  providers: ProviderHealth[];
+
+  /**
+   * What waits and what is worked on, for all users and in all replicas: of `turns`, `batches`, `ingestion`, in this order. One whose service does
+   * not answer is left out.
+   *
+   * @generated from field: repeated parley.system.v1.QueueStatus queues = 8;
+   */
+  queues: QueueStatus[];
+
+  /**
+   * When this was put together, UTC.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 9;
+   */
+  time?: Timestamp | undefined;
 };
 
 /**
@@ -123,6 +147,92 @@ export type GetStatusResponse = Message<"parley.system.v1.GetStatusResponse"> & 
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
   messageDesc(file_parley_system_v1_system_service, 3);
+
+/**
+ * Asks to watch the status.
+ *
+ * @generated from message parley.system.v1.WatchStatusRequest
+ */
+export type WatchStatusRequest = Message<"parley.system.v1.WatchStatusRequest"> & {
+};
+
+/**
+ * Describes the message parley.system.v1.WatchStatusRequest.
+ * Use `create(WatchStatusRequestSchema)` to create a new message.
+ */
+export const WatchStatusRequestSchema: GenMessage<WatchStatusRequest> = /*@__PURE__*/
+  messageDesc(file_parley_system_v1_system_service, 4);
+
+/**
+ * The status: at the beginning, whenever something of it changes, and again at least every 25 seconds, so that the client knows that the stream
+ * lives.
+ *
+ * @generated from message parley.system.v1.WatchStatusResponse
+ */
+export type WatchStatusResponse = Message<"parley.system.v1.WatchStatusResponse"> & {
+  /**
+   * The status as it is, as in GetStatus.
+   *
+   * @generated from field: parley.system.v1.GetStatusResponse status = 1;
+   */
+  status?: GetStatusResponse | undefined;
+
+  /**
+   * False when it is sent only to tell that the stream lives. True in the first message.
+   *
+   * @generated from field: bool changed = 2;
+   */
+  changed: boolean;
+};
+
+/**
+ * Describes the message parley.system.v1.WatchStatusResponse.
+ * Use `create(WatchStatusResponseSchema)` to create a new message.
+ */
+export const WatchStatusResponseSchema: GenMessage<WatchStatusResponse> = /*@__PURE__*/
+  messageDesc(file_parley_system_v1_system_service, 5);
+
+/**
+ * How much there is to do of one kind of work.
+ *
+ * @generated from message parley.system.v1.QueueStatus
+ */
+export type QueueStatus = Message<"parley.system.v1.QueueStatus"> & {
+  /**
+   * What: `turns` (answers that are asked for), `batches` (lines of batches) or `ingestion` (files to make searchable).
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The service that does it: `chat` or `retrieval`.
+   *
+   * @generated from field: string service = 2;
+   */
+  service: string;
+
+  /**
+   * How many wait: answers for which no model can be reached, lines and files that nobody has begun yet or that are tried again later. 0 or more.
+   *
+   * @generated from field: int32 waiting_count = 3;
+   */
+  waitingCount: number;
+
+  /**
+   * How many are worked on. 0 or more.
+   *
+   * @generated from field: int32 running_count = 4;
+   */
+  runningCount: number;
+};
+
+/**
+ * Describes the message parley.system.v1.QueueStatus.
+ * Use `create(QueueStatusSchema)` to create a new message.
+ */
+export const QueueStatusSchema: GenMessage<QueueStatus> = /*@__PURE__*/
+  messageDesc(file_parley_system_v1_system_service, 6);
 
 /**
  * The state of one service.
@@ -157,6 +267,13 @@ export type ServiceStatus = Message<"parley.system.v1.ServiceStatus"> & {
    * @generated from field: string version = 4;
    */
   version: string;
+
+  /**
+   * When it last said how it is, UTC: it is asked every few seconds. Absent until the first answer.
+   *
+   * @generated from field: google.protobuf.Timestamp check_time = 5;
+   */
+  checkTime?: Timestamp | undefined;
 };
 
 /**
@@ -164,7 +281,7 @@ export type ServiceStatus = Message<"parley.system.v1.ServiceStatus"> & {
  * Use `create(ServiceStatusSchema)` to create a new message.
  */
 export const ServiceStatusSchema: GenMessage<ServiceStatus> = /*@__PURE__*/
-  messageDesc(file_parley_system_v1_system_service, 4);
+  messageDesc(file_parley_system_v1_system_service, 7);
 
 /**
  * The state of one server of tools.
@@ -214,7 +331,7 @@ export type ToolServerStatus = Message<"parley.system.v1.ToolServerStatus"> & {
  * Use `create(ToolServerStatusSchema)` to create a new message.
  */
 export const ToolServerStatusSchema: GenMessage<ToolServerStatus> = /*@__PURE__*/
-  messageDesc(file_parley_system_v1_system_service, 5);
+  messageDesc(file_parley_system_v1_system_service, 8);
 
 /**
  * Asks for a self-test.
@@ -229,7 +346,7 @@ export type RunSelfTestRequest = Message<"parley.system.v1.RunSelfTestRequest"> 
  * Use `create(RunSelfTestRequestSchema)` to create a new message.
  */
 export const RunSelfTestRequestSchema: GenMessage<RunSelfTestRequest> = /*@__PURE__*/
-  messageDesc(file_parley_system_v1_system_service, 6);
+  messageDesc(file_parley_system_v1_system_service, 9);
 
 /**
  * Answers RunSelfTest.
@@ -271,7 +388,7 @@ export type RunSelfTestResponse = Message<"parley.system.v1.RunSelfTestResponse"
  * Use `create(RunSelfTestResponseSchema)` to create a new message.
  */
 export const RunSelfTestResponseSchema: GenMessage<RunSelfTestResponse> = /*@__PURE__*/
-  messageDesc(file_parley_system_v1_system_service, 7);
+  messageDesc(file_parley_system_v1_system_service, 10);
 
 /**
  * One thing that was checked.
@@ -321,7 +438,7 @@ export type SelfTestCheck = Message<"parley.system.v1.SelfTestCheck"> & {
  * Use `create(SelfTestCheckSchema)` to create a new message.
  */
 export const SelfTestCheckSchema: GenMessage<SelfTestCheck> = /*@__PURE__*/
-  messageDesc(file_parley_system_v1_system_service, 8);
+  messageDesc(file_parley_system_v1_system_service, 11);
 
 /**
  * The state of a service, as its health check says it.
@@ -381,7 +498,7 @@ export const SystemService: GenService<{
     output: typeof GetHealthResponseSchema;
   },
   /**
-   * Tells the state of each service and the model in use.
+   * Tells the state of each service, each provider and each queue, and the model in use.
    *
    * @generated from rpc parley.system.v1.SystemService.GetStatus
    */
@@ -389,6 +506,17 @@ export const SystemService: GenService<{
     methodKind: "unary";
     input: typeof GetStatusRequestSchema;
     output: typeof GetStatusResponseSchema;
+  },
+  /**
+   * Sends the status, and again whenever something of it changes, until the call is ended. Changes that follow each other are told together, at most
+   * once a second.
+   *
+   * @generated from rpc parley.system.v1.SystemService.WatchStatus
+   */
+  watchStatus: {
+    methodKind: "server_streaming";
+    input: typeof WatchStatusRequestSchema;
+    output: typeof WatchStatusResponseSchema;
   },
   /**
    * Uses every service once, from end to end, as the caller, and tells what worked and how long it took. Takes up to 40 seconds when something
