@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -52,6 +53,23 @@ async def test_an_upload_that_is_not_kept_or_fails_leaves_nothing(blobs: FolderB
     with pytest.raises(RuntimeError, match="cut"):
         await cut()
     assert all_files(tmp_path) == []
+
+
+async def test_an_upload_whose_caller_goes_while_its_file_is_made_leaves_nothing(
+    blobs: FolderBlobStore, tmp_path: Path
+) -> None:
+    async def upload() -> None:
+        async with blobs.upload():
+            await asyncio.Event().wait()
+
+    for moment in range(60):
+        begun = asyncio.create_task(upload())
+        for _ in range(moment % 6):
+            await asyncio.sleep(0)
+        begun.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await begun
+    assert list((tmp_path / "files" / "uploads").iterdir()) == []
 
 
 async def test_blobs_are_written_whole_read_and_removed(blobs: FolderBlobStore, tmp_path: Path) -> None:

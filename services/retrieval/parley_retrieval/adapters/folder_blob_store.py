@@ -47,8 +47,9 @@ class FolderBlobStore:
     async def upload(self) -> AsyncIterator[FolderUpload]:
         """See `BlobStore`."""
         upload = FolderUpload(self, self._folder / _UPLOADS / uuid.uuid4().hex)
-        await asyncio.to_thread(upload.begin)
         try:
+            # Inside, because a caller who goes now leaves a thread behind that makes the file.
+            await asyncio.to_thread(upload.begin)
             yield upload
         finally:
             # Also when the caller has gone: what follows is short, and must be done.
@@ -156,14 +157,18 @@ class FolderUpload:
         self._folder = folder
         self._stream: BinaryIO | None = None
         self._kept = False
-        # Who discards waits for who keeps: a caller may go in the middle of it.
+        self._discarded = False
+        # Who discards waits for who begins or keeps: a caller may go in the middle of it.
         self._ending = threading.Lock()
 
     def begin(self) -> None:
-        """Makes the empty file."""
-        self._folder.mkdir(mode=0o700, parents=True)
-        self._stream = (self._folder / FILE).open("wb")
-        fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        """Makes the empty file, unless it was discarded before that."""
+        with self._ending:
+            if self._discarded:
+                return
+            self._folder.mkdir(mode=0o700, parents=True)
+            self._stream = (self._folder / FILE).open("wb")
+            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     async def write(self, data: bytes) -> None:
         """See `Upload`."""
@@ -197,6 +202,7 @@ class FolderUpload:
     def discard(self) -> None:
         """Closes the file, and deletes it unless it was kept."""
         with self._ending:
+            self._discarded = True
             if self._stream is not None:
                 self._stream.close()
             if not self._kept:
