@@ -6,9 +6,10 @@ What the bounds are is said in the contract and repeated in each service's `serv
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sized
+from collections.abc import Collection, Sequence, Sized
 
 import grpc
+from google.protobuf.message import Message
 
 from parley_shared.status import StatusError
 
@@ -31,6 +32,30 @@ class Violations:
             self.add(field, f"must have {bounds} characters; it has {len(value)}")
         elif not_blank and not value.strip():
             self.add(field, "must not be blank")
+
+    def line(self, field: str, value: str, *, least: int = 0, most: int, not_blank: bool = False) -> None:
+        """A text as `text` has it, in one line and without control characters."""
+        self.text(field, value, least=least, most=most, not_blank=not_blank)
+        self.printable(field, value)
+
+    def printable(self, field: str, value: str) -> None:
+        """No control characters and no line breaks."""
+        if not value.isprintable():
+            self.add(field, "must not hold control characters or line breaks")
+
+    def storable(self, field: str, value: str) -> None:
+        """No U+0000: PostgreSQL takes no such text, and no text needs it."""
+        if "\0" in value:
+            self.add(field, "must not hold the character U+0000")
+
+    def changed_fields(self, request: Message, changeable: Sequence[str]) -> frozenset[str]:
+        """The fields that a request with an `update_mask` changes: those that the mask names; without one those that are set (AIP-134)."""
+        if not request.HasField("update_mask"):
+            return frozenset(field.name for field, _ in request.ListFields()).intersection(changeable)
+        mask: Sequence[str] = request.update_mask.paths  # type: ignore[attr-defined] # of the requests that have one
+        if unknown := sorted(set(mask).difference(changeable)):
+            self.add("update_mask", f"must name only {', '.join(changeable)}; it names {unknown[0][:64]}")
+        return frozenset(mask)
 
     def integer(self, field: str, value: int, *, least: int, most: int) -> None:
         """A whole number from `least` to `most`."""

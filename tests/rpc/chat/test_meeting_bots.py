@@ -413,6 +413,10 @@ async def test_anothers_meetings_sessions_and_bots_do_not_exist(running: Running
             pb.CreateMeetingBotRequest(meeting_id="mtg_" + 32 * "a" + "_20261122", instructions="x" * 1001),
             "instructions",
         ),
+        (
+            pb.CreateMeetingBotRequest(meeting_id="mtg_" + 32 * "a" + "_20261122", instructions="a\0b"),
+            "instructions",
+        ),
         (pb.CreateMeetingBotRequest(meeting_id="mtg_" + 32 * "a" + "_20261122", time_zone="Nowhere"), "time_zone"),
     ],
 )

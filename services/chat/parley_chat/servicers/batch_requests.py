@@ -33,11 +33,8 @@ def wish_of(first: pb.CreateBatchRequest | None) -> BatchWish:
     first = first or pb.CreateBatchRequest()
     violations = Violations()
     violations.pattern("client_batch_id", first.client_batch_id, _CLIENT_BATCH_ID, "0 to 64 of A-Z a-z 0-9 _ -")
-    violations.text("title", first.title, most=TITLE_MOST)
-    violations.text("model", first.model, most=MODEL_MOST)
-    for field, value in (("title", first.title), ("model", first.model)):
-        if not value.isprintable():
-            violations.add(field, "must not hold control characters or line breaks")
+    violations.line("title", first.title, most=TITLE_MOST)
+    violations.line("model", first.model, most=MODEL_MOST)
     if first.body.content_type.lower().startswith("multipart/"):
         violations.add("body.content_type", "must not be a form: the body is the lines themselves")
     violations.check()

@@ -55,7 +55,7 @@ def check_own_budget_id(budget_id: str) -> None:
 def new_budget(request: pb.CreateBudgetRequest, now: datetime) -> Budget:
     """Checks and unpacks the request for a new budget."""
     violations = Violations()
-    _name(violations, request.name)
+    violations.line("name", request.name, most=NAME_MOST)
     violations.choice("period", request.period, _PERIODS)
     check_time_zone(violations, request.time_zone)
     _limits(violations, request, _CHANGEABLE)
@@ -78,14 +78,9 @@ def check_update(request: pb.UpdateBudgetRequest) -> frozenset[str]:
     """Checks the request to change a budget, and gives the names of the fields that it changes."""
     violations = Violations()
     _own_identifier(violations, request.budget_id)
-    if request.HasField("update_mask"):
-        paths = frozenset(request.update_mask.paths)
-        if unknown := sorted(paths - set(_CHANGEABLE)):
-            violations.add("update_mask", f"must name only {', '.join(_CHANGEABLE)}; it names {unknown[0][:64]}")
-    else:
-        paths = frozenset(field.name for field, _ in request.ListFields()) & set(_CHANGEABLE)
+    paths = violations.changed_fields(request, _CHANGEABLE)
     if "name" in paths:
-        _name(violations, request.name)
+        violations.line("name", request.name, most=NAME_MOST)
     _limits(violations, request, paths)
     violations.check()
     return paths
@@ -173,12 +168,6 @@ def _own_identifier(violations: Violations, budget_id: str) -> None:
         violations.add("budget_id", "must be a budget of your own: this one is the operator's")
     else:
         violations.identifier("budget_id", budget_id, "bud_")
-
-
-def _name(violations: Violations, name: str) -> None:
-    violations.text("name", name, most=NAME_MOST)
-    if not name.isprintable():
-        violations.add("name", "must not hold control characters or line breaks")
 
 
 def _limits(

@@ -20,6 +20,7 @@ from parley_chat.ports.calendar import CalendarSchedule
 from parley_chat.ports.rule_days import RuleDays
 from parley_chat.ports.secret_box import SecretBox
 from parley_chat.ports.workspace import Workspace, Workspaces
+from parley_chat.servicers import calendar_account_fields as account_fields
 from parley_chat.servicers import calendar_fields as fields
 from parley_chat.servicers.calendar_messages import pack_account, pack_event, pack_meeting
 from parley_chat.servicers.tasks import Call
@@ -113,7 +114,7 @@ class CalendarServicer(calendar_service_pb2_grpc.CalendarServiceServicer):
         self, request: pb.CreateCalendarAccountRequest, context: Context
     ) -> pb.CreateCalendarAccountResponse:
         """Connects an account."""
-        new = fields.new_account(request, self._rules)
+        new = account_fields.new_account(request, self._rules)
         async with self._workspaces.change(current_principal().user_id) as workspace:
             account = await calendar.create_account(workspace, self._box, new, self._now())
             packed = await self._pack(workspace, account)
@@ -130,14 +131,14 @@ class CalendarServicer(calendar_service_pb2_grpc.CalendarServiceServicer):
         self, request: pb.GetCalendarAccountRequest, context: Context
     ) -> pb.GetCalendarAccountResponse:
         """Gets one account."""
-        fields.check_account_id(request.account_id)
+        account_fields.check_account_id(request.account_id)
         return pb.GetCalendarAccountResponse(account=(await self._accounts(request.account_id))[0])
 
     async def UpdateCalendarAccount(
         self, request: pb.UpdateCalendarAccountRequest, context: Context
     ) -> pb.UpdateCalendarAccountResponse:
         """Changes an account."""
-        change = fields.account_changes(request, self._rules)
+        change = account_fields.account_changes(request, self._rules)
         async with self._workspaces.change(current_principal().user_id) as workspace:
             before = await workspace.calendar.account(request.account_id)
             sealed_before = await workspace.calendar.sealed(request.account_id)
@@ -155,20 +156,20 @@ class CalendarServicer(calendar_service_pb2_grpc.CalendarServiceServicer):
         self, request: pb.DeleteCalendarAccountRequest, context: Context
     ) -> pb.DeleteCalendarAccountResponse:
         """Takes an account away."""
-        fields.check_account_id(request.account_id)
+        account_fields.check_account_id(request.account_id)
         await calendar.delete_account(self._workspaces, current_principal().user_id, request.account_id, self._now())
         return pb.DeleteCalendarAccountResponse()
 
     async def SyncCalendars(self, request: pb.SyncCalendarsRequest, context: Context) -> pb.SyncCalendarsResponse:
         """Synchronizes, and waits for it for a while."""
         if request.account_id:
-            fields.check_account_id(request.account_id)
+            account_fields.check_account_id(request.account_id)
         await self._syncing.sync_now(current_principal().user_id, request.account_id)
         return pb.SyncCalendarsResponse(accounts=await self._accounts(request.account_id))
 
     async def NotifyCalendar(self, request: pb.NotifyCalendarRequest, context: Context) -> pb.NotifyCalendarResponse:
         """Takes a notice."""
-        fields.check_notice(request)
+        account_fields.check_notice(request)
         if not await self._schedule.notice(notice_hash(request.token), self._now()):
             raise not_found("calendar_account")
         self._syncing.wake()

@@ -1,14 +1,13 @@
-"""The calendar between the contract and the domain: bounds and unpacking. The bounds are the contract's."""
+"""Events and meetings of the calendar between the contract and the domain: bounds and unpacking. The bounds are the contract's."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from google.protobuf.message import Message
 from parley.workspace.v1 import calendar_pb2
 from parley.workspace.v1 import calendar_service_pb2 as pb
 from parley_shared.paging import decode_page_token, encode_page_token, invalid_page_token
@@ -19,11 +18,7 @@ from parley_chat.domain.calendar import (
     DESCRIPTION_MOST,
     EMAIL_MOST,
     LOCATION_MOST,
-    MOST_CALENDARS,
     TITLE_MOST,
-    AccountKind,
-    CalendarAccount,
-    Credentials,
     Details,
     EventBody,
     EventStatus,
@@ -32,16 +27,14 @@ from parley_chat.domain.calendar import (
     Span,
 )
 from parley_chat.domain.calendar_zones import UTC_ZONE, Zone
-from parley_chat.domain.outbound import AddressRefusedError, OutboundRules, Refusal, check_url
 from parley_chat.domain.recurrence import RecurrenceError, read_recurrence
-from parley_chat.operations.calendar import MeetingsWanted, NewAccount, host_of, longest
+from parley_chat.operations.calendar import MeetingsWanted, longest
+from parley_chat.servicers.calendar_account_fields import ACCOUNT_PREFIX
 from parley_chat.servicers.times import check_time_zone, read_time
 
-ACCOUNT_PREFIX, EVENT_PREFIX = "cal_", "evt_"
+EVENT_PREFIX = "evt_"
 OWN = "own"
-NAME_MOST, URL_MOST, USERNAME_MOST, PASSWORD_MOST, CALENDAR_ID_MOST = 100, 2_000, 200, 500, 1_000
 QUERY_MOST = 200
-NOTICE_TOKEN_MOST, NOTICE_CONTENT_MOST = 200, 65_536
 PAGE_SIZE_DEFAULT, PAGE_SIZE_MOST, PAGE_TOKEN_MOST = 50, 200, 512
 DAYS_DEFAULT, DAYS_MOST = timedelta(days=7), timedelta(days=366)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -53,24 +46,12 @@ _MEETING_ID = re.compile(r"mtg_[0-9a-f]{32}_\d{8}(T\d{6}Z)?")
 _EMAIL = re.compile(r"[^@\s<>\",;]+@[^@\s<>\",;]+")
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
-_KINDS = {
-    calendar_pb2.CALENDAR_ACCOUNT_KIND_FEED: AccountKind.FEED,
-    calendar_pb2.CALENDAR_ACCOUNT_KIND_CALDAV: AccountKind.CALDAV,
-}
 _STATUSES = {
     calendar_pb2.EVENT_STATUS_UNSPECIFIED: EventStatus.CONFIRMED,
     calendar_pb2.EVENT_STATUS_CONFIRMED: EventStatus.CONFIRMED,
     calendar_pb2.EVENT_STATUS_TENTATIVE: EventStatus.TENTATIVE,
     calendar_pb2.EVENT_STATUS_CANCELLED: EventStatus.CANCELLED,
 }
-_REFUSALS = {
-    Refusal.URL: "must be a URL like https://calendar.example.com/me.ics",
-    Refusal.SCHEME: "must begin with https:// or webcal://",
-    Refusal.CREDENTIALS: "must not hold a user name or a password: give them in fields of their own",
-    Refusal.PORT: "must have the port 80 or 443, or one from 1024",
-    Refusal.ADDRESS: "must not lead to a private address",
-}
-_ACCOUNT_FIELDS = ("name", "url", "username", "password", "time_zone", "calendar_ids")
 _EVENT_FIELDS = (
     "title",
     "start_time",
@@ -84,85 +65,6 @@ _EVENT_FIELDS = (
     "recurrence",
     "status",
 )
-
-
-def new_account(request: pb.CreateCalendarAccountRequest, rules: OutboundRules) -> NewAccount:
-    """Checks and unpacks the request for a new account."""
-    violations = Violations()
-    violations.choice("kind", request.kind, _KINDS)
-    _line(violations, "name", request.name, most=NAME_MOST)
-    url = _url(violations, request.url, rules)
-    _line(violations, "username", request.username, most=USERNAME_MOST)
-    _line(violations, "password", request.password, most=PASSWORD_MOST)
-    check_time_zone(violations, request.time_zone)
-    wanted = _calendar_ids(violations, request.calendar_ids)
-    if request.kind == calendar_pb2.CALENDAR_ACCOUNT_KIND_CALDAV and not request.username:
-        violations.add("username", "must be given for a CalDAV account")
-    if bool(request.username) != bool(request.password):
-        violations.add("password", "must be given with a user name, and only then")
-    if request.kind == calendar_pb2.CALENDAR_ACCOUNT_KIND_FEED and wanted:
-        violations.add("calendar_ids", "must be empty: a feed is one calendar")
-    violations.check()
-    name, zone = request.name.strip(), request.time_zone
-    return NewAccount(_KINDS[request.kind], name, url, request.username, request.password, zone, wanted)
-
-
-def account_changes(
-    request: pb.UpdateCalendarAccountRequest, rules: OutboundRules
-) -> Callable[[CalendarAccount, Credentials], tuple[CalendarAccount, Credentials]]:
-    """Checks the request to change an account, and gives what makes the changes. That raises INVALID_ARGUMENT, too."""
-    violations = Violations()
-    violations.identifier("account_id", request.account_id, ACCOUNT_PREFIX)
-    paths = _paths(violations, request, _ACCOUNT_FIELDS)
-    url = ""
-    if "name" in paths:
-        violations.text("name", request.name, least=1, most=NAME_MOST, not_blank=True)
-        _line(violations, "name", request.name, most=NAME_MOST)
-    if "url" in paths:
-        url = _url(violations, request.url, rules)
-    if "username" in paths:
-        _line(violations, "username", request.username, most=USERNAME_MOST)
-    if "password" in paths:
-        _line(violations, "password", request.password, most=PASSWORD_MOST)
-    if "time_zone" in paths:
-        check_time_zone(violations, request.time_zone)
-    wanted = _calendar_ids(violations, request.calendar_ids) if "calendar_ids" in paths else ()
-    violations.check()
-
-    def change(account: CalendarAccount, credentials: Credentials) -> tuple[CalendarAccount, Credentials]:
-        if "name" in paths:
-            account = replace(account, name=request.name.strip())
-        if "time_zone" in paths:
-            account = replace(account, time_zone=request.time_zone)
-        if "calendar_ids" in paths:
-            account = replace(account, wanted=wanted)
-        if "username" in paths:
-            account = replace(account, username=request.username)
-            credentials = replace(credentials, username=request.username)
-        if "password" in paths:
-            credentials = replace(credentials, password=request.password)
-        if "url" in paths:
-            account = replace(account, host=host_of(url))
-            if host_of(url) != host_of(credentials.url) and credentials.password and "password" not in paths:
-                # A password is never sent to a host that its user has not named with it.
-                _refuse("password", "must be given again: the URL is one of another host")
-            credentials = replace(credentials, url=url)
-        if bool(credentials.username) != bool(credentials.password):
-            _refuse("password", "must be given with a user name, and only then")
-        if account.kind is AccountKind.CALDAV and not credentials.username:
-            _refuse("username", "must be given for a CalDAV account")
-        if account.kind is AccountKind.FEED and account.wanted:
-            _refuse("calendar_ids", "must be empty: a feed is one calendar")
-        return account, credentials
-
-    return change
-
-
-def check_account_id(account_id: str) -> None:
-    """Raises the INVALID_ARGUMENT that names `account_id`."""
-    violations = Violations()
-    violations.identifier("account_id", account_id, ACCOUNT_PREFIX)
-    violations.check()
 
 
 def check_event_id(event_id: str) -> None:
@@ -183,15 +85,6 @@ def check_event_and_meeting(event_id: str, meeting_id: str) -> None:
     """Raises the INVALID_ARGUMENT that names either; the meeting may be empty, and is one of the event."""
     violations = Violations()
     _event_and_meeting(violations, event_id, meeting_id)
-    violations.check()
-
-
-def check_notice(request: pb.NotifyCalendarRequest) -> None:
-    """Raises the INVALID_ARGUMENT that names what is out of its bounds."""
-    violations = Violations()
-    violations.text("token", request.token, least=1, most=NOTICE_TOKEN_MOST)
-    if len(request.body.data) > NOTICE_CONTENT_MOST:
-        violations.add("body", f"must have at most {NOTICE_CONTENT_MOST} bytes")
     violations.check()
 
 
@@ -242,7 +135,7 @@ def event_changes(request: pb.UpdateEventRequest) -> EventChanges:
     """Checks the request to change an event, and gives what it changes."""
     violations = Violations()
     _event_and_meeting(violations, request.event_id, request.meeting_id)
-    paths = _paths(violations, request, _EVENT_FIELDS)
+    paths = violations.changed_fields(request, _EVENT_FIELDS)
     if request.meeting_id and "recurrence" in paths:
         violations.add("recurrence", "must not be changed of one occurrence")
     wanted = _EventFields.read(violations, request, paths)
@@ -310,11 +203,11 @@ class _EventFields:
     ) -> _EventFields:
         """Checks those that are named."""
         if "title" in paths:
-            violations.text("title", request.title, least=1, most=TITLE_MOST, not_blank=True)
-            _line(violations, "title", request.title, most=TITLE_MOST)
+            violations.line("title", request.title, least=1, most=TITLE_MOST, not_blank=True)
         for name, most in (("location", LOCATION_MOST), ("description", DESCRIPTION_MOST)):
             if name in paths:
-                _text(violations, name, getattr(request, name), most=most)
+                violations.text(name, getattr(request, name), most=most)
+                violations.storable(name, getattr(request, name))
         if "time_zone" in paths:
             check_time_zone(violations, request.time_zone)
         if "status" in paths:
@@ -417,43 +310,6 @@ def _checked(body: EventBody) -> EventBody:
     return body
 
 
-def _refuse(field: str, words: str) -> None:
-    violations = Violations()
-    violations.add(field, words)
-    violations.check()
-
-
-def _paths(violations: Violations, request: Message, changeable: Sequence[str]) -> set[str]:
-    if request.HasField("update_mask"):
-        mask: Sequence[str] = request.update_mask.paths  # type: ignore[attr-defined]  # Both requests have one.
-        paths = set(mask)
-        if unknown := sorted(paths - set(changeable)):
-            violations.add("update_mask", f"must name only {', '.join(changeable)}; it names {unknown[0][:64]}")
-        return paths
-    return {field.name for field, _ in request.ListFields()} & set(changeable)
-
-
-def _url(violations: Violations, written: str, rules: OutboundRules) -> str:
-    violations.text("url", written, least=1, most=URL_MOST)
-    url = written.strip()
-    if url.lower().startswith(("webcal://", "webcals://")):
-        url = "https" + url[url.index("://") :]
-    if written and len(written) <= URL_MOST:
-        try:
-            check_url(url, rules)
-        except AddressRefusedError as error:
-            violations.add("url", _REFUSALS[error.refusal])
-    return url
-
-
-def _calendar_ids(violations: Violations, written: Sequence[str]) -> tuple[str, ...]:
-    violations.count("calendar_ids", written, most=MOST_CALENDARS)
-    for place, each in enumerate(written[:MOST_CALENDARS]):
-        violations.text(f"calendar_ids[{place}]", each, least=1, most=CALENDAR_ID_MOST)
-        _storable(violations, f"calendar_ids[{place}]", each)
-    return tuple(dict.fromkeys(written))
-
-
 def _attendees(violations: Violations, written: Sequence[str]) -> tuple[Person, ...]:
     violations.count("attendees", written, most=ATTENDEES_MOST)
     found: dict[str, Person] = {}
@@ -526,19 +382,3 @@ def _list_name(request: pb.ListMeetingsRequest) -> str:
         str(request.include_cancelled),
     )
     return "meetings\n" + "\n".join(parts)
-
-
-def _line(violations: Violations, field: str, value: str, *, most: int) -> None:
-    violations.text(field, value, most=most)
-    if not value.isprintable():
-        violations.add(field, "must not hold control characters or line breaks")
-
-
-def _text(violations: Violations, field: str, value: str, *, most: int) -> None:
-    violations.text(field, value, most=most)
-    _storable(violations, field, value)
-
-
-def _storable(violations: Violations, field: str, value: str) -> None:
-    if "\0" in value:
-        violations.add(field, "must not hold the character U+0000")

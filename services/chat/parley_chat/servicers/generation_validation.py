@@ -99,17 +99,12 @@ def check_content(
 
 def _prompt(violations: Violations, field: str, value: str) -> None:
     violations.text(field, value, least=1, most=PROMPT_MOST, not_blank=True)
-    _without_nul(violations, field, value)
+    violations.storable(field, value)
 
 
 def _text(violations: Violations, field: str, value: str, most: int) -> None:
     violations.text(field, value, most=most)
-    _without_nul(violations, field, value)
-
-
-def _without_nul(violations: Violations, field: str, value: str) -> None:
-    if "\0" in value:
-        violations.add(field, "must not hold the character U+0000")
+    violations.storable(field, value)
 
 
 def json_schema(violations: Violations, field: str, schema: Struct) -> dict[str, Any] | None:

@@ -54,6 +54,7 @@ class MeetingBotServicer(meeting_bot_service_pb2_grpc.MeetingBotServiceServicer)
         check_meeting(violations, request.meeting_id)
         violations.integer("minutes_before", request.minutes_before, least=0, most=MINUTES_MOST)
         violations.text("instructions", request.instructions, most=INSTRUCTIONS_MOST)
+        violations.storable("instructions", request.instructions)
         if request.session_id:
             violations.identifier("session_id", request.session_id, "ses_")
         check_time_zone(violations, request.time_zone)

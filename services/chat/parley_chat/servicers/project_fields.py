@@ -25,7 +25,7 @@ _MICROSECOND = timedelta(microseconds=1)
 def new_project(request: project_service_pb2.CreateProjectRequest) -> NewProject:
     """Checks and unpacks the request for a new project."""
     violations = Violations()
-    _title(violations, request.title)
+    violations.line("title", request.title, least=1, most=TITLE_MOST, not_blank=True)
     _text(violations, "description", request.description, most=DESCRIPTION_MOST)
     _text(violations, "instructions", request.instructions, most=INSTRUCTIONS_MOST)
     violations.check()
@@ -36,15 +36,10 @@ def changes_of(request: project_service_pb2.UpdateProjectRequest) -> ProjectChan
     """Checks the request to change a project, and gives what it changes."""
     violations = Violations()
     violations.identifier("project_id", request.project_id, PROJECT_PREFIX)
-    if request.HasField("update_mask"):
-        paths = set(request.update_mask.paths)
-        if unknown := sorted(paths - set(_CHANGEABLE)):
-            violations.add("update_mask", f"must name only {', '.join(_CHANGEABLE)}; it names {unknown[0][:64]}")
-    else:
-        paths = {field.name for field, _ in request.ListFields()} & set(_CHANGEABLE)
+    paths = violations.changed_fields(request, _CHANGEABLE)
     changes: ProjectChanges = {}
     if "title" in paths:
-        _title(violations, request.title)
+        violations.line("title", request.title, least=1, most=TITLE_MOST, not_blank=True)
         changes["title"] = request.title.strip()
     if "description" in paths:
         _text(violations, "description", request.description, most=DESCRIPTION_MOST)
@@ -97,16 +92,9 @@ def pack_project(project: Project, counts: ProjectCounts | None = None) -> proje
     return packed
 
 
-def _title(violations: Violations, title: str) -> None:
-    violations.text("title", title, least=1, most=TITLE_MOST, not_blank=True)
-    if not title.isprintable():
-        violations.add("title", "must not hold control characters or line breaks")
-
-
 def _text(violations: Violations, field: str, value: str, *, most: int) -> None:
     violations.text(field, value, most=most)
-    if "\0" in value:
-        violations.add(field, "must not hold the character U+0000")
+    violations.storable(field, value)
 
 
 def _list_name(request: project_service_pb2.ListProjectsRequest) -> str:

@@ -52,7 +52,7 @@ _PACKED_STATES = {state: packed for packed, state in _STATES.items()}
 def new_task(request: task_service_pb2.CreateTaskRequest) -> NewTask:
     """Checks and unpacks the request for a new task."""
     violations = Violations()
-    _title(violations, request.title)
+    violations.line("title", request.title, least=1, most=TITLE_MOST, not_blank=True)
     _text(violations, "notes", request.notes, most=NOTES_MOST)
     _text(violations, "project", request.project, most=PROJECT_MOST)
     check_time_zone(violations, request.time_zone)
@@ -77,15 +77,10 @@ def changes_of(request: task_service_pb2.UpdateTaskRequest) -> TaskChanges:
     """Checks the request to change a task, and gives what it changes."""
     violations = Violations()
     violations.identifier("task_id", request.task_id, TASK_PREFIX)
-    if request.HasField("update_mask"):
-        paths = set(request.update_mask.paths)
-        if unknown := sorted(paths - set(_CHANGEABLE)):
-            violations.add("update_mask", f"must name only {', '.join(_CHANGEABLE)}; it names {unknown[0][:64]}")
-    else:
-        paths = {field.name for field, _ in request.ListFields()} & set(_CHANGEABLE)
+    paths = violations.changed_fields(request, _CHANGEABLE)
     changes: TaskChanges = {}
     if "title" in paths:
-        _title(violations, request.title)
+        violations.line("title", request.title, least=1, most=TITLE_MOST, not_blank=True)
         changes["title"] = request.title.strip()
     if "notes" in paths:
         _text(violations, "notes", request.notes, most=NOTES_MOST)
@@ -166,16 +161,9 @@ def pack_task(task: Task) -> task_pb2.Task:
     return packed
 
 
-def _title(violations: Violations, title: str) -> None:
-    violations.text("title", title, least=1, most=TITLE_MOST, not_blank=True)
-    if not title.isprintable():
-        violations.add("title", "must not hold control characters or line breaks")
-
-
 def _text(violations: Violations, field: str, value: str, *, most: int) -> None:
     violations.text(field, value, most=most)
-    if "\0" in value:
-        violations.add(field, "must not hold the character U+0000")
+    violations.storable(field, value)
 
 
 def _recurrence(violations: Violations, written: str) -> str:

@@ -51,7 +51,7 @@ def check_sign_up(request: pb.SignUpRequest) -> None:
         violations.add("email", "must be an e-mail address: one @ with something on both sides, and no white space")
     violations.text("password", request.password, least=PASSWORD_LEAST, most=PASSWORD_MOST)
     violations.text("display_name", request.display_name, most=DISPLAY_NAME_MOST)
-    _printable(violations, "display_name", request.display_name)
+    violations.printable("display_name", request.display_name)
     violations.check()
 
 
@@ -72,7 +72,7 @@ def check_create_access_token(request: pb.CreateAccessTokenRequest) -> timedelta
     """Gives the time to live; None when the request has none."""
     violations = Violations()
     violations.text("name", request.name, least=1, most=TOKEN_NAME_MOST, not_blank=True)
-    _printable(violations, "name", request.name)
+    violations.printable("name", request.name)
     violations.count("scopes", request.scopes, most=TOKEN_SCOPES_MOST)
     for position, scope in enumerate(request.scopes[:TOKEN_SCOPES_MOST]):
         if len(scope) > _SCOPE_MOST or _SCOPE.fullmatch(scope) is None:
@@ -113,11 +113,6 @@ def check_check_access_token(request: pb.CheckAccessTokenRequest) -> None:
 
 def _email(violations: Violations, email: str) -> None:
     violations.text("email", email, least=EMAIL_LEAST, most=EMAIL_MOST)
-
-
-def _printable(violations: Violations, field: str, value: str) -> None:
-    if not value.isprintable():
-        violations.add(field, "must not hold control characters or line breaks")
 
 
 def _time_cursor(list_name: str, page_token: str, prefix: str) -> tuple[datetime, str] | None:
@@ -176,7 +171,7 @@ def check_search_sessions(request: chat_service_pb2.SearchSessionsRequest, list_
     """Gives the session that the page comes after."""
     violations = Violations()
     violations.text("query", request.query, least=1, most=QUERY_MOST, not_blank=True)
-    _storable(violations, "query", request.query)
+    violations.storable("query", request.query)
     _page(violations, request.page_size, request.page_token, most=PAGE_SIZE_MOST)
     _project(violations, request.project_id)
     violations.check()
@@ -229,7 +224,7 @@ def check_list_messages(request: chat_service_pb2.ListMessagesRequest, list_name
 def check_reply(request: chat_service_pb2.SendMessageRequest | chat_service_pb2.StreamReplyRequest) -> None:
     violations = Violations()
     violations.text("message", request.message, least=1, most=MESSAGE_MOST, not_blank=True)
-    _storable(violations, "message", request.message)
+    violations.storable("message", request.message)
     if request.session_id:
         violations.identifier("session_id", request.session_id, SESSION_PREFIX)
     if request.client_message_id:
@@ -239,7 +234,7 @@ def check_reply(request: chat_service_pb2.SendMessageRequest | chat_service_pb2.
     violations.choice("route", request.route, message_pb2.Route.values())
     violations.choice("on_failure", request.on_failure, message_pb2.OnFailure.values())
     violations.text("model", request.model, most=MODEL_MOST)
-    _storable(violations, "model", request.model)
+    violations.storable("model", request.model)
     check_time_zone(violations, request.time_zone)
     _project(violations, request.project_id)
     if request.project_id and request.session_id:
@@ -306,13 +301,7 @@ def _project(violations: Violations, project_id: str) -> None:
 
 def _title(violations: Violations, title: str) -> None:
     violations.text("title", title, most=TITLE_MOST)
-    _printable(violations, "title", title)
-
-
-def _storable(violations: Violations, field: str, value: str) -> None:
-    if "\0" in value:
-        # PostgreSQL takes no such text, and no text needs it.
-        violations.add(field, "must not hold the character U+0000")
+    violations.printable("title", title)
 
 
 def _damaged_page_token() -> StatusError:

@@ -53,7 +53,7 @@ def new_webhook(
     """Checks the request for a new webhook; gives URL, description and types."""
     violations = Violations()
     check_url_field(violations, "url", request.url, rules)
-    violations.text("description", request.description, most=DESCRIPTION_MOST)
+    _description(violations, request.description)
     types = _event_types(violations, request.event_types)
     violations.check()
     return request.url, request.description, types
@@ -63,18 +63,13 @@ def changes_of(request: webhook_service_pb2.UpdateWebhookRequest, rules: Outboun
     """Checks the request to change a webhook, and gives what it changes."""
     violations = Violations()
     violations.identifier("webhook_id", request.webhook_id, WEBHOOK_PREFIX)
-    if request.HasField("update_mask"):
-        paths = set(request.update_mask.paths)
-        if unknown := sorted(paths - set(_CHANGEABLE)):
-            violations.add("update_mask", f"must name only {', '.join(_CHANGEABLE)}; it names {unknown[0][:64]}")
-    else:
-        paths = {field.name for field, _ in request.ListFields()} & set(_CHANGEABLE)
+    paths = violations.changed_fields(request, _CHANGEABLE)
     changes: WebhookChanges = {}
     if "url" in paths:
         check_url_field(violations, "url", request.url, rules)
         changes["url"] = request.url
     if "description" in paths:
-        violations.text("description", request.description, most=DESCRIPTION_MOST)
+        _description(violations, request.description)
         changes["description"] = request.description
     if "event_types" in paths:
         changes["event_types"] = _event_types(violations, request.event_types)
@@ -144,6 +139,11 @@ def pack_delivery(delivery: Delivery) -> webhook_pb2.WebhookDelivery:
     )
     packed.time.FromDatetime(delivery.time)
     return packed
+
+
+def _description(violations: Violations, description: str) -> None:
+    violations.text("description", description, most=DESCRIPTION_MOST)
+    violations.storable("description", description)
 
 
 def _event_types(violations: Violations, types: Sequence[str]) -> tuple[str, ...]:
