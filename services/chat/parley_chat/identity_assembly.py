@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from parley_shared.settings import SettingsError
@@ -25,6 +25,7 @@ from parley_chat.operations.identity import Identity, IdentityRules
 from parley_chat.operations.local_user import ensure_local_user
 from parley_chat.operations.service_tokens import ServiceTokens
 from parley_chat.operations.token_revocation import TokenRevocation
+from parley_chat.operations.users import Users
 from parley_chat.settings import SERVICE, ChatSettings
 
 
@@ -33,6 +34,7 @@ class IdentityParts:
     """Who somebody is, and how it is proved."""
 
     identity: Identity
+    users: Users
     verifier: TokenVerifier
     service_tokens: ServiceTokens
     key: SigningKey
@@ -78,10 +80,16 @@ async def open_identity(
     async def is_revoked(principal: Principal) -> bool:
         return await revocation.is_refused(user_id=principal.user_id, token_id=principal.token_id)
 
+    async def narrowed(principal: Principal) -> Principal:
+        scopes = await revocation.narrowed(principal.user_id, principal.scopes)
+        return principal if scopes == principal.scopes else replace(principal, scopes=scopes)
+
+    users = Users(accounts, revocation, now)
     verifier = TokenVerifier(
         settings.service.jwks_file,
         settings.service.token_issuer,
         settings.service.token_audience,
         is_revoked=is_revoked,
+        narrowed=narrowed,
     )
-    return IdentityParts(identity, verifier, ServiceTokens(signer, service=SERVICE, now=now), key)
+    return IdentityParts(identity, users, verifier, ServiceTokens(signer, service=SERVICE, now=now), key)

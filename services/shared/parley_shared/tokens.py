@@ -78,8 +78,8 @@ class TrustedService:
 class TokenVerifier:
     """Verifies tokens. Verified ones are remembered until they expire, because a signature costs about 100 µs.
 
-    `is_revoked` is asked at every call. The file is read at first use, and again (at most once a second) when a token names a key
-    that is not known: it may appear, and gain keys, after the service has started.
+    `is_revoked` is asked at every call, and so is `narrowed`, for what is left of the token's scopes. The file is read at first use, and
+    again (at most once a second) when a token names a key that is not known: it may appear, and gain keys, after the service has started.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class TokenVerifier:
         audience: str,
         *,
         is_revoked: Callable[[Principal], Awaitable[bool]] | None = None,
+        narrowed: Callable[[Principal], Awaitable[Principal]] | None = None,
         trusted_services: Sequence[TrustedService] = (),
     ) -> None:
         self._jwks_file = jwks_file
@@ -96,6 +97,7 @@ class TokenVerifier:
         self._issuer = issuer
         self._audience = audience
         self._is_revoked = is_revoked
+        self._narrowed = narrowed
         self._keys: dict[str, tuple[jwt.PyJWK, TrustedService | None]] = {}
         self._read_time = float("-inf")
         self._reading = asyncio.Lock()
@@ -119,7 +121,7 @@ class TokenVerifier:
             self._verified.move_to_end(digest)
         if self._is_revoked is not None and await self._is_revoked(principal):
             raise _invalid()
-        return principal
+        return principal if self._narrowed is None else await self._narrowed(principal)
 
     async def _verify_signature(self, token: str) -> Principal:
         try:

@@ -42,6 +42,7 @@ const BY_REASON: Partial<Record<ErrorReason, string>> = {
   [ErrorReason.JOB_STATE]: "This has ended in the meantime. Reload to see how.",
   [ErrorReason.BUDGET_EXCEEDED]: "A budget of yours is used up. Raise it in Usage, or wait until it begins anew.",
   [ErrorReason.APPROVAL_CLOSED]: "This was decided in the meantime, perhaps on another device.",
+  [ErrorReason.ACCOUNT_DISABLED]: "This account is disabled. Ask whoever runs this Parley.",
   [ErrorReason.SIGN_UP_CLOSED]: "New accounts are not open here. Ask whoever runs this Parley for one.",
 };
 
@@ -90,6 +91,23 @@ const FIELD_WORDS: Record<string, string> = {
 export function wordsForFailure(failure: Failure | undefined): string {
   if (!failure) return "This answer failed.";
   return BY_REASON[reasonFromName(failure.reason)] ?? (failure.message ? sentence(failure.message) : (BY_CODE[failure.code as Code] ?? "This answer failed."));
+}
+
+const OF_PROVIDERS: Partial<Record<ErrorReason, string>> = {
+  [ErrorReason.PROVIDER_UNAVAILABLE]: "it couldn't be reached",
+  [ErrorReason.PROVIDER_RATE_LIMITED]: "it asked for a pause",
+  [ErrorReason.PROVIDER_CREDENTIALS]: "it refused Parley's key",
+  [ErrorReason.PROVIDER_REJECTED]: "it refused a message",
+  [ErrorReason.PROVIDER_STALLED]: "it stopped in the middle of an answer",
+  [ErrorReason.PROVIDER_QUOTA]: "its account has no credit left",
+  [ErrorReason.PROVIDER_QUEUE_FULL]: "it was busy with others",
+  [ErrorReason.MODEL_NOT_FOUND]: "it doesn't have the model",
+  [ErrorReason.PROMPT_TOO_LONG]: "a message was too long for its model",
+};
+
+/** Why a provider's last call failed, by the name of the reason, as the end of a sentence. */
+export function wordsForProvider(reason: string): string {
+  return OF_PROVIDERS[reasonFromName(reason)] ?? "it failed";
 }
 
 const BY_NOTICE: Partial<Record<NoticeKind, string>> = {

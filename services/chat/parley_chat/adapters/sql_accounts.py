@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from parley_shared.sql import Database
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, Update, case, func, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from parley_chat.adapters.sql_schema import users
-from parley_chat.domain.accounts import Account, EmailTakenError, User
+from parley_chat.adapters.sql_schema import sign_ins, users
+from parley_chat.domain.accounts import Account, EmailTakenError, Role, User
 
-_USER = (users.c.user_id, users.c.email, users.c.display_name, users.c.create_time)
+_SHOWN_EMAIL = case((users.c.issuer.is_(None), users.c.email), else_=func.coalesce(users.c.told_email, ""))
+_USER = (
+    users.c.user_id,
+    _SHOWN_EMAIL.label("email"),
+    users.c.display_name,
+    users.c.create_time,
+    users.c.role,
+    users.c.disable_time,
+    users.c.issuer,
+)
 
 
 class SqlAccounts:
@@ -37,16 +47,51 @@ class SqlAccounts:
             raise EmailTakenError from None
 
     async def by_email(self, email: str) -> Account | None:
-        statement = select(*_USER, users.c.password_hash).where(users.c.email == email)
+        statement = select(*_USER, users.c.password_hash).where(users.c.email == email, users.c.issuer.is_(None))
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).one_or_none()
-        return None if row is None else Account(_user(row), row.password_hash)
+        return None if row is None else Account(to_user(row), row.password_hash)
 
     async def user(self, user_id: str) -> User | None:
         statement = select(*_USER).where(users.c.user_id == user_id)
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).one_or_none()
-        return None if row is None else _user(row)
+        return None if row is None else to_user(row)
+
+    async def page(self, *, query: str, limit: int, after: tuple[datetime, str] | None) -> list[User]:
+        newest_first = (users.c.create_time, users.c.user_id)
+        statement = select(*_USER).order_by(*(column.desc() for column in newest_first)).limit(limit)
+        if query:
+            words = query.lower()
+            statement = statement.where(
+                or_(
+                    func.lower(_SHOWN_EMAIL).contains(words, autoescape=True),
+                    func.lower(users.c.display_name).contains(words, autoescape=True),
+                )
+            )
+        if after is not None:
+            statement = statement.where(tuple_(*newest_first) < tuple_(*after))
+        async with self._database.read() as connection:
+            return [to_user(row) for row in await connection.execute(statement)]
+
+    async def set_role(self, user_id: str, role: Role) -> User | None:
+        return await self._change(user_id, update(users).values(role=role.value))
+
+    async def set_disabled(self, user_id: str, disable_time: datetime | None) -> User | None:
+        if disable_time is None:
+            return await self._change(user_id, update(users).values(disable_time=None))
+        # Its sign-ins end, so that nobody who had a token is back when the user is.
+        end = update(sign_ins).where(sign_ins.c.user_id == user_id, sign_ins.c.end_time.is_(None))
+        first = func.coalesce(users.c.disable_time, disable_time)
+        return await self._change(user_id, update(users).values(disable_time=first), end.values(end_time=disable_time))
+
+    async def _change(self, user_id: str, change: Update, *also: Update) -> User | None:
+        async with self._database.write() as connection:
+            statement = change.where(users.c.user_id == user_id).returning(*_USER)
+            row = (await connection.execute(statement)).one_or_none()
+            for each in also:
+                await connection.execute(each)
+        return None if row is None else to_user(row)
 
     async def set_password_hash(self, user_id: str, password_hash: str) -> None:
         statement = update(users).where(users.c.user_id == user_id).values(password_hash=password_hash)
@@ -54,5 +99,14 @@ class SqlAccounts:
             await connection.execute(statement)
 
 
-def _user(row: Row[*tuple[Any, ...]]) -> User:
-    return User(row.user_id, row.email, row.display_name, row.create_time)
+def to_user(row: Row[*tuple[Any, ...]]) -> User:
+    """Reads a row of what `_USER` asks for."""
+    return User(
+        row.user_id,
+        row.email,
+        row.display_name,
+        row.create_time,
+        Role(row.role),
+        row.disable_time,
+        row.issuer or "",
+    )

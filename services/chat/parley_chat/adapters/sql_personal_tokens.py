@@ -8,7 +8,7 @@ from typing import Any
 from parley_shared.sql import Database
 from sqlalchemy import Row, func, insert, select, tuple_, update
 
-from parley_chat.adapters.sql_schema import access_tokens
+from parley_chat.adapters.sql_schema import access_tokens, users
 from parley_chat.domain.tokens import PersonalToken
 
 
@@ -65,10 +65,14 @@ class SqlPersonalTokens:
         return None if row is None else _token(row)
 
     async def is_good(self, access_token_id: str) -> bool:
-        statement = select(access_tokens.c.revoke_time).where(access_tokens.c.access_token_id == access_token_id)
+        statement = (
+            select(access_tokens.c.revoke_time, users.c.disable_time)
+            .join(users, users.c.user_id == access_tokens.c.user_id)
+            .where(access_tokens.c.access_token_id == access_token_id)
+        )
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).one_or_none()
-        return row is not None and row.revoke_time is None
+        return row is not None and row.revoke_time is None and row.disable_time is None
 
 
 def _token(row: Row[*tuple[Any, ...]]) -> PersonalToken:

@@ -57,8 +57,27 @@ users = Table(
     Column("display_name", Text, nullable=False),
     Column("password_hash", Text, nullable=False),  # argon2id, with its parameters, in PHC string format.
     Column("create_time", UtcDateTime, nullable=False),
+    Column("role", Text, nullable=False, server_default="user"),
+    Column("disable_time", UtcDateTime, nullable=True),
+    # Of a foreign user: who says who it is, the name there, and the address told. Its own `email` is made up, and it has no password.
+    Column("issuer", Text, nullable=True),
+    Column("subject", Text, nullable=True),
+    Column("told_email", Text, nullable=True),
     # The number of the user's newest event. Written first in a transaction that changes what the user owns, so that writers queue for it.
     Column("event_counter", BigInteger, nullable=False, server_default="0"),
+)
+
+Index("ix_users_foreign", users.c.issuer, users.c.subject, unique=True)
+Index("ix_users_newest", users.c.create_time, users.c.user_id)
+
+# Sign-ins that failed, by what they have in common: an account, known or not, or that and an address of the network.
+sign_in_failures = Table(
+    "sign_in_failures",
+    metadata,
+    Column("key", Text, primary_key=True),  # SHA-256: who reads this learns no address.
+    Column("failures", Integer, nullable=False),
+    Column("fail_time", UtcDateTime, nullable=False, index=True),
+    Column("retry_time", UtcDateTime, nullable=False),
 )
 
 # One sign-in is one family of refresh tokens; it ends as a whole.

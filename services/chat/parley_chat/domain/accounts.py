@@ -10,6 +10,7 @@ import unicodedata
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 DISPLAY_NAME_MOST = 100
 EMAIL_LEAST = 3
@@ -23,14 +24,27 @@ LOCAL_USER_NAME = "Local user"
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 
 
+class Role(StrEnum):
+    """What a user is to the installation."""
+
+    USER = "user"
+    ADMIN = "admin"
+
+
 @dataclass(frozen=True)
 class User:
     """A person who signs in."""
 
     user_id: str
     email: str
+    """Of a foreign user what the identity provider told, which may be nothing."""
     display_name: str
     create_time: datetime
+    role: Role = Role.USER
+    disable_time: datetime | None = None
+    """Since when nothing of the user's is let in; None while it is."""
+    issuer: str = ""
+    """The identity provider that the user comes from; empty for one who signed up here."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,26 @@ class CredentialsWrongError(IdentityError):
 
 class SignUpClosedError(IdentityError):
     """The operator lets nobody make an account."""
+
+
+class UserDisabledError(IdentityError):
+    """An admin has disabled the user."""
+
+
+class OwnAccountError(IdentityError):
+    """Admins do this to others only: one who is left can undo it."""
+
+
+class UserNotFoundError(IdentityError):
+    """There is no such user."""
+
+
+class SignInsThrottledError(IdentityError):
+    """Too many sign-ins have failed. Tells nothing of the account."""
+
+    def __init__(self, wait_seconds: float) -> None:
+        super().__init__("too many failed sign-ins")
+        self.wait_seconds = wait_seconds
 
 
 class UserUnknownError(IdentityError):

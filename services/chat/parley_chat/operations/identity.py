@@ -13,8 +13,10 @@ from parley_chat.domain.accounts import (
     Account,
     CredentialsWrongError,
     EmailTakenError,
+    Role,
     SignUpClosedError,
     User,
+    UserDisabledError,
     UserUnknownError,
     display_name_for,
     is_email,
@@ -23,6 +25,7 @@ from parley_chat.domain.accounts import (
     normalize_password,
 )
 from parley_chat.domain.tokens import (
+    ADMIN_SCOPES,
     PERSONAL_TOKEN_DEFAULT_LIFE,
     PERSONAL_TOKENS_MOST,
     USER_SCOPES,
@@ -96,7 +99,10 @@ class Identity:
         return user, await self._open_sign_in(user)
 
     async def sign_in(self, *, email: str, password: str) -> tuple[User, TokenPair]:
-        """Signs an account in. Raises CredentialsWrongError, after the same work whether the address or the password is wrong."""
+        """Signs an account in. Raises CredentialsWrongError, after the same work whether the address or the password is wrong.
+
+        Raises UserDisabledError, to who knows the password.
+        """
         email = normalize_email(email)
         # No account has an address that is none, and a database need not understand what is in it.
         account = await self._accounts.by_email(email) if is_email(email) else None
@@ -104,6 +110,8 @@ class Identity:
         match = await self._hasher.compare(password, account.password_hash if account else None)
         if account is None or match is PasswordMatch.WRONG:
             raise CredentialsWrongError
+        if account.user.disable_time is not None:
+            raise UserDisabledError
         if match is PasswordMatch.RIGHT_BUT_OUTDATED:
             await self._accounts.set_password_hash(account.user.user_id, await self._hasher.hash(password))
         return account.user, await self._open_sign_in(account.user)
@@ -113,9 +121,10 @@ class Identity:
         now = self._now()
         following, record = self._new_refresh_token(now)
         user_id = await self._sign_ins.rotate(refresh_token_hash(refresh_token), record)
-        if user_id is None:
+        user = None if user_id is None else await self._accounts.user(user_id)
+        if user is None or user.disable_time is not None:
             raise RefreshTokenRefusedError
-        return self._pair(user_id, now, following, record)
+        return self._pair(user, now, following, record)
 
     async def sign_out(self, *, refresh_token: str) -> None:
         """Ends the sign-in that the token came from, if there is one that has not ended."""
@@ -165,9 +174,11 @@ class Identity:
         """The user's personal access tokens, newest first, at most `limit`, beginning after the one given."""
         return await self._personal_tokens.page(user_id, limit=limit, after=after)
 
-    async def is_good_personal_token(self, access_token_id: str) -> bool:
-        """Whether the token was made here and is not revoked."""
-        return await self._personal_tokens.is_good(access_token_id)
+    async def is_good_token(self, *, access_token_id: str, user_id: str) -> bool:
+        """Whether a personal access token is one of ours and not revoked; of another token, whether its user is there and not disabled."""
+        if access_token_id:
+            return await self._revocation.is_good_personal_token(access_token_id)
+        return await self._revocation.is_good_user(user_id)
 
     async def revoke_personal_token(self, user_id: str, access_token_id: str) -> PersonalToken:
         """Revokes a token, once and for all. Raises PersonalTokenNotFoundError when the user has none such."""
@@ -181,13 +192,14 @@ class Identity:
         now = self._now()
         refresh_token, record = self._new_refresh_token(now)
         await self._sign_ins.open(SignIn(new_sign_in_id(), user.user_id, now), record)
-        return self._pair(user.user_id, now, refresh_token, record)
+        return self._pair(user, now, refresh_token, record)
 
     def _new_refresh_token(self, now: datetime) -> tuple[str, RefreshToken]:
         token = new_refresh_token()
         return token, RefreshToken(refresh_token_hash(token), now, expire_after(now, self._rules.refresh_token_seconds))
 
-    def _pair(self, user_id: str, now: datetime, refresh_token: str, record: RefreshToken) -> TokenPair:
+    def _pair(self, user: User, now: datetime, refresh_token: str, record: RefreshToken) -> TokenPair:
         expire_time = expire_after(now, self._rules.access_token_seconds)
-        claims = Claims(user_id, new_access_token_id(), USER_SCOPES, now, expire_time)
+        scopes = USER_SCOPES | ADMIN_SCOPES if user.role is Role.ADMIN else USER_SCOPES
+        claims = Claims(user.user_id, new_access_token_id(), scopes, now, expire_time)
         return TokenPair(self._signer.sign(claims), expire_time, refresh_token, record.expire_time)

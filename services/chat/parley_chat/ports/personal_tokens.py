@@ -24,4 +24,4 @@ class PersonalTokens(Protocol):
         """Revokes a token and gives it as it is now; the first revocation's time stays. None when the user has none such."""
 
     async def is_good(self, access_token_id: str) -> bool:
-        """Whether the token is stored and not revoked. Says nothing about its expiry, which the token itself carries."""
+        """Whether the token is stored and not revoked, and its user not disabled. Says nothing about its expiry: that is in the token."""

@@ -10,17 +10,19 @@ from parley.identity.v1 import identity_service_pb2 as pb
 from parley.identity.v1 import identity_service_pb2_grpc, user_pb2
 from parley_shared.tokens import current_principal
 
-from parley_chat.domain.accounts import User
 from parley_chat.domain.tokens import PersonalToken, PublicKey, TokenPair
 from parley_chat.operations.identity import Identity
-from parley_chat.servicers import validation
+from parley_chat.operations.users import Users
+from parley_chat.servicers import user_fields, validation
+from parley_chat.servicers.user_fields import pack_user
 
 
 class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
     """Serves `parley.identity.v1.IdentityService`."""
 
-    def __init__(self, identity: Identity, public_keys: tuple[PublicKey, ...]) -> None:
+    def __init__(self, identity: Identity, users: Users, public_keys: tuple[PublicKey, ...]) -> None:
         self._identity = identity
+        self._users = users
         self._key_set = pb.GetJsonWebKeySetResponse(
             keys=[user_pb2.JsonWebKey(**key.as_json_web_key()) for key in public_keys]
         )
@@ -30,12 +32,12 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         user, tokens = await self._identity.sign_up(
             email=request.email, password=request.password, display_name=request.display_name
         )
-        return pb.SignUpResponse(user=_user(user), tokens=_token_pair(tokens))
+        return pb.SignUpResponse(user=pack_user(user), tokens=_token_pair(tokens))
 
     async def SignIn(self, request: pb.SignInRequest, context: Any) -> pb.SignInResponse:
         validation.check_sign_in(request)
         user, tokens = await self._identity.sign_in(email=request.email, password=request.password)
-        return pb.SignInResponse(user=_user(user), tokens=_token_pair(tokens))
+        return pb.SignInResponse(user=pack_user(user), tokens=_token_pair(tokens))
 
     async def RefreshTokens(self, request: pb.RefreshTokensRequest, context: Any) -> pb.RefreshTokensResponse:
         validation.check_refresh_token(request.refresh_token)
@@ -50,7 +52,7 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
     async def GetCurrentUser(self, request: pb.GetCurrentUserRequest, context: Any) -> pb.GetCurrentUserResponse:
         principal = current_principal()
         user = await self._identity.current_user(principal.user_id)
-        return pb.GetCurrentUserResponse(user=_user(user), scopes=sorted(principal.scopes))
+        return pb.GetCurrentUserResponse(user=pack_user(user), scopes=sorted(principal.scopes))
 
     async def CreateAccessToken(
         self, request: pb.CreateAccessTokenRequest, context: Any
@@ -84,20 +86,34 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         return pb.RevokeAccessTokenResponse(access_token=_access_token(token))
 
     async def CheckAccessToken(self, request: pb.CheckAccessTokenRequest, context: Any) -> pb.CheckAccessTokenResponse:
-        validation.check_check_access_token(request)
-        return pb.CheckAccessTokenResponse(good=await self._identity.is_good_personal_token(request.access_token_id))
+        user_fields.check_check_access_token(request)
+        good = await self._identity.is_good_token(access_token_id=request.access_token_id, user_id=request.user_id)
+        return pb.CheckAccessTokenResponse(good=good)
+
+    async def ListUsers(self, request: pb.ListUsersRequest, context: Any) -> pb.ListUsersResponse:
+        size, after = user_fields.check_list_users(request)
+        users = await self._users.list(query=request.query, limit=size + 1, after=after)
+        page = users[:size]
+        following = user_fields.next_users_page(request, page[-1]) if len(users) > size else ""
+        return pb.ListUsersResponse(users=[pack_user(user) for user in page], next_page_token=following)
+
+    async def SetUserRole(self, request: pb.SetUserRoleRequest, context: Any) -> pb.SetUserRoleResponse:
+        role = user_fields.check_set_user_role(request)
+        user = await self._users.set_role(current_principal().user_id, request.user_id, role)
+        return pb.SetUserRoleResponse(user=pack_user(user))
+
+    async def DisableUser(self, request: pb.DisableUserRequest, context: Any) -> pb.DisableUserResponse:
+        user_fields.check_user_id(request.user_id)
+        user = await self._users.disable(current_principal().user_id, request.user_id)
+        return pb.DisableUserResponse(user=pack_user(user))
+
+    async def EnableUser(self, request: pb.EnableUserRequest, context: Any) -> pb.EnableUserResponse:
+        user_fields.check_user_id(request.user_id)
+        user = await self._users.enable(current_principal().user_id, request.user_id)
+        return pb.EnableUserResponse(user=pack_user(user))
 
     async def GetJsonWebKeySet(self, request: pb.GetJsonWebKeySetRequest, context: Any) -> pb.GetJsonWebKeySetResponse:
         return self._key_set
-
-
-def _user(user: User) -> user_pb2.User:
-    return user_pb2.User(
-        user_id=user.user_id,
-        email=user.email,
-        display_name=user.display_name,
-        create_time=_timestamp(user.create_time),
-    )
 
 
 def _token_pair(tokens: TokenPair) -> user_pb2.TokenPair:

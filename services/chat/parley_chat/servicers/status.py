@@ -20,6 +20,7 @@ from parley_chat.domain.calendar import (
     TooManyAccountsError,
     TooManyEventsError,
 )
+from parley_chat.domain.flags import FlagRevisionError, TooManyFlagsError
 from parley_chat.domain.meeting_bots import TooManyBotsError
 from parley_chat.domain.projects import TooManyProjectsError
 from parley_chat.domain.tasks import InvalidTaskError, TooManyTasksError
@@ -55,6 +56,33 @@ def _sign_up_closed(_: accounts.SignUpClosedError) -> StatusError:
     )
 
 
+def _user_disabled(_: accounts.UserDisabledError) -> StatusError:
+    return StatusError(
+        StatusCode.PERMISSION_DENIED,
+        "ERROR_REASON_ACCOUNT_DISABLED",
+        "This account is disabled. Ask an admin of the installation.",
+    )
+
+
+def _own_account(_: accounts.OwnAccountError) -> StatusError:
+    return StatusError(
+        StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_INVALID_FIELD",
+        "An admin cannot do this to their own account. Another admin can.",
+        metadata={"field": "user_id"},
+        violations=[("user_id", "must be another user than the caller")],
+    )
+
+
+def _sign_ins_throttled(error: accounts.SignInsThrottledError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_LIMIT_EXCEEDED",
+        "Too many sign-ins with this address have failed. Wait a moment before the next one.",
+        retry_after_seconds=error.wait_seconds,
+    )
+
+
 def _user_unknown(_: accounts.UserUnknownError) -> StatusError:
     return StatusError(
         StatusCode.UNAUTHENTICATED, "ERROR_REASON_TOKEN_INVALID", "The token is not valid. Sign in again."
@@ -69,7 +97,7 @@ def _refresh_token_refused(_: tokens.RefreshTokenRefusedError) -> StatusError:
 
 
 def _scope_unknown(error: tokens.ScopeUnknownError) -> StatusError:
-    known = ", ".join(sorted(tokens.USER_SCOPES))
+    known = ", ".join(sorted(tokens.USER_SCOPES | tokens.ADMIN_SCOPES))
     return StatusError(
         StatusCode.INVALID_ARGUMENT,
         "ERROR_REASON_INVALID_FIELD",
@@ -226,6 +254,25 @@ def _too_many_webhooks(error: TooManyWebhooksError) -> StatusError:
     )
 
 
+def _too_many_flags(error: TooManyFlagsError) -> StatusError:
+    return StatusError(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "ERROR_REASON_LIMIT_EXCEEDED",
+        f"There are {error.limit} flags already. Delete some first.",
+        metadata={"limit": str(error.limit)},
+    )
+
+
+def _flag_revision(error: FlagRevisionError) -> StatusError:
+    words = f"is in revision {error.revision}" if error.revision else "is not set"
+    return StatusError(
+        StatusCode.ABORTED,
+        "ERROR_REASON_REVISION_MISMATCH",
+        f"The flag was changed meanwhile: it {words}. Read it again.",
+        metadata={"revision": str(error.revision)},
+    )
+
+
 def _invalid_event(error: InvalidEventError) -> StatusError:
     return StatusError(
         StatusCode.INVALID_ARGUMENT,
@@ -353,6 +400,10 @@ _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     accounts.EmailTakenError: _email_taken,
     accounts.CredentialsWrongError: _credentials_wrong,
     accounts.SignUpClosedError: _sign_up_closed,
+    accounts.UserDisabledError: _user_disabled,
+    accounts.OwnAccountError: _own_account,
+    accounts.UserNotFoundError: lambda _: not_found("user"),
+    accounts.SignInsThrottledError: _sign_ins_throttled,
     accounts.UserUnknownError: _user_unknown,
     tokens.RefreshTokenRefusedError: _refresh_token_refused,
     tokens.ScopeUnknownError: _scope_unknown,
@@ -370,6 +421,8 @@ _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     TooManyEventsError: _too_many_events,
     TooManyBotsError: _too_many_bots,
     TooManyWebhooksError: _too_many_webhooks,
+    TooManyFlagsError: _too_many_flags,
+    FlagRevisionError: _flag_revision,
     InvalidTaskError: _invalid_task,
     batches.TooManyBatchesError: _too_many_batches,
     batches.TooManyUploadsError: _too_many_uploads,

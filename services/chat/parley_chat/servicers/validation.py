@@ -105,12 +105,6 @@ def check_revoke_access_token(request: pb.RevokeAccessTokenRequest) -> None:
     violations.check()
 
 
-def check_check_access_token(request: pb.CheckAccessTokenRequest) -> None:
-    violations = Violations()
-    violations.identifier("access_token_id", request.access_token_id, PERSONAL_TOKEN_PREFIX)
-    violations.check()
-
-
 def _email(violations: Violations, email: str) -> None:
     violations.text("email", email, least=EMAIL_LEAST, most=EMAIL_MOST)
 
@@ -170,8 +164,7 @@ def check_list_sessions(request: chat_service_pb2.ListSessionsRequest, list_name
 def check_search_sessions(request: chat_service_pb2.SearchSessionsRequest, list_name: str) -> PageCursor | None:
     """Gives the session that the page comes after."""
     violations = Violations()
-    violations.text("query", request.query, least=1, most=QUERY_MOST, not_blank=True)
-    violations.storable("query", request.query)
+    violations.stored_text("query", request.query, least=1, most=QUERY_MOST, not_blank=True)
     _page(violations, request.page_size, request.page_token, most=PAGE_SIZE_MOST)
     _project(violations, request.project_id)
     violations.check()
@@ -223,8 +216,7 @@ def check_list_messages(request: chat_service_pb2.ListMessagesRequest, list_name
 
 def check_reply(request: chat_service_pb2.SendMessageRequest | chat_service_pb2.StreamReplyRequest) -> None:
     violations = Violations()
-    violations.text("message", request.message, least=1, most=MESSAGE_MOST, not_blank=True)
-    violations.storable("message", request.message)
+    violations.stored_text("message", request.message, least=1, most=MESSAGE_MOST, not_blank=True)
     if request.session_id:
         violations.identifier("session_id", request.session_id, SESSION_PREFIX)
     if request.client_message_id:
@@ -233,8 +225,7 @@ def check_reply(request: chat_service_pb2.SendMessageRequest | chat_service_pb2.
         )
     violations.choice("route", request.route, message_pb2.Route.values())
     violations.choice("on_failure", request.on_failure, message_pb2.OnFailure.values())
-    violations.text("model", request.model, most=MODEL_MOST)
-    violations.storable("model", request.model)
+    violations.stored_text("model", request.model, most=MODEL_MOST)
     check_time_zone(violations, request.time_zone)
     _project(violations, request.project_id)
     if request.project_id and request.session_id:

@@ -167,6 +167,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Example: `{"reason": "ERROR_REASON_SIGN_UP_CLOSED", "domain": "parley", "metadata": {}}`
     """
+    ERROR_REASON_ACCOUNT_DISABLED: _ErrorReason.ValueType  # 37
+    """An admin has disabled the account; told to who knows its password. PERMISSION_DENIED.
+
+    Example: `{"reason": "ERROR_REASON_ACCOUNT_DISABLED", "domain": "parley", "metadata": {}}`
+    """
     ERROR_REASON_DOCUMENT_SHARED: _ErrorReason.ValueType  # 28
     """The document is shared: everybody can read it and nobody can change it. PERMISSION_DENIED.
 
@@ -375,6 +380,11 @@ ERROR_REASON_SIGN_UP_CLOSED: ErrorReason.ValueType  # 27
 """The operator lets nobody make an account. PERMISSION_DENIED.
 
 Example: `{"reason": "ERROR_REASON_SIGN_UP_CLOSED", "domain": "parley", "metadata": {}}`
+"""
+ERROR_REASON_ACCOUNT_DISABLED: ErrorReason.ValueType  # 37
+"""An admin has disabled the account; told to who knows its password. PERMISSION_DENIED.
+
+Example: `{"reason": "ERROR_REASON_ACCOUNT_DISABLED", "domain": "parley", "metadata": {}}`
 """
 ERROR_REASON_DOCUMENT_SHARED: ErrorReason.ValueType  # 28
 """The document is shared: everybody can read it and nobody can change it. PERMISSION_DENIED.

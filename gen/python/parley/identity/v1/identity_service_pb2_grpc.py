@@ -80,6 +80,26 @@ class IdentityServiceStub:
                 request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.CheckAccessTokenRequest.SerializeToString,
                 response_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.CheckAccessTokenResponse.FromString,
                 _registered_method=True)
+        self.ListUsers = channel.unary_unary(
+                '/parley.identity.v1.IdentityService/ListUsers',
+                request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.ListUsersResponse.FromString,
+                _registered_method=True)
+        self.SetUserRole = channel.unary_unary(
+                '/parley.identity.v1.IdentityService/SetUserRole',
+                request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.SetUserRoleRequest.SerializeToString,
+                response_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.SetUserRoleResponse.FromString,
+                _registered_method=True)
+        self.DisableUser = channel.unary_unary(
+                '/parley.identity.v1.IdentityService/DisableUser',
+                request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.DisableUserRequest.SerializeToString,
+                response_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.DisableUserResponse.FromString,
+                _registered_method=True)
+        self.EnableUser = channel.unary_unary(
+                '/parley.identity.v1.IdentityService/EnableUser',
+                request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserRequest.SerializeToString,
+                response_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserResponse.FromString,
+                _registered_method=True)
         self.GetJsonWebKeySet = channel.unary_unary(
                 '/parley.identity.v1.IdentityService/GetJsonWebKeySet',
                 request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.GetJsonWebKeySetRequest.SerializeToString,
@@ -151,8 +171,39 @@ class IdentityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckAccessToken(self, request, context):
-        """Tells whether a personal access token still is good, for services that verify tokens themselves: a signature cannot tell that a token
-        was revoked. Needs no token: who knows the id of a token learns nothing else of it.
+        """Tells whether a token still is good, for services that verify tokens themselves: a signature cannot tell that a token
+        was revoked, or its user disabled. Needs no token: who knows the id of a token learns nothing else of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUsers(self, request, context):
+        """Lists the users of the installation, newest first. For admins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetUserRole(self, request, context):
+        """Makes a user an admin, or an admin a user; within seconds no token has the scopes of the lost role. For admins, and not on themselves: so
+        one stays. NOT_FOUND when there is no such user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisableUser(self, request, context):
+        """Disables a user: within seconds no token of theirs is good anywhere, and they cannot sign in. What they own stays. Succeeds also when they
+        were disabled before. For admins, and not on themselves. NOT_FOUND when there is no such user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnableUser(self, request, context):
+        """Enables a user again. They sign in anew; their personal access tokens are good again. Succeeds also when they were not disabled. For admins.
+        NOT_FOUND when there is no such user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -212,6 +263,26 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.CheckAccessToken,
                     request_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.CheckAccessTokenRequest.FromString,
                     response_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.CheckAccessTokenResponse.SerializeToString,
+            ),
+            'ListUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.ListUsersRequest.FromString,
+                    response_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'SetUserRole': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUserRole,
+                    request_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.SetUserRoleRequest.FromString,
+                    response_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.SetUserRoleResponse.SerializeToString,
+            ),
+            'DisableUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisableUser,
+                    request_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.DisableUserRequest.FromString,
+                    response_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.DisableUserResponse.SerializeToString,
+            ),
+            'EnableUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnableUser,
+                    request_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserRequest.FromString,
+                    response_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserResponse.SerializeToString,
             ),
             'GetJsonWebKeySet': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJsonWebKeySet,
@@ -463,6 +534,114 @@ class IdentityService:
             '/parley.identity.v1.IdentityService/CheckAccessToken',
             parley_dot_identity_dot_v1_dot_identity__service__pb2.CheckAccessTokenRequest.SerializeToString,
             parley_dot_identity_dot_v1_dot_identity__service__pb2.CheckAccessTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.identity.v1.IdentityService/ListUsers',
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.ListUsersRequest.SerializeToString,
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUserRole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.identity.v1.IdentityService/SetUserRole',
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.SetUserRoleRequest.SerializeToString,
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.SetUserRoleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisableUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.identity.v1.IdentityService/DisableUser',
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.DisableUserRequest.SerializeToString,
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.DisableUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnableUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.identity.v1.IdentityService/EnableUser',
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserRequest.SerializeToString,
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserResponse.FromString,
             options,
             channel_credentials,
             insecure,

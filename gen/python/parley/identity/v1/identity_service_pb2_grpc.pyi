@@ -56,8 +56,22 @@ class IdentityServiceStub:
     RevokeAccessToken: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.RevokeAccessTokenRequest, _identity_service_pb2.RevokeAccessTokenResponse]
     """Revokes a personal access token. Succeeds also when it was revoked before. NOT_FOUND when the user has no such token."""
     CheckAccessToken: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.CheckAccessTokenRequest, _identity_service_pb2.CheckAccessTokenResponse]
-    """Tells whether a personal access token still is good, for services that verify tokens themselves: a signature cannot tell that a token
-    was revoked. Needs no token: who knows the id of a token learns nothing else of it.
+    """Tells whether a token still is good, for services that verify tokens themselves: a signature cannot tell that a token
+    was revoked, or its user disabled. Needs no token: who knows the id of a token learns nothing else of it.
+    """
+    ListUsers: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.ListUsersRequest, _identity_service_pb2.ListUsersResponse]
+    """Lists the users of the installation, newest first. For admins."""
+    SetUserRole: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.SetUserRoleRequest, _identity_service_pb2.SetUserRoleResponse]
+    """Makes a user an admin, or an admin a user; within seconds no token has the scopes of the lost role. For admins, and not on themselves: so
+    one stays. NOT_FOUND when there is no such user.
+    """
+    DisableUser: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.DisableUserRequest, _identity_service_pb2.DisableUserResponse]
+    """Disables a user: within seconds no token of theirs is good anywhere, and they cannot sign in. What they own stays. Succeeds also when they
+    were disabled before. For admins, and not on themselves. NOT_FOUND when there is no such user.
+    """
+    EnableUser: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.EnableUserRequest, _identity_service_pb2.EnableUserResponse]
+    """Enables a user again. They sign in anew; their personal access tokens are good again. Succeeds also when they were not disabled. For admins.
+    NOT_FOUND when there is no such user.
     """
     GetJsonWebKeySet: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.GetJsonWebKeySetRequest, _identity_service_pb2.GetJsonWebKeySetResponse]
     """Gets the public keys that verify Parley's tokens, as a JSON Web Key Set (RFC 7517 section 5)."""
@@ -90,8 +104,22 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     RevokeAccessToken: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.RevokeAccessTokenRequest, _identity_service_pb2.RevokeAccessTokenResponse]  # type: ignore[assignment]
     """Revokes a personal access token. Succeeds also when it was revoked before. NOT_FOUND when the user has no such token."""
     CheckAccessToken: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.CheckAccessTokenRequest, _identity_service_pb2.CheckAccessTokenResponse]  # type: ignore[assignment]
-    """Tells whether a personal access token still is good, for services that verify tokens themselves: a signature cannot tell that a token
-    was revoked. Needs no token: who knows the id of a token learns nothing else of it.
+    """Tells whether a token still is good, for services that verify tokens themselves: a signature cannot tell that a token
+    was revoked, or its user disabled. Needs no token: who knows the id of a token learns nothing else of it.
+    """
+    ListUsers: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.ListUsersRequest, _identity_service_pb2.ListUsersResponse]  # type: ignore[assignment]
+    """Lists the users of the installation, newest first. For admins."""
+    SetUserRole: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.SetUserRoleRequest, _identity_service_pb2.SetUserRoleResponse]  # type: ignore[assignment]
+    """Makes a user an admin, or an admin a user; within seconds no token has the scopes of the lost role. For admins, and not on themselves: so
+    one stays. NOT_FOUND when there is no such user.
+    """
+    DisableUser: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.DisableUserRequest, _identity_service_pb2.DisableUserResponse]  # type: ignore[assignment]
+    """Disables a user: within seconds no token of theirs is good anywhere, and they cannot sign in. What they own stays. Succeeds also when they
+    were disabled before. For admins, and not on themselves. NOT_FOUND when there is no such user.
+    """
+    EnableUser: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.EnableUserRequest, _identity_service_pb2.EnableUserResponse]  # type: ignore[assignment]
+    """Enables a user again. They sign in anew; their personal access tokens are good again. Succeeds also when they were not disabled. For admins.
+    NOT_FOUND when there is no such user.
     """
     GetJsonWebKeySet: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.GetJsonWebKeySetRequest, _identity_service_pb2.GetJsonWebKeySetResponse]  # type: ignore[assignment]
     """Gets the public keys that verify Parley's tokens, as a JSON Web Key Set (RFC 7517 section 5)."""
@@ -175,8 +203,46 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_service_pb2.CheckAccessTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_service_pb2.CheckAccessTokenResponse, _abc.Awaitable[_identity_service_pb2.CheckAccessTokenResponse]]:
-        """Tells whether a personal access token still is good, for services that verify tokens themselves: a signature cannot tell that a token
-        was revoked. Needs no token: who knows the id of a token learns nothing else of it.
+        """Tells whether a token still is good, for services that verify tokens themselves: a signature cannot tell that a token
+        was revoked, or its user disabled. Needs no token: who knows the id of a token learns nothing else of it.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUsers(
+        self,
+        request: _identity_service_pb2.ListUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_service_pb2.ListUsersResponse, _abc.Awaitable[_identity_service_pb2.ListUsersResponse]]:
+        """Lists the users of the installation, newest first. For admins."""
+
+    @_abc_1.abstractmethod
+    def SetUserRole(
+        self,
+        request: _identity_service_pb2.SetUserRoleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_service_pb2.SetUserRoleResponse, _abc.Awaitable[_identity_service_pb2.SetUserRoleResponse]]:
+        """Makes a user an admin, or an admin a user; within seconds no token has the scopes of the lost role. For admins, and not on themselves: so
+        one stays. NOT_FOUND when there is no such user.
+        """
+
+    @_abc_1.abstractmethod
+    def DisableUser(
+        self,
+        request: _identity_service_pb2.DisableUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_service_pb2.DisableUserResponse, _abc.Awaitable[_identity_service_pb2.DisableUserResponse]]:
+        """Disables a user: within seconds no token of theirs is good anywhere, and they cannot sign in. What they own stays. Succeeds also when they
+        were disabled before. For admins, and not on themselves. NOT_FOUND when there is no such user.
+        """
+
+    @_abc_1.abstractmethod
+    def EnableUser(
+        self,
+        request: _identity_service_pb2.EnableUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_service_pb2.EnableUserResponse, _abc.Awaitable[_identity_service_pb2.EnableUserResponse]]:
+        """Enables a user again. They sign in anew; their personal access tokens are good again. Succeeds also when they were not disabled. For admins.
+        NOT_FOUND when there is no such user.
         """
 
     @_abc_1.abstractmethod

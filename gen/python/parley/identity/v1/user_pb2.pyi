@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _UserRole:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UserRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UserRole.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    USER_ROLE_UNSPECIFIED: _UserRole.ValueType  # 0
+    """Asks for nothing."""
+    USER_ROLE_USER: _UserRole.ValueType  # 1
+    """Owns what it makes, and sees nothing of others."""
+    USER_ROLE_ADMIN: _UserRole.ValueType  # 2
+    """May also do what is about everybody: the scopes `users:read`, `users:write` and `flags:write`. Sees what others own no more than a user does."""
+
+class UserRole(_UserRole, metaclass=_UserRoleEnumTypeWrapper):
+    """What a user is to the installation."""
+
+USER_ROLE_UNSPECIFIED: UserRole.ValueType  # 0
+"""Asks for nothing."""
+USER_ROLE_USER: UserRole.ValueType  # 1
+"""Owns what it makes, and sees nothing of others."""
+USER_ROLE_ADMIN: UserRole.ValueType  # 2
+"""May also do what is about everybody: the scopes `users:read`, `users:write` and `flags:write`. Sees what others own no more than a user does."""
+Global___UserRole: _TypeAlias = UserRole  # noqa: Y015
+
 @_typing.final
 class User(_message.Message):
     """A person who signs in. Sessions, messages and documents belong to exactly one user."""
@@ -29,15 +54,28 @@ class User(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    DISABLE_TIME_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Names the user for ever: `usr_` and 32 hexadecimal digits. Set by the server."""
     email: _builtins.str
-    """The address the user signs in with, in lower case. 3 to 254 characters."""
+    """The address the user signs in with, in lower case. 3 to 254 characters. Of a user of an identity provider: the address that the provider
+    told when the user was first seen, empty when it told none; nobody signs in with it.
+    """
     display_name: _builtins.str
     """What the user is called in the page. 1 to 100 characters; the part of the e-mail before `@` unless set."""
+    role: Global___UserRole.ValueType
+    """The role. Never unspecified in an answer. Of a user of an identity provider whose tokens say the role: as the latest one said it."""
+    issuer: _builtins.str
+    """The identity provider that the user comes from: its issuer URL. Empty for one who signed up here."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the account was made, UTC."""
+
+    @_builtins.property
+    def disable_time(self) -> _timestamp_pb2.Timestamp:
+        """When an admin disabled the user, UTC: no token of theirs is good, and they cannot sign in. Absent while they can."""
 
     def __init__(
         self,
@@ -46,10 +84,13 @@ class User(_message.Message):
         email: _builtins.str = ...,
         display_name: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        role: Global___UserRole.ValueType = ...,
+        disable_time: _timestamp_pb2.Timestamp | None = ...,
+        issuer: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "disable_time", b"disable_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "disable_time", b"disable_time", "display_name", b"display_name", "email", b"email", "issuer", b"issuer", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,7 +8,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import type { AccessToken, JsonWebKey, TokenPair, User } from "./user_pb";
+import type { AccessToken, JsonWebKey, TokenPair, User, UserRole } from "./user_pb";
 import { file_parley_identity_v1_user } from "./user_pb";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/identity/v1/identity_service.proto.
  */
 export const file_parley_identity_v1_identity_service: GenFile = /*@__PURE__*/
-  fileDesc("CilwYXJsZXkvaWRlbnRpdHkvdjEvaWRlbnRpdHlfc2VydmljZS5wcm90bxIScGFybGV5LmlkZW50aXR5LnYxIkYKDVNpZ25VcFJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJImcKDlNpZ25VcFJlc3BvbnNlEiYKBHVzZXIYASABKAsyGC5wYXJsZXkuaWRlbnRpdHkudjEuVXNlchItCgZ0b2tlbnMYAiABKAsyHS5wYXJsZXkuaWRlbnRpdHkudjEuVG9rZW5QYWlyIjAKDVNpZ25JblJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkiZwoOU2lnbkluUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyEi0KBnRva2VucxgCIAEoCzIdLnBhcmxleS5pZGVudGl0eS52MS5Ub2tlblBhaXIiLQoUUmVmcmVzaFRva2Vuc1JlcXVlc3QSFQoNcmVmcmVzaF90b2tlbhgBIAEoCSJGChVSZWZyZXNoVG9rZW5zUmVzcG9uc2USLQoGdG9rZW5zGAEgASgLMh0ucGFybGV5LmlkZW50aXR5LnYxLlRva2VuUGFpciInCg5TaWduT3V0UmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJIhEKD1NpZ25PdXRSZXNwb25zZSIXChVHZXRDdXJyZW50VXNlclJlcXVlc3QiUAoWR2V0Q3VycmVudFVzZXJSZXNwb25zZRImCgR1c2VyGAEgASgLMhgucGFybGV5LmlkZW50aXR5LnYxLlVzZXISDgoGc2NvcGVzGAIgAygJImkKGENyZWF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBnNjb3BlcxgCIAMoCRIvCgx0aW1lX3RvX2xpdmUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iYQoZQ3JlYXRlQWNjZXNzVG9rZW5SZXNwb25zZRI1CgxhY2Nlc3NfdG9rZW4YASABKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4SDQoFdG9rZW4YAiABKAkiQAoXTGlzdEFjY2Vzc1Rva2Vuc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiawoYTGlzdEFjY2Vzc1Rva2Vuc1Jlc3BvbnNlEjYKDWFjY2Vzc190b2tlbnMYASADKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjMKGFJldm9rZUFjY2Vzc1Rva2VuUmVxdWVzdBIXCg9hY2Nlc3NfdG9rZW5faWQYASABKAkiUgoZUmV2b2tlQWNjZXNzVG9rZW5SZXNwb25zZRI1CgxhY2Nlc3NfdG9rZW4YASABKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4iMgoXQ2hlY2tBY2Nlc3NUb2tlblJlcXVlc3QSFwoPYWNjZXNzX3Rva2VuX2lkGAEgASgJIigKGENoZWNrQWNjZXNzVG9rZW5SZXNwb25zZRIMCgRnb29kGAEgASgIIhkKF0dldEpzb25XZWJLZXlTZXRSZXF1ZXN0IkgKGEdldEpzb25XZWJLZXlTZXRSZXNwb25zZRIsCgRrZXlzGAEgAygLMh4ucGFybGV5LmlkZW50aXR5LnYxLkpzb25XZWJLZXkyoAgKD0lkZW50aXR5U2VydmljZRJPCgZTaWduVXASIS5wYXJsZXkuaWRlbnRpdHkudjEuU2lnblVwUmVxdWVzdBoiLnBhcmxleS5pZGVudGl0eS52MS5TaWduVXBSZXNwb25zZRJPCgZTaWduSW4SIS5wYXJsZXkuaWRlbnRpdHkudjEuU2lnbkluUmVxdWVzdBoiLnBhcmxleS5pZGVudGl0eS52MS5TaWduSW5SZXNwb25zZRJkCg1SZWZyZXNoVG9rZW5zEigucGFybGV5LmlkZW50aXR5LnYxLlJlZnJlc2hUb2tlbnNSZXF1ZXN0GikucGFybGV5LmlkZW50aXR5LnYxLlJlZnJlc2hUb2tlbnNSZXNwb25zZRJSCgdTaWduT3V0EiIucGFybGV5LmlkZW50aXR5LnYxLlNpZ25PdXRSZXF1ZXN0GiMucGFybGV5LmlkZW50aXR5LnYxLlNpZ25PdXRSZXNwb25zZRJsCg5HZXRDdXJyZW50VXNlchIpLnBhcmxleS5pZGVudGl0eS52MS5HZXRDdXJyZW50VXNlclJlcXVlc3QaKi5wYXJsZXkuaWRlbnRpdHkudjEuR2V0Q3VycmVudFVzZXJSZXNwb25zZSIDkAIBEnAKEUNyZWF0ZUFjY2Vzc1Rva2VuEiwucGFybGV5LmlkZW50aXR5LnYxLkNyZWF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBotLnBhcmxleS5pZGVudGl0eS52MS5DcmVhdGVBY2Nlc3NUb2tlblJlc3BvbnNlEnIKEExpc3RBY2Nlc3NUb2tlbnMSKy5wYXJsZXkuaWRlbnRpdHkudjEuTGlzdEFjY2Vzc1Rva2Vuc1JlcXVlc3QaLC5wYXJsZXkuaWRlbnRpdHkudjEuTGlzdEFjY2Vzc1Rva2Vuc1Jlc3BvbnNlIgOQAgESdQoRUmV2b2tlQWNjZXNzVG9rZW4SLC5wYXJsZXkuaWRlbnRpdHkudjEuUmV2b2tlQWNjZXNzVG9rZW5SZXF1ZXN0Gi0ucGFybGV5LmlkZW50aXR5LnYxLlJldm9rZUFjY2Vzc1Rva2VuUmVzcG9uc2UiA5ACAhJyChBDaGVja0FjY2Vzc1Rva2VuEisucGFybGV5LmlkZW50aXR5LnYxLkNoZWNrQWNjZXNzVG9rZW5SZXF1ZXN0GiwucGFybGV5LmlkZW50aXR5LnYxLkNoZWNrQWNjZXNzVG9rZW5SZXNwb25zZSIDkAIBEnIKEEdldEpzb25XZWJLZXlTZXQSKy5wYXJsZXkuaWRlbnRpdHkudjEuR2V0SnNvbldlYktleVNldFJlcXVlc3QaLC5wYXJsZXkuaWRlbnRpdHkudjEuR2V0SnNvbldlYktleVNldFJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration, file_parley_identity_v1_user]);
+  fileDesc("CilwYXJsZXkvaWRlbnRpdHkvdjEvaWRlbnRpdHlfc2VydmljZS5wcm90bxIScGFybGV5LmlkZW50aXR5LnYxIkYKDVNpZ25VcFJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJImcKDlNpZ25VcFJlc3BvbnNlEiYKBHVzZXIYASABKAsyGC5wYXJsZXkuaWRlbnRpdHkudjEuVXNlchItCgZ0b2tlbnMYAiABKAsyHS5wYXJsZXkuaWRlbnRpdHkudjEuVG9rZW5QYWlyIjAKDVNpZ25JblJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkiZwoOU2lnbkluUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyEi0KBnRva2VucxgCIAEoCzIdLnBhcmxleS5pZGVudGl0eS52MS5Ub2tlblBhaXIiLQoUUmVmcmVzaFRva2Vuc1JlcXVlc3QSFQoNcmVmcmVzaF90b2tlbhgBIAEoCSJGChVSZWZyZXNoVG9rZW5zUmVzcG9uc2USLQoGdG9rZW5zGAEgASgLMh0ucGFybGV5LmlkZW50aXR5LnYxLlRva2VuUGFpciInCg5TaWduT3V0UmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJIhEKD1NpZ25PdXRSZXNwb25zZSIXChVHZXRDdXJyZW50VXNlclJlcXVlc3QiUAoWR2V0Q3VycmVudFVzZXJSZXNwb25zZRImCgR1c2VyGAEgASgLMhgucGFybGV5LmlkZW50aXR5LnYxLlVzZXISDgoGc2NvcGVzGAIgAygJImkKGENyZWF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBnNjb3BlcxgCIAMoCRIvCgx0aW1lX3RvX2xpdmUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iYQoZQ3JlYXRlQWNjZXNzVG9rZW5SZXNwb25zZRI1CgxhY2Nlc3NfdG9rZW4YASABKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4SDQoFdG9rZW4YAiABKAkiQAoXTGlzdEFjY2Vzc1Rva2Vuc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiawoYTGlzdEFjY2Vzc1Rva2Vuc1Jlc3BvbnNlEjYKDWFjY2Vzc190b2tlbnMYASADKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjMKGFJldm9rZUFjY2Vzc1Rva2VuUmVxdWVzdBIXCg9hY2Nlc3NfdG9rZW5faWQYASABKAkiUgoZUmV2b2tlQWNjZXNzVG9rZW5SZXNwb25zZRI1CgxhY2Nlc3NfdG9rZW4YASABKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4iQwoXQ2hlY2tBY2Nlc3NUb2tlblJlcXVlc3QSFwoPYWNjZXNzX3Rva2VuX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkiKAoYQ2hlY2tBY2Nlc3NUb2tlblJlc3BvbnNlEgwKBGdvb2QYASABKAgiSAoQTGlzdFVzZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRINCgVxdWVyeRgDIAEoCSJVChFMaXN0VXNlcnNSZXNwb25zZRInCgV1c2VycxgBIAMoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJRChJTZXRVc2VyUm9sZVJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIqCgRyb2xlGAIgASgOMhwucGFybGV5LmlkZW50aXR5LnYxLlVzZXJSb2xlIj0KE1NldFVzZXJSb2xlUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyIiUKEkRpc2FibGVVc2VyUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJIj0KE0Rpc2FibGVVc2VyUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyIiQKEUVuYWJsZVVzZXJSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkiPAoSRW5hYmxlVXNlclJlc3BvbnNlEiYKBHVzZXIYASABKAsyGC5wYXJsZXkuaWRlbnRpdHkudjEuVXNlciIZChdHZXRKc29uV2ViS2V5U2V0UmVxdWVzdCJIChhHZXRKc29uV2ViS2V5U2V0UmVzcG9uc2USLAoEa2V5cxgBIAMoCzIeLnBhcmxleS5pZGVudGl0eS52MS5Kc29uV2ViS2V5MqsLCg9JZGVudGl0eVNlcnZpY2USTwoGU2lnblVwEiEucGFybGV5LmlkZW50aXR5LnYxLlNpZ25VcFJlcXVlc3QaIi5wYXJsZXkuaWRlbnRpdHkudjEuU2lnblVwUmVzcG9uc2USTwoGU2lnbkluEiEucGFybGV5LmlkZW50aXR5LnYxLlNpZ25JblJlcXVlc3QaIi5wYXJsZXkuaWRlbnRpdHkudjEuU2lnbkluUmVzcG9uc2USZAoNUmVmcmVzaFRva2VucxIoLnBhcmxleS5pZGVudGl0eS52MS5SZWZyZXNoVG9rZW5zUmVxdWVzdBopLnBhcmxleS5pZGVudGl0eS52MS5SZWZyZXNoVG9rZW5zUmVzcG9uc2USUgoHU2lnbk91dBIiLnBhcmxleS5pZGVudGl0eS52MS5TaWduT3V0UmVxdWVzdBojLnBhcmxleS5pZGVudGl0eS52MS5TaWduT3V0UmVzcG9uc2USbAoOR2V0Q3VycmVudFVzZXISKS5wYXJsZXkuaWRlbnRpdHkudjEuR2V0Q3VycmVudFVzZXJSZXF1ZXN0GioucGFybGV5LmlkZW50aXR5LnYxLkdldEN1cnJlbnRVc2VyUmVzcG9uc2UiA5ACARJwChFDcmVhdGVBY2Nlc3NUb2tlbhIsLnBhcmxleS5pZGVudGl0eS52MS5DcmVhdGVBY2Nlc3NUb2tlblJlcXVlc3QaLS5wYXJsZXkuaWRlbnRpdHkudjEuQ3JlYXRlQWNjZXNzVG9rZW5SZXNwb25zZRJyChBMaXN0QWNjZXNzVG9rZW5zEisucGFybGV5LmlkZW50aXR5LnYxLkxpc3RBY2Nlc3NUb2tlbnNSZXF1ZXN0GiwucGFybGV5LmlkZW50aXR5LnYxLkxpc3RBY2Nlc3NUb2tlbnNSZXNwb25zZSIDkAIBEnUKEVJldm9rZUFjY2Vzc1Rva2VuEiwucGFybGV5LmlkZW50aXR5LnYxLlJldm9rZUFjY2Vzc1Rva2VuUmVxdWVzdBotLnBhcmxleS5pZGVudGl0eS52MS5SZXZva2VBY2Nlc3NUb2tlblJlc3BvbnNlIgOQAgIScgoQQ2hlY2tBY2Nlc3NUb2tlbhIrLnBhcmxleS5pZGVudGl0eS52MS5DaGVja0FjY2Vzc1Rva2VuUmVxdWVzdBosLnBhcmxleS5pZGVudGl0eS52MS5DaGVja0FjY2Vzc1Rva2VuUmVzcG9uc2UiA5ACARJdCglMaXN0VXNlcnMSJC5wYXJsZXkuaWRlbnRpdHkudjEuTGlzdFVzZXJzUmVxdWVzdBolLnBhcmxleS5pZGVudGl0eS52MS5MaXN0VXNlcnNSZXNwb25zZSIDkAIBEmMKC1NldFVzZXJSb2xlEiYucGFybGV5LmlkZW50aXR5LnYxLlNldFVzZXJSb2xlUmVxdWVzdBonLnBhcmxleS5pZGVudGl0eS52MS5TZXRVc2VyUm9sZVJlc3BvbnNlIgOQAgISYwoLRGlzYWJsZVVzZXISJi5wYXJsZXkuaWRlbnRpdHkudjEuRGlzYWJsZVVzZXJSZXF1ZXN0GicucGFybGV5LmlkZW50aXR5LnYxLkRpc2FibGVVc2VyUmVzcG9uc2UiA5ACAhJgCgpFbmFibGVVc2VyEiUucGFybGV5LmlkZW50aXR5LnYxLkVuYWJsZVVzZXJSZXF1ZXN0GiYucGFybGV5LmlkZW50aXR5LnYxLkVuYWJsZVVzZXJSZXNwb25zZSIDkAICEnIKEEdldEpzb25XZWJLZXlTZXQSKy5wYXJsZXkuaWRlbnRpdHkudjEuR2V0SnNvbldlYktleVNldFJlcXVlc3QaLC5wYXJsZXkuaWRlbnRpdHkudjEuR2V0SnNvbldlYktleVNldFJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration, file_parley_identity_v1_user]);
 
 /**
  * Asks for an account.
@@ -420,17 +420,24 @@ export const RevokeAccessTokenResponseSchema: GenMessage<RevokeAccessTokenRespon
   messageDesc(file_parley_identity_v1_identity_service, 15);
 
 /**
- * Asks whether a personal access token is good.
+ * Asks whether a token is good.
  *
  * @generated from message parley.identity.v1.CheckAccessTokenRequest
  */
 export type CheckAccessTokenRequest = Message<"parley.identity.v1.CheckAccessTokenRequest"> & {
   /**
-   * The token's id: the claim `jti` of the token. Required.
+   * The id of a personal access token: the claim `jti` of the token. Required unless there is a user_id.
    *
    * @generated from field: string access_token_id = 1;
    */
   accessTokenId: string;
+
+  /**
+   * The user of a token that a sign-in gave: the claim `sub`. Empty when access_token_id is there, which says the user too.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
 };
 
 /**
@@ -447,7 +454,7 @@ export const CheckAccessTokenRequestSchema: GenMessage<CheckAccessTokenRequest> 
  */
 export type CheckAccessTokenResponse = Message<"parley.identity.v1.CheckAccessTokenResponse"> & {
   /**
-   * True when the token was made here and is not revoked. Its expiry is in the token and not looked at.
+   * True when the token was made here and is not revoked, and its user is there and not disabled. Its expiry is in the token and not looked at.
    *
    * @generated from field: bool good = 1;
    */
@@ -462,6 +469,202 @@ export const CheckAccessTokenResponseSchema: GenMessage<CheckAccessTokenResponse
   messageDesc(file_parley_identity_v1_identity_service, 17);
 
 /**
+ * Asks for the users.
+ *
+ * @generated from message parley.identity.v1.ListUsersRequest
+ */
+export type ListUsersRequest = Message<"parley.identity.v1.ListUsersRequest"> & {
+  /**
+   * How many to return at most. 0 to 100; 50 when 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where to go on: `next_page_token` of the page before, with the same query. Empty for the first page. At most 512 characters.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only users with this in their e-mail address or display name, upper or lower case (of A to Z). At most 254 characters; all when empty.
+   *
+   * @generated from field: string query = 3;
+   */
+  query: string;
+};
+
+/**
+ * Describes the message parley.identity.v1.ListUsersRequest.
+ * Use `create(ListUsersRequestSchema)` to create a new message.
+ */
+export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 18);
+
+/**
+ * Answers ListUsers.
+ *
+ * @generated from message parley.identity.v1.ListUsersResponse
+ */
+export type ListUsersResponse = Message<"parley.identity.v1.ListUsersResponse"> & {
+  /**
+   * One page, newest first.
+   *
+   * @generated from field: repeated parley.identity.v1.User users = 1;
+   */
+  users: User[];
+
+  /**
+   * Asks for the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message parley.identity.v1.ListUsersResponse.
+ * Use `create(ListUsersResponseSchema)` to create a new message.
+ */
+export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 19);
+
+/**
+ * Asks to give a user a role.
+ *
+ * @generated from message parley.identity.v1.SetUserRoleRequest
+ */
+export type SetUserRoleRequest = Message<"parley.identity.v1.SetUserRoleRequest"> & {
+  /**
+   * The user. Required; not the caller.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * The role from now on. Required.
+   *
+   * @generated from field: parley.identity.v1.UserRole role = 2;
+   */
+  role: UserRole;
+};
+
+/**
+ * Describes the message parley.identity.v1.SetUserRoleRequest.
+ * Use `create(SetUserRoleRequestSchema)` to create a new message.
+ */
+export const SetUserRoleRequestSchema: GenMessage<SetUserRoleRequest> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 20);
+
+/**
+ * Answers SetUserRole.
+ *
+ * @generated from message parley.identity.v1.SetUserRoleResponse
+ */
+export type SetUserRoleResponse = Message<"parley.identity.v1.SetUserRoleResponse"> & {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: parley.identity.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message parley.identity.v1.SetUserRoleResponse.
+ * Use `create(SetUserRoleResponseSchema)` to create a new message.
+ */
+export const SetUserRoleResponseSchema: GenMessage<SetUserRoleResponse> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 21);
+
+/**
+ * Asks to disable a user.
+ *
+ * @generated from message parley.identity.v1.DisableUserRequest
+ */
+export type DisableUserRequest = Message<"parley.identity.v1.DisableUserRequest"> & {
+  /**
+   * The user. Required; not the caller.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message parley.identity.v1.DisableUserRequest.
+ * Use `create(DisableUserRequestSchema)` to create a new message.
+ */
+export const DisableUserRequestSchema: GenMessage<DisableUserRequest> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 22);
+
+/**
+ * Answers DisableUser.
+ *
+ * @generated from message parley.identity.v1.DisableUserResponse
+ */
+export type DisableUserResponse = Message<"parley.identity.v1.DisableUserResponse"> & {
+  /**
+   * The user as it is now, with `disable_time`.
+   *
+   * @generated from field: parley.identity.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message parley.identity.v1.DisableUserResponse.
+ * Use `create(DisableUserResponseSchema)` to create a new message.
+ */
+export const DisableUserResponseSchema: GenMessage<DisableUserResponse> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 23);
+
+/**
+ * Asks to enable a user.
+ *
+ * @generated from message parley.identity.v1.EnableUserRequest
+ */
+export type EnableUserRequest = Message<"parley.identity.v1.EnableUserRequest"> & {
+  /**
+   * The user. Required; not the caller.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message parley.identity.v1.EnableUserRequest.
+ * Use `create(EnableUserRequestSchema)` to create a new message.
+ */
+export const EnableUserRequestSchema: GenMessage<EnableUserRequest> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 24);
+
+/**
+ * Answers EnableUser.
+ *
+ * @generated from message parley.identity.v1.EnableUserResponse
+ */
+export type EnableUserResponse = Message<"parley.identity.v1.EnableUserResponse"> & {
+  /**
+   * The user as it is now.
+   *
+   * @generated from field: parley.identity.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message parley.identity.v1.EnableUserResponse.
+ * Use `create(EnableUserResponseSchema)` to create a new message.
+ */
+export const EnableUserResponseSchema: GenMessage<EnableUserResponse> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 25);
+
+/**
  * Asks for the public keys.
  *
  * @generated from message parley.identity.v1.GetJsonWebKeySetRequest
@@ -474,7 +677,7 @@ export type GetJsonWebKeySetRequest = Message<"parley.identity.v1.GetJsonWebKeyS
  * Use `create(GetJsonWebKeySetRequestSchema)` to create a new message.
  */
 export const GetJsonWebKeySetRequestSchema: GenMessage<GetJsonWebKeySetRequest> = /*@__PURE__*/
-  messageDesc(file_parley_identity_v1_identity_service, 18);
+  messageDesc(file_parley_identity_v1_identity_service, 26);
 
 /**
  * Answers GetJsonWebKeySet. Through REST this is a JSON Web Key Set as it stands.
@@ -495,7 +698,7 @@ export type GetJsonWebKeySetResponse = Message<"parley.identity.v1.GetJsonWebKey
  * Use `create(GetJsonWebKeySetResponseSchema)` to create a new message.
  */
 export const GetJsonWebKeySetResponseSchema: GenMessage<GetJsonWebKeySetResponse> = /*@__PURE__*/
-  messageDesc(file_parley_identity_v1_identity_service, 19);
+  messageDesc(file_parley_identity_v1_identity_service, 27);
 
 /**
  * Signs people up and in, and keeps their tokens. Served by chat.
@@ -587,8 +790,8 @@ export const IdentityService: GenService<{
     output: typeof RevokeAccessTokenResponseSchema;
   },
   /**
-   * Tells whether a personal access token still is good, for services that verify tokens themselves: a signature cannot tell that a token
-   * was revoked. Needs no token: who knows the id of a token learns nothing else of it.
+   * Tells whether a token still is good, for services that verify tokens themselves: a signature cannot tell that a token
+   * was revoked, or its user disabled. Needs no token: who knows the id of a token learns nothing else of it.
    *
    * @generated from rpc parley.identity.v1.IdentityService.CheckAccessToken
    */
@@ -596,6 +799,49 @@ export const IdentityService: GenService<{
     methodKind: "unary";
     input: typeof CheckAccessTokenRequestSchema;
     output: typeof CheckAccessTokenResponseSchema;
+  },
+  /**
+   * Lists the users of the installation, newest first. For admins.
+   *
+   * @generated from rpc parley.identity.v1.IdentityService.ListUsers
+   */
+  listUsers: {
+    methodKind: "unary";
+    input: typeof ListUsersRequestSchema;
+    output: typeof ListUsersResponseSchema;
+  },
+  /**
+   * Makes a user an admin, or an admin a user; within seconds no token has the scopes of the lost role. For admins, and not on themselves: so
+   * one stays. NOT_FOUND when there is no such user.
+   *
+   * @generated from rpc parley.identity.v1.IdentityService.SetUserRole
+   */
+  setUserRole: {
+    methodKind: "unary";
+    input: typeof SetUserRoleRequestSchema;
+    output: typeof SetUserRoleResponseSchema;
+  },
+  /**
+   * Disables a user: within seconds no token of theirs is good anywhere, and they cannot sign in. What they own stays. Succeeds also when they
+   * were disabled before. For admins, and not on themselves. NOT_FOUND when there is no such user.
+   *
+   * @generated from rpc parley.identity.v1.IdentityService.DisableUser
+   */
+  disableUser: {
+    methodKind: "unary";
+    input: typeof DisableUserRequestSchema;
+    output: typeof DisableUserResponseSchema;
+  },
+  /**
+   * Enables a user again. They sign in anew; their personal access tokens are good again. Succeeds also when they were not disabled. For admins.
+   * NOT_FOUND when there is no such user.
+   *
+   * @generated from rpc parley.identity.v1.IdentityService.EnableUser
+   */
+  enableUser: {
+    methodKind: "unary";
+    input: typeof EnableUserRequestSchema;
+    output: typeof EnableUserResponseSchema;
   },
   /**
    * Gets the public keys that verify Parley's tokens, as a JSON Web Key Set (RFC 7517 section 5).

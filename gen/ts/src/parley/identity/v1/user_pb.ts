@@ -2,8 +2,8 @@
 // @generated from file parley/identity/v1/user.proto (package parley.identity.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/identity/v1/user.proto.
  */
 export const file_parley_identity_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("Ch1wYXJsZXkvaWRlbnRpdHkvdjEvdXNlci5wcm90bxIScGFybGV5LmlkZW50aXR5LnYxIm0KBFVzZXISDwoHdXNlcl9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrUBCglUb2tlblBhaXISFAoMYWNjZXNzX3Rva2VuGAEgASgJEjwKGGFjY2Vzc190b2tlbl9leHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcmVmcmVzaF90b2tlbhgDIAEoCRI9ChlyZWZyZXNoX3Rva2VuX2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLXAQoLQWNjZXNzVG9rZW4SFwoPYWNjZXNzX3Rva2VuX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGc2NvcGVzGAMgAygJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImMKCkpzb25XZWJLZXkSCwoDa3R5GAEgASgJEgsKA2NydhgCIAEoCRIJCgF4GAMgASgJEgkKAXkYBCABKAkSCwoDa2lkGAUgASgJEgsKA3VzZRgGIAEoCRILCgNhbGcYByABKAliBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("Ch1wYXJsZXkvaWRlbnRpdHkvdjEvdXNlci5wcm90bxIScGFybGV5LmlkZW50aXR5LnYxItsBCgRVc2VyEg8KB3VzZXJfaWQYASABKAkSDQoFZW1haWwYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgRyb2xlGAUgASgOMhwucGFybGV5LmlkZW50aXR5LnYxLlVzZXJSb2xlEjAKDGRpc2FibGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGaXNzdWVyGAcgASgJIrUBCglUb2tlblBhaXISFAoMYWNjZXNzX3Rva2VuGAEgASgJEjwKGGFjY2Vzc190b2tlbl9leHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcmVmcmVzaF90b2tlbhgDIAEoCRI9ChlyZWZyZXNoX3Rva2VuX2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLXAQoLQWNjZXNzVG9rZW4SFwoPYWNjZXNzX3Rva2VuX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGc2NvcGVzGAMgAygJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImMKCkpzb25XZWJLZXkSCwoDa3R5GAEgASgJEgsKA2NydhgCIAEoCRIJCgF4GAMgASgJEgkKAXkYBCABKAkSCwoDa2lkGAUgASgJEgsKA3VzZRgGIAEoCRILCgNhbGcYByABKAkqTgoIVXNlclJvbGUSGQoVVVNFUl9ST0xFX1VOU1BFQ0lGSUVEEAASEgoOVVNFUl9ST0xFX1VTRVIQARITCg9VU0VSX1JPTEVfQURNSU4QAmIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * A person who signs in. Sessions, messages and documents belong to exactly one user.
@@ -28,7 +28,8 @@ export type User = Message<"parley.identity.v1.User"> & {
   userId: string;
 
   /**
-   * The address the user signs in with, in lower case. 3 to 254 characters.
+   * The address the user signs in with, in lower case. 3 to 254 characters. Of a user of an identity provider: the address that the provider
+   * told when the user was first seen, empty when it told none; nobody signs in with it.
    *
    * @generated from field: string email = 2;
    */
@@ -47,6 +48,27 @@ export type User = Message<"parley.identity.v1.User"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 4;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * The role. Never unspecified in an answer. Of a user of an identity provider whose tokens say the role: as the latest one said it.
+   *
+   * @generated from field: parley.identity.v1.UserRole role = 5;
+   */
+  role: UserRole;
+
+  /**
+   * When an admin disabled the user, UTC: no token of theirs is good, and they cannot sign in. Absent while they can.
+   *
+   * @generated from field: google.protobuf.Timestamp disable_time = 6;
+   */
+  disableTime?: Timestamp | undefined;
+
+  /**
+   * The identity provider that the user comes from: its issuer URL. Empty for one who signed up here.
+   *
+   * @generated from field: string issuer = 7;
+   */
+  issuer: string;
 };
 
 /**
@@ -218,4 +240,38 @@ export type JsonWebKey = Message<"parley.identity.v1.JsonWebKey"> & {
  */
 export const JsonWebKeySchema: GenMessage<JsonWebKey> = /*@__PURE__*/
   messageDesc(file_parley_identity_v1_user, 3);
+
+/**
+ * What a user is to the installation.
+ *
+ * @generated from enum parley.identity.v1.UserRole
+ */
+export enum UserRole {
+  /**
+   * Asks for nothing.
+   *
+   * @generated from enum value: USER_ROLE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Owns what it makes, and sees nothing of others.
+   *
+   * @generated from enum value: USER_ROLE_USER = 1;
+   */
+  USER = 1,
+
+  /**
+   * May also do what is about everybody: the scopes `users:read`, `users:write` and `flags:write`. Sees what others own no more than a user does.
+   *
+   * @generated from enum value: USER_ROLE_ADMIN = 2;
+   */
+  ADMIN = 2,
+}
+
+/**
+ * Describes the enum parley.identity.v1.UserRole.
+ */
+export const UserRoleSchema: GenEnum<UserRole> = /*@__PURE__*/
+  enumDesc(file_parley_identity_v1_user, 0);
 

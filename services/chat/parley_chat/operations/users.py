@@ -1,0 +1,55 @@
+"""What an admin does with the users of the installation, and the operator with the first admin. Not what users do with their accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from parley_chat.domain.accounts import OwnAccountError, Role, User, UserNotFoundError, normalize_email
+from parley_chat.operations.token_revocation import TokenRevocation
+from parley_chat.ports.accounts import Accounts
+
+
+class Users:
+    """Lists users and changes what they may. Every argument is within its bounds already."""
+
+    def __init__(self, accounts: Accounts, revocation: TokenRevocation, now: Callable[[], datetime]) -> None:
+        self._accounts = accounts
+        self._revocation = revocation
+        self._now = now
+
+    async def list(self, *, query: str, limit: int, after: tuple[datetime, str] | None) -> list[User]:
+        """Users, newest first, at most `limit`, beginning after the one given."""
+        return await self._accounts.page(query=query, limit=limit, after=after)
+
+    async def set_role(self, admin_id: str, user_id: str, role: Role) -> User:
+        """Gives another user a role. Raises OwnAccountError or UserNotFoundError."""
+        return self._changed(await self._accounts.set_role(self._other(admin_id, user_id), role))
+
+    async def disable(self, admin_id: str, user_id: str) -> User:
+        """Disables another user. Raises OwnAccountError or UserNotFoundError."""
+        return self._changed(await self._accounts.set_disabled(self._other(admin_id, user_id), self._now()))
+
+    async def enable(self, admin_id: str, user_id: str) -> User:
+        """Enables another user. Raises OwnAccountError or UserNotFoundError."""
+        return self._changed(await self._accounts.set_disabled(self._other(admin_id, user_id), None))
+
+    def _other(self, admin_id: str, user_id: str) -> str:
+        if user_id == admin_id:
+            raise OwnAccountError
+        return user_id
+
+    def _changed(self, user: User | None) -> User:
+        if user is None:
+            raise UserNotFoundError
+        self._revocation.forget_user(user.user_id)
+        return user
+
+
+async def set_role_by_email(accounts: Accounts, email: str, role: Role) -> User:
+    """Gives the one who signs in with this address a role, in the operator's name. Raises UserNotFoundError."""
+    account = await accounts.by_email(normalize_email(email))
+    user = None if account is None else await accounts.set_role(account.user.user_id, role)
+    if user is None:
+        raise UserNotFoundError
+    return user
