@@ -28,7 +28,7 @@ from parley.inference.v1 import agent_service_pb2 as inference_agents
 from parley.inference.v1 import content_service_pb2 as inference_content
 from parley.inference.v1 import embedding_service_pb2, inference_service_pb2, model_service_pb2, scoring_service_pb2
 from parley.mcp.v1 import mcp_service_pb2
-from parley.openai.v1 import openai_service_pb2
+from parley.openai.v1 import openai_service_pb2, response_service_pb2
 from parley.retrieval.v1 import (
     document_service_pb2,
     index_service_pb2,
@@ -53,6 +53,7 @@ FILES = (
     agent_service_pb2,
     content_service_pb2,
     openai_service_pb2,
+    response_service_pb2,
     mcp_service_pb2,
     document_service_pb2,
     index_service_pb2,

@@ -219,9 +219,9 @@ class Turns:
         return begun.turn
 
     async def watch(
-        self, turn: Turn, *, after_sequence: int = 0, stop_when_unwatched: bool = False
+        self, turn: Turn, *, after_sequence: int = 0, stop_when_unwatched: bool = False, merging: bool = True
     ) -> AsyncGenerator[TurnEvent, None]:
-        """Replays a turn after a place and follows it to its end, whoever writes it. Deltas that piled up are merged.
+        """Replays a turn after a place and follows it to its end, whoever writes it. With `merging`, deltas that piled up are merged.
 
         Raises TurnLogExpiredError, and DrainingError when this process is about to end before the turn does. With
         `stop_when_unwatched`, a turn that this process writes is stopped when this watcher goes before the end and was the last here.
@@ -230,29 +230,28 @@ class Turns:
         if running:
             running.watchers += 1
         try:
-            async with aclosing(self._follow(turn, after_sequence)) as events:
-                async for event in events:
-                    yield event
+            async with aclosing(self._follow(turn, after_sequence)) as batches:
+                async for batch in batches:
+                    for event in merge_deltas(batch) if merging else batch:
+                        yield event
         finally:
             if running:
                 running.watchers -= 1
                 if stop_when_unwatched and not running.watchers and not running.ended.done():
                     running.request_stop()
 
-    async def _follow(self, turn: Turn, place: int) -> AsyncGenerator[TurnEvent, None]:
+    async def _follow(self, turn: Turn, place: int) -> AsyncGenerator[list[TurnEvent], None]:
         while True:
             async with aclosing(self._follow_writer(turn, place)) as batches:
                 async for events in batches:
-                    for event in merge_deltas(events):
-                        yield event
+                    yield events
                     place = events[-1].sequence
                     if events[-1].is_last:
                         return
             # Nothing more comes from whoever wrote it until now.
             rest = await self._rest_of_ended(turn, place)
             if rest is not None:
-                for event in merge_deltas(rest):
-                    yield event
+                yield rest
                 return
             if self._running.draining:
                 raise DrainingError
@@ -316,6 +315,10 @@ class Turns:
         """Gets a turn of the user, or raises NotFoundError."""
         return await self._conversations.get_turn(user_id, turn_id)
 
+    async def answer_until_now(self, turn: Turn) -> Message:
+        """Gets the answer as it is stored: without text while it is being written."""
+        return await self._conversations.get_message(turn.message_id)
+
     async def answer_of(self, turn: Turn) -> Message:
         """Waits for the whole answer. Raises TurnFailedError, TurnStoppedError and DrainingError."""
         message = await self._ended_message(turn)
@@ -342,8 +345,8 @@ class Turns:
             if self._running.draining:
                 raise DrainingError
             try:
-                async with aclosing(self._follow(turn, 0)) as events:
-                    async for _ in events:
+                async with aclosing(self._follow(turn, 0)) as batches:
+                    async for _ in batches:
                         pass
             except TurnLogExpiredError:
                 # It ended in this moment: its answer is stored.

@@ -28,7 +28,7 @@ from parley_chat.ports.text_model import (
 _ENDS = {TextEnd.STOP: "stop", TextEnd.LENGTH: "length", TextEnd.CONTENT_FILTER: "content_filter"}
 _MOST_TOKENS = 2**31 - 1
 """What the contract's numbers hold. Providers' figures are summed, and not all providers are right."""
-_ERROR_TYPES = {
+ERROR_TYPES = {
     "INVALID_ARGUMENT": "invalid_request_error",
     "FAILED_PRECONDITION": "invalid_request_error",
     "NOT_FOUND": "invalid_request_error",
@@ -75,7 +75,7 @@ class Completion:
         """The last message of a stream that failed."""
         told = pb.StreamError(
             message=error.message,
-            type=_ERROR_TYPES.get(error.code.name, "api_error"),
+            type=ERROR_TYPES.get(error.code.name, "api_error"),
             code=error.reason.removeprefix("ERROR_REASON_").lower(),
         )
         return self._message(error=told)
