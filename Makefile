@@ -16,7 +16,7 @@ BUF := $(BIN)/buf
 ARGS ?=
 
 PACKAGES := gen/python services/shared services/chat services/inference services/retrieval clients/python clients/cli deploy/envoy deploy/local
-HAND_WRITTEN := gen/generate.py services clients deploy benches tests
+HAND_WRITTEN := gen/generate.py gen/openapi.py gen/golden.py services clients deploy benches tests
 IN_HOUSE := parley-protos parley-shared parley-chat parley-inference parley-retrieval parley-client parley-cli parley-edge parley-local
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
@@ -93,7 +93,7 @@ googleapis: $(VENV)/.installed
 	cp "$$site"/google/rpc/{code,error_details,status}.proto $(GOOGLEAPIS)/google/rpc/
 
 .PHONY: gen
-gen: googleapis node_modules/.installed ## Generate the Python and TypeScript code of the contracts.
+gen: googleapis node_modules/.installed ## Generate what the contracts give: Python, TypeScript, OpenAPI, golden messages.
 	@$(BIN)/python gen/generate.py
 
 # Only files that git keeps are compared, so caches and editable installs do not count.

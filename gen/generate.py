@@ -1,6 +1,6 @@
 """Generates the code of the contracts: `make gen`. buf is the only parser; grpc_tools gets buf's image.
 
-Everything under gen/python/parley and gen/ts/src is this script's and is rewritten whole.
+Everything under gen/python/parley and gen/ts/src is this script's and is rewritten whole; to gen/golden it only adds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def run(*command: str | Path) -> None:
 
 
 def main() -> None:
-    """Rewrites gen/python/parley and gen/ts/src."""
+    """Rewrites gen/python/parley and gen/ts/src, adds to gen/golden."""
     image = BUILD / "contract-with-comments.binpb"
     run(BIN / "buf", "build", "-o", image)
     contract = descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes())
@@ -59,6 +59,10 @@ def main() -> None:
 
     comments = {name: text for file in contract.file if file.package in TOOL_PACKAGES for name, text in _comments(file)}
     (package / "tool_comments.json").write_text(json.dumps(comments, indent=1, ensure_ascii=False) + "\n")
+
+    # These read the generated code, which is there only now.
+    run(sys.executable, "gen/openapi.py", image, package / "openapi.json")
+    run(sys.executable, "gen/golden.py", package / "contract.binpb", "gen/golden")
 
     run(BIN / "buf", "generate")
     run(
