@@ -184,6 +184,7 @@ async def test_every_panel_of_the_workspace_meets_wcag_aa(
         for panel, ready, opened in (
             ("/tasks", page.get_by_role("article", name="Reminder: Take the cake out"), "Date and more"),
             ("/calendar", page.get_by_role("button", name="Lunch").first, "Connect a calendar"),
+            ("/system", page.get_by_role("region", name="Providers of models"), "Run the self-test"),
             ("/usage", page.get_by_role("meter", name="Fun: tokens"), "Set a budget"),
         ):
             await page.goto(f"{mesh.base_url}{panel}")

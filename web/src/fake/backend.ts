@@ -16,6 +16,9 @@ import { ToolApprovalState, ToolEffect } from "@parley/protos/parley/chat/v1/too
 import { ToolService } from "@parley/protos/parley/chat/v1/tool_service_pb";
 import { NoticeKind, TurnEventSchema, type TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { EventService } from "@parley/protos/parley/events/v1/event_service_pb";
+import { FlagReason } from "@parley/protos/parley/flags/v1/flag_pb";
+import { FlagService } from "@parley/protos/parley/flags/v1/flag_service_pb";
+import { ProviderState } from "@parley/protos/parley/ai/v1/generation_service_pb";
 import { IdentityService } from "@parley/protos/parley/identity/v1/identity_service_pb";
 import { DocumentService } from "@parley/protos/parley/retrieval/v1/document_service_pb";
 import { MediaType } from "@parley/protos/parley/retrieval/v1/document_pb";
@@ -53,6 +56,29 @@ const FOLLOWING = [
   ["Explain this code step by step.", "the answer holds code"],
   ["Summarize this in three sentences.", "the answer is long"],
 ] as const;
+const STATUS = () => {
+  const since = timestampFromMs(Date.now() - 5_400_000);
+  return {
+    state: ServingState.SERVING,
+    services: ["chat", "inference", "retrieval"].map((name) => ({ service: name, state: ServingState.SERVING, stateChangeTime: since, version: "0.1.0" })),
+    defaultModel: "offline",
+    offline: true,
+    runningTurns: 1,
+    toolServers: [
+      { name: "github", state: ServingState.SERVING, stateChangeTime: since, toolCount: 12 },
+      { name: "search-of-the-web", state: ServingState.UNREACHABLE, stateChangeTime: since, leftOutToolCount: 3 },
+    ],
+    providers: [
+      { provider: "openai", state: ProviderState.HEALTHY, stateChangeTime: since, runningCalls: 1 },
+      { provider: "local", state: ProviderState.FAILING, stateChangeTime: since, lastFailureReason: "ERROR_REASON_PROVIDER_RATE_LIMITED", waitingCalls: 2 },
+    ],
+    queues: [
+      { name: "turns", service: "chat", runningCount: 1 },
+      { name: "batches", service: "chat", waitingCount: 214, runningCount: 4 },
+      { name: "ingestion", service: "retrieval" },
+    ],
+  };
+};
 const USER = { userId: "usr_1", email: "ada@example.com", displayName: "Ada" };
 
 export function fakeTransport(): TransportFactory {
@@ -307,6 +333,12 @@ export function fakeTransport(): TransportFactory {
           },
         });
         service(EventService, {
+          listEvents: ({ afterSequence }) => {
+            const failure = { code: 14, reason: "ERROR_REASON_PROVIDER_UNAVAILABLE", message: "The provider does not answer." };
+            const message = { messageId: "msg_f", sessionId: [...sessions.keys()][0]!, role: Role.ASSISTANT, state: MessageState.FAILED, failure, model: "gpt-fast" };
+            const event = { sequence: 1n, time: timestampFromMs(Date.now() - 7_200_000), resourceId: "msg_f", resource: { case: "message" as const, value: message } };
+            return { events: afterSequence === 0n ? [event] : [], nextAfterSequence: 1n, newestSequence: 1n };
+          },
           async *watchEvents(_, { signal }) {
             yield {};
             await new Promise((resolve) => signal.addEventListener("abort", resolve));
@@ -319,12 +351,37 @@ export function fakeTransport(): TransportFactory {
         });
         service(IngestService, { listJobs: () => ({}) });
         service(SystemService, {
-          getStatus: () => ({
-            state: ServingState.SERVING,
-            services: ["chat", "inference", "retrieval"].map((name) => ({ service: name, state: ServingState.SERVING, version: "0.1.0" })),
-            defaultModel: "offline",
-            offline: true,
-          }),
+          getStatus: STATUS,
+          async *watchStatus(_, { signal }) {
+            yield { status: STATUS(), changed: true };
+            await new Promise((resolve) => signal.addEventListener("abort", resolve));
+          },
+          runSelfTest: async () => {
+            await new Promise((resolve) => setTimeout(resolve, 1500));
+            const check = (name: string, serviceName: string, durationMs: number, message: string, passed = true) => ({ name, service: serviceName, passed, durationMs, message });
+            return {
+              passed: false,
+              durationMs: 5412,
+              traceId: "0af7651916cd43dd8448eb211c80319c",
+              checks: [
+                check("database", "chat", 3, "sqlite"),
+                check("turn_log", "chat", 2, ""),
+                check("model", "inference", 407, "offline"),
+                check("search", "retrieval", 5000, "The search did not answer within 5 seconds.", false),
+              ],
+            };
+          },
+        });
+        service(FlagService, {
+          async *watchFlags(_, { signal }) {
+            yield {
+              flags: [
+                { name: "new-editor", enabled: true, value: "compact", reason: FlagReason.IN_ROLLOUT },
+                { name: "voice", enabled: false, reason: FlagReason.DISABLED },
+              ],
+            };
+            await new Promise((resolve) => signal.addEventListener("abort", resolve));
+          },
         });
       },
       { transport: { interceptors } },

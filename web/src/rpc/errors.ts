@@ -41,6 +41,7 @@ const BY_REASON: Partial<Record<ErrorReason, string>> = {
   [ErrorReason.TRAINING_DATA_UNUSABLE]: "These rows can't train a model.",
   [ErrorReason.JOB_STATE]: "This has ended in the meantime. Reload to see how.",
   [ErrorReason.BUDGET_EXCEEDED]: "A budget of yours is used up. Raise it in Usage, or wait until it begins anew.",
+  [ErrorReason.REVISION_MISMATCH]: "Somebody else changed this in the meantime. Reload it, then try again.",
   [ErrorReason.APPROVAL_CLOSED]: "This was decided in the meantime, perhaps on another device.",
   [ErrorReason.ACCOUNT_DISABLED]: "This account is disabled. Ask whoever runs this Parley.",
   [ErrorReason.SIGN_UP_CLOSED]: "New accounts are not open here. Ask whoever runs this Parley for one.",

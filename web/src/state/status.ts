@@ -1,7 +1,8 @@
-/** How Parley is, asked for now and then. */
+/** How Parley is: asked for now and then, and told as it changes while somebody looks closely. */
 import { toParleyError, type ParleyClient, type ParleyError } from "@parley/client";
-import type { GetStatusResponse } from "@parley/protos/parley/system/v1/system_service_pb";
+import { SystemService, type GetStatusResponse } from "@parley/protos/parley/system/v1/system_service_pb";
 import { createStore } from "zustand/vanilla";
+import { follow } from "./follow";
 
 export interface StatusState {
   readonly status: GetStatusResponse | undefined;
@@ -27,7 +28,7 @@ export class Status {
     }
   }
 
-  /** Asks now and every 30 seconds while the page is visible. Returns what ends it. */
+  /** Asks now and every 30 seconds while the page is visible: a connection for each tab would be too many. Returns what ends it. */
   watch(): () => void {
     void this.ask();
     const ask = () => {
@@ -43,5 +44,14 @@ export class Status {
       removeEventListener("online", ask);
       removeEventListener("offline", ask);
     };
+  }
+
+  /** Is told of every change, over a connection of its own. Returns what ends it. */
+  follow(): () => void {
+    return follow({
+      open: (signal) => this.#parley.service(SystemService).watchStatus({}, { signal }),
+      onMessage: ({ status }) => status && this.store.setState({ status, error: undefined }),
+      onError: (error) => this.store.setState({ error }),
+    });
   }
 }

@@ -74,7 +74,7 @@ export function Sidebar({ current, onGo, onClose }: SidebarProps) {
       </div>
       <div className="flex items-center gap-1 border-t border-line p-2">
         <UserMenu />
-        <StatusDot />
+        <StatusDot onGo={onGo} side="top" />
       </div>
     </nav>
   );

@@ -1,39 +1,19 @@
-/** How Parley is: a dot, and a card that says more. */
+/** How Parley is: a dot, a card that says more, and the way to all of it. */
+import { ChevronRight } from "lucide-react";
 import { Popover } from "radix-ui";
 import { useEffect } from "react";
 import { useStore } from "zustand";
-import { ServingState } from "@parley/protos/parley/system/v1/system_service_pb";
 import { wordsFor } from "../rpc/errors";
 import { status as store } from "../state/app";
+import { HealthDot } from "../parts/HealthDot";
 import { useLayer } from "../parts/layer";
+import { overall, SERVICE_NAMES, STATES } from "../text/status";
 
-const STATES: Record<ServingState, { words: string; look: string }> = {
-  [ServingState.UNSPECIFIED]: { words: "not known yet", look: "bg-line-strong" },
-  [ServingState.SERVING]: { words: "answers", look: "bg-good" },
-  [ServingState.NOT_SERVING]: { words: "starting or stopping", look: "bg-warn" },
-  [ServingState.UNREACHABLE]: { words: "doesn't answer", look: "bg-bad" },
-};
-
-const NAMES: Record<string, string> = { chat: "Conversations", inference: "Models", retrieval: "Knowledge base" };
-
-export function StatusDot() {
+export function StatusDot({ onGo, side }: { onGo: (path: string) => void; side: "top" | "bottom" }) {
   const layer = useLayer();
   const { status, error } = useStore(store.store);
   useEffect(() => store.watch(), []);
-
-  const broken = status?.services.filter(({ state }) => state !== ServingState.SERVING) ?? [];
-  const overall = error ? ServingState.UNREACHABLE : (status?.state ?? ServingState.UNSPECIFIED);
-  const partly = overall === ServingState.SERVING && broken.length > 0;
-  const look = partly ? "bg-warn" : STATES[overall].look;
-  const headline = error
-    ? "Parley can't be reached"
-    : !status
-      ? "Asking how Parley is…"
-      : overall !== ServingState.SERVING
-        ? "Parley can't answer right now"
-        : partly
-          ? "Answers come without the knowledge base"
-          : "Everything works";
+  const { words: headline, health } = overall(status, error);
 
   return (
     <Popover.Root onOpenChange={(open) => open && void store.ask()}>
@@ -41,11 +21,11 @@ export function StatusDot() {
         aria-label={`Status: ${headline}`}
         className="grid size-9 shrink-0 place-items-center rounded-lg transition-colors hover:bg-hover data-[state=open]:bg-hover"
       >
-        <span className={`size-2.5 rounded-full ${look}`} />
+        <HealthDot health={health} className="size-2.5" />
       </Popover.Trigger>
       <Popover.Portal container={layer}>
         <Popover.Content
-          side="top"
+          side={side}
           align="end"
           sideOffset={8}
           collisionPadding={8}
@@ -53,7 +33,7 @@ export function StatusDot() {
           className="z-40 w-72 rounded-2xl border border-line bg-raised p-4 text-sm shadow-float outline-none data-[state=open]:animate-rise"
         >
           <div className="flex items-center gap-2.5 font-semibold">
-            <span className={`size-2.5 rounded-full ${look}`} aria-hidden="true" />
+            <HealthDot health={health} className="size-2.5" />
             {headline}
           </div>
           {error ? (
@@ -64,10 +44,10 @@ export function StatusDot() {
                 <dl className="mt-3 space-y-1.5">
                   {status.services.map(({ service, state }) => (
                     <div key={service} className="flex items-center justify-between gap-3">
-                      <dt>{NAMES[service] ?? service}</dt>
+                      <dt>{SERVICE_NAMES[service] ?? service}</dt>
                       <dd className="flex items-center gap-2 text-quiet">
-                        {STATES[state]?.words}
-                        <span className={`size-2 rounded-full ${STATES[state]?.look}`} aria-hidden="true" />
+                        {STATES[state].words}
+                        <HealthDot health={STATES[state].health} />
                       </dd>
                     </div>
                   ))}
@@ -89,6 +69,20 @@ export function StatusDot() {
               </>
             )
           )}
+          <Popover.Close asChild>
+            <a
+              href="/system"
+              onClick={(event) => {
+                if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+                event.preventDefault();
+                onGo("/system");
+              }}
+              className="-mx-2 mt-2 -mb-2 flex items-center justify-between rounded-lg px-2 py-1.5 font-medium text-accent transition-colors hover:bg-hover"
+            >
+              All about the system
+              <ChevronRight className="size-4" aria-hidden="true" />
+            </a>
+          </Popover.Close>
         </Popover.Content>
       </Popover.Portal>
     </Popover.Root>

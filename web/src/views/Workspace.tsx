@@ -13,6 +13,7 @@ import { closeDocument, reading } from "../state/reading";
 import { ConversationView } from "./ConversationView";
 import { Reminders } from "./Reminders";
 import { Sidebar } from "./Sidebar";
+import { StatusDot } from "./StatusDot";
 import { Toast } from "./Toast";
 
 const WIDE = "(min-width: 1024px)";
@@ -24,6 +25,7 @@ const PANELS = [
   { path: "/tasks", name: "Tasks", Panel: lazy(() => import("./Tasks").then((module) => ({ default: module.Tasks }))) },
   { path: "/calendar", name: "Calendar", Panel: lazy(() => import("./CalendarPanel").then((module) => ({ default: module.CalendarPanel }))) },
   { path: "/documents", name: "Documents", Panel: lazy(() => import("./Documents").then((module) => ({ default: module.Documents }))) },
+  { path: "/system", name: "System", Panel: lazy(() => import("./SystemPanel").then((module) => ({ default: module.SystemPanel }))) },
   { path: "/usage", name: "Usage", Panel: lazy(() => import("./UsagePanel").then((module) => ({ default: module.UsagePanel }))) },
 ];
 
@@ -84,6 +86,11 @@ export function Workspace() {
               </>
             )}
             {title && <h1 className="min-w-0 flex-1 truncate px-2 text-sm font-medium text-quiet">{title}</h1>}
+            {!open && (
+              <div className="ml-auto">
+                <StatusDot onGo={go} side="bottom" />
+              </div>
+            )}
           </header>
           <Reminders onOpen={() => go("/tasks")} />
           {panel ? (
