@@ -13,6 +13,7 @@ OWNERS = {
     "parley.ai.v1": "parley_chat",
     "parley.chat.v1": "parley_chat",
     "parley.events.v1": "parley_chat",
+    "parley.flags.v1": "parley_chat",
     "parley.usage.v1": "parley_chat",
     "parley.identity.v1": "parley_chat",
     "parley.openai.v1": "parley_chat",

@@ -64,6 +64,7 @@ BETWEEN_SERVICES = {
     "parley.retrieval.v1.IndexService/PutItems",
     "parley.retrieval.v1.IndexService/DeleteItems",
     "parley.retrieval.v1.IndexService/ListItems",
+    "parley.retrieval.v1.IngestService/GetIngestionQueue",
 }
 """Rpcs of other packages that only services have a use for."""
 

@@ -23,6 +23,7 @@ from parley.access.v1 import access_pb2
 from parley.ai.v1 import agent_service_pb2, content_service_pb2, generation_service_pb2
 from parley.chat.v1 import batch_service_pb2, chat_service_pb2, tool_service_pb2
 from parley.events.v1 import event_service_pb2, webhook_service_pb2
+from parley.flags.v1 import flag_service_pb2
 from parley.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from parley.inference.v1 import agent_service_pb2 as inference_agents
 from parley.inference.v1 import content_service_pb2 as inference_content
@@ -71,6 +72,7 @@ FILES = (
     task_service_pb2,
     event_service_pb2,
     webhook_service_pb2,
+    flag_service_pb2,
     meeting_bot_service_pb2,
     usage_service_pb2,
 )

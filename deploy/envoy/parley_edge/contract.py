@@ -20,6 +20,7 @@ SERVED_BY: Final[Mapping[str, str]] = {
     "parley.ai.v1": "chat",
     "parley.chat.v1": "chat",
     "parley.events.v1": "chat",
+    "parley.flags.v1": "chat",
     "parley.usage.v1": "chat",
     "parley.identity.v1": "chat",
     "parley.openai.v1": "chat",
@@ -73,6 +74,11 @@ class Method:
             raise ContractError(message) from None
 
 
+def openapi_file() -> Path:
+    """Where the OpenAPI document of the REST paths is, which is made with the descriptor set."""
+    return Path(str(files("parley"))) / "openapi.json"
+
+
 def descriptor_file() -> Path:
     """Where the descriptor set of all contracts is, with what they import."""
     return Path(str(files("parley"))) / "contract.binpb"
@@ -101,7 +107,7 @@ def rest_roots() -> list[str]:
 
 
 def stream_switches() -> list[str]:
-    """The REST paths at which `"stream": true` in the body asks for the twin that streams: `<path>:stream` is a path too."""
+    """The REST paths at which `"stream": true`, in the body or a GET's query, asks for the twin that streams: `<path>:stream`."""
     paths = {path for method in methods() for path in method.rest_paths}
     return sorted(path for path in paths if f"{path}:stream" in paths)
 

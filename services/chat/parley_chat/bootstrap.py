@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 
 from parley.chat.v1 import chat_service_pb2_grpc
 from parley.events.v1 import event_service_pb2_grpc
 from parley.identity.v1 import identity_service_pb2_grpc
+from parley.openai.v1 import response_service_pb2_grpc
 from parley.system.v1 import system_service_pb2_grpc
 from parley.usage.v1 import usage_service_pb2_grpc
 from parley.workspace.v1 import project_service_pb2_grpc, task_service_pb2_grpc
@@ -31,7 +31,6 @@ from parley_chat.adapters.grpc_library import GrpcLibrary
 from parley_chat.adapters.grpc_model_catalog import GrpcModelCatalog
 from parley_chat.adapters.grpc_project_labels import GrpcProjectLabels
 from parley_chat.adapters.grpc_search_index import GrpcSearchIndex
-from parley_chat.adapters.grpc_service_health import GrpcServiceHealth
 from parley_chat.adapters.otel_metrics import OtelMetrics
 from parley_chat.adapters.otel_tracing import OtelTracing
 from parley_chat.adapters.sql_conversations import SqlConversations
@@ -44,6 +43,7 @@ from parley_chat.adapters.sql_workspaces import SqlWorkspaces
 from parley_chat.batches_assembly import open_batches
 from parley_chat.budget_assembly import make_budgets
 from parley_chat.calendar_assembly import open_calendar
+from parley_chat.flags_assembly import open_flags
 from parley_chat.identity_assembly import open_identity
 from parley_chat.mcp_assembly import mcp_registration, open_foreign_tools
 from parley_chat.meeting_bot_assembly import LateNews, open_meeting_bots
@@ -59,20 +59,21 @@ from parley_chat.operations.self_test import SelfTest
 from parley_chat.operations.service_tokens import ServiceTokens
 from parley_chat.operations.sessions import Sessions
 from parley_chat.operations.suggestions import SuggestionLimits, Suggestions
-from parley_chat.operations.system_status import SystemStatus
 from parley_chat.operations.turns import Turns
 from parley_chat.outbound_assembly import Outbound, open_outbound
 from parley_chat.ports.event_log import EventNews
 from parley_chat.servicers.chat import ChatServicer
 from parley_chat.servicers.events import EventServicer
 from parley_chat.servicers.identity import IdentityServicer
+from parley_chat.servicers.openai_responses import OpenAIResponseServicer
 from parley_chat.servicers.projects import ProjectServicer
 from parley_chat.servicers.reflection import services_of_the_contract
 from parley_chat.servicers.status import to_status_error
 from parley_chat.servicers.system import SystemServicer
 from parley_chat.servicers.tasks import TaskServicer
 from parley_chat.servicers.usage import UsageServicer
-from parley_chat.settings import SERVICE, ChatSettings
+from parley_chat.settings import ChatSettings
+from parley_chat.status_assembly import open_status
 from parley_chat.texts_assembly import open_text_generations, text_registrations
 from parley_chat.titles_assembly import open_titles
 from parley_chat.tools_assembly import make_tools, own_tools
@@ -220,12 +221,16 @@ async def _open_conversations(
     parts = await open_turns(settings, database, conversations, writer, _now, closing)
     turns = parts.turns
 
-    health = GrpcServiceHealth(
-        {"inference": inference, "retrieval": retrieval}, lambda: service_tokens.for_user(SERVICE)
+    status = open_status(
+        database,
+        {"inference": inference, "retrieval": retrieval},
+        service_tokens,
+        catalog,
+        foreign_tools,
+        turns,
+        _now,
+        closing,
     )
-    health.start()
-    closing.push_async_callback(health.close)
-    status = SystemStatus(health, turns, foreign_tools, version("parley-chat"), _now())
     sessions = Sessions(conversations, turns, _now)
     generations = open_text_generations(
         settings, catalog, budgets, inference, service_tokens, parts.admission, _now, closing
@@ -264,6 +269,11 @@ async def _open_conversations(
                 "parley.chat.v1.ChatService",
             ),
             Registration(
+                response_service_pb2_grpc.add_OpenAIResponseServiceServicer_to_server,
+                OpenAIResponseServicer(turns, tool_parts.decisions),
+                "parley.openai.v1.OpenAIResponseService",
+            ),
+            Registration(
                 system_service_pb2_grpc.add_SystemServiceServicer_to_server,
                 SystemServicer(status, self_test),
                 "parley.system.v1.SystemService",
@@ -291,6 +301,7 @@ async def _open_conversations(
                 "parley.workspace.v1.ProjectService",
             ),
             mcp_registration(settings, sources, tracing),
+            await open_flags(settings, database, news, _now, closing),
             Registration(
                 usage_service_pb2_grpc.add_UsageServiceServicer_to_server,
                 UsageServicer(budgets.ledger, budgets.budgets, estimates, _now),

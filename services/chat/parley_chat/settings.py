@@ -238,6 +238,10 @@ class ChatSettings:
     """`PARLEY_CHAT_CALENDAR_SYNC_SECONDS`: how long after the last synchronization of a calendar account the next one is due. 60 seconds to
     1 day."""
 
+    flags: str
+    """`PARLEY_CHAT_FLAGS`: the operator's feature flags, which administrators override: `name=on`, `name=off` or `name=25` (percent), with
+    a value after a colon where there is one, and commas between. At most 200."""
+
     calendar_syncs_at_once: int
     """`PARLEY_CHAT_CALENDAR_SYNCS_AT_ONCE`: how many calendar accounts this process synchronizes at once. 1 to 64."""
 
@@ -296,6 +300,7 @@ class ChatSettings:
             title_seconds=environment.number("PARLEY_CHAT_TITLE_SECONDS", 20.0, least=0.0, most=120.0),
             budgets=BudgetSettings.read(environment),
             secrets_key=environment.text("PARLEY_CHAT_SECRETS_KEY", ""),
+            flags=environment.text("PARLEY_CHAT_FLAGS", ""),
             calendar_sync_seconds=environment.integer(
                 "PARLEY_CHAT_CALENDAR_SYNC_SECONDS", 15 * _MINUTE, least=_MINUTE, most=_DAY
             ),

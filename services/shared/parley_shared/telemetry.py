@@ -16,8 +16,18 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from parley_shared.metering import set_up_metering, shut_down_metering
@@ -153,6 +163,20 @@ def span(name: str, attributes: Attributes | None = None, *, kind: SpanKind = Sp
         if _running_task() is entered_in:
             otel_context.detach(token)
         opened.end()
+
+
+@contextmanager
+def untraced() -> Generator[None]:
+    """What happens inside is in no trace, here and in the services that are called: for what is looked at every moment, all day long."""
+    ids = RandomIdGenerator()
+    nowhere = SpanContext(ids.generate_trace_id(), ids.generate_span_id(), is_remote=False, trace_flags=TraceFlags())
+    entered_in = _running_task()
+    token = otel_context.attach(trace.set_span_in_context(NonRecordingSpan(nowhere)))
+    try:
+        yield
+    finally:
+        if _running_task() is entered_in:  # As in `span`.
+            otel_context.detach(token)
 
 
 def _running_task() -> object:

@@ -11,7 +11,7 @@ from parley_shared.channels import bearer
 
 from parley_chat.adapters.inference_errors import generation_error_from
 from parley_chat.adapters.inference_messages import price_from
-from parley_chat.domain.models import AvailableModel, ModelCapability, Provider, ProviderState
+from parley_chat.domain.models import AvailableModel, Circuit, ModelCapability, Provider, ProviderState
 
 _CAPABILITIES = {
     model_service_pb2.MODEL_CAPABILITY_GENERATE: ModelCapability.GENERATE,
@@ -24,6 +24,11 @@ _STATES = {
     model_service_pb2.PROVIDER_STATE_HEALTHY: ProviderState.HEALTHY,
     model_service_pb2.PROVIDER_STATE_FAILING: ProviderState.FAILING,
     model_service_pb2.PROVIDER_STATE_OPEN: ProviderState.OPEN,
+}
+_CIRCUITS = {
+    model_service_pb2.CIRCUIT_STATE_CLOSED: Circuit.CLOSED,
+    model_service_pb2.CIRCUIT_STATE_OPEN: Circuit.OPEN,
+    model_service_pb2.CIRCUIT_STATE_HALF_OPEN: Circuit.HALF_OPEN,
 }
 
 
@@ -80,4 +85,7 @@ def _provider(provider: model_service_pb2.Provider) -> Provider:
         last_failure_reason=provider.last_failure_reason,
         running_calls=provider.running_calls,
         waiting_calls=provider.waiting_calls,
+        kind=provider.kind,
+        circuit=_CIRCUITS.get(provider.circuit, Circuit.UNKNOWN),
+        retry_time=provider.retry_time.ToDatetime(UTC) if provider.HasField("retry_time") else None,
     )

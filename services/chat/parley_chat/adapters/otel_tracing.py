@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context
 
 from opentelemetry import context as otel_context
 from opentelemetry.trace import Span
-from parley_shared.telemetry import current_trace_id, span
+from parley_shared.telemetry import current_trace_id, span, untraced
 
 
 class OtelStage:
@@ -30,6 +30,10 @@ class OtelTracing:
         """Opens a span around what happens inside."""
         with span(name, attributes) as stage_span:
             yield OtelStage(stage_span)
+
+    def untraced(self) -> AbstractContextManager[None]:
+        """Opens no span around what happens inside, and lets nobody else."""
+        return untraced()
 
     def current_trace_id(self) -> str:
         """Names the current trace, or nothing."""

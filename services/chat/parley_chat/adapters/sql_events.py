@@ -22,6 +22,7 @@ from parley_chat.domain.budgets import Budget, BudgetPeriod
 from parley_chat.domain.calendar import CalendarAccount, CalendarEvent
 from parley_chat.domain.conversation import Session
 from parley_chat.domain.events import Action, Change, Event, Resource, ResourceType
+from parley_chat.domain.flags import Flag
 from parley_chat.domain.projects import Project
 from parley_chat.domain.tasks import Task, TaskPriority, TaskState
 from parley_chat.domain.tool_approvals import ApprovalState, ToolApproval, ToolEffect
@@ -186,6 +187,9 @@ def _resource(resource_type: ResourceType, snapshot: dict[str, Any]) -> Resource
         case ResourceType.BUDGET:
             times = _times(snapshot, "create_time", "update_time")
             return Budget(**{**snapshot, **times, "period": BudgetPeriod(snapshot["period"])})
+        case ResourceType.FLAG:
+            users = {name: tuple(snapshot[name]) for name in ("users_on", "users_off")}
+            return Flag(**{**snapshot, **_times(snapshot, "create_time", "update_time"), **users})
         case ResourceType.CALENDAR_EVENT:
             return event_from_json(snapshot)
         case ResourceType.CALENDAR_ACCOUNT:

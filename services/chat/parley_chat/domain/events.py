@@ -10,6 +10,7 @@ from parley_chat.domain.batches import Batch
 from parley_chat.domain.budgets import Budget
 from parley_chat.domain.calendar import SHOWN_DESCRIPTION, CalendarAccount, CalendarEvent
 from parley_chat.domain.conversation import Message, Session
+from parley_chat.domain.flags import Flag
 from parley_chat.domain.projects import Project
 from parley_chat.domain.tasks import Task
 from parley_chat.domain.tool_approvals import ToolApproval
@@ -41,10 +42,21 @@ class ResourceType(StrEnum):
     PROJECT = "project"
     BUDGET = "budget"
     WEBHOOK = "webhook"
+    FLAG = "flag"
 
 
 Resource = (
-    Webhook | Session | Message | Task | ToolApproval | Project | Batch | Budget | CalendarEvent | CalendarAccount
+    Webhook
+    | Session
+    | Message
+    | Task
+    | ToolApproval
+    | Project
+    | Batch
+    | Budget
+    | CalendarEvent
+    | CalendarAccount
+    | Flag
 )
 
 
@@ -107,6 +119,11 @@ def deleted_batch(batch_id: str) -> Change:
 def changed_webhook(action: Action, webhook: Webhook) -> Change:
     """A webhook that was made or changed, or that failures have disabled."""
     return Change(action, ResourceType.WEBHOOK, webhook.webhook_id, webhook)
+
+
+def changed_flag(action: Action, flag: Flag) -> Change:
+    """A flag that was made or changed: an event of the administrator who did it."""
+    return Change(action, ResourceType.FLAG, flag.name, flag)
 
 
 def changed_budget(action: Action, budget: Budget) -> Change:

@@ -31,6 +31,18 @@ class ProviderState(StrEnum):
     """Is left alone for a while: its circuit is open."""
 
 
+class Circuit(StrEnum):
+    """What the circuit breaker of a provider lets through."""
+
+    UNKNOWN = "unknown"
+    CLOSED = "closed"
+    """Every call."""
+    OPEN = "open"
+    """None."""
+    HALF_OPEN = "half_open"
+    """The next call, to see."""
+
+
 class AIState(StrEnum):
     """How the AI side does as a whole."""
 
@@ -72,6 +84,11 @@ class Provider:
     """The name of the ErrorReason; empty when no call failed."""
     running_calls: int
     waiting_calls: int
+    kind: str = ""
+    """What it speaks."""
+    circuit: Circuit = Circuit.UNKNOWN
+    retry_time: datetime | None = None
+    """When it is tried again; None unless its circuit is open."""
 
 
 def state_of(providers: Iterable[Provider]) -> AIState:

@@ -49,7 +49,7 @@ USER_SCOPES = frozenset(
 """What a user may do. A sign-in has them all; a personal access token some. `inference:invoke` is not among them: models
 cost money, and chat is what counts it."""
 
-ADMIN_SCOPES = frozenset({"flags:write", "users:read", "users:write"})
+ADMIN_SCOPES = frozenset({"flags:read", "flags:write", "users:read", "users:write"})
 """What an admin may do beside all of that: it is about everybody, and not about what the admin owns."""
 
 SERVICE_SCOPES = frozenset({"inference:invoke", "documents:read", "documents:write", "index:read", "index:write"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -28,6 +28,8 @@ class ServiceReport:
     """None until the first answer."""
     version: str
     """Empty while it is not reached."""
+    checked: datetime | None = field(default=None, compare=False)
+    """When it last said how it is; None until the first answer."""
 
 
 @dataclass(frozen=True, slots=True)

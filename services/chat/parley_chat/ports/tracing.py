@@ -25,6 +25,10 @@ class Tracing(Protocol):
         """Traces what happens inside as a child of what happens now."""
         ...
 
+    def untraced(self) -> AbstractContextManager[None]:
+        """Keeps what happens inside out of all traces. Not around a `yield`."""
+        ...
+
     def current_trace_id(self) -> str:
         """Names the trace of what happens now: 32 hexadecimal digits, or empty when it is not traced."""
         ...

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing
+from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 from parley.events.v1 import event_pb2, event_service_pb2, event_service_pb2_grpc
 from parley_shared.tokens import current_principal
 from parley_shared.validation import Violations
 
+from parley_chat.domain import conversation
 from parley_chat.domain.batches import Batch
 from parley_chat.domain.budgets import Budget
 from parley_chat.domain.calendar import CalendarAccount, CalendarEvent
-from parley_chat.domain.conversation import Message, Session
 from parley_chat.domain.events import Action, Event, ResourceType
+from parley_chat.domain.flags import Flag
 from parley_chat.domain.projects import Project
 from parley_chat.domain.tasks import Task
 from parley_chat.domain.tool_approvals import ToolApproval
@@ -24,6 +27,7 @@ from parley_chat.ports.event_log import EventLog
 from parley_chat.servicers.batch_packing import pack_batch
 from parley_chat.servicers.budget_fields import pack_budget
 from parley_chat.servicers.calendar_messages import pack_account, pack_event
+from parley_chat.servicers.flag_fields import pack_flag
 from parley_chat.servicers.messages import pack_message, pack_session
 from parley_chat.servicers.project_fields import pack_project
 from parley_chat.servicers.task_fields import pack_task
@@ -50,7 +54,22 @@ _TYPES = {
     event_pb2.RESOURCE_TYPE_BATCH: ResourceType.BATCH,
     event_pb2.RESOURCE_TYPE_PROJECT: ResourceType.PROJECT,
     event_pb2.RESOURCE_TYPE_WEBHOOK: ResourceType.WEBHOOK,
+    event_pb2.RESOURCE_TYPE_FLAG: ResourceType.FLAG,
 }
+_RESOURCES: dict[type, tuple[str, Callable[[Any], Message]]] = {
+    conversation.Session: ("session", pack_session),
+    conversation.Message: ("message", pack_message),
+    Batch: ("batch", pack_batch),
+    Budget: ("budget", pack_budget),
+    Task: ("task", pack_task),
+    Project: ("project", pack_project),
+    ToolApproval: ("tool_approval", pack_approval),
+    CalendarEvent: ("calendar_event", pack_event),
+    CalendarAccount: ("calendar_account", pack_account),
+    Webhook: ("webhook", pack_webhook),
+    Flag: ("flag", pack_flag),
+}
+"""What is in an event of each kind of thing: the contract's field, and what packs it."""
 _PACKED_TYPES = {each: packed for packed, each in _TYPES.items()}
 
 Context = grpc.aio.ServicerContext[object, object]
@@ -119,27 +138,7 @@ def pack_logged(event: Event) -> event_pb2.Event:
     packed.time.FromDatetime(event.time)
     if change.remind_time:
         packed.remind_time.FromDatetime(change.remind_time)
-    match change.resource:
-        case Session() as session:
-            packed.session.CopyFrom(pack_session(session))
-        case Message() as message:
-            packed.message.CopyFrom(pack_message(message))
-        case Batch() as batch:
-            packed.batch.CopyFrom(pack_batch(batch))
-        case Budget() as budget:
-            packed.budget.CopyFrom(pack_budget(budget))
-        case Task() as task:
-            packed.task.CopyFrom(pack_task(task))
-        case Project() as project:
-            packed.project.CopyFrom(pack_project(project))
-        case ToolApproval() as approval:
-            packed.tool_approval.CopyFrom(pack_approval(approval))
-        case CalendarEvent() as calendar_event:
-            packed.calendar_event.CopyFrom(pack_event(calendar_event))
-        case CalendarAccount() as account:
-            packed.calendar_account.CopyFrom(pack_account(account))
-        case Webhook() as webhook:
-            packed.webhook.CopyFrom(pack_webhook(webhook))
-        case None:
-            pass
+    if change.resource is not None:
+        field, pack = _RESOURCES[type(change.resource)]
+        getattr(packed, field).CopyFrom(pack(change.resource))
     return packed

@@ -14,7 +14,7 @@ from parley_shared.tokens import current_principal
 from parley_chat.domain.conversation import Role
 from parley_chat.domain.errors import GenerationError
 from parley_chat.domain.generation import Sampling
-from parley_chat.domain.models import AIState, AvailableModel, ModelCapability, Provider, ProviderState
+from parley_chat.domain.models import AIState, AvailableModel, ModelCapability
 from parley_chat.domain.prompt import PromptLine
 from parley_chat.operations.text_generations import TextEvent, TextFinished, TextGenerations
 from parley_chat.ports.text_model import ReasoningPiece, TextPiece, TextRequest, TextStarted, TextSwitched
@@ -29,6 +29,7 @@ from parley_chat.servicers.generation_messages import (
     pack_usage,
     told_in_terms_of,
 )
+from parley_chat.servicers.provider_messages import pack_provider
 
 _PROMPT = "prompt"
 _CAPABILITIES = {
@@ -37,12 +38,6 @@ _CAPABILITIES = {
     ModelCapability.EMBED: pb.MODEL_CAPABILITY_EMBED,
     ModelCapability.IMAGES: pb.MODEL_CAPABILITY_IMAGES,
     ModelCapability.STRUCTURED_OUTPUT: pb.MODEL_CAPABILITY_STRUCTURED_OUTPUT,
-}
-_PROVIDER_STATES = {
-    ProviderState.UNKNOWN: pb.PROVIDER_STATE_UNSPECIFIED,
-    ProviderState.HEALTHY: pb.PROVIDER_STATE_HEALTHY,
-    ProviderState.FAILING: pb.PROVIDER_STATE_FAILING,
-    ProviderState.OPEN: pb.PROVIDER_STATE_OPEN,
 }
 _STATES = {
     AIState.HEALTHY: pb.AI_STATE_HEALTHY,
@@ -102,7 +97,7 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
             state=_STATES[health.state],
             default_model=health.default_model,
             offline=health.offline,
-            providers=[_pack_provider(provider) for provider in health.providers],
+            providers=[pack_provider(provider) for provider in health.providers],
         )
 
 
@@ -150,16 +145,3 @@ def _pack_model(model: AvailableModel) -> pb.AvailableModel:
         output_usd_micros=model.price.output_usd_micros if model.price else None,
         available=model.available,
     )
-
-
-def _pack_provider(provider: Provider) -> pb.ProviderHealth:
-    packed = pb.ProviderHealth(
-        provider=provider.provider,
-        state=_PROVIDER_STATES[provider.state],
-        last_failure_reason=provider.last_failure_reason,
-        running_calls=provider.running_calls,
-        waiting_calls=provider.waiting_calls,
-    )
-    if provider.state_change_time:
-        packed.state_change_time.FromDatetime(provider.state_change_time)
-    return packed

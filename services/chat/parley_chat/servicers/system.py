@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
 import grpc
 from parley.system.v1 import system_service_pb2, system_service_pb2_grpc
 from parley_shared.tokens import current_principal
 
 from parley_chat.domain.tool_servers import ToolServerState
 from parley_chat.operations.self_test import SelfTest
-from parley_chat.operations.system_status import SystemStatus
+from parley_chat.operations.system_status import SystemReport, SystemStatus
 from parley_chat.ports.service_health import ServiceReport, ServiceState
 from parley_chat.ports.tool_servers import ToolServerReport
+from parley_chat.servicers.provider_messages import pack_provider
 
 _STATES = {
     ServiceState.UNKNOWN: system_service_pb2.SERVING_STATE_UNSPECIFIED,
@@ -44,17 +48,16 @@ class SystemServicer(system_service_pb2_grpc.SystemServiceServicer):
     async def GetStatus(
         self, request: system_service_pb2.GetStatusRequest, context: Context
     ) -> system_service_pb2.GetStatusResponse:
-        """Tells service by service."""
-        report = await self._status.report()
-        model = report.default_model
-        return system_service_pb2.GetStatusResponse(
-            state=_STATES[report.state],
-            services=[_pack(service) for service in report.services],
-            default_model=model.name if model else "",
-            offline=bool(model and model.offline),
-            running_turns=report.running_turns,
-            tool_servers=[_pack_tool_server(server) for server in report.tool_servers],
-        )
+        """Tells part by part."""
+        return _pack_report(await self._status.report())
+
+    async def WatchStatus(
+        self, request: system_service_pb2.WatchStatusRequest, context: Context
+    ) -> AsyncIterator[system_service_pb2.WatchStatusResponse]:
+        """Tells it, and again whenever it changes."""
+        async with aclosing(self._status.watch()) as watched:
+            async for report, changed in watched:
+                yield system_service_pb2.WatchStatusResponse(status=_pack_report(report), changed=changed)
 
     async def RunSelfTest(
         self, request: system_service_pb2.RunSelfTestRequest, context: Context
@@ -82,12 +85,35 @@ def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
+def _pack_report(report: SystemReport) -> system_service_pb2.GetStatusResponse:
+    model = report.default_model
+    packed = system_service_pb2.GetStatusResponse(
+        state=_STATES[report.state],
+        services=[_pack(service) for service in report.services],
+        default_model=model.name if model else "",
+        offline=bool(model and model.offline),
+        running_turns=report.running_turns,
+        tool_servers=[_pack_tool_server(server) for server in report.tool_servers],
+        providers=[pack_provider(provider) for provider in report.providers],
+        queues=[
+            system_service_pb2.QueueStatus(
+                name=queue.name, service=queue.service, waiting_count=queue.waiting, running_count=queue.running
+            )
+            for queue in report.queues
+        ],
+    )
+    packed.time.FromDatetime(report.time)
+    return packed
+
+
 def _pack(report: ServiceReport) -> system_service_pb2.ServiceStatus:
     packed = system_service_pb2.ServiceStatus(
         service=report.service, state=_STATES[report.state], version=report.version
     )
     if report.since:
         packed.state_change_time.FromDatetime(report.since)
+    if report.checked:
+        packed.check_time.FromDatetime(report.checked)
     return packed
 
 

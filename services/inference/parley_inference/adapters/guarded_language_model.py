@@ -114,4 +114,6 @@ class GuardedLanguageModel:
             self._health.left_alone(self._breaker.retry_after_seconds)
         elif state is BreakerState.HALF_OPEN:
             self._health.tried_again()
+        else:
+            self._health.called_again()
         _logger.log(level, "the circuit breaker of provider %s is %s", self._provider, state.value)

@@ -28,6 +28,17 @@ class ProviderState(StrEnum):
     """It is left alone for a while."""
 
 
+class Circuit(StrEnum):
+    """What the circuit breaker of a provider lets through."""
+
+    CLOSED = "closed"
+    """Every call."""
+    OPEN = "open"
+    """None."""
+    HALF_OPEN = "half open"
+    """The next call, to see."""
+
+
 class ProviderHealth:
     """The health of one provider."""
 
@@ -42,6 +53,7 @@ class ProviderHealth:
         self._name_of = name_of
         self._state = ProviderState.UNKNOWN
         self._alone_until: datetime | None = None
+        self._circuit = Circuit.CLOSED
         self.changed_at: datetime | None = None
         """When the state changed last, UTC; None while it is not known."""
         self.last_failure_reason = ""
@@ -53,6 +65,18 @@ class ProviderHealth:
         if self._state is ProviderState.OPEN and self._alone_until is not None and self._now() >= self._alone_until:
             self._state, self.changed_at = ProviderState.FAILING, self._alone_until
         return self._state
+
+    @property
+    def circuit(self) -> Circuit:
+        """What its circuit breaker lets through now. Once its while is over, an open one lets the next call through."""
+        if self._circuit is Circuit.OPEN and self._alone_until is not None and self._now() >= self._alone_until:
+            return Circuit.HALF_OPEN
+        return self._circuit
+
+    @property
+    def retry_time(self) -> datetime | None:
+        """When it is tried again, UTC; None unless its circuit is open."""
+        return self._alone_until if self.circuit is Circuit.OPEN else None
 
     def went_well(self) -> None:
         """A call was answered. Of a provider that is left alone, the answers of calls from before say nothing."""
@@ -73,11 +97,17 @@ class ProviderHealth:
     def left_alone(self, seconds: float) -> None:
         """Its circuit breaker has opened for so long."""
         self._alone_until = self._now() + timedelta(seconds=seconds)
+        self._circuit = Circuit.OPEN
         self._change(ProviderState.OPEN)
 
     def tried_again(self) -> None:
         """Its circuit breaker lets a call through, to see."""
+        self._circuit = Circuit.HALF_OPEN
         self._change(ProviderState.FAILING)
+
+    def called_again(self) -> None:
+        """Its circuit breaker has closed."""
+        self._circuit = Circuit.CLOSED
 
     def _change(self, state: ProviderState) -> None:
         if state is not self.state:

@@ -35,7 +35,7 @@ from parley_inference.domain.prompt import (
     Tool,
     ToolCall,
 )
-from parley_inference.domain.provider_health import ProviderState
+from parley_inference.domain.provider_health import Circuit, ProviderState
 from parley_inference.operations.models import ListedModel
 from parley_inference.operations.providers import Provider
 from parley_inference.servicers.status import reason_of
@@ -64,6 +64,11 @@ _STATES = {
     ProviderState.HEALTHY: model_service_pb2.PROVIDER_STATE_HEALTHY,
     ProviderState.FAILING: model_service_pb2.PROVIDER_STATE_FAILING,
     ProviderState.OPEN: model_service_pb2.PROVIDER_STATE_OPEN,
+}
+_CIRCUITS = {
+    Circuit.CLOSED: model_service_pb2.CIRCUIT_STATE_CLOSED,
+    Circuit.OPEN: model_service_pb2.CIRCUIT_STATE_OPEN,
+    Circuit.HALF_OPEN: model_service_pb2.CIRCUIT_STATE_HALF_OPEN,
 }
 
 REMEMBERED_SCHEMAS = 128
@@ -237,7 +242,10 @@ def pack_provider(provider: Provider) -> model_service_pb2.Provider:
         running_calls=queue.running,
         waiting_calls=queue.waiting,
         max_running_calls=queue.limits.max_running,
+        circuit=_CIRCUITS[health.circuit],
     )
+    if (retry_time := health.retry_time) is not None:
+        packed.retry_time.FromDatetime(retry_time)
     if health.changed_at is not None:
         packed.state_change_time.FromDatetime(health.changed_at)
     return packed

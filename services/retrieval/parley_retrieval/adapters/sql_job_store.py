@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parley_retrieval.adapters.sql_job_rows import progress_values, queue, to_job
 from parley_retrieval.adapters.sql_schema import document_versions, documents, files, job_owners, jobs
 from parley_retrieval.domain.errors import TooManyBytesError, TooManyDocumentsError, TooManyJobsError
-from parley_retrieval.domain.jobs import Job, JobStage, JobState, Usage, UserLimits
+from parley_retrieval.domain.jobs import Job, JobCounts, JobStage, JobState, Usage, UserLimits
 from parley_retrieval.ports.job_store import Added, JobCursor
 
 _UNFINISHED = tuple(state.value for state in JobState if not state.ended)
@@ -104,6 +104,14 @@ class SqlJobStore:
         statement = select(places.c.job_id, places.c.place).where(places.c.job_id.in_(job_ids))
         async with self._database.read() as connection:
             return {row.job_id: row.place for row in await connection.execute(statement)}
+
+    async def counts(self) -> JobCounts:
+        """See `JobStore`."""
+        statement = select(jobs.c.state, func.count()).where(jobs.c.state.in_(_UNFINISHED)).group_by(jobs.c.state)
+        async with self._database.read() as connection:
+            found: dict[str, int] = dict((await connection.execute(statement)).tuples().all())
+        running = found.pop(JobState.RUNNING.value, 0)
+        return JobCounts(waiting=sum(found.values()), running=running)
 
     async def request_cancel(self, owner_id: str, job_id: str) -> bool:
         """See `JobStore`."""

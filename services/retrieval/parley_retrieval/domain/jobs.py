@@ -175,6 +175,15 @@ class JobClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class JobCounts:
+    """How many jobs of all users have not ended."""
+
+    waiting: int
+    """For a worker, or to be tried again."""
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What one user has."""
 

@@ -23,6 +23,7 @@ from parley_retrieval.domain.jobs import (
     FILE_BYTES,
     FileFacts,
     Job,
+    JobCounts,
     JobStage,
     JobState,
     StageProgress,
@@ -66,6 +67,10 @@ class Ingestion:
         self._limits = limits
         self._uploads: Counter[str] = Counter()
         self._writes = BegunWrites()
+
+    async def counts(self) -> JobCounts:
+        """How many jobs of all users have not ended."""
+        return await self._store.counts()
 
     async def ingest(self, user_id: str, facts: FileFacts, parts: AsyncIterator[bytes]) -> tuple[Seen, bool]:
         """Stores a file and queues its job; the flag says whether there was one already.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from parley_retrieval.domain.jobs import Job, JobClaim, JobFailure, JobState, Usage, UserLimits
+from parley_retrieval.domain.jobs import Job, JobClaim, JobCounts, JobFailure, JobState, Usage, UserLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,10 @@ class JobStore(Protocol):
 
     async def queue_places(self, job_ids: Collection[str]) -> Mapping[str, int]:
         """How many jobs are taken before each of those that are queued, plus 1."""
+        ...
+
+    async def counts(self) -> JobCounts:
+        """How many jobs of all users have not ended."""
         ...
 
     async def request_cancel(self, owner_id: str, job_id: str) -> bool:

@@ -100,6 +100,13 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         seen = await self._ingestion.retry(current_principal().user_id, request.job_id)
         return ingest_service_pb2.RetryJobResponse(job=job_message(seen))
 
+    async def GetIngestionQueue(
+        self, request: ingest_service_pb2.GetIngestionQueueRequest, _context: Any
+    ) -> ingest_service_pb2.GetIngestionQueueResponse:
+        """See the contract."""
+        counts = await self._ingestion.counts()
+        return ingest_service_pb2.GetIngestionQueueResponse(waiting_count=counts.waiting, running_count=counts.running)
+
 
 def _values(cursor: JobCursor) -> list[str | int]:
     return [(cursor.create_time - _EPOCH) // _MICROSECOND, cursor.job_id]
