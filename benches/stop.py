@@ -194,6 +194,7 @@ async def run(folder: Path, rounds: int) -> dict[str, Figures]:
             "OPENAI_API_KEY": "bench",
             "PARLEY_INFERENCE_MODEL": "endless",
             "PARLEY_EDGE_USER_CALLS_PER_SECOND": "10000",
+            "PARLEY_EDGE_ADDRESS_CALLS_PER_SECOND": "10000",
             "PARLEY_RETRIEVAL_SAMPLE_CORPUS": "",
         }
         with contextlib.ExitStack() as stack:

@@ -155,6 +155,7 @@ async def running_edge(folder: Path, replicas: list[Replica]) -> AsyncIterator[E
             "PARLEY_CHAT_ADDRESS": ",".join(replica.address for replica in replicas),
             "PARLEY_EDGE_ACCESS_LOG": "/dev/null",
             "PARLEY_EDGE_SIGN_INS_PER_MINUTE": "1000000",
+            "PARLEY_EDGE_ADDRESS_CALLS_PER_SECOND": "1000000",
         }
         configuration = folder / "envoy.yaml"
         configuration.write_text(render(EdgeSettings.read(Environment(settings))))

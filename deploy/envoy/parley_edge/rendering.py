@@ -19,6 +19,9 @@ from parley_edge.settings import Address, EdgeSettings
 _REFETCHED_BEFORE_SECONDS: Final = 5
 """How long before the keys are too old Envoy fetches them again."""
 
+_LEAST_RETRIES: Final = 128
+"""How many calls of a service may always be under way for a second time, however few run."""
+
 _OWN_WORDS: Final = "%LOCAL_REPLY_BODY%"
 """What Envoy says of a refusal: where it tells more than we could, as the position of an error in JSON."""
 
@@ -27,12 +30,20 @@ _REFUSALS: Final[Mapping[int, tuple[int, str, str]]] = {
     403: (7, "ERROR_REASON_TOKEN_INVALID", "The token is for somebody else."),
     404: (5, "ERROR_REASON_RESOURCE_NOT_FOUND", _OWN_WORDS),
     405: (12, "ERROR_REASON_RESOURCE_NOT_FOUND", _OWN_WORDS),
+    408: (4, "ERROR_REASON_DEADLINE_EXCEEDED", "The request took too long to arrive."),
     413: (8, "ERROR_REASON_LIMIT_EXCEEDED", "The request is too large."),
+    # 8 as for every other limit; OpenAI's and other clients of REST know the status.
+    431: (8, "ERROR_REASON_LIMIT_EXCEEDED", "The request has too many headers, or too long ones."),
     429: (8, "ERROR_REASON_LIMIT_EXCEEDED", "Too many calls. Wait as many seconds as the header retry-after says."),
     503: (14, "ERROR_REASON_SERVICE_UNAVAILABLE", "The service that answers this does not answer now. Try again."),
     504: (4, "ERROR_REASON_DEADLINE_EXCEEDED", "The answer took too long."),
 }
 """The gRPC code, the reason and the words of what the edge refuses by itself, by HTTP status; shaped as the services' errors are."""
+
+_BEFORE_A_CALL: Final = (400, 408, 431)
+"""What may be refused before a request is one: such a refusal has no trace."""
+
+_TRACE_ID: Final = "%REQ(X-PARLEY-TRACE-ID)%"
 
 _LOOPBACK: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
 """The origins of pages that this machine gives out."""
@@ -70,6 +81,7 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "own_host": settings.own_host,
         "admin_port": settings.admin_port,
         "descriptor_file": str(contract.descriptor_file()),
+        "openapi_file": str(contract.openapi_file()),
         "rest_services": contract.rest_services(),
         "rest_roots": contract.rest_roots(),
         "stream_switches": _path_matches(path for path in contract.stream_switches() if not contract.is_openai(path)),
@@ -99,7 +111,19 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         ],
         "user_calls_per_second": settings.user_calls_per_second,
         "user_burst": 2 * settings.user_calls_per_second,
+        "address_calls_per_second": settings.address_calls_per_second,
+        "address_burst": 2 * settings.address_calls_per_second,
         "sign_ins_per_minute": settings.sign_ins_per_minute,
+        "max_streams_per_connection": settings.max_streams_per_connection,
+        "max_resets": settings.max_resets,
+        "max_header_kib": settings.max_header_kib,
+        "max_headers": settings.max_headers,
+        "headers_seconds": settings.headers_seconds,
+        "request_seconds": settings.request_seconds,
+        "idle_connection_seconds": settings.idle_connection_seconds,
+        "retry_percent": settings.retry_percent,
+        "least_retries": _LEAST_RETRIES,
+        "limit_words": _REFUSALS[429][2],
         "max_connections": settings.max_connections,
         "max_calls": settings.max_calls,
         "max_heap_bytes": settings.max_heap_bytes,
@@ -110,8 +134,8 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         **_collector(settings.otlp_endpoint),
         "version": version("parley-edge"),
         **_service("chat", settings.chat),
-        **_service("inference", [settings.inference]),
-        **_service("retrieval", [settings.retrieval]),
+        **_service("inference", settings.inference),
+        **_service("retrieval", settings.retrieval),
     }
 
 
@@ -186,6 +210,7 @@ def _authorities(variable: str) -> str:
 
 def _local_replies() -> list[dict[str, Any]]:
     missing = {"header_filter": {"header": {"name": "authorization", "present_match": False}}}
+    untraced = {"header_filter": {"header": {"name": "x-parley-trace-id", "present_match": False}}}
     # Started while chat is away, the edge has no keys yet: no token is wrong because of that.
     without_keys = _details_hold("Jwks_remote_fetch_is_failed")
     code, reason, words = _REFUSALS[503]
@@ -199,6 +224,8 @@ def _local_replies() -> list[dict[str, Any]]:
         _reply("EQ", 401, 16, "ERROR_REASON_TOKEN_EXPIRED", "The token has expired.", _details_hold("Jwt_is_expired")),
         _reply("EQ", 401, 16, "ERROR_REASON_TOKEN_INVALID", "The token is not valid."),
         _reply("EQ", 403, 7, "ERROR_REASON_TOKEN_INVALID", _OWN_WORDS, _details_hold("direct_response")),
+        *(_reply("EQ", status, *_REFUSALS[status], untraced, trace_id="") for status in _BEFORE_A_CALL),
+        _reply("EQ", 429, *_REFUSALS[429], retry_after=True),
         *(_reply("EQ", status, code, reason, words) for status, (code, reason, words) in _REFUSALS.items()),
         _reply("GE", 400, 13, "ERROR_REASON_INTERNAL", _OWN_WORDS),
     ]
@@ -218,26 +245,34 @@ def _details_hold(words: str) -> dict[str, Any]:
 
 
 def _reply(
-    comparison: str, status: int, code: int, reason: str, words: str, *conditions: dict[str, Any]
+    comparison: str,
+    status: int,
+    code: int,
+    reason: str,
+    words: str,
+    *conditions: dict[str, Any],
+    trace_id: str = _TRACE_ID,
+    retry_after: bool = False,
 ) -> dict[str, Any]:
     # Envoy insists on a runtime key; nothing sets it.
     value = {"default_value": status, "runtime_key": "parley.unused"}
     has_status = {"status_code_filter": {"comparison": {"op": comparison, "value": value}}}
     return {
         "filter": {"and_filter": {"filters": [_REST_REQUEST, has_status, *conditions]}},
-        "body_format_override": _error(code, reason, words),
+        "body_format_override": _error(code, reason, words, trace_id, retry_after=retry_after),
     }
 
 
-def _error(code: int, reason: str, words: str) -> dict[str, Any]:
+def _error(code: int, reason: str, words: str, trace_id: str, *, retry_after: bool) -> dict[str, Any]:
     """A google.rpc.Status as the transcoder prints those of the services."""
-    info = {
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": reason,
-        "domain": "parley",
-        "metadata": {"trace_id": "%REQ(X-PARLEY-TRACE-ID)%"},
-    }
+    info: dict[str, Any] = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "parley"}
+    if trace_id:
+        info["metadata"] = {"trace_id": trace_id}
+    details = [info]
+    if retry_after:
+        wait = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "%RESP(RETRY-AFTER)%s"}
+        details.append(wait)
     return {
-        "json_format": {"code": code, "message": words, "details": [info]},
+        "json_format": {"code": code, "message": words, "details": details},
         "content_type": "application/json",
     }

@@ -57,10 +57,10 @@ class EdgeSettings:
     """PARLEY_EDGE_ADMIN_PORT: Envoy's admin interface, on loopback always. Default 9901."""
     chat: tuple[Address, ...]
     """PARLEY_CHAT_ADDRESS: where each replica of chat listens, 1 to 32, separated by commas. Default 127.0.0.1:50051."""
-    inference: Address
-    """PARLEY_INFERENCE_ADDRESS. Default 127.0.0.1:50052."""
-    retrieval: Address
-    """PARLEY_RETRIEVAL_ADDRESS. Default 127.0.0.1:50053."""
+    inference: tuple[Address, ...]
+    """PARLEY_INFERENCE_ADDRESS, as chat's. Default 127.0.0.1:50052."""
+    retrieval: tuple[Address, ...]
+    """PARLEY_RETRIEVAL_ADDRESS, as chat's. Default 127.0.0.1:50053."""
     page: Path | None
     """PARLEY_EDGE_PAGE: the folder of the built page. Empty by default: no page is served."""
     access_log: str
@@ -79,12 +79,31 @@ class EdgeSettings:
     """PARLEY_EDGE_MAX_UPLOAD_BYTES: the largest body of an upload. Default 101000000: a file of 100,000,000 bytes and what is around it."""
     user_calls_per_second: int
     """PARLEY_EDGE_USER_CALLS_PER_SECOND: calls of one user; twice as many in a burst. Default 100."""
+    address_calls_per_second: int
+    """PARLEY_EDGE_ADDRESS_CALLS_PER_SECOND: calls of one address, with and without a token; twice as many in a burst. Default 1000."""
     sign_ins_per_minute: int
     """PARLEY_EDGE_SIGN_INS_PER_MINUTE: sign-ups, sign-ins and refreshes of one address. Default 60."""
     max_connections: int
     """PARLEY_EDGE_MAX_CONNECTIONS: clients connected at the same time. Default 10000."""
     max_calls: int
     """PARLEY_EDGE_MAX_CALLS: calls and streams running at the same time, per service. Default 4096."""
+    max_streams_per_connection: int
+    """PARLEY_EDGE_MAX_STREAMS_PER_CONNECTION: calls that run at the same time on one HTTP/2 connection. Default 1024."""
+    max_resets: int
+    """PARLEY_EDGE_MAX_RESETS: streams of one connection after which it is closed when it reset half of them in their first second.
+    Default 500."""
+    max_header_kib: int
+    """PARLEY_EDGE_MAX_HEADER_KIB: all headers of a request together. Default 32."""
+    max_headers: int
+    """PARLEY_EDGE_MAX_HEADERS: headers of a request. Default 100."""
+    headers_seconds: int
+    """PARLEY_EDGE_HEADERS_SECONDS: how long the headers of a request may take to arrive. Default 10."""
+    request_seconds: int
+    """PARLEY_EDGE_REQUEST_SECONDS: how long a whole request may take to arrive. Default 900: a large file on a slow line."""
+    idle_connection_seconds: int
+    """PARLEY_EDGE_IDLE_CONNECTION_SECONDS: how long a connection may be without a call. Default 600."""
+    retry_percent: int
+    """PARLEY_EDGE_RETRY_PERCENT: of a service's running calls, how many may be second attempts; 128 always may. Default 25."""
     max_heap_bytes: int
     """PARLEY_EDGE_MAX_HEAP_BYTES: at 95 % of this, new requests are refused. Default 512 MiB."""
     stream_idle_seconds: float
@@ -110,8 +129,8 @@ class EdgeSettings:
             port=environment.integer("PARLEY_EDGE_PORT", 8080, least=1, most=65535),
             admin_port=environment.integer("PARLEY_EDGE_ADMIN_PORT", 9901, least=1, most=65535),
             chat=_addresses(environment, "PARLEY_CHAT_ADDRESS", "127.0.0.1:50051"),
-            inference=_address(environment, "PARLEY_INFERENCE_ADDRESS", "127.0.0.1:50052"),
-            retrieval=_address(environment, "PARLEY_RETRIEVAL_ADDRESS", "127.0.0.1:50053"),
+            inference=_addresses(environment, "PARLEY_INFERENCE_ADDRESS", "127.0.0.1:50052"),
+            retrieval=_addresses(environment, "PARLEY_RETRIEVAL_ADDRESS", "127.0.0.1:50053"),
             page=Path(page).resolve() if page else None,
             access_log=environment.text("PARLEY_EDGE_ACCESS_LOG", "/dev/stdout"),
             token_issuer=environment.text("PARLEY_TOKEN_ISSUER", "parley"),
@@ -129,9 +148,24 @@ class EdgeSettings:
             user_calls_per_second=environment.integer(
                 "PARLEY_EDGE_USER_CALLS_PER_SECOND", 100, least=1, most=1_000_000
             ),
+            address_calls_per_second=environment.integer(
+                "PARLEY_EDGE_ADDRESS_CALLS_PER_SECOND", 1000, least=1, most=10_000_000
+            ),
             sign_ins_per_minute=environment.integer("PARLEY_EDGE_SIGN_INS_PER_MINUTE", 60, least=1, most=1_000_000),
             max_connections=environment.integer("PARLEY_EDGE_MAX_CONNECTIONS", 10_000, least=1, most=1_000_000),
             max_calls=environment.integer("PARLEY_EDGE_MAX_CALLS", 4096, least=1, most=1_000_000),
+            max_streams_per_connection=environment.integer(
+                "PARLEY_EDGE_MAX_STREAMS_PER_CONNECTION", 1024, least=1, most=100_000
+            ),
+            max_resets=environment.integer("PARLEY_EDGE_MAX_RESETS", 500, least=1, most=1_000_000),
+            max_header_kib=environment.integer("PARLEY_EDGE_MAX_HEADER_KIB", 32, least=8, most=1024),
+            max_headers=environment.integer("PARLEY_EDGE_MAX_HEADERS", 100, least=30, most=1000),
+            headers_seconds=environment.integer("PARLEY_EDGE_HEADERS_SECONDS", 10, least=1, most=300),
+            request_seconds=environment.integer("PARLEY_EDGE_REQUEST_SECONDS", 900, least=1, most=86_400),
+            idle_connection_seconds=environment.integer(
+                "PARLEY_EDGE_IDLE_CONNECTION_SECONDS", 600, least=1, most=86_400
+            ),
+            retry_percent=environment.integer("PARLEY_EDGE_RETRY_PERCENT", 25, least=0, most=100),
             max_heap_bytes=environment.integer(
                 "PARLEY_EDGE_MAX_HEAP_BYTES", 512 * 1024 * 1024, least=64 * 1024 * 1024, most=64 * 1024**3
             ),
@@ -147,10 +181,6 @@ class EdgeSettings:
     def own_host(self) -> str:
         """The address at which the edge reaches itself."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
-
-
-def _address(environment: Environment, variable: str, default: str) -> Address:
-    return Address.parse(variable, environment.text(variable, default))
 
 
 def _addresses(environment: Environment, variable: str, default: str) -> tuple[Address, ...]:

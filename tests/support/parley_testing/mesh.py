@@ -50,6 +50,7 @@ _DEFAULTS = {
     # Tests sign up more people, and call faster, than anybody at one address does.
     "PARLEY_EDGE_SIGN_INS_PER_MINUTE": "100000",
     "PARLEY_EDGE_USER_CALLS_PER_SECOND": "100000",
+    "PARLEY_EDGE_ADDRESS_CALLS_PER_SECOND": "1000000",
     # Tests count what models are asked: titles come in by themselves.
     "PARLEY_CHAT_TITLE_SECONDS": "0",
     # Nobody waits for a test's last streams.

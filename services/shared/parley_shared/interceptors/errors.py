@@ -6,6 +6,7 @@ The words of an unknown error go to the log under the trace id and nowhere else.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -54,8 +55,11 @@ def _unknown(method: Method, error: Exception) -> StatusError:
 async def _end(call: Call, error: StatusError) -> NoReturn:
     call.code, call.reason = error.code, error.reason
     status = error.to_status(current_trace_id())
-    details = ((DETAILS_KEY, status.SerializeToString()),)
-    await call.context.abort(error.code, status.message, details)
+    trailing: list[tuple[str, str | bytes]] = [(DETAILS_KEY, status.SerializeToString())]
+    if error.retry_after_seconds is not None:
+        # What callers of REST look at; for callers of gRPC it is in the details, to the nanosecond.
+        trailing.append(("retry-after", str(max(1, math.ceil(error.retry_after_seconds)))))
+    await call.context.abort(error.code, status.message, tuple(trailing))
     raise AssertionError("abort raises")
 
 
