@@ -16,6 +16,7 @@ from parley_shared.status import StatusError, status_error_from
 from parley_testing.running_chat import Person, RunningChat
 from parley_testing.scripted_inference import ScriptedCall, ScriptedInference
 
+Event = pb.StreamResponseResponse
 ENDS = {"response.completed", "response.failed", "response.incomplete"}
 
 
@@ -38,22 +39,31 @@ async def error_of(call: Any) -> StatusError:
     return status_error_from(refusal.value)
 
 
-async def read(call: Any) -> list[pb.ResponseStreamEvent]:
-    return [answer.event async for answer in call]
+async def read(call: Any) -> list[Event]:
+    return [_event(answer) async for answer in call]
 
 
-async def resumed(door: Any, person: Person, response_id: str, **after: int) -> list[pb.ResponseStreamEvent]:
+def _event(answer: Any) -> Event:
+    """Two messages of the contract, because two rpcs have one each, and the same fields."""
+    return Event.FromString(answer.SerializeToString())
+
+
+def as_model(answer: Any) -> pb.ModelResponse:
+    return pb.ModelResponse.FromString(answer.SerializeToString())
+
+
+async def resumed(door: Any, person: Person, response_id: str, **after: int) -> list[Event]:
     request = pb.ResumeResponseRequest(response_id=response_id, **after)
     return await read(door.ResumeResponse(request, metadata=person.metadata))
 
 
-def assert_numbered(events: list[pb.ResponseStreamEvent], first: int = 0) -> None:
+def assert_numbered(events: list[Event], first: int = 0) -> None:
     assert [event.sequence_number for event in events] == list(range(first, first + len(events)))
 
 
 async def written(
     door: Any, inference: ScriptedInference, person: Person, *pieces: str, **parameters: Any
-) -> list[pb.ResponseStreamEvent]:
+) -> list[Event]:
     """The events of a response that is written and read to its end."""
     reading = asyncio.ensure_future(read(door.StreamResponse(streamed(**parameters), metadata=person.metadata)))
     call = await inference.next_call()
@@ -91,7 +101,7 @@ async def test_a_response_is_streamed_in_openais_order_and_ends_as_it_is_kept(
     assert (response.usage.input_tokens, response.usage.output_tokens, response.usage.total_tokens) == (70, 9, 79)
     assert response.parley.route in {"standard", "enhanced"}
     got = await door.GetResponse(pb.GetResponseRequest(response_id=response.id), metadata=alice.metadata)
-    assert got.response == response
+    assert as_model(got) == response
 
 
 async def test_every_reader_is_told_the_same_under_the_same_numbers_wherever_it_begins(
@@ -117,16 +127,16 @@ async def test_who_is_cut_off_while_it_is_written_goes_on_behind_what_came(
 ) -> None:
     first = door.StreamResponse(streamed(), metadata=alice.metadata)
     begun = asyncio.ensure_future(inference.next_call())
-    events = [(await first.read()).event]
+    events = [await first.read()]
     call = await begun
     call.say("One ")
     while "One " not in events[-1].delta:
-        events.append((await first.read()).event)
+        events.append(await first.read())
     first.cancel()
     response_id = events[0].response.id
 
     now = await door.GetResponse(pb.GetResponseRequest(response_id=response_id), metadata=alice.metadata)
-    assert (now.response.status, list(now.response.output)) == ("in_progress", [])
+    assert (now.status, list(now.output)) == ("in_progress", [])
     going_on = asyncio.ensure_future(resumed(door, alice, response_id, starting_after=events[-1].sequence_number))
     call.say("two.")
     call.finish()
@@ -182,7 +192,7 @@ async def test_a_whole_response_is_that_of_the_turn_and_goes_on_from_another(
         call = await inference.next_call()
         call.say("Blue.")
         call.finish()
-        return (await asked).response, call
+        return await asked, call
 
     message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "My colour is blue."}]}
     first, _ = await ask(text=[message], store=True, temperature=1, tool_choice="auto", tools=[], instructions="")
@@ -201,10 +211,10 @@ async def test_in_the_background_it_is_returned_at_once_and_the_same_key_makes_n
     door: Any, inference: ScriptedInference, alice: Person
 ) -> None:
     metadata = (*alice.metadata, ("idempotency-key", "one-of-mine"))
-    first = (await door.CreateResponse(whole(background=True), metadata=metadata)).response
+    first = await door.CreateResponse(whole(background=True), metadata=metadata)
     assert first.status == "in_progress"
     call = await inference.next_call()
-    again = (await door.CreateResponse(whole(background=True), metadata=metadata)).response
+    again = await door.CreateResponse(whole(background=True), metadata=metadata)
     assert again.id == first.id
     call.say("Done.")
     call.finish()
@@ -224,21 +234,21 @@ async def test_what_is_cancelled_closes_the_model_and_ends_as_incomplete(
 ) -> None:
     stream = door.StreamResponse(streamed(), metadata=alice.metadata)
     begun = asyncio.ensure_future(inference.next_call())
-    events = [(await stream.read()).event]
+    events = [await stream.read()]
     call = await begun
     call.say("Half ")
     while "Half " not in events[-1].delta:
-        events.append((await stream.read()).event)
+        events.append(await stream.read())
     request = pb.CancelResponseRequest(response_id=events[0].response.id)
-    cancelled = (await door.CancelResponse(request, metadata=alice.metadata)).response
+    cancelled = await door.CancelResponse(request, metadata=alice.metadata)
     while events[-1].type not in ENDS:
-        events.append((await stream.read()).event)
+        events.append(await stream.read())
     await asyncio.wait_for(call.cancelled.wait(), 60)
     assert_numbered(events)
     assert events[-1].type == "response.incomplete"
     assert events[-1].response.status == cancelled.status == "cancelled"
     assert [(item.status, item.content[0].text) for item in cancelled.output] == [("incomplete", "Half ")]
-    again = (await door.CancelResponse(request, metadata=alice.metadata)).response
+    again = await door.CancelResponse(request, metadata=alice.metadata)
     assert again == cancelled
 
 
@@ -246,11 +256,11 @@ async def test_a_failure_is_an_event_and_a_status_and_stays_readable(
     door: Any, inference: ScriptedInference, alice: Person
 ) -> None:
     refusal = StatusError(grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_PROVIDER_UNAVAILABLE", "The provider is away.")
-    events: list[pb.ResponseStreamEvent] = []
+    events: list[Event] = []
 
     async def listen() -> None:
         async for answer in door.StreamResponse(streamed(), metadata=alice.metadata):
-            events.append(answer.event)  # noqa: PERF401 - what came before the error is kept
+            events.append(answer)  # noqa: PERF401 - what came before the error is kept
 
     listening = asyncio.ensure_future(listen())
     call = await inference.next_call()
@@ -264,7 +274,7 @@ async def test_a_failure_is_an_event_and_a_status_and_stays_readable(
     assert (response.status, response.error.code) == ("failed", "provider_unavailable")
     assert [item.content[0].text for item in response.output] == ["Half "]
     got = await door.GetResponse(pb.GetResponseRequest(response_id=response.id), metadata=alice.metadata)
-    assert got.response == response
+    assert as_model(got) == response
     assert await resumed(door, alice, response.id, starting_after=events[-1].sequence_number) == []
 
     asked = asyncio.ensure_future(door.CreateResponse(whole(), metadata=alice.metadata))
@@ -302,6 +312,19 @@ UNHONOURED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"max_output_tokens": 5}, "max_output_tokens"),
     ({"prompt": {"id": "a"}}, "prompt"),
 )
+
+
+def test_messages_that_stand_for_the_same_have_the_same_fields() -> None:
+    def fields(message: Any) -> list[tuple[object, ...]]:
+        return [
+            (field.name, field.number, field.type, field.is_repeated, field.has_presence)
+            for field in message.DESCRIPTOR.fields
+        ]
+
+    for answer in (pb.CreateResponseResponse, pb.GetResponseResponse, pb.CancelResponseResponse):
+        assert fields(answer) == fields(pb.ModelResponse)
+    assert fields(pb.StreamResponseResponse) == fields(pb.ResumeResponseResponse)
+    assert fields(pb.CreateResponseRequest) == fields(pb.StreamResponseRequest)
 
 
 async def test_what_a_turn_cannot_honour_is_refused_by_its_name(
@@ -348,7 +371,7 @@ async def test_a_response_that_waits_for_its_user_is_returned_as_it_is(
     call = await inference.next_call()
     call.call_tool("delete_task", f'{{"task_id":"tsk_{"0" * 32}"}}')
     call.finish(generation_pb2.FINISH_REASON_TOOL_CALLS)
-    response = (await asked).response
+    response = await asked
     assert response.status == "in_progress"
     request = tool_service_pb2.ListToolApprovalsRequest(turn_id=response.parley.turn_id)
     (waiting,) = (await tools.ListToolApprovals(request, metadata=alice.metadata)).approvals

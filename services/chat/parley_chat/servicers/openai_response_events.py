@@ -56,23 +56,23 @@ class ResponseEvents:
         """What is written of the open text; None when none is open."""
         self._tools: dict[str, tuple[int, pb.ResponseItem]] = {}
 
-    def take(self, event: TurnEvent) -> Iterator[pb.ResponseStreamEvent]:
+    def take(self, event: TurnEvent) -> Iterator[pb.StreamResponseResponse]:
         """What an event is here."""
         for told in self._tell(event):
             told.sequence_number = self._next
             self._next += 1
             yield told
 
-    def broken_off(self, error: StatusError) -> pb.ResponseStreamEvent:
+    def broken_off(self, error: StatusError) -> pb.StreamResponseResponse:
         """The last message of a stream that cannot go on, though the response may."""
         told = openai_service_pb2.StreamError(
             message=error.message,
             type=ERROR_TYPES.get(error.code.name, "api_error"),
             code=error.reason.removeprefix("ERROR_REASON_").lower(),
         )
-        return pb.ResponseStreamEvent(type="error", sequence_number=max(0, self._next - 1), error=told)
+        return pb.StreamResponseResponse(type="error", sequence_number=max(0, self._next - 1), error=told)
 
-    def _tell(self, event: TurnEvent) -> Iterator[pb.ResponseStreamEvent]:
+    def _tell(self, event: TurnEvent) -> Iterator[pb.StreamResponseResponse]:
         match event.body:
             case TurnStarted() as started:
                 self._trace_id = started.trace_id
@@ -91,21 +91,21 @@ class ResponseEvents:
                 yield from self._return(call_id, result, failed=failed)
             case TurnCompleted(message):
                 yield from self._close_text()
-                yield pb.ResponseStreamEvent(type="response.completed", response=pack_response(self._turn, message))
+                yield pb.StreamResponseResponse(type="response.completed", response=pack_response(self._turn, message))
             case TurnFailed(_, message):
-                yield pb.ResponseStreamEvent(type="response.failed", response=pack_response(self._turn, message))
+                yield pb.StreamResponseResponse(type="response.failed", response=pack_response(self._turn, message))
             case TurnStopped(message):
                 # There is no event of OpenAI's for it. This one says that the response is not whole, and its status says why.
                 yield from self._close_text(INCOMPLETE)
-                yield pb.ResponseStreamEvent(type="response.incomplete", response=pack_response(self._turn, message))
+                yield pb.StreamResponseResponse(type="response.incomplete", response=pack_response(self._turn, message))
             case _:
                 # Notices, sources, approvals, switches of the provider: OpenAI's API has no words for them.
                 pass
 
-    def _about_all(self, kind: str, status: str) -> pb.ResponseStreamEvent:
-        return pb.ResponseStreamEvent(type=kind, response=pack_unfinished(self._turn, status, self._trace_id))
+    def _about_all(self, kind: str, status: str) -> pb.StreamResponseResponse:
+        return pb.StreamResponseResponse(type=kind, response=pack_unfinished(self._turn, status, self._trace_id))
 
-    def _write(self, text: str) -> Iterator[pb.ResponseStreamEvent]:
+    def _write(self, text: str) -> Iterator[pb.StreamResponseResponse]:
         if self._text is None:
             self._text = []
             item = pack_text(self._text_id(), "", IN_PROGRESS)
@@ -115,7 +115,7 @@ class ResponseEvents:
         self._text.append(text)
         yield self._about_part("response.output_text.delta", delta=text)
 
-    def _close_text(self, status: str = COMPLETED) -> Iterator[pb.ResponseStreamEvent]:
+    def _close_text(self, status: str = COMPLETED) -> Iterator[pb.StreamResponseResponse]:
         if self._text is None:
             return
         text = "".join(self._text)
@@ -126,26 +126,26 @@ class ResponseEvents:
         self._texts += 1
         self._items += 1
 
-    def _call(self, call_id: str, tool: str, arguments: str) -> Iterator[pb.ResponseStreamEvent]:
+    def _call(self, call_id: str, tool: str, arguments: str) -> Iterator[pb.StreamResponseResponse]:
         item, index = pack_tool(call_id, tool, arguments, IN_PROGRESS), self._items
         self._tools[call_id] = index, item
         self._items += 1
-        yield pb.ResponseStreamEvent(type="response.output_item.added", output_index=index, item=item)
+        yield pb.StreamResponseResponse(type="response.output_item.added", output_index=index, item=item)
         about: dict[str, Any] = {"output_index": index, "item_id": call_id}
-        yield pb.ResponseStreamEvent(type="response.mcp_call.in_progress", **about)
-        yield pb.ResponseStreamEvent(type="response.mcp_call_arguments.done", arguments=arguments, **about)
+        yield pb.StreamResponseResponse(type="response.mcp_call.in_progress", **about)
+        yield pb.StreamResponseResponse(type="response.mcp_call_arguments.done", arguments=arguments, **about)
 
-    def _return(self, call_id: str, result: str, *, failed: bool) -> Iterator[pb.ResponseStreamEvent]:
+    def _return(self, call_id: str, result: str, *, failed: bool) -> Iterator[pb.StreamResponseResponse]:
         index, item = self._tools.pop(call_id)
         item = returned(item, result, failed=failed)
-        yield pb.ResponseStreamEvent(type=f"response.mcp_call.{item.status}", output_index=index, item_id=call_id)
-        yield pb.ResponseStreamEvent(type="response.output_item.done", output_index=index, item=item)
+        yield pb.StreamResponseResponse(type=f"response.mcp_call.{item.status}", output_index=index, item_id=call_id)
+        yield pb.StreamResponseResponse(type="response.output_item.done", output_index=index, item=item)
 
     def _text_id(self) -> str:
         return text_item_id(self._turn.message_id, self._texts)
 
-    def _about_item(self, kind: str, **fields: Any) -> pb.ResponseStreamEvent:
-        return pb.ResponseStreamEvent(type=kind, output_index=self._items, **fields)
+    def _about_item(self, kind: str, **fields: Any) -> pb.StreamResponseResponse:
+        return pb.StreamResponseResponse(type=kind, output_index=self._items, **fields)
 
-    def _about_part(self, kind: str, **fields: Any) -> pb.ResponseStreamEvent:
+    def _about_part(self, kind: str, **fields: Any) -> pb.StreamResponseResponse:
         return self._about_item(kind, item_id=self._text_id(), content_index=0, **fields)

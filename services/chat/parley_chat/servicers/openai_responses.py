@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
+from typing import TypeVar
 
 import grpc
+from google.protobuf.message import Message
 from parley.openai.v1 import response_service_pb2 as pb
 from parley.openai.v1 import response_service_pb2_grpc
 from parley_shared.status import internal
@@ -22,6 +24,7 @@ from parley_chat.servicers.openai_response_messages import pack_response, pack_u
 from parley_chat.servicers.status import to_status_error
 
 Context = grpc.aio.ServicerContext[object, object]
+MessageT = TypeVar("MessageT", bound=Message)
 
 
 class OpenAIResponseServicer(response_service_pb2_grpc.OpenAIResponseServiceServicer):
@@ -35,11 +38,11 @@ class OpenAIResponseServicer(response_service_pb2_grpc.OpenAIResponseServiceServ
         """Answers whole, or at once when the request is to be answered in the background."""
         turn = await self._begin(request, context)
         if request.background or await self._waits_for_user(turn):
-            return pb.CreateResponseResponse(response=pack_unfinished(turn))
+            return _as(pb.CreateResponseResponse, pack_unfinished(turn))
         # Stopped through another call: what was written is the response, and its status says so.
         with suppress(TurnStoppedError):
             await self._turns.answer_of(turn)
-        return pb.CreateResponseResponse(response=await self._response(turn))
+        return _as(pb.CreateResponseResponse, await self._response(turn))
 
     async def StreamResponse(
         self, request: pb.StreamResponseRequest, context: Context
@@ -48,12 +51,12 @@ class OpenAIResponseServicer(response_service_pb2_grpc.OpenAIResponseServiceServ
         turn = await self._begin(request, context)
         async with aclosing(self._events(turn, after=-1)) as events:
             async for event in events:
-                yield pb.StreamResponseResponse(event=event)
+                yield event
 
     async def GetResponse(self, request: pb.GetResponseRequest, context: Context) -> pb.GetResponseResponse:
         """Gets a response as it is."""
         turn = await self._find(requests.turn_id_of(request.response_id))
-        return pb.GetResponseResponse(response=await self._response(turn))
+        return _as(pb.GetResponseResponse, await self._response(turn))
 
     async def ResumeResponse(
         self, request: pb.ResumeResponseRequest, context: Context
@@ -63,13 +66,13 @@ class OpenAIResponseServicer(response_service_pb2_grpc.OpenAIResponseServiceServ
         turn = await self._find(requests.named_turn(request.response_id))
         async with aclosing(self._events(turn, after=after)) as events:
             async for event in events:
-                yield pb.ResumeResponseResponse(event=event)
+                yield _as(pb.ResumeResponseResponse, event)
 
     async def CancelResponse(self, request: pb.CancelResponseRequest, context: Context) -> pb.CancelResponseResponse:
         """Stops a response."""
         turn_id = requests.turn_id_of(request.response_id)
         message, _ = await self._turns.stop(current_principal().user_id, turn_id)
-        return pb.CancelResponseResponse(response=pack_response(await self._find(turn_id), message))
+        return _as(pb.CancelResponseResponse, pack_response(await self._find(turn_id), message))
 
     async def _begin(self, request: requests.ResponseRequest, context: Context) -> Turn:
         key = _idempotency_key(context)
@@ -111,7 +114,7 @@ class OpenAIResponseServicer(response_service_pb2_grpc.OpenAIResponseServiceServ
                             return True
         return False
 
-    async def _events(self, turn: Turn, *, after: int) -> AsyncGenerator[pb.ResponseStreamEvent, None]:
+    async def _events(self, turn: Turn, *, after: int) -> AsyncGenerator[pb.StreamResponseResponse, None]:
         """The events behind a place. All are counted from the first, which is what their numbers mean."""
         response, begun = ResponseEvents(turn), False
         failed: TurnFailed | None = None
@@ -130,6 +133,11 @@ class OpenAIResponseServicer(response_service_pb2_grpc.OpenAIResponseServiceServ
             raise
         if failed:
             raise TurnFailedError(turn.turn_id, failed.failure)
+
+
+def _as(kind: type[MessageT], message: Message) -> MessageT:
+    """The same as another message of the contract that has the same fields: REST has no body within a body."""
+    return kind.FromString(message.SerializeToString())
 
 
 def _idempotency_key(context: Context) -> str:
