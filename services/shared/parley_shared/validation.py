@@ -38,6 +38,11 @@ class Violations:
         self.text(field, value, least=least, most=most, not_blank=not_blank)
         self.printable(field, value)
 
+    def stored_text(self, field: str, value: str, *, least: int = 0, most: int, not_blank: bool = False) -> None:
+        """A text as `text` has it, that every database takes."""
+        self.text(field, value, least=least, most=most, not_blank=not_blank)
+        self.storable(field, value)
+
     def printable(self, field: str, value: str) -> None:
         """No control characters and no line breaks."""
         if not value.isprintable():

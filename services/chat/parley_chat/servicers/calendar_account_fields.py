@@ -141,6 +141,5 @@ def _url(violations: Violations, written: str, rules: OutboundRules) -> str:
 def _calendar_ids(violations: Violations, written: Sequence[str]) -> tuple[str, ...]:
     violations.count("calendar_ids", written, most=MOST_CALENDARS)
     for place, each in enumerate(written[:MOST_CALENDARS]):
-        violations.text(f"calendar_ids[{place}]", each, least=1, most=CALENDAR_ID_MOST)
-        violations.storable(f"calendar_ids[{place}]", each)
+        violations.stored_text(f"calendar_ids[{place}]", each, least=1, most=CALENDAR_ID_MOST)
     return tuple(dict.fromkeys(written))

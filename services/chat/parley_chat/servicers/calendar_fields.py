@@ -206,8 +206,7 @@ class _EventFields:
             violations.line("title", request.title, least=1, most=TITLE_MOST, not_blank=True)
         for name, most in (("location", LOCATION_MOST), ("description", DESCRIPTION_MOST)):
             if name in paths:
-                violations.text(name, getattr(request, name), most=most)
-                violations.storable(name, getattr(request, name))
+                violations.stored_text(name, getattr(request, name), most=most)
         if "time_zone" in paths:
             check_time_zone(violations, request.time_zone)
         if "status" in paths:

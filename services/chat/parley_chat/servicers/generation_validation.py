@@ -98,13 +98,11 @@ def check_content(
 
 
 def _prompt(violations: Violations, field: str, value: str) -> None:
-    violations.text(field, value, least=1, most=PROMPT_MOST, not_blank=True)
-    violations.storable(field, value)
+    violations.stored_text(field, value, least=1, most=PROMPT_MOST, not_blank=True)
 
 
 def _text(violations: Violations, field: str, value: str, most: int) -> None:
-    violations.text(field, value, most=most)
-    violations.storable(field, value)
+    violations.stored_text(field, value, most=most)
 
 
 def json_schema(violations: Violations, field: str, schema: Struct) -> dict[str, Any] | None:

@@ -26,8 +26,8 @@ def new_project(request: project_service_pb2.CreateProjectRequest) -> NewProject
     """Checks and unpacks the request for a new project."""
     violations = Violations()
     violations.line("title", request.title, least=1, most=TITLE_MOST, not_blank=True)
-    _text(violations, "description", request.description, most=DESCRIPTION_MOST)
-    _text(violations, "instructions", request.instructions, most=INSTRUCTIONS_MOST)
+    violations.stored_text("description", request.description, most=DESCRIPTION_MOST)
+    violations.stored_text("instructions", request.instructions, most=INSTRUCTIONS_MOST)
     violations.check()
     return NewProject(request.title.strip(), request.description, request.instructions)
 
@@ -42,10 +42,10 @@ def changes_of(request: project_service_pb2.UpdateProjectRequest) -> ProjectChan
         violations.line("title", request.title, least=1, most=TITLE_MOST, not_blank=True)
         changes["title"] = request.title.strip()
     if "description" in paths:
-        _text(violations, "description", request.description, most=DESCRIPTION_MOST)
+        violations.stored_text("description", request.description, most=DESCRIPTION_MOST)
         changes["description"] = request.description
     if "instructions" in paths:
-        _text(violations, "instructions", request.instructions, most=INSTRUCTIONS_MOST)
+        violations.stored_text("instructions", request.instructions, most=INSTRUCTIONS_MOST)
         changes["instructions"] = request.instructions
     if "archived" in paths:
         changes["archived"] = request.archived
@@ -90,11 +90,6 @@ def pack_project(project: Project, counts: ProjectCounts | None = None) -> proje
     packed.create_time.FromDatetime(project.create_time)
     packed.update_time.FromDatetime(project.update_time)
     return packed
-
-
-def _text(violations: Violations, field: str, value: str, *, most: int) -> None:
-    violations.text(field, value, most=most)
-    violations.storable(field, value)
 
 
 def _list_name(request: project_service_pb2.ListProjectsRequest) -> str:

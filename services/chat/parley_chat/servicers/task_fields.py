@@ -53,8 +53,8 @@ def new_task(request: task_service_pb2.CreateTaskRequest) -> NewTask:
     """Checks and unpacks the request for a new task."""
     violations = Violations()
     violations.line("title", request.title, least=1, most=TITLE_MOST, not_blank=True)
-    _text(violations, "notes", request.notes, most=NOTES_MOST)
-    _text(violations, "project", request.project, most=PROJECT_MOST)
+    violations.stored_text("notes", request.notes, most=NOTES_MOST)
+    violations.stored_text("project", request.project, most=PROJECT_MOST)
     check_time_zone(violations, request.time_zone)
     violations.choice("priority", request.priority, task_pb2.TaskPriority.values())
     due_time = read_time(violations, "due_time", request.due_time) if request.HasField("due_time") else None
@@ -83,7 +83,7 @@ def changes_of(request: task_service_pb2.UpdateTaskRequest) -> TaskChanges:
         violations.line("title", request.title, least=1, most=TITLE_MOST, not_blank=True)
         changes["title"] = request.title.strip()
     if "notes" in paths:
-        _text(violations, "notes", request.notes, most=NOTES_MOST)
+        violations.stored_text("notes", request.notes, most=NOTES_MOST)
         changes["notes"] = request.notes
     if "due_time" in paths:
         changes["due_time"] = (
@@ -96,7 +96,7 @@ def changes_of(request: task_service_pb2.UpdateTaskRequest) -> TaskChanges:
         violations.choice("priority", request.priority, task_pb2.TaskPriority.values())
         changes["priority"] = _PRIORITIES.get(request.priority, TaskPriority.NORMAL)
     if "project" in paths:
-        _text(violations, "project", request.project, most=PROJECT_MOST)
+        violations.stored_text("project", request.project, most=PROJECT_MOST)
         changes["project"] = request.project.strip()
     if "recurrence" in paths:
         changes["recurrence"] = _recurrence(violations, request.recurrence)
@@ -112,7 +112,7 @@ def task_filter(request: task_service_pb2.ListTasksRequest) -> tuple[TaskFilter,
     violations.integer("page_size", request.page_size, least=0, most=PAGE_SIZE_MOST)
     violations.text("page_token", request.page_token, most=PAGE_TOKEN_MOST)
     violations.choice("state", request.state, task_pb2.TaskState.values())
-    _text(violations, "project", request.project, most=PROJECT_MOST)
+    violations.stored_text("project", request.project, most=PROJECT_MOST)
     due_before = read_time(violations, "due_before", request.due_before) if request.HasField("due_before") else None
     violations.check()
     state = _STATES.get(request.state, None if request.include_completed else TaskState.OPEN)
@@ -159,11 +159,6 @@ def pack_task(task: Task) -> task_pb2.Task:
     if task.remind_time:
         packed.remind_time.FromDatetime(task.remind_time)
     return packed
-
-
-def _text(violations: Violations, field: str, value: str, *, most: int) -> None:
-    violations.text(field, value, most=most)
-    violations.storable(field, value)
 
 
 def _recurrence(violations: Violations, written: str) -> str:

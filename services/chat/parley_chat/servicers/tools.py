@@ -88,8 +88,7 @@ class ToolServicer(tool_service_pb2_grpc.ToolServiceServicer):
     ) -> tool_service_pb2.DenyToolCallResponse:
         """Refuses a call."""
         violations = _named(request)
-        violations.text("reason", request.reason, most=MOST_REASON_CHARACTERS)
-        violations.storable("reason", request.reason)
+        violations.stored_text("reason", request.reason, most=MOST_REASON_CHARACTERS)
         violations.check()
         principal = current_principal()
         approval = await self._decisions.decide(

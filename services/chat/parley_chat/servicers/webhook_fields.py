@@ -142,8 +142,7 @@ def pack_delivery(delivery: Delivery) -> webhook_pb2.WebhookDelivery:
 
 
 def _description(violations: Violations, description: str) -> None:
-    violations.text("description", description, most=DESCRIPTION_MOST)
-    violations.storable("description", description)
+    violations.stored_text("description", description, most=DESCRIPTION_MOST)
 
 
 def _event_types(violations: Violations, types: Sequence[str]) -> tuple[str, ...]:

@@ -26,9 +26,9 @@ def check_put(request: index_service_pb2.PutItemsRequest) -> None:
     _names(violations, request.items)
     for place, item in enumerate(request.items[:_ITEMS]):
         field = f"items[{place}]"
-        _text(violations, f"{field}.title", item.title, least=1, most=TITLE_CHARACTERS)
-        _text(violations, f"{field}.text", item.text, most=_TEXT_CHARACTERS)
-        _text(violations, f"{field}.project", item.project, most=_PROJECT_CHARACTERS)
+        violations.stored_text(f"{field}.title", item.title, least=1, most=TITLE_CHARACTERS)
+        violations.stored_text(f"{field}.text", item.text, most=_TEXT_CHARACTERS)
+        violations.stored_text(f"{field}.project", item.project, most=_PROJECT_CHARACTERS)
         if not item.HasField("update_time"):
             violations.add(f"{field}.update_time", "must be set")
             continue
@@ -63,15 +63,8 @@ def _names(
     for place, item in enumerate(items[:_ITEMS]):
         field = f"items[{place}]"
         violations.pattern(f"{field}.item_type", item.item_type, _ITEM_TYPE, "1 to 32 of a-z 0-9 _")
-        _text(violations, f"{field}.item_id", item.item_id, least=1, most=_ITEM_ID_CHARACTERS)
+        violations.stored_text(f"{field}.item_id", item.item_id, least=1, most=_ITEM_ID_CHARACTERS)
         violations.integer(f"{field}.version", item.version, least=1, most=_VERSION_MOST)
         if (item.item_type, item.item_id) in seen:
             violations.add(f"{field}.item_id", "must be another one than those before it")
         seen.add((item.item_type, item.item_id))
-
-
-def _text(violations: Violations, field: str, value: str, *, least: int = 0, most: int) -> None:
-    violations.text(field, value, least=least, most=most)
-    if "\0" in value:
-        # PostgreSQL stores no such text, and no text needs it.
-        violations.add(field, "must not hold the character U+0000")

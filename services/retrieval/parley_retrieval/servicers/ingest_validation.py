@@ -28,10 +28,10 @@ _LABEL_CHARACTERS = 500
 def check_ingest(metadata: ingest_service_pb2.IngestMetadata) -> FileFacts:
     """Checks what is said of a file, and gives it back."""
     violations = Violations()
-    _text(violations, "metadata.filename", metadata.filename, FILENAME_CHARACTERS)
-    _text(violations, "metadata.title", metadata.title, TITLE_CHARACTERS)
-    _text(violations, "metadata.project", metadata.project, _PROJECT_CHARACTERS)
-    _text(violations, "metadata.source_uri", metadata.source_uri, _SOURCE_CHARACTERS)
+    violations.stored_text("metadata.filename", metadata.filename, most=FILENAME_CHARACTERS)
+    violations.stored_text("metadata.title", metadata.title, most=TITLE_CHARACTERS)
+    violations.stored_text("metadata.project", metadata.project, most=_PROJECT_CHARACTERS)
+    violations.stored_text("metadata.source_uri", metadata.source_uri, most=_SOURCE_CHARACTERS)
     violations.choice("metadata.media_type", metadata.media_type, document_pb2.MediaType.values())
     if len(metadata.labels) > _LABELS:
         violations.add("metadata.labels", f"must have at most {_LABELS} entries; it has {len(metadata.labels)}")
@@ -39,7 +39,7 @@ def check_ingest(metadata: ingest_service_pb2.IngestMetadata) -> FileFacts:
         for name, value in metadata.labels.items():
             if not _LABEL_NAME.fullmatch(name):
                 violations.add("metadata.labels", "must have names of 1 to 64 of `a-z 0-9 _`")
-            _text(violations, "metadata.labels", value, _LABEL_CHARACTERS)
+            violations.stored_text("metadata.labels", value, most=_LABEL_CHARACTERS)
     violations.check()
     return FileFacts(
         filename=metadata.filename,
@@ -69,10 +69,3 @@ def check_jobs(request: ingest_service_pb2.ListJobsRequest) -> None:
     if len(request.states) > len(states):
         violations.add("states", "must name each state once")
     violations.check()
-
-
-def _text(violations: Violations, field: str, value: str, most: int) -> None:
-    violations.text(field, value, most=most)
-    if "\0" in value:
-        # PostgreSQL stores no such text, and no text needs it.
-        violations.add(field, "must not hold the character U+0000")

@@ -44,9 +44,9 @@ def check_put_items(request: pb.PutCatalogItemsRequest) -> None:
         if item.item_id in ids:
             violations.add(f"{field}.item_id", "must not be that of another item of the request")
         ids.add(item.item_id)
-        _text(violations, f"{field}.title", item.title, least=1, most=_TITLE_CHARACTERS)
-        _text(violations, f"{field}.text", item.text, most=_TEXT_CHARACTERS)
-        _text(violations, f"{field}.category", item.category, most=_CATEGORY_CHARACTERS)
+        violations.stored_text(f"{field}.title", item.title, least=1, most=_TITLE_CHARACTERS)
+        violations.stored_text(f"{field}.text", item.text, most=_TEXT_CHARACTERS)
+        violations.stored_text(f"{field}.category", item.category, most=_CATEGORY_CHARACTERS)
         _labels(violations, f"{field}.labels", item.labels)
     violations.check()
 
@@ -70,7 +70,7 @@ def check_interactions(request: pb.RecordInteractionsRequest, now: datetime) -> 
         _id(violations, f"{field}.item_id", interaction.item_id)
         violations.choice(f"{field}.kind", interaction.kind, _KINDS.keys())
         violations.number(f"{field}.weight", interaction.weight, least=-_WEIGHT, most=_WEIGHT)
-        _text(violations, f"{field}.interaction_id", interaction.interaction_id, most=_ID_CHARACTERS)
+        violations.stored_text(f"{field}.interaction_id", interaction.interaction_id, most=_ID_CHARACTERS)
         if interaction.HasField("time"):
             _past(violations, f"{field}.time", interaction, now)
     violations.check()
@@ -130,15 +130,8 @@ def _labels(violations: Violations, field: str, labels: Mapping[str, str]) -> No
     for name in sorted(labels)[:_LABELS]:
         # A name may hold anything here, so the error does not repeat it.
         violations.pattern(field, name, _LABEL_NAME, "named with 1 to 64 of a-z 0-9 _")
-        _text(violations, field, labels[name], most=_LABEL_CHARACTERS)
+        violations.stored_text(field, labels[name], most=_LABEL_CHARACTERS)
 
 
 def _id(violations: Violations, field: str, value: str) -> None:
-    _text(violations, field, value, least=1, most=_ID_CHARACTERS)
-
-
-def _text(violations: Violations, field: str, value: str, *, least: int = 0, most: int) -> None:
-    violations.text(field, value, least=least, most=most)
-    if "\0" in value:
-        # PostgreSQL stores no such text, and no text needs it.
-        violations.add(field, "must not hold the character U+0000")
+    violations.stored_text(field, value, least=1, most=_ID_CHARACTERS)

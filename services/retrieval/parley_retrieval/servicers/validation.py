@@ -31,13 +31,13 @@ CHANGEABLE = ("title", "text", "project", "source_uri")
 def check_create(request: document_service_pb2.CreateDocumentRequest) -> None:
     """Checks CreateDocument."""
     violations = Violations()
-    _text(violations, "title", request.title, most=TITLE_CHARACTERS)
-    _text(violations, "text", request.text, least=1, most=TEXT_CHARACTERS, not_blank=True)
+    violations.stored_text("title", request.title, most=TITLE_CHARACTERS)
+    violations.stored_text("text", request.text, least=1, most=TEXT_CHARACTERS, not_blank=True)
     violations.choice("media_type", request.media_type, document_pb2.MediaType.values())
     if request.media_type in {document_pb2.MEDIA_TYPE_HTML, document_pb2.MEDIA_TYPE_PDF, document_pb2.MEDIA_TYPE_DOCX}:
         violations.add("media_type", "is one of a file, which Ingest takes")
-    _text(violations, "project", request.project, most=_PROJECT_CHARACTERS)
-    _text(violations, "source_uri", request.source_uri, most=_SOURCE_CHARACTERS)
+    violations.stored_text("project", request.project, most=_PROJECT_CHARACTERS)
+    violations.stored_text("source_uri", request.source_uri, most=_SOURCE_CHARACTERS)
     violations.check()
 
 
@@ -46,7 +46,7 @@ def check_list(request: document_service_pb2.ListDocumentsRequest) -> None:
     violations = Violations()
     violations.integer("page_size", request.page_size, least=0, most=_PAGE_SIZE)
     violations.text("page_token", request.page_token, most=_TOKEN_CHARACTERS)
-    _text(violations, "project", request.project, most=_PROJECT_CHARACTERS)
+    violations.stored_text("project", request.project, most=_PROJECT_CHARACTERS)
     violations.check()
 
 
@@ -73,10 +73,10 @@ def check_update(request: document_service_pb2.UpdateDocumentRequest) -> frozens
     if not named.issubset(CHANGEABLE):
         violations.add("update_mask", f"must name only {', '.join(CHANGEABLE)}")
     checks: Mapping[str, Callable[[str], None]] = {
-        "title": lambda value: _text(violations, "title", value, least=1, most=TITLE_CHARACTERS, not_blank=True),
-        "text": lambda value: _text(violations, "text", value, least=1, most=TEXT_CHARACTERS, not_blank=True),
-        "project": lambda value: _text(violations, "project", value, most=_PROJECT_CHARACTERS),
-        "source_uri": lambda value: _text(violations, "source_uri", value, most=_SOURCE_CHARACTERS),
+        "title": lambda value: violations.stored_text("title", value, least=1, most=TITLE_CHARACTERS, not_blank=True),
+        "text": lambda value: violations.stored_text("text", value, least=1, most=TEXT_CHARACTERS, not_blank=True),
+        "project": lambda value: violations.stored_text("project", value, most=_PROJECT_CHARACTERS),
+        "source_uri": lambda value: violations.stored_text("source_uri", value, most=_SOURCE_CHARACTERS),
     }
     for field, check in checks.items():
         if field in named:
@@ -90,7 +90,7 @@ def check_search(request: search_service_pb2.SearchRequest) -> None:
     violations = Violations()
     violations.text("query", request.query, least=1, most=_QUERY_CHARACTERS, not_blank=True)
     violations.integer("limit", request.limit, least=0, most=_SEARCH_LIMIT)
-    _text(violations, "project", request.project, most=_PROJECT_CHARACTERS)
+    violations.stored_text("project", request.project, most=_PROJECT_CHARACTERS)
     violations.choice("mode", request.mode, search_service_pb2.SearchMode.values())
     violations.count("document_ids", request.document_ids, most=_SEARCH_DOCUMENTS)
     for place, document_id in enumerate(request.document_ids[:_SEARCH_DOCUMENTS]):
@@ -103,7 +103,7 @@ def check_search(request: search_service_pb2.SearchRequest) -> None:
     for name in sorted(request.labels)[:_SEARCH_LABELS]:
         # A name may hold anything here, so the error does not repeat it.
         violations.pattern("labels", name, _LABEL_NAME, "named with 1 to 64 of a-z 0-9 _")
-        _text(violations, "labels", request.labels[name], most=_LABEL_CHARACTERS)
+        violations.stored_text("labels", request.labels[name], most=_LABEL_CHARACTERS)
     _time(violations, "update_time_from", request)
     _time(violations, "update_time_until", request)
     violations.text("page_token", request.page_token, most=_TOKEN_CHARACTERS)
@@ -118,12 +118,3 @@ def _time(violations: Violations, field: _TimeField, request: search_service_pb2
         getattr(request, field).ToDatetime()
     except (ValueError, OverflowError):
         violations.add(field, "must be a time from year 1 to year 9999")
-
-
-def _text(
-    violations: Violations, field: str, value: str, *, least: int = 0, most: int, not_blank: bool = False
-) -> None:
-    violations.text(field, value, least=least, most=most, not_blank=not_blank)
-    if "\0" in value:
-        # PostgreSQL stores no such text, and no text needs it.
-        violations.add(field, "must not hold the character U+0000")
