@@ -14,23 +14,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley_chat.adapters.sql_budget_books import SqlBudgetBooks, budgeted
 from parley_chat.adapters.sql_events import NO_NEWS, claim_sequences, claiming, hold_user, record, write
+from parley_chat.adapters.sql_message_rows import to_message, to_turn
 from parley_chat.adapters.sql_projects import check_project
 from parley_chat.adapters.sql_schema import in_project, messages, sessions, turns
 from parley_chat.adapters.sql_session_rows import running_turn_id, select_session, session_row, to_session
 from parley_chat.adapters.sql_tool_approvals import close_approvals
+from parley_chat.adapters.sql_turn_beginning import begin_turn
 from parley_chat.adapters.sql_usage_records import write_usage
-from parley_chat.adapters.turn_event_lines import decode_citations, decode_tool_uses
-from parley_chat.domain.budgets import BudgetExceededError, refusal_at_the_door
+from parley_chat.adapters.turn_event_lines import decode_tool_uses
+from parley_chat.domain.budgets import BudgetExceededError
 from parley_chat.domain.conversation import (
-    Failure,
     Message,
     MessageState,
-    OnFailure,
     Role,
     Route,
     Session,
     SessionMatch,
-    Usage,
     snippet_of,
 )
 from parley_chat.domain.errors import NotFoundError, TooManyTurnsError
@@ -41,19 +40,7 @@ from parley_chat.ports.conversations import BegunTurn, NewTurn, PageCursor, Sess
 from parley_chat.ports.event_log import EventNews
 
 _RUNNING = TurnState.RUNNING.value
-
-# What every turn begins with is written once: writing a statement takes longer than executing it.
-_running_count = (
-    select(func.count())
-    .where(turns.c.user_id == bindparam("claiming_user"), turns.c.state == _RUNNING)
-    .scalar_subquery()
-    .label("running")
-)
-_CLAIMING_OF_A_TURN = claiming(_running_count, budgeted)
 _CLAIMING_OF_AN_END = claiming(budgeted)
-_NEW_SESSION = insert(sessions)
-_NEW_MESSAGES = insert(messages)
-_NEW_TURN = insert(turns).returning(turns)
 
 
 def _walking_up(*wanted: ColumnElement[Any]) -> Select[Any]:
@@ -194,11 +181,11 @@ class SqlConversations:
             query = query.where(messages.c.position < before)
         async with self._database.read() as connection:
             await _session(connection, user_id, session_id)
-            return [(row.position, _to_message(row)) for row in await connection.execute(query)]
+            return [(row.position, to_message(row)) for row in await connection.execute(query)]
 
     async def ancestors(self, session_id: str, message_id: str, limit: int) -> list[Message]:
         """Walks up the tree in the database; the length of the session does not matter."""
-        return [_to_message(row) for row in await self._walk(_ANCESTORS, session_id, message_id, limit)]
+        return [to_message(row) for row in await self._walk(_ANCESTORS, session_id, message_id, limit)]
 
     async def told(self, session_id: str, message_id: str, limit: int) -> list[Message]:
         """The same of the columns that it needs: of 200 messages, the others cost more than all the rest of a turn's beginning."""
@@ -232,13 +219,13 @@ class SqlConversations:
             row = (await connection.execute(select(messages).where(messages.c.message_id == message_id))).first()
         if row is None:
             raise NotFoundError("message")
-        return _to_message(row)
+        return to_message(row)
 
     async def begin_turn(self, new: NewTurn) -> BegunTurn:
         """Stores everything that a turn begins with in one transaction, or finds the turn that is there."""
         try:
             async with self._database.write() as connection:
-                begun = await _begin_turn(connection, new, self._books)
+                begun = await begin_turn(connection, new, self._books)
         except (IntegrityError, NotFoundError, TooManyTurnsError, BudgetExceededError):
             # Most sends are the first of their name, so that nobody looks before; a repeat fails at the name at the latest.
             existing = await self.find_turn(new.user_id, new.client_message_id)
@@ -350,148 +337,6 @@ async def _find_turn(connection: AsyncConnection, user_id: str, client_message_i
     return to_turn(row) if row else None
 
 
-async def _begin_turn(connection: AsyncConnection, new: NewTurn, books: SqlBudgetBooks) -> BegunTurn:
-    # The user's counter first: whoever writes for the user waits here, so that places are never given twice and limits are exact.
-    claimed = await claim_sequences(connection, new.user_id, 3, _CLAIMING_OF_A_TURN)
-    if claimed.running >= new.most_running:
-        raise TooManyTurnsError(new.most_running)
-    has_budgets = bool(claimed.budgeted) or books.has_operators
-    if has_budgets and (error := refusal_at_the_door(await books.states(connection, new.user_id, new.time), new.time)):
-        raise error
-    parent, position, session = await (_extend_session if new.session_id else _begin_session)(connection, new)
-    question, answer = _question_and_answer(new, session.session_id, parent)
-    rows = [
-        {**_message_row(question), "user_id": new.user_id, "position": position - 1},
-        {**_message_row(answer), "user_id": new.user_id, "position": position},
-    ]
-    await connection.execute(_NEW_MESSAGES, rows)
-    row = {
-        "turn_id": new.turn_id,
-        "session_id": session.session_id,
-        "user_id": new.user_id,
-        "client_message_id": new.client_message_id,
-        "request_digest": new.request_digest,
-        "user_message_id": new.user_message_id,
-        "message_id": new.message_id,
-        "state": _RUNNING,
-        "create_time": new.time,
-        "wished_route": new.wished_route.value,
-        "model": new.model,
-        "on_failure": new.on_failure.value,
-        "queue_when_unavailable": new.queue_when_unavailable,
-        "scopes": list(new.scopes),
-        "time_zone": new.time_zone,
-        "owner_id": new.owner_id,
-        "fence": 1,
-        "project_id": session.project_id,
-    }
-    begun = (await connection.execute(_NEW_TURN, row)).one()
-    changes = [
-        changed_session(Action.UPDATED if new.session_id else Action.CREATED, session),
-        changed_message(Action.CREATED, question),
-        changed_message(Action.CREATED, answer),
-    ]
-    await write(connection, new.user_id, changes, new.time, last_sequence=claimed.event_counter)
-    return BegunTurn(to_turn(begun), parent, created=True, has_budgets=has_budgets)
-
-
-async def _begin_session(connection: AsyncConnection, new: NewTurn) -> tuple[str, int, Session]:
-    """A session that begins with the turn: what the question follows, the place of the answer, and the session."""
-    await check_project(connection, new.user_id, new.project_id)
-    session = Session(
-        new.new_session_id, new.user_id, new.title, new.time, new.time, new.message_id, new.turn_id, new.project_id
-    )
-    row = {**session_row(session, title_is_set=False), "message_counter": 2}
-    await connection.execute(_NEW_SESSION, row)
-    return "", 2, session
-
-
-async def _extend_session(connection: AsyncConnection, new: NewTurn) -> tuple[str, int, Session]:
-    """A session that goes on with the turn: what the question follows, the place of the answer, and the session as it is then."""
-    owned = and_(sessions.c.session_id == new.session_id, sessions.c.user_id == new.user_id)
-    before = (await connection.execute(select(sessions).where(owned))).first()
-    if before is None:
-        raise NotFoundError("session")
-    parent = await _parent(connection, new.session_id, new.parent_message_id, before.tip_message_id)
-    title = new.title if not before.title and not before.title_is_set else before.title
-    changed = {
-        "message_counter": before.message_counter + 2,
-        "update_time": new.time,
-        "tip_message_id": new.message_id,
-        "title": title,
-    }
-    await connection.execute(update(sessions).where(owned).values(changed))
-    session = Session(
-        new.session_id,
-        new.user_id,
-        title,
-        before.create_time,
-        new.time,
-        new.message_id,
-        new.turn_id,
-        before.project_id,
-    )
-    return parent, before.message_counter + 2, session
-
-
-def _question_and_answer(new: NewTurn, session_id: str, parent: str) -> tuple[Message, Message]:
-    question = Message(
-        message_id=new.user_message_id,
-        session_id=session_id,
-        parent_message_id=parent,
-        role=Role.USER,
-        text=new.text,
-        state=MessageState.COMPLETED,
-        create_time=new.time,
-        turn_id=new.turn_id,
-        client_message_id=new.client_message_id,
-    )
-    answer = Message(
-        message_id=new.message_id,
-        session_id=session_id,
-        parent_message_id=new.user_message_id,
-        role=Role.ASSISTANT,
-        text="",
-        state=MessageState.STREAMING,
-        create_time=new.time,
-        turn_id=new.turn_id,
-        trace_id=new.trace_id,
-    )
-    return question, answer
-
-
-def _message_row(message: Message) -> dict[str, Any]:
-    """The row of a message that begins."""
-    return {
-        "message_id": message.message_id,
-        "session_id": message.session_id,
-        "parent_message_id": message.parent_message_id or None,
-        "role": message.role.value,
-        "text": message.text,
-        "state": message.state.value,
-        "create_time": message.create_time,
-        "turn_id": message.turn_id,
-        "client_message_id": message.client_message_id,
-        "trace_id": message.trace_id,
-        "citations": [],
-        "usage": None,
-        "route": "",
-        "route_reason": "",
-        "model": "",
-        "failure": None,
-        "tool_uses": [],
-    }
-
-
-async def _parent(connection: AsyncConnection, session_id: str, wished: str | None, tip: str | None) -> str:
-    if not wished:
-        return (tip or "") if wished is None else ""
-    query = select(messages.c.message_id).where(messages.c.message_id == wished, messages.c.session_id == session_id)
-    if (await connection.execute(query)).first() is None:
-        raise NotFoundError("message")
-    return wished
-
-
 def _of_project(query: Select[Any], user_id: str, project_id: str) -> Select[Any]:
     """The user's sessions; those of the project when one is named."""
     query = query.where(sessions.c.user_id == user_id)
@@ -508,50 +353,3 @@ def _newest_sessions(query: Select[Any], limit: int, after: PageCursor | None) -
 
 def _holds_all(column: ColumnElement[str], words: Sequence[str]) -> ColumnElement[bool]:
     return and_(*(func.lower(column).contains(word.lower(), autoescape=True) for word in words))
-
-
-def _to_message(row: Row[Any]) -> Message:
-    return Message(
-        message_id=row.message_id,
-        session_id=row.session_id,
-        parent_message_id=row.parent_message_id or "",
-        role=Role(row.role),
-        text=row.text,
-        state=MessageState(row.state),
-        create_time=row.create_time,
-        turn_id=row.turn_id,
-        client_message_id=row.client_message_id,
-        citations=decode_citations(row.citations),
-        usage=Usage(**row.usage) if row.usage else None,
-        route=Route(row.route) if row.route else None,
-        model=row.model,
-        failure=Failure(**row.failure) if row.failure else None,
-        trace_id=row.trace_id,
-        tool_uses=decode_tool_uses(row.tool_uses),
-        route_reason=row.route_reason,
-    )
-
-
-def to_turn(row: Row[Any]) -> Turn:
-    """Reads a row of `turns`."""
-    return Turn(
-        turn_id=row.turn_id,
-        session_id=row.session_id,
-        user_id=row.user_id,
-        client_message_id=row.client_message_id,
-        request_digest=row.request_digest,
-        user_message_id=row.user_message_id,
-        message_id=row.message_id,
-        state=TurnState(row.state),
-        create_time=row.create_time,
-        wished_route=Route(row.wished_route),
-        model=row.model,
-        on_failure=OnFailure(row.on_failure),
-        queue_when_unavailable=row.queue_when_unavailable,
-        fence=row.fence,
-        stop_requested=row.stop_request_time is not None,
-        queue_time=row.queue_time,
-        scopes=tuple(row.scopes),
-        time_zone=row.time_zone,
-        project_id=row.project_id,
-    )

@@ -8,7 +8,7 @@ from uuid import uuid4
 from parley_shared.sql import Database, UtcDateTime
 from sqlalchemy import ColumnElement, Interval, Select, Update, delete, func, insert, literal, select, update
 
-from parley_chat.adapters.sql_conversations import to_turn
+from parley_chat.adapters.sql_message_rows import to_turn
 from parley_chat.adapters.sql_schema import replicas, turns
 from parley_chat.domain.turn import Turn, TurnState
 from parley_chat.ports.turn_ownership import AnotherReplicaError
