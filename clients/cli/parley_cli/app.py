@@ -18,6 +18,7 @@ from parley_cli.groups import (
     calendar,
     content,
     documents,
+    flags,
     jobs,
     leads,
     projects,
@@ -43,6 +44,7 @@ app.add_typer(projects.projects, name="project")
 app.add_typer(tasks.tasks, name="task")
 app.add_typer(budgets.budgets, name="budget")
 app.add_typer(webhooks.webhooks, name="webhook")
+app.add_typer(flags.flags, name="flags")
 app.add_typer(leads.leads, name="leads")
 app.add_typer(documents.documents, name="documents")
 app.add_typer(jobs.jobs, name="jobs")
@@ -258,12 +260,18 @@ def sessions(
 
 
 @app.command()
-def status(as_json: Json = False, address: Address = None, token: Token = None) -> None:
+def status(
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on with each change, until Ctrl-C.")] = False,
+    as_json: Json = False,
+    address: Address = None,
+    token: Token = None,
+) -> None:
     """Show what runs, and how it is. Exits with 1 when Parley cannot answer."""
     from parley_cli.commands import status as command
     from parley_cli.running import run_with_parley
 
-    run_with_parley(address, token, lambda client, place: command.status(client, place.address, as_json=as_json))
+    show = command.watch if watch else command.status
+    run_with_parley(address, token, lambda client, place: show(client, place.address, as_json=as_json))
 
 
 @app.command("self-test")

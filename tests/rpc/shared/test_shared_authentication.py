@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,9 @@ class AnySystem(system_service_pb2_grpc.SystemServiceServicer):
         return system_service_pb2.GetHealthResponse()
 
     async def GetStatus(self, request: Any, context: Any) -> system_service_pb2.GetStatusResponse:
+        raise AssertionError
+
+    def WatchStatus(self, request: Any, context: Any) -> AsyncIterator[system_service_pb2.WatchStatusResponse]:
         raise AssertionError
 
     async def RunSelfTest(self, request: Any, context: Any) -> system_service_pb2.RunSelfTestResponse:

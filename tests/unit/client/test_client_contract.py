@@ -9,6 +9,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from parley.ai.v1 import agent_service_pb2, content_service_pb2, generation_service_pb2
 from parley.chat.v1 import batch_service_pb2, chat_service_pb2, tool_service_pb2
 from parley.events.v1 import event_service_pb2, webhook_service_pb2
+from parley.flags.v1 import flag_service_pb2
 from parley.identity.v1 import identity_service_pb2
 from parley.inference.v1 import scoring_service_pb2
 from parley.retrieval.v1 import (
@@ -33,6 +34,7 @@ MODULES = [
     "content",
     "documents",
     "event_log",
+    "flags",
     "generation",
     "identity",
     "ingestion",
@@ -69,6 +71,7 @@ SERVICES: list[ServiceDescriptor] = [
         project_service_pb2,
         task_service_pb2,
         event_service_pb2,
+        flag_service_pb2,
         usage_service_pb2,
         webhook_service_pb2,
     )
@@ -79,6 +82,7 @@ FOR_SERVICES = {
     "/parley.retrieval.v1.IndexService/PutItems",
     "/parley.retrieval.v1.IndexService/DeleteItems",
     "/parley.retrieval.v1.IndexService/ListItems",
+    "/parley.retrieval.v1.IngestService/GetIngestionQueue",
     "/parley.workspace.v1.CalendarService/NotifyCalendar",
 }
 """Rpcs that users have no use for."""

@@ -31,6 +31,7 @@ _KINDS = {
     8: "webhook",
     9: "budget",
     10: "approval",
+    13: "flag",
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from parley.ai.v1 import generation_service_pb2 as pb_ai
@@ -16,9 +18,10 @@ from parley_cli.output import as_dict
 from parley_cli.terminal import new_console, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from parley_client import Parley
+    from rich.console import Console
 
 _DOWN = {pb.SERVING_STATE_NOT_SERVING, pb.SERVING_STATE_UNREACHABLE}
 _STATES = {
@@ -35,6 +38,12 @@ _PROVIDER_STATES = {
     pb_ai.PROVIDER_STATE_OPEN: Text("left alone for a while", style="red"),
 }
 
+_CIRCUITS = {
+    pb_ai.CIRCUIT_STATE_CLOSED: "closed",
+    pb_ai.CIRCUIT_STATE_OPEN: "open",
+    pb_ai.CIRCUIT_STATE_HALF_OPEN: "half open",
+}
+
 
 async def status(client: Parley, address: str, *, as_json: bool) -> int:
     """Prints the state of each service and the model in use. Returns 1 when Parley cannot answer messages."""
@@ -45,7 +54,31 @@ async def status(client: Parley, address: str, *, as_json: bool) -> int:
         told = as_dict(response) | ({} if ai is None else {"ai": as_dict(ai)})
         print(json.dumps(told, indent=2, ensure_ascii=False))
         return code
+    _print(new_console(), response, address, response.providers or (ai.providers if ai is not None else ()))
+    return code
+
+
+async def watch(client: Parley, address: str, *, as_json: bool) -> int:
+    """Prints the same, and again whenever something of it changes, until Ctrl-C. As JSON: one line each."""
     console = new_console()
+    try:
+        async for response in client.system.watch():
+            if as_json:
+                sys.stdout.write(json.dumps(as_dict(response), ensure_ascii=False) + "\n")
+                sys.stdout.flush()
+                continue
+            if console.is_terminal:
+                console.clear()
+            _print(console, response, address, response.providers)
+            console.print(Text(f"As of {local_time(response.time)}. Ctrl-C ends this.\n", style="dim"))
+    except asyncio.CancelledError:
+        return 0
+    return 0
+
+
+def _print(
+    console: Console, response: pb.GetStatusResponse, address: str, providers: Sequence[pb_ai.ProviderHealth]
+) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("service", "state", "since", "release"):
         table.add_column(column, no_wrap=True)
@@ -67,10 +100,11 @@ async def status(client: Parley, address: str, *, as_json: bool) -> int:
     else:
         console.print(f"Model: {model or 'not known, inference is unreachable'}")
     console.print(f"Running turns: {response.running_turns}")
-    if ai is not None and ai.providers:
+    if response.queues:
+        console.print(f"Work: {', '.join(_queue(queue) for queue in response.queues)}")
+    if providers:
         console.print()
-        console.print(_providers(ai.providers))
-    return code
+        console.print(_providers(providers))
 
 
 async def _ai_health(client: Parley) -> pb_ai.GetAIHealthResponse | None:
@@ -83,7 +117,7 @@ async def _ai_health(client: Parley) -> pb_ai.GetAIHealthResponse | None:
 
 def _providers(providers: Iterable[pb_ai.ProviderHealth]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("provider", "state", "since", "calls", "last failure"):
+    for column in ("provider", "state", "since", "circuit", "calls", "last failure"):
         table.add_column(column, no_wrap=True)
     for each in providers:
         waiting = f", {each.waiting_calls} waiting" if each.waiting_calls else ""
@@ -91,10 +125,20 @@ def _providers(providers: Iterable[pb_ai.ProviderHealth]) -> Table:
             printable(each.provider),
             _PROVIDER_STATES.get(each.state, Text(str(each.state))),
             local_time(each.state_change_time) if each.HasField("state_change_time") else "-",
+            _circuit(each),
             f"{each.running_calls}{waiting}",
             printable(each.last_failure_reason).removeprefix("ERROR_REASON_") or "-",
         )
     return table
+
+
+def _circuit(provider: pb_ai.ProviderHealth) -> str:
+    words = _CIRCUITS.get(provider.circuit, "-")
+    return f"{words} until {local_time(provider.retry_time)}" if provider.HasField("retry_time") else words
+
+
+def _queue(queue: pb.QueueStatus) -> str:
+    return f"{printable(queue.name)} {queue.running_count} running and {queue.waiting_count} waiting"
 
 
 def _consequences(services: Iterable[pb.ServiceStatus]) -> list[str]:
