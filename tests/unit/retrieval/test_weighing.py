@@ -150,6 +150,24 @@ async def test_a_weighing_that_failed_is_done_by_the_next_process(
         assert scores.pop() < before
 
 
+async def test_a_weighing_that_may_not_be_on_the_disk_is_not_noted_as_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as rooms:
+        await rooms.write("usr_a", *notes())
+
+        async def fails() -> None:
+            raise IndexFailedError("the disk is full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(rooms.index, "flush", fails)
+            with pytest.raises(IndexFailedError):
+                await rooms.weighing.round()
+        assert await rooms.store.begun() == ["usr_a"]
+        await rooms.weighing.round()
+        assert await rooms.store.begun() == []
+
+
 async def test_the_service_weighs_without_being_asked(tmp_path: Path) -> None:
     async with opened(tmp_path) as rooms:
         running = asyncio.create_task(rooms.weighing.run())
