@@ -6,6 +6,7 @@ import asyncio
 
 from parley_chat.adapters.sql_schema import metadata
 from parley_shared.sql import Database, migrate, missing_migrations
+from parley_testing.migrations import migrate_in_use
 from sqlalchemy import Connection, inspect
 
 
@@ -36,4 +37,9 @@ async def test_the_migrations_make_every_key_and_index_of_the_schema_under_its_n
 async def test_migrating_again_and_migrating_at_once_change_nothing(chat_database_url: str) -> None:
     await asyncio.gather(*(migrate(chat_database_url, "parley_chat", metadata) for _ in range(3)))
     await migrate(chat_database_url, "parley_chat", metadata)
+    assert await missing_migrations(chat_database_url, "parley_chat", metadata) == []
+
+
+async def test_every_migration_keeps_the_rows_of_a_database_in_use(chat_database_url: str) -> None:
+    assert await migrate_in_use(chat_database_url, "parley_chat", metadata) == set(metadata.tables)
     assert await missing_migrations(chat_database_url, "parley_chat", metadata) == []

@@ -6,6 +6,7 @@ import asyncio
 
 from parley_retrieval.adapters.sql_schema import metadata
 from parley_shared.sql import Database, migrate, missing_migrations
+from parley_testing.migrations import migrate_in_use
 from sqlalchemy import Connection, inspect
 
 
@@ -25,4 +26,9 @@ async def test_a_chunk_goes_with_its_document(retrieval_database: Database) -> N
 async def test_migrating_again_and_migrating_at_once_change_nothing(retrieval_database_url: str) -> None:
     await asyncio.gather(*(migrate(retrieval_database_url, "parley_retrieval", metadata) for _ in range(3)))
     await migrate(retrieval_database_url, "parley_retrieval", metadata)
+    assert await missing_migrations(retrieval_database_url, "parley_retrieval", metadata) == []
+
+
+async def test_every_migration_keeps_the_rows_of_a_database_in_use(retrieval_database_url: str) -> None:
+    assert await migrate_in_use(retrieval_database_url, "parley_retrieval", metadata) == set(metadata.tables)
     assert await missing_migrations(retrieval_database_url, "parley_retrieval", metadata) == []
