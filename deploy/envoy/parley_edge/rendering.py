@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from parley_shared.settings import SettingsError
+from parley_shared.token_issuers import TokenIssuer
 
 from parley_edge import contract, template
 from parley_edge.settings import Address, EdgeSettings
@@ -21,6 +22,9 @@ _REFETCHED_BEFORE_SECONDS: Final = 5
 
 _LEAST_RETRIES: Final = 128
 """How many calls of a service may always be under way for a second time, however few run."""
+
+_FOREIGN_KEYS_SECONDS: Final = 5
+"""How often Envoy asks chat for the keys of identity providers: a key that is new there is known here so soon."""
 
 _OWN_WORDS: Final = "%LOCAL_REPLY_BODY%"
 """What Envoy says of a refusal: where it tells more than we could, as the position of an error in JSON."""
@@ -81,7 +85,7 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "own_host": settings.own_host,
         "admin_port": settings.admin_port,
         "descriptor_file": str(contract.descriptor_file()),
-        "openapi_file": str(contract.openapi_file()),
+        "contract_folder": f"{contract.openapi_file().parent}/",
         "rest_services": contract.rest_services(),
         "rest_roots": contract.rest_roots(),
         "stream_switches": _path_matches(path for path in contract.stream_switches() if not contract.is_openai(path)),
@@ -94,6 +98,8 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "access_log": settings.access_log,
         "token_issuer": settings.token_issuer,
         "token_audience": settings.token_audience,
+        "foreign_providers": {f"issuer-{each.name}": _foreign_provider(each) for each in settings.token_issuers},
+        "any_provider": _any_provider(settings.token_issuers),
         "jwks_cache_seconds": settings.jwks_seconds + _REFETCHED_BEFORE_SECONDS,
         "allowed_origins": [{"exact": origin} for origin in settings.allowed_origins],
         "foreign_origins": _foreign_origins(settings.allowed_origins),
@@ -137,6 +143,36 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         **_service("inference", settings.inference),
         **_service("retrieval", settings.retrieval),
     }
+
+
+def _foreign_provider(issuer: TokenIssuer) -> dict[str, Any]:
+    """How Envoy verifies the tokens of an identity provider that the operator trusts."""
+    return {
+        "issuer": issuer.issuer,
+        "audiences": list(issuer.audiences),
+        "require_expiration": True,
+        "clock_skew_seconds": issuer.clock_skew_seconds,
+        "forward": True,
+        "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
+        "claim_to_headers": [{"header_name": "x-parley-user-id", "claim_name": "sub"}],
+        "jwt_cache_config": {"jwt_cache_size": 1000},
+        "remote_jwks": {
+            "http_uri": {
+                "uri": f"http://parley-edge/.well-known/issuers/{issuer.name}/jwks.json",
+                "cluster": "edge",
+                # Chat may have to ask the provider first.
+                "timeout": "12s",
+            },
+            "cache_duration": f"{_FOREIGN_KEYS_SECONDS + _REFETCHED_BEFORE_SECONDS}s",
+            "async_fetch": {"fast_listener": True, "failed_refetch_duration": "2s"},
+        },
+    }
+
+
+def _any_provider(issuers: Sequence[TokenIssuer]) -> dict[str, Any]:
+    names = ["parley", *(f"issuer-{each.name}" for each in issuers)]
+    requirements = [{"provider_name": name} for name in names]
+    return {"requires_any": {"requirements": requirements}} if issuers else requirements[0]
 
 
 def _foreign_origins(allowed: Iterable[str]) -> list[dict[str, Any]]:

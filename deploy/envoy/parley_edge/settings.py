@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from parley_shared.settings import Environment, SettingsError
+from parley_shared.token_issuers import TokenIssuer, TokenIssuersError, read_token_issuers
 
 _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]/\s]+)):(?P<port>\d{1,5})")
 _ORIGIN = re.compile(r"https?://[^/\s*]+")
@@ -67,6 +68,9 @@ class EdgeSettings:
     """PARLEY_EDGE_ACCESS_LOG: the file that gets one line of JSON per request. Default /dev/stdout."""
     token_issuer: str
     """PARLEY_TOKEN_ISSUER: who makes the tokens. Default parley."""
+    token_issuers: tuple[TokenIssuer, ...]
+    """PARLEY_EDGE_CONFIG_FILE: the file with the identity providers whose tokens are taken too. Default: `parley.toml` in PARLEY_HOME, when
+    it is there."""
     token_audience: str
     """PARLEY_TOKEN_AUDIENCE: whom the tokens are for. Default parley."""
     jwks_seconds: int
@@ -134,6 +138,7 @@ class EdgeSettings:
             page=Path(page).resolve() if page else None,
             access_log=environment.text("PARLEY_EDGE_ACCESS_LOG", "/dev/stdout"),
             token_issuer=environment.text("PARLEY_TOKEN_ISSUER", "parley"),
+            token_issuers=_token_issuers(environment),
             token_audience=environment.text("PARLEY_TOKEN_AUDIENCE", "parley"),
             jwks_seconds=environment.integer("PARLEY_EDGE_JWKS_SECONDS", 5, least=1, most=3600),
             allowed_origins=_origins(
@@ -181,6 +186,16 @@ class EdgeSettings:
     def own_host(self) -> str:
         """The address at which the edge reaches itself."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+
+
+def _token_issuers(environment: Environment) -> tuple[TokenIssuer, ...]:
+    said = environment.text("PARLEY_EDGE_CONFIG_FILE", "")
+    own = environment.path("PARLEY_HOME", Path(".parley")) / "parley.toml"
+    file = Path(said).expanduser() if said else own if own.exists() else None
+    try:
+        return read_token_issuers(file, own_issuer=environment.text("PARLEY_TOKEN_ISSUER", "parley"))
+    except TokenIssuersError as error:
+        raise SettingsError("PARLEY_EDGE_CONFIG_FILE", f"{file}: {error}.") from error
 
 
 def _addresses(environment: Environment, variable: str, default: str) -> tuple[Address, ...]:

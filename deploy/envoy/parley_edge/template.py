@@ -7,6 +7,7 @@ document. It knows nothing of Envoy.
 - Inside a longer text the value is written out.
 - An item of a list that becomes a list is spliced into the list around it.
 - What becomes None is left out, with its key.
+- A mapping with the key `x-also` has what the mapping under that key has, too.
 - A mapping with the key `x-when` is left out unless the value of that is true.
 - An item of a list that is a mapping with the key `x-each` stands once for each value of that, which it has as `${each}`.
 - Keys that begin with `x-` are never written: they are for shared parts.
@@ -54,6 +55,8 @@ def _fill(node: Any, values: Mapping[str, Any]) -> Any:
         if "x-when" in node and not _fill(node["x-when"], values):
             return None
         filled = {key: _fill(value, values) for key, value in node.items() if not str(key).startswith("x-")}
+        if "x-also" in node:
+            filled |= _fill(node["x-also"], values)
         return {key: value for key, value in filled.items() if value is not None}
     if isinstance(node, list):
         items: list[Any] = []

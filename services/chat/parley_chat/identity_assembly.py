@@ -21,11 +21,15 @@ from parley_chat.adapters.private_files import PrivateFileError
 from parley_chat.adapters.sql_accounts import SqlAccounts
 from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
+from parley_chat.domain.foreign_tokens import ForeignTokenRefusedError, IssuerUnreachableError
+from parley_chat.foreign_tokens_assembly import open_token_exchange
 from parley_chat.operations.identity import Identity, IdentityRules
 from parley_chat.operations.local_user import ensure_local_user
 from parley_chat.operations.service_tokens import ServiceTokens
+from parley_chat.operations.token_exchange import TokenExchange
 from parley_chat.operations.token_revocation import TokenRevocation
 from parley_chat.operations.users import Users
+from parley_chat.servicers.status import to_status_error
 from parley_chat.settings import SERVICE, ChatSettings
 
 
@@ -35,6 +39,7 @@ class IdentityParts:
 
     identity: Identity
     users: Users
+    exchange: TokenExchange
     verifier: TokenVerifier
     service_tokens: ServiceTokens
     key: SigningKey
@@ -85,11 +90,20 @@ async def open_identity(
         return principal if scopes == principal.scopes else replace(principal, scopes=scopes)
 
     users = Users(accounts, revocation, now)
+    exchange = open_token_exchange(settings, database, signer, now, closing)
+
+    async def own_token(foreign: str) -> str:
+        try:
+            return (await exchange.exchange(foreign))[1]
+        except (ForeignTokenRefusedError, IssuerUnreachableError) as error:
+            raise (to_status_error(error) or error) from error
+
     verifier = TokenVerifier(
         settings.service.jwks_file,
         settings.service.token_issuer,
         settings.service.token_audience,
         is_revoked=is_revoked,
         narrowed=narrowed,
+        exchange=own_token,
     )
-    return IdentityParts(identity, users, verifier, ServiceTokens(signer, service=SERVICE, now=now), key)
+    return IdentityParts(identity, users, exchange, verifier, ServiceTokens(signer, service=SERVICE, now=now), key)

@@ -23,6 +23,7 @@ from parley.inference.v1 import (
 from parley_shared.channels import open_channel
 from parley_shared.serving import Registration, Server, build_server
 from parley_shared.settings import SettingsError
+from parley_shared.token_exchange import GrpcTokenExchange
 from parley_shared.token_revocation import GrpcTokenRevocation
 from parley_shared.tokens import TokenVerifier, TrustedService
 
@@ -128,6 +129,7 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
             service.token_audience,
             # Users call ScoringService themselves, also with tokens that can be revoked.
             is_revoked=GrpcTokenRevocation(chat).is_revoked,
+            exchange=GrpcTokenExchange(chat).own_token,
             trusted_services=(retrieval,),
         )
         server = build_server(

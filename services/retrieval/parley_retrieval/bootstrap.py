@@ -22,6 +22,7 @@ from parley_shared.service_keys import ServiceKeyError, ServiceTokens, load_or_m
 from parley_shared.serving import Registration, Server, build_server
 from parley_shared.settings import SettingsError
 from parley_shared.sql import Database, migrate
+from parley_shared.token_exchange import GrpcTokenExchange
 from parley_shared.token_revocation import GrpcTokenRevocation
 from parley_shared.tokens import TokenVerifier
 
@@ -136,6 +137,7 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
             service.token_issuer,
             service.token_audience,
             is_revoked=GrpcTokenRevocation(chat).is_revoked,
+            exchange=GrpcTokenExchange(chat).own_token,
         )
         server = build_server(
             service,

@@ -13,7 +13,7 @@ from parley_chat.adapters.sql_schema import sign_ins, users
 from parley_chat.domain.accounts import Account, EmailTakenError, Role, User
 
 _SHOWN_EMAIL = case((users.c.issuer.is_(None), users.c.email), else_=func.coalesce(users.c.told_email, ""))
-_USER = (
+USER_COLUMNS = (
     users.c.user_id,
     _SHOWN_EMAIL.label("email"),
     users.c.display_name,
@@ -47,20 +47,20 @@ class SqlAccounts:
             raise EmailTakenError from None
 
     async def by_email(self, email: str) -> Account | None:
-        statement = select(*_USER, users.c.password_hash).where(users.c.email == email, users.c.issuer.is_(None))
+        statement = select(*USER_COLUMNS, users.c.password_hash).where(users.c.email == email, users.c.issuer.is_(None))
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).one_or_none()
         return None if row is None else Account(to_user(row), row.password_hash)
 
     async def user(self, user_id: str) -> User | None:
-        statement = select(*_USER).where(users.c.user_id == user_id)
+        statement = select(*USER_COLUMNS).where(users.c.user_id == user_id)
         async with self._database.read() as connection:
             row = (await connection.execute(statement)).one_or_none()
         return None if row is None else to_user(row)
 
     async def page(self, *, query: str, limit: int, after: tuple[datetime, str] | None) -> list[User]:
         newest_first = (users.c.create_time, users.c.user_id)
-        statement = select(*_USER).order_by(*(column.desc() for column in newest_first)).limit(limit)
+        statement = select(*USER_COLUMNS).order_by(*(column.desc() for column in newest_first)).limit(limit)
         if query:
             words = query.lower()
             statement = statement.where(
@@ -87,7 +87,7 @@ class SqlAccounts:
 
     async def _change(self, user_id: str, change: Update, *also: Update) -> User | None:
         async with self._database.write() as connection:
-            statement = change.where(users.c.user_id == user_id).returning(*_USER)
+            statement = change.where(users.c.user_id == user_id).returning(*USER_COLUMNS)
             row = (await connection.execute(statement)).one_or_none()
             for each in also:
                 await connection.execute(each)
@@ -100,7 +100,7 @@ class SqlAccounts:
 
 
 def to_user(row: Row[*tuple[Any, ...]]) -> User:
-    """Reads a row of what `_USER` asks for."""
+    """Reads a row of what `USER_COLUMNS` asks for."""
     return User(
         row.user_id,
         row.email,

@@ -12,6 +12,7 @@ from parley_shared.tokens import current_principal
 
 from parley_chat.domain.tokens import PersonalToken, PublicKey, TokenPair
 from parley_chat.operations.identity import Identity
+from parley_chat.operations.token_exchange import TokenExchange
 from parley_chat.operations.users import Users
 from parley_chat.servicers import user_fields, validation
 from parley_chat.servicers.user_fields import pack_user
@@ -20,9 +21,12 @@ from parley_chat.servicers.user_fields import pack_user
 class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
     """Serves `parley.identity.v1.IdentityService`."""
 
-    def __init__(self, identity: Identity, users: Users, public_keys: tuple[PublicKey, ...]) -> None:
+    def __init__(
+        self, identity: Identity, users: Users, exchange: TokenExchange, public_keys: tuple[PublicKey, ...]
+    ) -> None:
         self._identity = identity
         self._users = users
+        self._exchange = exchange
         self._key_set = pb.GetJsonWebKeySetResponse(
             keys=[user_pb2.JsonWebKey(**key.as_json_web_key()) for key in public_keys]
         )
@@ -111,6 +115,18 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         user_fields.check_user_id(request.user_id)
         user = await self._users.enable(current_principal().user_id, request.user_id)
         return pb.EnableUserResponse(user=pack_user(user))
+
+    async def ExchangeToken(self, request: pb.ExchangeTokenRequest, context: Any) -> pb.ExchangeTokenResponse:
+        user_fields.check_exchange_token(request)
+        user, token, expire_time = await self._exchange.exchange(request.token)
+        return pb.ExchangeTokenResponse(
+            user=pack_user(user), access_token=token, access_token_expire_time=_timestamp(expire_time)
+        )
+
+    async def GetIssuerKeySet(self, request: pb.GetIssuerKeySetRequest, context: Any) -> pb.GetIssuerKeySetResponse:
+        user_fields.check_issuer_name(request.issuer_name)
+        keys = await self._exchange.keys(request.issuer_name)
+        return pb.GetIssuerKeySetResponse(keys=[user_pb2.IssuerKey(**key) for key in keys])
 
     async def GetJsonWebKeySet(self, request: pb.GetJsonWebKeySetRequest, context: Any) -> pb.GetJsonWebKeySetResponse:
         return self._key_set

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from grpc import StatusCode
-from parley_shared.status import StatusError, not_found
+from parley_shared.status import StatusError, not_found, service_unavailable
 
-from parley_chat.domain import accounts, batches, errors, tokens
+from parley_chat.domain import accounts, batches, errors, foreign_tokens, tokens
 from parley_chat.domain.budgets import BudgetExceededError, TooManyBudgetsError
 from parley_chat.domain.calendar import (
     InvalidEventError,
@@ -61,6 +61,20 @@ def _user_disabled(_: accounts.UserDisabledError) -> StatusError:
         StatusCode.PERMISSION_DENIED,
         "ERROR_REASON_ACCOUNT_DISABLED",
         "This account is disabled. Ask an admin of the installation.",
+    )
+
+
+def _foreign_token_refused(_: foreign_tokens.ForeignTokenRefusedError) -> StatusError:
+    return StatusError(
+        StatusCode.UNAUTHENTICATED, "ERROR_REASON_TOKEN_INVALID", "The token is not valid. Sign in again."
+    )
+
+
+def _foreign_token_expired(_: foreign_tokens.ForeignTokenExpiredError) -> StatusError:
+    return StatusError(
+        StatusCode.UNAUTHENTICATED,
+        "ERROR_REASON_TOKEN_EXPIRED",
+        "The token has expired. Get another one from your identity provider.",
     )
 
 
@@ -400,6 +414,10 @@ _ROWS: dict[type[Exception], Callable[[Any], StatusError]] = {
     accounts.EmailTakenError: _email_taken,
     accounts.CredentialsWrongError: _credentials_wrong,
     accounts.SignUpClosedError: _sign_up_closed,
+    foreign_tokens.ForeignTokenRefusedError: _foreign_token_refused,
+    foreign_tokens.ForeignTokenExpiredError: _foreign_token_expired,
+    foreign_tokens.IssuerUnreachableError: lambda _: service_unavailable("identity provider"),
+    foreign_tokens.IssuerNotFoundError: lambda _: not_found("issuer"),
     accounts.UserDisabledError: _user_disabled,
     accounts.OwnAccountError: _own_account,
     accounts.UserNotFoundError: lambda _: not_found("user"),

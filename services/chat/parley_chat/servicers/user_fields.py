@@ -17,6 +17,7 @@ from parley_chat.domain.tokens import PERSONAL_TOKEN_PREFIX
 
 USER_PREFIX = "usr_"
 PAGE_SIZE_DEFAULT, PAGE_SIZE_MOST, PAGE_TOKEN_MOST = 50, 100, 512
+TOKEN_MOST, ISSUER_NAME_MOST = 8192, 24
 _LIST = "users"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -63,6 +64,18 @@ def check_check_access_token(request: pb.CheckAccessTokenRequest) -> None:
             violations.add("user_id", "must be empty with access_token_id, which says the user too")
     else:
         violations.identifier("access_token_id", request.access_token_id, PERSONAL_TOKEN_PREFIX)
+    violations.check()
+
+
+def check_exchange_token(request: pb.ExchangeTokenRequest) -> None:
+    violations = Violations()
+    violations.text("token", request.token, least=1, most=TOKEN_MOST)
+    violations.check()
+
+
+def check_issuer_name(issuer_name: str) -> None:
+    violations = Violations()
+    violations.text("issuer_name", issuer_name, least=1, most=ISSUER_NAME_MOST)
     violations.check()
 
 

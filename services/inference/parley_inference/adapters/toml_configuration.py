@@ -40,7 +40,7 @@ _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 """Capitals only: it is repeated when it is not set, and no key has the form of one."""
 _TABLES = ("providers", "aliases", "fallbacks", "prices", "limits")
-_OF_OTHERS = ("mcp",)
+_OF_OTHERS = ("mcp", "oidc")
 """What other services read in the same file."""
 _RESERVED = "offline"
 _SECRETS = {"api_key", "key", "token", "password"}

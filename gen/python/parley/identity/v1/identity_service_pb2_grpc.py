@@ -100,6 +100,16 @@ class IdentityServiceStub:
                 request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserRequest.SerializeToString,
                 response_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserResponse.FromString,
                 _registered_method=True)
+        self.ExchangeToken = channel.unary_unary(
+                '/parley.identity.v1.IdentityService/ExchangeToken',
+                request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.ExchangeTokenRequest.SerializeToString,
+                response_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.ExchangeTokenResponse.FromString,
+                _registered_method=True)
+        self.GetIssuerKeySet = channel.unary_unary(
+                '/parley.identity.v1.IdentityService/GetIssuerKeySet',
+                request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.GetIssuerKeySetRequest.SerializeToString,
+                response_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.GetIssuerKeySetResponse.FromString,
+                _registered_method=True)
         self.GetJsonWebKeySet = channel.unary_unary(
                 '/parley.identity.v1.IdentityService/GetJsonWebKeySet',
                 request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.GetJsonWebKeySetRequest.SerializeToString,
@@ -209,6 +219,23 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExchangeToken(self, request, context):
+        """Changes a token of an identity provider that the operator trusts for an access token of Parley's own (as RFC 8693 does), and makes the user
+        on first sight. Nobody needs it: every rpc takes the provider's token as it is. It gives no refresh token: the provider says how long
+        somebody is let in. UNAUTHENTICATED when the token is not good, UNAVAILABLE when the provider's keys cannot be fetched.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetIssuerKeySet(self, request, context):
+        """Gets the public keys of an identity provider that the operator trusts, as Parley knows them, as a JSON Web Key Set: what the edge verifies
+        the provider's tokens with. NOT_FOUND when there is no such provider; UNAVAILABLE while its keys cannot be fetched.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetJsonWebKeySet(self, request, context):
         """Gets the public keys that verify Parley's tokens, as a JSON Web Key Set (RFC 7517 section 5).
         """
@@ -283,6 +310,16 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.EnableUser,
                     request_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserRequest.FromString,
                     response_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserResponse.SerializeToString,
+            ),
+            'ExchangeToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExchangeToken,
+                    request_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.ExchangeTokenRequest.FromString,
+                    response_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.ExchangeTokenResponse.SerializeToString,
+            ),
+            'GetIssuerKeySet': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetIssuerKeySet,
+                    request_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.GetIssuerKeySetRequest.FromString,
+                    response_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.GetIssuerKeySetResponse.SerializeToString,
             ),
             'GetJsonWebKeySet': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJsonWebKeySet,
@@ -642,6 +679,60 @@ class IdentityService:
             '/parley.identity.v1.IdentityService/EnableUser',
             parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserRequest.SerializeToString,
             parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExchangeToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.identity.v1.IdentityService/ExchangeToken',
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.ExchangeTokenRequest.SerializeToString,
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.ExchangeTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetIssuerKeySet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.identity.v1.IdentityService/GetIssuerKeySet',
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.GetIssuerKeySetRequest.SerializeToString,
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.GetIssuerKeySetResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,6 +73,15 @@ class IdentityServiceStub:
     """Enables a user again. They sign in anew; their personal access tokens are good again. Succeeds also when they were not disabled. For admins.
     NOT_FOUND when there is no such user.
     """
+    ExchangeToken: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.ExchangeTokenRequest, _identity_service_pb2.ExchangeTokenResponse]
+    """Changes a token of an identity provider that the operator trusts for an access token of Parley's own (as RFC 8693 does), and makes the user
+    on first sight. Nobody needs it: every rpc takes the provider's token as it is. It gives no refresh token: the provider says how long
+    somebody is let in. UNAUTHENTICATED when the token is not good, UNAVAILABLE when the provider's keys cannot be fetched.
+    """
+    GetIssuerKeySet: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.GetIssuerKeySetRequest, _identity_service_pb2.GetIssuerKeySetResponse]
+    """Gets the public keys of an identity provider that the operator trusts, as Parley knows them, as a JSON Web Key Set: what the edge verifies
+    the provider's tokens with. NOT_FOUND when there is no such provider; UNAVAILABLE while its keys cannot be fetched.
+    """
     GetJsonWebKeySet: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.GetJsonWebKeySetRequest, _identity_service_pb2.GetJsonWebKeySetResponse]
     """Gets the public keys that verify Parley's tokens, as a JSON Web Key Set (RFC 7517 section 5)."""
 
@@ -120,6 +129,15 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     EnableUser: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.EnableUserRequest, _identity_service_pb2.EnableUserResponse]  # type: ignore[assignment]
     """Enables a user again. They sign in anew; their personal access tokens are good again. Succeeds also when they were not disabled. For admins.
     NOT_FOUND when there is no such user.
+    """
+    ExchangeToken: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.ExchangeTokenRequest, _identity_service_pb2.ExchangeTokenResponse]  # type: ignore[assignment]
+    """Changes a token of an identity provider that the operator trusts for an access token of Parley's own (as RFC 8693 does), and makes the user
+    on first sight. Nobody needs it: every rpc takes the provider's token as it is. It gives no refresh token: the provider says how long
+    somebody is let in. UNAUTHENTICATED when the token is not good, UNAVAILABLE when the provider's keys cannot be fetched.
+    """
+    GetIssuerKeySet: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.GetIssuerKeySetRequest, _identity_service_pb2.GetIssuerKeySetResponse]  # type: ignore[assignment]
+    """Gets the public keys of an identity provider that the operator trusts, as Parley knows them, as a JSON Web Key Set: what the edge verifies
+    the provider's tokens with. NOT_FOUND when there is no such provider; UNAVAILABLE while its keys cannot be fetched.
     """
     GetJsonWebKeySet: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.GetJsonWebKeySetRequest, _identity_service_pb2.GetJsonWebKeySetResponse]  # type: ignore[assignment]
     """Gets the public keys that verify Parley's tokens, as a JSON Web Key Set (RFC 7517 section 5)."""
@@ -243,6 +261,27 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_service_pb2.EnableUserResponse, _abc.Awaitable[_identity_service_pb2.EnableUserResponse]]:
         """Enables a user again. They sign in anew; their personal access tokens are good again. Succeeds also when they were not disabled. For admins.
         NOT_FOUND when there is no such user.
+        """
+
+    @_abc_1.abstractmethod
+    def ExchangeToken(
+        self,
+        request: _identity_service_pb2.ExchangeTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_service_pb2.ExchangeTokenResponse, _abc.Awaitable[_identity_service_pb2.ExchangeTokenResponse]]:
+        """Changes a token of an identity provider that the operator trusts for an access token of Parley's own (as RFC 8693 does), and makes the user
+        on first sight. Nobody needs it: every rpc takes the provider's token as it is. It gives no refresh token: the provider says how long
+        somebody is let in. UNAUTHENTICATED when the token is not good, UNAVAILABLE when the provider's keys cannot be fetched.
+        """
+
+    @_abc_1.abstractmethod
+    def GetIssuerKeySet(
+        self,
+        request: _identity_service_pb2.GetIssuerKeySetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_service_pb2.GetIssuerKeySetResponse, _abc.Awaitable[_identity_service_pb2.GetIssuerKeySetResponse]]:
+        """Gets the public keys of an identity provider that the operator trusts, as Parley knows them, as a JSON Web Key Set: what the edge verifies
+        the provider's tokens with. NOT_FOUND when there is no such provider; UNAVAILABLE while its keys cannot be fetched.
         """
 
     @_abc_1.abstractmethod

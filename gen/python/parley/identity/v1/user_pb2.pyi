@@ -233,3 +233,80 @@ class JsonWebKey(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JsonWebKey: _TypeAlias = JsonWebKey  # noqa: Y015
+
+@_typing.final
+class IssuerKey(_message.Message):
+    """One public key of an identity provider, by RFC 7517, RFC 7518 section 6 and RFC 8037. What a kind of key has not is absent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KTY_FIELD_NUMBER: _builtins.int
+    KID_FIELD_NUMBER: _builtins.int
+    ALG_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    E_FIELD_NUMBER: _builtins.int
+    CRV_FIELD_NUMBER: _builtins.int
+    X_FIELD_NUMBER: _builtins.int
+    Y_FIELD_NUMBER: _builtins.int
+    kty: _builtins.str
+    """The family of the key: `RSA`, `EC` or `OKP`."""
+    kid: _builtins.str
+    """Names the key. Absent when the provider gives it no name."""
+    alg: _builtins.str
+    """The algorithm. Absent when the provider does not say it."""
+    n: _builtins.str
+    """The modulus of an RSA key, base64url without padding."""
+    e: _builtins.str
+    """The exponent of an RSA key, base64url without padding."""
+    crv: _builtins.str
+    """The curve of an EC or OKP key."""
+    x: _builtins.str
+    """The x coordinate, or the whole key of an OKP, base64url without padding."""
+    y: _builtins.str
+    """The y coordinate of an EC key, base64url without padding."""
+    def __init__(
+        self,
+        *,
+        kty: _builtins.str = ...,
+        kid: _builtins.str | None = ...,
+        alg: _builtins.str | None = ...,
+        n: _builtins.str | None = ...,
+        e: _builtins.str | None = ...,
+        crv: _builtins.str | None = ...,
+        x: _builtins.str | None = ...,
+        y: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alg", b"_alg", "_crv", b"_crv", "_e", b"_e", "_kid", b"_kid", "_n", b"_n", "_x", b"_x", "_y", b"_y", "alg", b"alg", "crv", b"crv", "e", b"e", "kid", b"kid", "n", b"n", "x", b"x", "y", b"y"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alg", b"_alg", "_crv", b"_crv", "_e", b"_e", "_kid", b"_kid", "_n", b"_n", "_x", b"_x", "_y", b"_y", "alg", b"alg", "crv", b"crv", "e", b"e", "kid", b"kid", "kty", b"kty", "n", b"n", "x", b"x", "y", b"y"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alg: _TypeAlias = _typing.Literal["alg"]  # noqa: Y015
+    _WhichOneofArgType__alg: _TypeAlias = _typing.Literal["_alg", b"_alg"]  # noqa: Y015
+    _WhichOneofReturnType__crv: _TypeAlias = _typing.Literal["crv"]  # noqa: Y015
+    _WhichOneofArgType__crv: _TypeAlias = _typing.Literal["_crv", b"_crv"]  # noqa: Y015
+    _WhichOneofReturnType__e: _TypeAlias = _typing.Literal["e"]  # noqa: Y015
+    _WhichOneofArgType__e: _TypeAlias = _typing.Literal["_e", b"_e"]  # noqa: Y015
+    _WhichOneofReturnType__kid: _TypeAlias = _typing.Literal["kid"]  # noqa: Y015
+    _WhichOneofArgType__kid: _TypeAlias = _typing.Literal["_kid", b"_kid"]  # noqa: Y015
+    _WhichOneofReturnType__n: _TypeAlias = _typing.Literal["n"]  # noqa: Y015
+    _WhichOneofArgType__n: _TypeAlias = _typing.Literal["_n", b"_n"]  # noqa: Y015
+    _WhichOneofReturnType__x: _TypeAlias = _typing.Literal["x"]  # noqa: Y015
+    _WhichOneofArgType__x: _TypeAlias = _typing.Literal["_x", b"_x"]  # noqa: Y015
+    _WhichOneofReturnType__y: _TypeAlias = _typing.Literal["y"]  # noqa: Y015
+    _WhichOneofArgType__y: _TypeAlias = _typing.Literal["_y", b"_y"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alg) -> _WhichOneofReturnType__alg | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__crv) -> _WhichOneofReturnType__crv | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__e) -> _WhichOneofReturnType__e | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kid) -> _WhichOneofReturnType__kid | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__n) -> _WhichOneofReturnType__n | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__x) -> _WhichOneofReturnType__x | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__y) -> _WhichOneofReturnType__y | None: ...
+
+Global___IssuerKey: _TypeAlias = IssuerKey  # noqa: Y015

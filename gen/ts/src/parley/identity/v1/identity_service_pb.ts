@@ -6,9 +6,9 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Duration } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
-import type { AccessToken, JsonWebKey, TokenPair, User, UserRole } from "./user_pb";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { AccessToken, IssuerKey, JsonWebKey, TokenPair, User, UserRole } from "./user_pb";
 import { file_parley_identity_v1_user } from "./user_pb";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/identity/v1/identity_service.proto.
  */
 export const file_parley_identity_v1_identity_service: GenFile = /*@__PURE__*/
-  fileDesc("CilwYXJsZXkvaWRlbnRpdHkvdjEvaWRlbnRpdHlfc2VydmljZS5wcm90bxIScGFybGV5LmlkZW50aXR5LnYxIkYKDVNpZ25VcFJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJImcKDlNpZ25VcFJlc3BvbnNlEiYKBHVzZXIYASABKAsyGC5wYXJsZXkuaWRlbnRpdHkudjEuVXNlchItCgZ0b2tlbnMYAiABKAsyHS5wYXJsZXkuaWRlbnRpdHkudjEuVG9rZW5QYWlyIjAKDVNpZ25JblJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkiZwoOU2lnbkluUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyEi0KBnRva2VucxgCIAEoCzIdLnBhcmxleS5pZGVudGl0eS52MS5Ub2tlblBhaXIiLQoUUmVmcmVzaFRva2Vuc1JlcXVlc3QSFQoNcmVmcmVzaF90b2tlbhgBIAEoCSJGChVSZWZyZXNoVG9rZW5zUmVzcG9uc2USLQoGdG9rZW5zGAEgASgLMh0ucGFybGV5LmlkZW50aXR5LnYxLlRva2VuUGFpciInCg5TaWduT3V0UmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJIhEKD1NpZ25PdXRSZXNwb25zZSIXChVHZXRDdXJyZW50VXNlclJlcXVlc3QiUAoWR2V0Q3VycmVudFVzZXJSZXNwb25zZRImCgR1c2VyGAEgASgLMhgucGFybGV5LmlkZW50aXR5LnYxLlVzZXISDgoGc2NvcGVzGAIgAygJImkKGENyZWF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBnNjb3BlcxgCIAMoCRIvCgx0aW1lX3RvX2xpdmUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iYQoZQ3JlYXRlQWNjZXNzVG9rZW5SZXNwb25zZRI1CgxhY2Nlc3NfdG9rZW4YASABKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4SDQoFdG9rZW4YAiABKAkiQAoXTGlzdEFjY2Vzc1Rva2Vuc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiawoYTGlzdEFjY2Vzc1Rva2Vuc1Jlc3BvbnNlEjYKDWFjY2Vzc190b2tlbnMYASADKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjMKGFJldm9rZUFjY2Vzc1Rva2VuUmVxdWVzdBIXCg9hY2Nlc3NfdG9rZW5faWQYASABKAkiUgoZUmV2b2tlQWNjZXNzVG9rZW5SZXNwb25zZRI1CgxhY2Nlc3NfdG9rZW4YASABKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4iQwoXQ2hlY2tBY2Nlc3NUb2tlblJlcXVlc3QSFwoPYWNjZXNzX3Rva2VuX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkiKAoYQ2hlY2tBY2Nlc3NUb2tlblJlc3BvbnNlEgwKBGdvb2QYASABKAgiSAoQTGlzdFVzZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRINCgVxdWVyeRgDIAEoCSJVChFMaXN0VXNlcnNSZXNwb25zZRInCgV1c2VycxgBIAMoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJRChJTZXRVc2VyUm9sZVJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIqCgRyb2xlGAIgASgOMhwucGFybGV5LmlkZW50aXR5LnYxLlVzZXJSb2xlIj0KE1NldFVzZXJSb2xlUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyIiUKEkRpc2FibGVVc2VyUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJIj0KE0Rpc2FibGVVc2VyUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyIiQKEUVuYWJsZVVzZXJSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkiPAoSRW5hYmxlVXNlclJlc3BvbnNlEiYKBHVzZXIYASABKAsyGC5wYXJsZXkuaWRlbnRpdHkudjEuVXNlciIZChdHZXRKc29uV2ViS2V5U2V0UmVxdWVzdCJIChhHZXRKc29uV2ViS2V5U2V0UmVzcG9uc2USLAoEa2V5cxgBIAMoCzIeLnBhcmxleS5pZGVudGl0eS52MS5Kc29uV2ViS2V5MqsLCg9JZGVudGl0eVNlcnZpY2USTwoGU2lnblVwEiEucGFybGV5LmlkZW50aXR5LnYxLlNpZ25VcFJlcXVlc3QaIi5wYXJsZXkuaWRlbnRpdHkudjEuU2lnblVwUmVzcG9uc2USTwoGU2lnbkluEiEucGFybGV5LmlkZW50aXR5LnYxLlNpZ25JblJlcXVlc3QaIi5wYXJsZXkuaWRlbnRpdHkudjEuU2lnbkluUmVzcG9uc2USZAoNUmVmcmVzaFRva2VucxIoLnBhcmxleS5pZGVudGl0eS52MS5SZWZyZXNoVG9rZW5zUmVxdWVzdBopLnBhcmxleS5pZGVudGl0eS52MS5SZWZyZXNoVG9rZW5zUmVzcG9uc2USUgoHU2lnbk91dBIiLnBhcmxleS5pZGVudGl0eS52MS5TaWduT3V0UmVxdWVzdBojLnBhcmxleS5pZGVudGl0eS52MS5TaWduT3V0UmVzcG9uc2USbAoOR2V0Q3VycmVudFVzZXISKS5wYXJsZXkuaWRlbnRpdHkudjEuR2V0Q3VycmVudFVzZXJSZXF1ZXN0GioucGFybGV5LmlkZW50aXR5LnYxLkdldEN1cnJlbnRVc2VyUmVzcG9uc2UiA5ACARJwChFDcmVhdGVBY2Nlc3NUb2tlbhIsLnBhcmxleS5pZGVudGl0eS52MS5DcmVhdGVBY2Nlc3NUb2tlblJlcXVlc3QaLS5wYXJsZXkuaWRlbnRpdHkudjEuQ3JlYXRlQWNjZXNzVG9rZW5SZXNwb25zZRJyChBMaXN0QWNjZXNzVG9rZW5zEisucGFybGV5LmlkZW50aXR5LnYxLkxpc3RBY2Nlc3NUb2tlbnNSZXF1ZXN0GiwucGFybGV5LmlkZW50aXR5LnYxLkxpc3RBY2Nlc3NUb2tlbnNSZXNwb25zZSIDkAIBEnUKEVJldm9rZUFjY2Vzc1Rva2VuEiwucGFybGV5LmlkZW50aXR5LnYxLlJldm9rZUFjY2Vzc1Rva2VuUmVxdWVzdBotLnBhcmxleS5pZGVudGl0eS52MS5SZXZva2VBY2Nlc3NUb2tlblJlc3BvbnNlIgOQAgIScgoQQ2hlY2tBY2Nlc3NUb2tlbhIrLnBhcmxleS5pZGVudGl0eS52MS5DaGVja0FjY2Vzc1Rva2VuUmVxdWVzdBosLnBhcmxleS5pZGVudGl0eS52MS5DaGVja0FjY2Vzc1Rva2VuUmVzcG9uc2UiA5ACARJdCglMaXN0VXNlcnMSJC5wYXJsZXkuaWRlbnRpdHkudjEuTGlzdFVzZXJzUmVxdWVzdBolLnBhcmxleS5pZGVudGl0eS52MS5MaXN0VXNlcnNSZXNwb25zZSIDkAIBEmMKC1NldFVzZXJSb2xlEiYucGFybGV5LmlkZW50aXR5LnYxLlNldFVzZXJSb2xlUmVxdWVzdBonLnBhcmxleS5pZGVudGl0eS52MS5TZXRVc2VyUm9sZVJlc3BvbnNlIgOQAgISYwoLRGlzYWJsZVVzZXISJi5wYXJsZXkuaWRlbnRpdHkudjEuRGlzYWJsZVVzZXJSZXF1ZXN0GicucGFybGV5LmlkZW50aXR5LnYxLkRpc2FibGVVc2VyUmVzcG9uc2UiA5ACAhJgCgpFbmFibGVVc2VyEiUucGFybGV5LmlkZW50aXR5LnYxLkVuYWJsZVVzZXJSZXF1ZXN0GiYucGFybGV5LmlkZW50aXR5LnYxLkVuYWJsZVVzZXJSZXNwb25zZSIDkAICEnIKEEdldEpzb25XZWJLZXlTZXQSKy5wYXJsZXkuaWRlbnRpdHkudjEuR2V0SnNvbldlYktleVNldFJlcXVlc3QaLC5wYXJsZXkuaWRlbnRpdHkudjEuR2V0SnNvbldlYktleVNldFJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_duration, file_parley_identity_v1_user]);
+  fileDesc("CilwYXJsZXkvaWRlbnRpdHkvdjEvaWRlbnRpdHlfc2VydmljZS5wcm90bxIScGFybGV5LmlkZW50aXR5LnYxIkYKDVNpZ25VcFJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJImcKDlNpZ25VcFJlc3BvbnNlEiYKBHVzZXIYASABKAsyGC5wYXJsZXkuaWRlbnRpdHkudjEuVXNlchItCgZ0b2tlbnMYAiABKAsyHS5wYXJsZXkuaWRlbnRpdHkudjEuVG9rZW5QYWlyIjAKDVNpZ25JblJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkiZwoOU2lnbkluUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyEi0KBnRva2VucxgCIAEoCzIdLnBhcmxleS5pZGVudGl0eS52MS5Ub2tlblBhaXIiLQoUUmVmcmVzaFRva2Vuc1JlcXVlc3QSFQoNcmVmcmVzaF90b2tlbhgBIAEoCSJGChVSZWZyZXNoVG9rZW5zUmVzcG9uc2USLQoGdG9rZW5zGAEgASgLMh0ucGFybGV5LmlkZW50aXR5LnYxLlRva2VuUGFpciInCg5TaWduT3V0UmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJIhEKD1NpZ25PdXRSZXNwb25zZSIXChVHZXRDdXJyZW50VXNlclJlcXVlc3QiUAoWR2V0Q3VycmVudFVzZXJSZXNwb25zZRImCgR1c2VyGAEgASgLMhgucGFybGV5LmlkZW50aXR5LnYxLlVzZXISDgoGc2NvcGVzGAIgAygJImkKGENyZWF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBnNjb3BlcxgCIAMoCRIvCgx0aW1lX3RvX2xpdmUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iYQoZQ3JlYXRlQWNjZXNzVG9rZW5SZXNwb25zZRI1CgxhY2Nlc3NfdG9rZW4YASABKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4SDQoFdG9rZW4YAiABKAkiQAoXTGlzdEFjY2Vzc1Rva2Vuc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiawoYTGlzdEFjY2Vzc1Rva2Vuc1Jlc3BvbnNlEjYKDWFjY2Vzc190b2tlbnMYASADKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjMKGFJldm9rZUFjY2Vzc1Rva2VuUmVxdWVzdBIXCg9hY2Nlc3NfdG9rZW5faWQYASABKAkiUgoZUmV2b2tlQWNjZXNzVG9rZW5SZXNwb25zZRI1CgxhY2Nlc3NfdG9rZW4YASABKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4iQwoXQ2hlY2tBY2Nlc3NUb2tlblJlcXVlc3QSFwoPYWNjZXNzX3Rva2VuX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkiKAoYQ2hlY2tBY2Nlc3NUb2tlblJlc3BvbnNlEgwKBGdvb2QYASABKAgiSAoQTGlzdFVzZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRINCgVxdWVyeRgDIAEoCSJVChFMaXN0VXNlcnNSZXNwb25zZRInCgV1c2VycxgBIAMoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJRChJTZXRVc2VyUm9sZVJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIqCgRyb2xlGAIgASgOMhwucGFybGV5LmlkZW50aXR5LnYxLlVzZXJSb2xlIj0KE1NldFVzZXJSb2xlUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyIiUKEkRpc2FibGVVc2VyUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJIj0KE0Rpc2FibGVVc2VyUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyIiQKEUVuYWJsZVVzZXJSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkiPAoSRW5hYmxlVXNlclJlc3BvbnNlEiYKBHVzZXIYASABKAsyGC5wYXJsZXkuaWRlbnRpdHkudjEuVXNlciIlChRFeGNoYW5nZVRva2VuUmVxdWVzdBINCgV0b2tlbhgBIAEoCSKTAQoVRXhjaGFuZ2VUb2tlblJlc3BvbnNlEiYKBHVzZXIYASABKAsyGC5wYXJsZXkuaWRlbnRpdHkudjEuVXNlchIUCgxhY2Nlc3NfdG9rZW4YAiABKAkSPAoYYWNjZXNzX3Rva2VuX2V4cGlyZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCItChZHZXRJc3N1ZXJLZXlTZXRSZXF1ZXN0EhMKC2lzc3Vlcl9uYW1lGAEgASgJIkYKF0dldElzc3VlcktleVNldFJlc3BvbnNlEisKBGtleXMYASADKAsyHS5wYXJsZXkuaWRlbnRpdHkudjEuSXNzdWVyS2V5IhkKF0dldEpzb25XZWJLZXlTZXRSZXF1ZXN0IkgKGEdldEpzb25XZWJLZXlTZXRSZXNwb25zZRIsCgRrZXlzGAEgAygLMh4ucGFybGV5LmlkZW50aXR5LnYxLkpzb25XZWJLZXkygg0KD0lkZW50aXR5U2VydmljZRJPCgZTaWduVXASIS5wYXJsZXkuaWRlbnRpdHkudjEuU2lnblVwUmVxdWVzdBoiLnBhcmxleS5pZGVudGl0eS52MS5TaWduVXBSZXNwb25zZRJPCgZTaWduSW4SIS5wYXJsZXkuaWRlbnRpdHkudjEuU2lnbkluUmVxdWVzdBoiLnBhcmxleS5pZGVudGl0eS52MS5TaWduSW5SZXNwb25zZRJkCg1SZWZyZXNoVG9rZW5zEigucGFybGV5LmlkZW50aXR5LnYxLlJlZnJlc2hUb2tlbnNSZXF1ZXN0GikucGFybGV5LmlkZW50aXR5LnYxLlJlZnJlc2hUb2tlbnNSZXNwb25zZRJSCgdTaWduT3V0EiIucGFybGV5LmlkZW50aXR5LnYxLlNpZ25PdXRSZXF1ZXN0GiMucGFybGV5LmlkZW50aXR5LnYxLlNpZ25PdXRSZXNwb25zZRJsCg5HZXRDdXJyZW50VXNlchIpLnBhcmxleS5pZGVudGl0eS52MS5HZXRDdXJyZW50VXNlclJlcXVlc3QaKi5wYXJsZXkuaWRlbnRpdHkudjEuR2V0Q3VycmVudFVzZXJSZXNwb25zZSIDkAIBEnAKEUNyZWF0ZUFjY2Vzc1Rva2VuEiwucGFybGV5LmlkZW50aXR5LnYxLkNyZWF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBotLnBhcmxleS5pZGVudGl0eS52MS5DcmVhdGVBY2Nlc3NUb2tlblJlc3BvbnNlEnIKEExpc3RBY2Nlc3NUb2tlbnMSKy5wYXJsZXkuaWRlbnRpdHkudjEuTGlzdEFjY2Vzc1Rva2Vuc1JlcXVlc3QaLC5wYXJsZXkuaWRlbnRpdHkudjEuTGlzdEFjY2Vzc1Rva2Vuc1Jlc3BvbnNlIgOQAgESdQoRUmV2b2tlQWNjZXNzVG9rZW4SLC5wYXJsZXkuaWRlbnRpdHkudjEuUmV2b2tlQWNjZXNzVG9rZW5SZXF1ZXN0Gi0ucGFybGV5LmlkZW50aXR5LnYxLlJldm9rZUFjY2Vzc1Rva2VuUmVzcG9uc2UiA5ACAhJyChBDaGVja0FjY2Vzc1Rva2VuEisucGFybGV5LmlkZW50aXR5LnYxLkNoZWNrQWNjZXNzVG9rZW5SZXF1ZXN0GiwucGFybGV5LmlkZW50aXR5LnYxLkNoZWNrQWNjZXNzVG9rZW5SZXNwb25zZSIDkAIBEl0KCUxpc3RVc2VycxIkLnBhcmxleS5pZGVudGl0eS52MS5MaXN0VXNlcnNSZXF1ZXN0GiUucGFybGV5LmlkZW50aXR5LnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIgOQAgESYwoLU2V0VXNlclJvbGUSJi5wYXJsZXkuaWRlbnRpdHkudjEuU2V0VXNlclJvbGVSZXF1ZXN0GicucGFybGV5LmlkZW50aXR5LnYxLlNldFVzZXJSb2xlUmVzcG9uc2UiA5ACAhJjCgtEaXNhYmxlVXNlchImLnBhcmxleS5pZGVudGl0eS52MS5EaXNhYmxlVXNlclJlcXVlc3QaJy5wYXJsZXkuaWRlbnRpdHkudjEuRGlzYWJsZVVzZXJSZXNwb25zZSIDkAICEmAKCkVuYWJsZVVzZXISJS5wYXJsZXkuaWRlbnRpdHkudjEuRW5hYmxlVXNlclJlcXVlc3QaJi5wYXJsZXkuaWRlbnRpdHkudjEuRW5hYmxlVXNlclJlc3BvbnNlIgOQAgISZAoNRXhjaGFuZ2VUb2tlbhIoLnBhcmxleS5pZGVudGl0eS52MS5FeGNoYW5nZVRva2VuUmVxdWVzdBopLnBhcmxleS5pZGVudGl0eS52MS5FeGNoYW5nZVRva2VuUmVzcG9uc2USbwoPR2V0SXNzdWVyS2V5U2V0EioucGFybGV5LmlkZW50aXR5LnYxLkdldElzc3VlcktleVNldFJlcXVlc3QaKy5wYXJsZXkuaWRlbnRpdHkudjEuR2V0SXNzdWVyS2V5U2V0UmVzcG9uc2UiA5ACARJyChBHZXRKc29uV2ViS2V5U2V0EisucGFybGV5LmlkZW50aXR5LnYxLkdldEpzb25XZWJLZXlTZXRSZXF1ZXN0GiwucGFybGV5LmlkZW50aXR5LnYxLkdldEpzb25XZWJLZXlTZXRSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_parley_identity_v1_user]);
 
 /**
  * Asks for an account.
@@ -665,6 +665,104 @@ export const EnableUserResponseSchema: GenMessage<EnableUserResponse> = /*@__PUR
   messageDesc(file_parley_identity_v1_identity_service, 25);
 
 /**
+ * Asks for a token for a token.
+ *
+ * @generated from message parley.identity.v1.ExchangeTokenRequest
+ */
+export type ExchangeTokenRequest = Message<"parley.identity.v1.ExchangeTokenRequest"> & {
+  /**
+   * The provider's token: a JWT. Required; 1 to 8,192 characters.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message parley.identity.v1.ExchangeTokenRequest.
+ * Use `create(ExchangeTokenRequestSchema)` to create a new message.
+ */
+export const ExchangeTokenRequestSchema: GenMessage<ExchangeTokenRequest> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 26);
+
+/**
+ * Answers ExchangeToken.
+ *
+ * @generated from message parley.identity.v1.ExchangeTokenResponse
+ */
+export type ExchangeTokenResponse = Message<"parley.identity.v1.ExchangeTokenResponse"> & {
+  /**
+   * The user that the token stands for.
+   *
+   * @generated from field: parley.identity.v1.User user = 1;
+   */
+  user?: User | undefined;
+
+  /**
+   * The bearer token.
+   *
+   * @generated from field: string access_token = 2;
+   */
+  accessToken: string;
+
+  /**
+   * When it ends, UTC: at the latest when the provider's token does.
+   *
+   * @generated from field: google.protobuf.Timestamp access_token_expire_time = 3;
+   */
+  accessTokenExpireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message parley.identity.v1.ExchangeTokenResponse.
+ * Use `create(ExchangeTokenResponseSchema)` to create a new message.
+ */
+export const ExchangeTokenResponseSchema: GenMessage<ExchangeTokenResponse> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 27);
+
+/**
+ * Asks for the keys of an identity provider.
+ *
+ * @generated from message parley.identity.v1.GetIssuerKeySetRequest
+ */
+export type GetIssuerKeySetRequest = Message<"parley.identity.v1.GetIssuerKeySetRequest"> & {
+  /**
+   * The provider's name in the configuration. Required; 1 to 24 characters.
+   *
+   * @generated from field: string issuer_name = 1;
+   */
+  issuerName: string;
+};
+
+/**
+ * Describes the message parley.identity.v1.GetIssuerKeySetRequest.
+ * Use `create(GetIssuerKeySetRequestSchema)` to create a new message.
+ */
+export const GetIssuerKeySetRequestSchema: GenMessage<GetIssuerKeySetRequest> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 28);
+
+/**
+ * Answers GetIssuerKeySet. Through REST this is a JSON Web Key Set as it stands.
+ *
+ * @generated from message parley.identity.v1.GetIssuerKeySetResponse
+ */
+export type GetIssuerKeySetResponse = Message<"parley.identity.v1.GetIssuerKeySetResponse"> & {
+  /**
+   * The keys that are of use. At least one.
+   *
+   * @generated from field: repeated parley.identity.v1.IssuerKey keys = 1;
+   */
+  keys: IssuerKey[];
+};
+
+/**
+ * Describes the message parley.identity.v1.GetIssuerKeySetResponse.
+ * Use `create(GetIssuerKeySetResponseSchema)` to create a new message.
+ */
+export const GetIssuerKeySetResponseSchema: GenMessage<GetIssuerKeySetResponse> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 29);
+
+/**
  * Asks for the public keys.
  *
  * @generated from message parley.identity.v1.GetJsonWebKeySetRequest
@@ -677,7 +775,7 @@ export type GetJsonWebKeySetRequest = Message<"parley.identity.v1.GetJsonWebKeyS
  * Use `create(GetJsonWebKeySetRequestSchema)` to create a new message.
  */
 export const GetJsonWebKeySetRequestSchema: GenMessage<GetJsonWebKeySetRequest> = /*@__PURE__*/
-  messageDesc(file_parley_identity_v1_identity_service, 26);
+  messageDesc(file_parley_identity_v1_identity_service, 30);
 
 /**
  * Answers GetJsonWebKeySet. Through REST this is a JSON Web Key Set as it stands.
@@ -698,7 +796,7 @@ export type GetJsonWebKeySetResponse = Message<"parley.identity.v1.GetJsonWebKey
  * Use `create(GetJsonWebKeySetResponseSchema)` to create a new message.
  */
 export const GetJsonWebKeySetResponseSchema: GenMessage<GetJsonWebKeySetResponse> = /*@__PURE__*/
-  messageDesc(file_parley_identity_v1_identity_service, 27);
+  messageDesc(file_parley_identity_v1_identity_service, 31);
 
 /**
  * Signs people up and in, and keeps their tokens. Served by chat.
@@ -842,6 +940,29 @@ export const IdentityService: GenService<{
     methodKind: "unary";
     input: typeof EnableUserRequestSchema;
     output: typeof EnableUserResponseSchema;
+  },
+  /**
+   * Changes a token of an identity provider that the operator trusts for an access token of Parley's own (as RFC 8693 does), and makes the user
+   * on first sight. Nobody needs it: every rpc takes the provider's token as it is. It gives no refresh token: the provider says how long
+   * somebody is let in. UNAUTHENTICATED when the token is not good, UNAVAILABLE when the provider's keys cannot be fetched.
+   *
+   * @generated from rpc parley.identity.v1.IdentityService.ExchangeToken
+   */
+  exchangeToken: {
+    methodKind: "unary";
+    input: typeof ExchangeTokenRequestSchema;
+    output: typeof ExchangeTokenResponseSchema;
+  },
+  /**
+   * Gets the public keys of an identity provider that the operator trusts, as Parley knows them, as a JSON Web Key Set: what the edge verifies
+   * the provider's tokens with. NOT_FOUND when there is no such provider; UNAVAILABLE while its keys cannot be fetched.
+   *
+   * @generated from rpc parley.identity.v1.IdentityService.GetIssuerKeySet
+   */
+  getIssuerKeySet: {
+    methodKind: "unary";
+    input: typeof GetIssuerKeySetRequestSchema;
+    output: typeof GetIssuerKeySetResponseSchema;
   },
   /**
    * Gets the public keys that verify Parley's tokens, as a JSON Web Key Set (RFC 7517 section 5).

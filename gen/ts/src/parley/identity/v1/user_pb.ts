@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/identity/v1/user.proto.
  */
 export const file_parley_identity_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("Ch1wYXJsZXkvaWRlbnRpdHkvdjEvdXNlci5wcm90bxIScGFybGV5LmlkZW50aXR5LnYxItsBCgRVc2VyEg8KB3VzZXJfaWQYASABKAkSDQoFZW1haWwYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgRyb2xlGAUgASgOMhwucGFybGV5LmlkZW50aXR5LnYxLlVzZXJSb2xlEjAKDGRpc2FibGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGaXNzdWVyGAcgASgJIrUBCglUb2tlblBhaXISFAoMYWNjZXNzX3Rva2VuGAEgASgJEjwKGGFjY2Vzc190b2tlbl9leHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcmVmcmVzaF90b2tlbhgDIAEoCRI9ChlyZWZyZXNoX3Rva2VuX2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLXAQoLQWNjZXNzVG9rZW4SFwoPYWNjZXNzX3Rva2VuX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGc2NvcGVzGAMgAygJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImMKCkpzb25XZWJLZXkSCwoDa3R5GAEgASgJEgsKA2NydhgCIAEoCRIJCgF4GAMgASgJEgkKAXkYBCABKAkSCwoDa2lkGAUgASgJEgsKA3VzZRgGIAEoCRILCgNhbGcYByABKAkqTgoIVXNlclJvbGUSGQoVVVNFUl9ST0xFX1VOU1BFQ0lGSUVEEAASEgoOVVNFUl9ST0xFX1VTRVIQARITCg9VU0VSX1JPTEVfQURNSU4QAmIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("Ch1wYXJsZXkvaWRlbnRpdHkvdjEvdXNlci5wcm90bxIScGFybGV5LmlkZW50aXR5LnYxItsBCgRVc2VyEg8KB3VzZXJfaWQYASABKAkSDQoFZW1haWwYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgRyb2xlGAUgASgOMhwucGFybGV5LmlkZW50aXR5LnYxLlVzZXJSb2xlEjAKDGRpc2FibGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGaXNzdWVyGAcgASgJIrUBCglUb2tlblBhaXISFAoMYWNjZXNzX3Rva2VuGAEgASgJEjwKGGFjY2Vzc190b2tlbl9leHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcmVmcmVzaF90b2tlbhgDIAEoCRI9ChlyZWZyZXNoX3Rva2VuX2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLXAQoLQWNjZXNzVG9rZW4SFwoPYWNjZXNzX3Rva2VuX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGc2NvcGVzGAMgAygJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImMKCkpzb25XZWJLZXkSCwoDa3R5GAEgASgJEgsKA2NydhgCIAEoCRIJCgF4GAMgASgJEgkKAXkYBCABKAkSCwoDa2lkGAUgASgJEgsKA3VzZRgGIAEoCRILCgNhbGcYByABKAkivgEKCUlzc3VlcktleRILCgNrdHkYASABKAkSEAoDa2lkGAIgASgJSACIAQESEAoDYWxnGAMgASgJSAGIAQESDgoBbhgEIAEoCUgCiAEBEg4KAWUYBSABKAlIA4gBARIQCgNjcnYYBiABKAlIBIgBARIOCgF4GAcgASgJSAWIAQESDgoBeRgIIAEoCUgGiAEBQgYKBF9raWRCBgoEX2FsZ0IECgJfbkIECgJfZUIGCgRfY3J2QgQKAl94QgQKAl95Kk4KCFVzZXJSb2xlEhkKFVVTRVJfUk9MRV9VTlNQRUNJRklFRBAAEhIKDlVTRVJfUk9MRV9VU0VSEAESEwoPVVNFUl9ST0xFX0FETUlOEAJiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * A person who signs in. Sessions, messages and documents belong to exactly one user.
@@ -240,6 +240,76 @@ export type JsonWebKey = Message<"parley.identity.v1.JsonWebKey"> & {
  */
 export const JsonWebKeySchema: GenMessage<JsonWebKey> = /*@__PURE__*/
   messageDesc(file_parley_identity_v1_user, 3);
+
+/**
+ * One public key of an identity provider, by RFC 7517, RFC 7518 section 6 and RFC 8037. What a kind of key has not is absent.
+ *
+ * @generated from message parley.identity.v1.IssuerKey
+ */
+export type IssuerKey = Message<"parley.identity.v1.IssuerKey"> & {
+  /**
+   * The family of the key: `RSA`, `EC` or `OKP`.
+   *
+   * @generated from field: string kty = 1;
+   */
+  kty: string;
+
+  /**
+   * Names the key. Absent when the provider gives it no name.
+   *
+   * @generated from field: optional string kid = 2;
+   */
+  kid?: string | undefined;
+
+  /**
+   * The algorithm. Absent when the provider does not say it.
+   *
+   * @generated from field: optional string alg = 3;
+   */
+  alg?: string | undefined;
+
+  /**
+   * The modulus of an RSA key, base64url without padding.
+   *
+   * @generated from field: optional string n = 4;
+   */
+  n?: string | undefined;
+
+  /**
+   * The exponent of an RSA key, base64url without padding.
+   *
+   * @generated from field: optional string e = 5;
+   */
+  e?: string | undefined;
+
+  /**
+   * The curve of an EC or OKP key.
+   *
+   * @generated from field: optional string crv = 6;
+   */
+  crv?: string | undefined;
+
+  /**
+   * The x coordinate, or the whole key of an OKP, base64url without padding.
+   *
+   * @generated from field: optional string x = 7;
+   */
+  x?: string | undefined;
+
+  /**
+   * The y coordinate of an EC key, base64url without padding.
+   *
+   * @generated from field: optional string y = 8;
+   */
+  y?: string | undefined;
+};
+
+/**
+ * Describes the message parley.identity.v1.IssuerKey.
+ * Use `create(IssuerKeySchema)` to create a new message.
+ */
+export const IssuerKeySchema: GenMessage<IssuerKey> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_user, 4);
 
 /**
  * What a user is to the installation.
