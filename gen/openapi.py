@@ -271,6 +271,9 @@ class _Writer:
                 if each.name not in left_out and not (form.body and form.method.client_streaming and _is_bytes(each))
                 for parameter in self._query_parameters(message, each, ())
             ]
+        if twin and not form.body:
+            parameters.append({"name": "stream", "in": "query", "schema": {"type": "boolean", "default": False}})
+            parameters[-1]["description"] = _STREAM_FIELD["description"]
         summary, _, more = form.comment.partition("\n\n")
         first, stop, rest = summary.partition(". ")
         operation: Schema = {
@@ -361,7 +364,7 @@ class _Writer:
     def _responses(self, form: _Rest, twin: _Rest | None, anonymous: bool) -> Schema:
         done: Schema = {"description": "Done.", "content": self._content(form)}
         if twin:
-            done["content"] |= self._content(twin)
+            done["content"] = {**self._content(twin), **done["content"]}
         responses: Schema = {"200": done}
         if form.package == "parley.mcp.v1":
             responses["202"] = {"description": "Taken: a message that nothing is answered to."}

@@ -25,6 +25,7 @@ SERVED_BY: Final[Mapping[str, str]] = {
     "parley.identity.v1": "chat",
     "parley.openai.v1": "chat",
     "parley.system.v1": "chat",
+    "parley.telemetry.v1": "chat",
     "parley.mcp.v1": "chat",
     "parley.inference.v1": "inference",
     "parley.retrieval.v1": "retrieval",
