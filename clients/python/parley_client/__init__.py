@@ -9,6 +9,7 @@ from __future__ import annotations
 from parley_client.address import AddressError
 from parley_client.backoff import Backoff
 from parley_client.client import Parley, new_client_message_id
+from parley_client.connection import SideName
 from parley_client.errors import (
     AbortedError,
     AlreadyExistsError,
@@ -55,6 +56,8 @@ from parley_client.events import (
     TurnStopped,
     route_name,
 )
+from parley_client.failover import Failover, FailoverEvent, Placement, Side
+from parley_client.features import FeatureName
 from parley_client.tokens import FixedToken, PasswordTokens, TokenError, TokenProvider
 from parley_client.turn import Turn
 from parley_client.version import VERSION
@@ -74,6 +77,9 @@ __all__ = [
     "DataLossError",
     "DeadlineExceededError",
     "FailedPreconditionError",
+    "Failover",
+    "FailoverEvent",
+    "FeatureName",
     "FieldViolation",
     "FixedToken",
     "InternalError",
@@ -86,11 +92,14 @@ __all__ = [
     "ParleyError",
     "PasswordTokens",
     "PermissionDeniedError",
+    "Placement",
     "ProviderSwitched",
     "ReasoningDelta",
     "ResourceExhaustedError",
     "RouteChosen",
     "RouteName",
+    "Side",
+    "SideName",
     "SourcesFound",
     "StreamGapError",
     "TextDelta",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from types import TracebackType
 from typing import Self
@@ -15,12 +16,17 @@ from parley_client.backoff import STREAMS, UNARY_CALLS, Backoff
 from parley_client.batches import Batches
 from parley_client.budgets import Budgets
 from parley_client.calendar import Calendar
+from parley_client.channel_connection import ChannelConnection
 from parley_client.chat import SEND_MESSAGE, SUGGEST_PROMPTS, Messages, Sessions
-from parley_client.connection import Connection
+from parley_client.connection import Connection, SideName
 from parley_client.content import Content
 from parley_client.documents import Documents, Search
 from parley_client.event_log import EventLog
 from parley_client.events import OnFailureName, RouteName, on_failure_number, route_number
+from parley_client.failover import Failover, FailoverListener, Side
+from parley_client.failover_connection import FailoverConnection
+from parley_client.features import FeatureName
+from parley_client.flags import Flags
 from parley_client.generation import Generation
 from parley_client.identity import Identity
 from parley_client.ingestion import Ingestion
@@ -28,6 +34,8 @@ from parley_client.meeting_bots import MeetingBots
 from parley_client.projects import Projects
 from parley_client.recommendations import Recommendations
 from parley_client.scoring import Scoring
+from parley_client.side_health import SideHealth
+from parley_client.sides import Sides
 from parley_client.system import System
 from parley_client.tasks import Tasks
 from parley_client.tokens import FixedToken, TokenProvider
@@ -55,6 +63,8 @@ class Parley:
         """Made by `connect`."""
         self._connection = connection
         self._stream_backoff = stream_backoff
+        self._sides = Sides(connection)
+        self._views: list[Parley] = []
         self.identity: Identity = connection.identity
         """Accounts and tokens."""
         self.sessions = Sessions(connection)
@@ -96,7 +106,9 @@ class Parley:
         self.usage = Usage(connection)
         self.budgets = Budgets(connection)
         """What it all took and cost."""
-        self.system = System(connection)
+        self.flags = Flags(connection, stream_backoff)
+        """Feature flags: the user's, and how they are set."""
+        self.system = System(connection, stream_backoff)
         """The state of Parley as a whole."""
 
     @classmethod
@@ -110,6 +122,9 @@ class Parley:
         timeout_seconds: float = 30.0,
         backoff: Backoff = UNARY_CALLS,
         stream_backoff: Backoff = STREAMS,
+        secondary: str | Side | None = None,
+        failover: Failover | None = None,
+        on_failover: FailoverListener | None = None,
     ) -> Self:
         """A client of the Parley at an address. Nothing is sent before the first call; `async with` closes it, or `await client.close()`.
 
@@ -121,22 +136,55 @@ class Parley:
         timeout_seconds: how long a unary call may take, attempts and pauses included.
         backoff: how unary calls are tried again, where the contract allows it.
         stream_backoff: how a cut stream of events is resumed.
+        secondary: another Parley, to go to while this one does not answer. Its token is its own: `Side(address, token=…)`; with
+            `Failover(shared_data=True)` and no token of its own it gets this one's.
+        failover: when to go there, when to come back, and which feature belongs where.
+        on_failover: is told when a feature is served by the other side from now on.
         """
+        if secondary is None and (failover is not None or on_failover is not None):
+            raise ValueError("failover needs a secondary")
         if token is not None and token_provider is not None:
             raise ValueError("give a token or a token_provider, not both")
         if token is not None:
             token_provider = FixedToken(token)
-        where = parse_address(address)
-        credentials: grpc.ChannelCredentials | None = None
-        if isinstance(tls, grpc.ChannelCredentials):
-            credentials = tls
-        elif tls or (tls is None and where.secure):
-            credentials = grpc.ssl_channel_credentials()
-        connection = Connection(where, credentials, token_provider, backoff=backoff, timeout_seconds=timeout_seconds)
+        if secondary is None:
+            return cls(_channel(address, tls, token_provider, timeout_seconds, backoff), stream_backoff)
+        policy = failover or Failover()
+        other = Side(secondary) if isinstance(secondary, str) else secondary
+        if other.token is not None and other.token_provider is not None:
+            raise ValueError("give a token or a token_provider, not both")
+        other_tokens = FixedToken(other.token) if other.token is not None else other.token_provider
+        if other_tokens is None and policy.shared_data:
+            other_tokens = token_provider
+        connection = FailoverConnection(
+            _channel(
+                address,
+                tls,
+                token_provider,
+                timeout_seconds,
+                backoff,
+                health=SideHealth(policy.circuit, time.monotonic),
+            ),
+            _channel(
+                other.address,
+                other.tls,
+                other_tokens,
+                timeout_seconds,
+                backoff,
+                side="secondary",
+                health=SideHealth(policy.circuit, time.monotonic),
+            ),
+            policy,
+            timeout_seconds=timeout_seconds,
+            on_failover=on_failover,
+        )
         return cls(connection, stream_backoff)
 
     async def close(self) -> None:
         """Ends what runs and closes the connection. Turns go on in Parley."""
+        for view in self._views:
+            await view.close()
+        await self._sides.close()
         await self._connection.close()
 
     async def __aenter__(self) -> Self:
@@ -146,6 +194,43 @@ class Parley:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+    def is_feature_enabled(self, name: str, *, default: bool = False) -> bool:
+        """Whether a flag is on for the user, as far as is known; the default while it is not known.
+
+        Never waits and never fails: flags are watched from the first question on, and what is known outlives any outage. A program that
+        wants to know at its start awaits `flags_ready()` once. The token needs the scope `system:read`.
+        """
+        return self._sides.flags.enabled(name, default)
+
+    def feature_value(self, name: str, *, default: str = "") -> str:
+        """What a flag says beside on, for example which variant to show; the default when it is off, not known, or says nothing."""
+        return self._sides.flags.value(name, default)
+
+    async def flags_ready(self, *, timeout_seconds: float = 5.0) -> bool:
+        """Waits until the user's flags are known. False when that takes longer than it may; asking for them works all the same."""
+        return await self._sides.flags.ready(timeout_seconds)
+
+    def is_available(self, feature: FeatureName) -> bool:
+        """Whether a feature can be used now: its side answers calls, and the services that it needs take some.
+
+        Never waits: from the calls that were made, and from Parley's own status, asked for every 15 seconds from the first question on.
+        True as long as nothing speaks against it. Without the scope `system:read` only the health of the whole is known.
+        """
+        return self._sides.availability.is_available(feature)
+
+    def side_of(self, feature: FeatureName) -> SideName:
+        """Which side serves a feature now; `primary` when there is only one."""
+        return self._sides.side_of(feature)
+
+    def at(self, side: SideName) -> Parley:
+        """This client's own view of one side, for what must not go elsewhere: a session or a turn that is there.
+
+        Keep it rather than make it for each call; it is closed with this client. ValueError for a side that there is not.
+        """
+        view = Parley(self._sides.channel(side), self._stream_backoff)
+        self._views.append(view)
+        return view
 
     def stream_reply(
         self,
@@ -194,9 +279,12 @@ class Parley:
             request.detach = detach
         return Turn(self._connection, self._stream_backoff, request=request)
 
-    def resume_reply(self, turn_id: str, *, after_sequence: int = 0) -> Turn:
-        """Reads a turn that exists, from its first event or after one, and follows it to its end."""
-        return Turn(self._connection, self._stream_backoff, turn_id=turn_id, after_sequence=after_sequence)
+    def resume_reply(self, turn_id: str, *, after_sequence: int = 0, side: SideName | None = None) -> Turn:
+        """Reads a turn that exists, from its first event or after one, and follows it to its end.
+
+        side: which Parley has it (`turn.side`), for a client with two; the one that serves chat now by default.
+        """
+        return Turn(self._connection, self._stream_backoff, turn_id=turn_id, after_sequence=after_sequence, side=side)
 
     async def send_message(
         self,
@@ -243,6 +331,27 @@ class Parley:
         """
         request = pb.SuggestPromptsRequest(session_id=session_id, limit=limit)
         return list((await self._connection.call(SUGGEST_PROMPTS, request)).suggestions)
+
+
+def _channel(
+    address: str,
+    tls: bool | grpc.ChannelCredentials | None,
+    tokens: TokenProvider | None,
+    timeout_seconds: float,
+    backoff: Backoff,
+    *,
+    side: SideName = "primary",
+    health: SideHealth | None = None,
+) -> ChannelConnection:
+    where = parse_address(address)
+    credentials: grpc.ChannelCredentials | None = None
+    if isinstance(tls, grpc.ChannelCredentials):
+        credentials = tls
+    elif tls or (tls is None and where.secure):
+        credentials = grpc.ssl_channel_credentials()
+    return ChannelConnection(
+        where, credentials, tokens, backoff=backoff, timeout_seconds=timeout_seconds, side=side, health=health
+    )
 
 
 def new_client_message_id() -> str:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _STATUS_DETAILS = "grpc-status-details-bin"
 _DOMAIN = "parley"
+_UNSENT_WORDS = ("failed to connect to all addresses", "DNS resolution failed", "no healthy upstream")
+_REFUSED_WORDS = "Connection refused"
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,10 @@ class ParleyError(Exception):
         """After how many seconds the same may succeed; None when Parley does not say."""
         self.trace_id = trace_id
         """The trace of the call, 32 hexadecimal digits; empty when it is not known."""
+        self.unsent = False
+        """True when the call surely never reached Parley: no connection came about. It is then safe to make it again, anywhere."""
+        self.refused = False
+        """True when nobody listens at the address. Then it is unsent, too."""
 
     def __str__(self) -> str:
         violations = self.field_violations
@@ -281,8 +287,9 @@ def error_from(error: grpc.aio.AioRpcError) -> ParleyError:
         elif isinstance(detail, error_details_pb2.RetryInfo):
             retry_after = detail.retry_delay.ToTimedelta().total_seconds()
     trace_id = facts.pop("trace_id", "") or _text(metadata.get("x-trace-id"))
-    return error_class(error.code())(
-        error.details() or error.code().name,
+    words = error.details() or error.code().name
+    told = error_class(error.code())(
+        words,
         code=error.code(),
         reason=reason,
         metadata=facts,
@@ -290,6 +297,11 @@ def error_from(error: grpc.aio.AioRpcError) -> ParleyError:
         retry_after=retry_after,
         trace_id=trace_id,
     )
+    if error.code() is grpc.StatusCode.UNAVAILABLE and not reason:
+        # gRPC and the edge have no other way to say it than in words.
+        told.unsent = words.startswith(_UNSENT_WORDS)
+        told.refused = told.unsent and _REFUSED_WORDS in words
+    return told
 
 
 def _metadata_of(error: grpc.aio.AioRpcError) -> dict[str, str | bytes]:

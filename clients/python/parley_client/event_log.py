@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from parley_client.connection import Connection
 
 ResourceName: TypeAlias = Literal[
-    "session", "message", "task", "project", "calendar_event", "calendar_account", "webhook"
+    "session", "message", "task", "project", "calendar_event", "calendar_account", "webhook", "flag"
 ]
 """What kind of thing an event is about."""
 
@@ -31,6 +31,7 @@ _TYPES: dict[str, event_pb2.ResourceType.ValueType] = {
     "calendar_event": event_pb2.RESOURCE_TYPE_CALENDAR_EVENT,
     "calendar_account": event_pb2.RESOURCE_TYPE_CALENDAR_ACCOUNT,
     "webhook": event_pb2.RESOURCE_TYPE_WEBHOOK,
+    "flag": event_pb2.RESOURCE_TYPE_FLAG,
 }
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["EventService"]
@@ -65,18 +66,27 @@ class EventLog:
         cursor = after_sequence
         failures = 0
         token, refusal = "", None
+        at = self._connection.at(WATCH_EVENTS)
         while True:
+            # A cursor means something where it was made. Without one, what happens now is watched wherever it can be.
+            free = cursor == -1 or self._connection.shared_data
+            other = self._connection.at(WATCH_EVENTS) if free else at
+            token, refusal = (token, refusal) if other is at else ("", None)
+            at = other
             try:
-                token = await self._connection.token(instead_of=token, refusal=refusal)
+                token = await at.token(instead_of=token, refusal=refusal)
                 request = pb.WatchEventsRequest(after_sequence=cursor, resource_types=[_TYPES[each] for each in only])
-                call = self._connection.open_stream(WATCH_EVENTS, request, token)
+                call = at.open_stream(WATCH_EVENTS, request, token)
                 try:
                     while isinstance(response := await call.read(), pb.WatchEventsResponse):
                         cursor, failures, refusal = response.sequence, 0, None
+                        at.heard(WATCH_EVENTS)
                         if response.HasField("event"):
                             yield response.event
                 except grpc.aio.AioRpcError as cut:
-                    raise error_from(cut) from None
+                    told = error_from(cut)
+                    at.note(WATCH_EVENTS, told)
+                    raise told from None
                 except asyncio.CancelledError:
                     if cancelled_by_caller():
                         raise

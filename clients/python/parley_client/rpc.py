@@ -13,6 +13,8 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from parley.access.v1 import access_pb2
 
+from parley_client.features import feature_of
+
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
@@ -31,6 +33,10 @@ class Rpc(Generic[Request, Response]):
     """Whether the contract allows a client to send it again without knowing what became of the first."""
     anonymous: bool = field(init=False)
     """Whether it is called without a token."""
+    read_only: bool = field(init=False)
+    """Whether it changes nothing, so that it may be asked of another Parley, too."""
+    feature: str = field(init=False)
+    """What it belongs to: a `FeatureName`, or the name of a service that this client does not know."""
 
     def __post_init__(self) -> None:
         method: MethodDescriptor = self.service.methods_by_name[self.name]
@@ -44,4 +50,6 @@ class Rpc(Generic[Request, Response]):
             "repeatable",
             options.idempotency_level in {MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT},
         )
+        object.__setattr__(self, "read_only", options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS)
+        object.__setattr__(self, "feature", feature_of(self.service.name))
         object.__setattr__(self, "anonymous", options.Extensions[access_pb2.rule].anonymous)

@@ -45,7 +45,8 @@ from parley_client.rpc import Rpc
 
 if TYPE_CHECKING:
     from parley_client.backoff import Backoff
-    from parley_client.connection import Connection
+    from parley_client.channel_connection import ChannelConnection
+    from parley_client.connection import Connection, SideName
 
 _CHAT = pb.DESCRIPTOR.services_by_name["ChatService"]
 STREAM_REPLY = Rpc(_CHAT, "StreamReply", pb.StreamReplyRequest, pb.StreamReplyResponse)
@@ -89,9 +90,13 @@ class Turn:
         request: pb.StreamReplyRequest | None = None,
         turn_id: str = "",
         after_sequence: int = 0,
+        side: SideName | None = None,
     ) -> None:
-        """Made by the client's `stream_reply` (with a request) and `resume_reply` (with a turn)."""
+        """Made by the client's `stream_reply` (with a request) and `resume_reply` (with a turn, and the side that has it)."""
         self._connection = connection
+        self._side = side
+        self._at: ChannelConnection | None = None
+        self._arrived = False
         self._backoff = backoff
         self._request = request
         self._turn_id = turn_id
@@ -139,6 +144,11 @@ class Turn:
     def sequence(self) -> int:
         """The last event that arrived: where `resume_reply` goes on. 0 before the first."""
         return self._sequence
+
+    @property
+    def side(self) -> SideName | None:
+        """Which Parley has the turn, for `resume_reply` of a client with two; None until it is asked for."""
+        return self._at.side if self._at is not None else self._side
 
     @property
     def text(self) -> str:
@@ -208,7 +218,7 @@ class Turn:
         then gets `TurnStopped`. A message that was not sent yet is sent first: there is no turn to stop before.
         """
         await self.start()
-        return await self._connection.call(STOP_REPLY, pb.StopReplyRequest(turn_id=self._turn_id))
+        return await self._here().call(STOP_REPLY, pb.StopReplyRequest(turn_id=self._turn_id))
 
     async def close(self) -> None:
         """Stops reading. The turn goes on, unless it was sent with `detach=False`."""
@@ -239,7 +249,9 @@ class Turn:
             if event is None:
                 self._call = None
                 # Only the last event ends a turn. A stream that just ends was cut where nobody could say so.
-                await self._recover(_ended_early(self._turn_id))
+                ended = _ended_early(self._turn_id)
+                self._failed(ended)
+                await self._recover(ended)
             elif (known := self._take(event)) is not None:
                 return known
 
@@ -252,7 +264,9 @@ class Turn:
                 self._call = await self._open()
             response = await self._call.read()
         except grpc.aio.AioRpcError as error:
-            raise error_from(error) from None
+            told = error_from(error)
+            self._failed(told)
+            raise told from None
         except asyncio.CancelledError:
             # gRPC has cancelled the call along with the task. Whoever iterates again gets a new one.
             self._call = None
@@ -264,14 +278,32 @@ class Turn:
         return None
 
     async def _open(self) -> _EventCall:
-        self._token = await self._connection.token(instead_of=self._token, refusal=self._refusal)
+        at = self._place()
+        self._token = await at.token(instead_of=self._token, refusal=self._refusal)
         if self._turn_id:
             resume = pb.ResumeReplyRequest(turn_id=self._turn_id, after_sequence=self._sequence)
-            return self._connection.open_stream(RESUME_REPLY, resume, self._token)
+            return at.open_stream(RESUME_REPLY, resume, self._token)
         if self._request is None:
             raise RuntimeError("a turn is read by its message or by its id")
         # Also after a cut: the client_message_id makes it the same turn.
-        return self._connection.open_stream(STREAM_REPLY, self._request, self._token)
+        return at.open_stream(STREAM_REPLY, self._request, self._token)
+
+    def _place(self) -> ChannelConnection:
+        """Where to read next. A turn stays where it is, or may be, unless it is at both sides."""
+        if self._at is None or self._connection.shared_data or not (self._turn_id or self._arrived):
+            at = self._connection.at(STREAM_REPLY, side=self._side if self._at is None else None)
+            if at is not self._at:
+                # Another side has tokens of its own.
+                self._at, self._token, self._refusal = at, "", None
+        return self._at
+
+    def _failed(self, error: ParleyError) -> None:
+        """Notes that a call ended so. The message may have arrived all the same, unless the error says otherwise."""
+        self._here().note(STREAM_REPLY, error)
+        self._arrived = self._arrived or not error.unsent
+
+    def _here(self) -> ChannelConnection:
+        return self._at if self._at is not None else self._place()
 
     async def _recover(self, error: ParleyError) -> None:
         """Returns when it is time to try again; raises the error when that would be of no use."""
@@ -300,6 +332,7 @@ class Turn:
             return None
         if event.first_sequence != self._sequence + 1:
             raise self._gap(f"{event.first_sequence} to {event.sequence}")
+        self._here().heard(STREAM_REPLY)
         self._turn_id = event.turn_id
         self._sequence = event.sequence
         self._failures = 0
@@ -326,7 +359,7 @@ class Turn:
         return known
 
     async def _stored_message(self, started: TurnStarted, expired: FailedPreconditionError) -> message_pb2.Message:
-        async for message in Messages(self._connection).list(started.session_id):
+        async for message in Messages(self._here()).list(started.session_id):
             if message.message_id == started.message_id:
                 if message.state == message_pb2.MESSAGE_STATE_FAILED:
                     raise TurnFailedError(message.failure, message, trace_id=self.trace_id)
