@@ -1,9 +1,10 @@
-"""OpenAI's own Python client, as it is published, against Parley's edge: answers, streams, tools, schemas, vectors, and its own errors."""
+"""OpenAI's own clients, as they are published, against Parley's edge: answers, tools, schemas, vectors, responses, their errors."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from openai.types.chat import ChatCompletionChunk
 from parley_testing.fake_openai import FakeOpenAI, FakeToolCall, Reply, vector_of
 from parley_testing.mesh import Mesh, SignedUp
+from parley_testing.tools import ROOT, require_tool
 
 MODEL, EMBEDDER = "fake-model", "fake-embedder"
 QUESTION: list[Any] = [{"role": "user", "content": "Say hello."}]
@@ -282,3 +284,103 @@ async def test_texts_become_vectors(client: openai.AsyncOpenAI) -> None:
             await client.embeddings.create(**asked)
     with pytest.raises(openai.NotFoundError):
         await client.embeddings.create(model="nothing-here", input="a")
+
+
+async def test_a_response_is_answered_streamed_and_kept(client: openai.AsyncOpenAI) -> None:
+    first = await client.responses.create(model="fast", input="Say hello.")
+    assert (first.object, first.status, first.model, first.output_text) == (
+        "response", "completed", MODEL, "Hello there.",
+    )  # fmt: skip
+    assert first.usage is not None
+    assert (first.usage.input_tokens, first.usage.total_tokens) == (70, 70 + first.usage.output_tokens)
+    assert await client.responses.retrieve(first.id) == first
+
+    async with client.responses.stream(model="fast", input="And again.", previous_response_id=first.id) as events:
+        numbers = [event.sequence_number async for event in events]
+        last = await events.get_final_response()
+    assert numbers == list(range(len(numbers)))
+    assert last.output_text == "Hello there."
+    assert last.conversation == first.conversation
+    kept = await client.responses.retrieve(last.id)
+    assert (kept.output_text, kept.usage, kept.status) == (last.output_text, last.usage, "completed")
+
+
+async def test_a_response_in_the_background_is_cancelled_and_its_provider_let_go(
+    client: openai.AsyncOpenAI, upstream: FakeOpenAI
+) -> None:
+    cut = upstream.streams_cut
+    upstream.enqueue(Reply(stall_after=1))
+    started = await client.responses.create(model=MODEL, input="Say hello.", background=True)
+    assert started.status == "in_progress"
+    heard: list[Any] = []
+    async for event in await client.responses.retrieve(started.id, stream=True):
+        heard.append(event)
+        if event.type == "response.output_text.delta":
+            break
+    cancelled = await client.responses.cancel(started.id)
+    assert cancelled.status == "cancelled"
+    await upstream.wait_for(lambda: upstream.streams_cut > cut, "the provider's connection to be closed")
+    after = heard[-1].sequence_number
+    rest: list[Any] = [
+        event async for event in await client.responses.retrieve(started.id, stream=True, starting_after=after)
+    ]
+    assert [event.sequence_number for event in heard + rest] == list(range(len(heard) + len(rest)))
+    assert (rest[-1].type, rest[-1].response.status) == ("response.incomplete", "cancelled")
+
+
+async def test_errors_of_responses_are_the_clients_own(client: openai.AsyncOpenAI, upstream: FakeOpenAI) -> None:
+    async def refused(call: Any) -> openai.APIStatusError:
+        with pytest.raises(openai.APIStatusError) as raised:
+            await call
+        return raised.value
+
+    unhonoured: tuple[dict[str, Any], ...] = ({"instructions": "Be brief."}, {"store": False}, {"max_output_tokens": 9})
+    for parameters in unhonoured:
+        for streamed in (False, True):
+            asked: Any = {"model": MODEL, "input": "Say hello.", "stream": streamed, **parameters}
+            error = await refused(client.responses.create(**asked))
+            assert isinstance(error, openai.BadRequestError)
+            assert (error.param, error.code) == (next(iter(parameters)), "invalid_field")
+    nobodys = f"resp_{'0' * 32}"
+    assert isinstance(await refused(client.responses.retrieve(nobodys)), openai.NotFoundError)
+    assert isinstance(await refused(client.responses.retrieve(nobodys, stream=True)), openai.NotFoundError)
+    stranger = client.with_options(api_key="sk-of-somebody-else")
+    assert isinstance(await refused(stranger.responses.create(input="Hello.")), openai.AuthenticationError)
+
+    upstream.enqueue(Reply(pieces=("One ", "two ", "three."), break_off_after=2))
+    heard = [event async for event in await client.responses.create(model=MODEL, input="Count.", stream=True)]
+    assert heard[-1].type == "response.failed"
+    assert heard[-1].response.error is not None
+    assert heard[-1].response.error.code == "provider_unavailable"
+
+
+async def test_openais_node_package_sees_the_same(door: Mesh, user: SignedUp, upstream: FakeOpenAI) -> None:
+    upstream.enqueue(
+        Reply(pieces=("Hello ", "there.")),
+        Reply(pieces=("Hello ", "there.")),
+        Reply(tool_calls=(FakeToolCall("weather", '{"city":"Lisbon"}', "call_a"),)),
+        Reply(pieces=("One ", "two ", "three."), break_off_after=2),
+    )
+    script = ROOT / "tests" / "e2e" / "openai_node_client.mjs"
+    arguments = (f"{door.base_url}/openai/v1", user.token, MODEL, EMBEDDER)
+    process = await asyncio.create_subprocess_exec(require_tool("node"), script, *arguments, stdout=PIPE, stderr=PIPE)
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), 120)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, err.decode()
+    saw = json.loads(out)
+    assert saw["whole"] == saw["streamed"] == "Hello there."
+    assert saw["tool"] == {"name": "weather", "arguments": '{"city":"Lisbon"}'}
+    assert saw["broken"] == ["APIError", "provider_unavailable"]
+    assert saw["errors"] == {
+        "token": ["AuthenticationError", 401, "token_invalid", None],
+        "model": ["NotFoundError", 404, "model_not_found", None],
+        "field": ["BadRequestError", 400, "invalid_field", "temperature"],
+        "response": ["BadRequestError", 400, "invalid_field", "instructions"],
+    }
+    assert saw["components"] == 8
+    assert saw["models"][0] == MODEL
+    assert saw["response"] == {"status": "completed", "text": "Hello there.", "numbered": True, "kept": True}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 from uuid import uuid4
 
+import openai
 import pytest
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, turn_event_pb2
@@ -254,3 +255,60 @@ async def test_a_process_that_ends_in_mid_stream_loses_nothing_and_the_answer_is
     await read(door.resume(events[0].turn_id), replay)
     assert_whole(replay)
     assert text_of(replay) == TEXT
+
+
+def openai_client(paced: Mesh, token: str) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=f"{paced.base_url}/openai/v1", api_key=token, max_retries=0, timeout=60)
+
+
+async def test_a_response_of_openais_client_is_the_same_turn_through_every_door(paced: Mesh) -> None:
+    token = (await asyncio.to_thread(paced.sign_up)).token
+    async with openai_client(paced, token) as client:
+        response = await client.responses.create(input="Count for me, please.")
+    told: Any = response.model_extra
+    assert response.output_text == TEXT
+    assert response.usage is not None
+    for name, kind in DOORS.items():
+        events: list[turn_event_pb2.TurnEvent] = []
+        await read(kind(paced.grpc_address, token).resume(told["parley"]["turn_id"]), events)
+        assert_whole(events)
+        message = events[-1].completed.message
+        assert text_of(events) == message.text == TEXT, name
+        assert (message.usage.input_tokens, message.usage.output_tokens) == (
+            response.usage.input_tokens,
+            response.usage.output_tokens,
+        ), name
+        assert message_pb2.Route.Name(message.route) == f"ROUTE_{told['parley']['route'].upper()}", name
+        assert (message.model, message.trace_id) == (response.model, told["parley"]["trace_id"]), name
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_openais_client_loses_nothing_when_chat_ends_in_mid_stream(paced: Mesh, number: signal.Signals) -> None:
+    """It does what OpenAI says of responses in the background: it goes on behind the last `sequence_number` that came."""
+    token = (await asyncio.to_thread(paced.sign_up)).token
+    events: list[Any] = []
+    pid, killed = paced.pids["chat"], False
+
+    async def follow(stream: openai.AsyncStream[Any]) -> None:
+        nonlocal killed
+        async for event in stream:
+            events.append(event)
+            if not killed and "word9 " in getattr(event, "delta", ""):
+                killed = True
+                paced.kill("chat", number)
+
+    async with openai_client(paced, token) as client, asyncio.timeout(120):
+        # Cut, or told that it cannot go on here.
+        with suppress(openai.APIError):
+            await follow(await client.responses.create(input="Count for me, please.", background=True, stream=True))
+        while events[-1].type != "response.completed":
+            try:
+                after = events[-1].sequence_number
+                await follow(await client.responses.retrieve(events[0].response.id, stream=True, starting_after=after))
+            except openai.APIError:
+                # Not there yet: again.
+                await asyncio.sleep(0.05)
+    assert killed
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert "".join(getattr(event, "delta", "") for event in events) == events[-1].response.output_text == TEXT
+    await asyncio.to_thread(paced.wait_until_back, "chat", pid)
