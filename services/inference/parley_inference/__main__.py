@@ -33,6 +33,7 @@ async def serve() -> None:
         if app.models.is_offline:
             _logger.warning("no provider is configured: the built-in offline model answers")
         await until_terminated()
+        await app.server.give_notice()
         await app.server.drain()
 
 

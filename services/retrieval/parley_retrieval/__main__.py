@@ -29,6 +29,7 @@ async def serve() -> None:
         async with open_retrieval(settings) as app:
             await app.server.start()
             await until_terminated()
+            await app.server.give_notice()
             await app.server.drain()
     finally:
         shut_down_telemetry()

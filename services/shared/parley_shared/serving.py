@@ -126,7 +126,10 @@ def build_server(
     process serves and that reflection describes here as well, because the edge asks only one process.
     """
     interceptor = ParleyInterceptor(
-        verifier=verifier, to_status_error=to_status_error, stream_idle_seconds=settings.stream_idle_seconds
+        verifier=verifier,
+        to_status_error=to_status_error,
+        stream_idle_seconds=settings.stream_idle_seconds,
+        max_streams_per_user=settings.max_streams_per_user,
     )
     options = [
         # Otherwise a second process on the same port gets half of the calls in silence.

@@ -156,6 +156,8 @@ class ServiceSettings:
     """PARLEY_STREAM_IDLE_SECONDS: how long a response stream may carry no message."""
     max_message_bytes: int
     """PARLEY_MAX_MESSAGE_BYTES: the largest message that is taken or sent."""
+    max_streams_per_user: int = 256
+    """PARLEY_MAX_STREAMS_PER_USER: how many streams of one user may be open at the same time, in this process."""
     trace_sample_ratio: float = 1.0
     """PARLEY_TRACE_SAMPLE_RATIO: the share of traces recorded, of those that start here."""
 
@@ -180,6 +182,7 @@ class ServiceSettings:
             max_message_bytes=environment.integer(
                 "PARLEY_MAX_MESSAGE_BYTES", 4 * 1024 * 1024, least=64 * 1024, most=256 * 1024 * 1024
             ),
+            max_streams_per_user=environment.integer("PARLEY_MAX_STREAMS_PER_USER", 256, least=1, most=1_000_000),
             trace_sample_ratio=environment.number("PARLEY_TRACE_SAMPLE_RATIO", 1, least=0, most=1),
         )
 

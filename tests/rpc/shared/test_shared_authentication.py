@@ -103,7 +103,9 @@ async def test_an_anonymous_rpc_needs_no_token_and_an_rpc_outside_of_the_contrac
 ) -> None:
     keys = TestKeys(tmp_path)
     verifier = TokenVerifier(keys.jwks_file, "parley", "parley")
-    interceptor = ParleyInterceptor(verifier=verifier, to_status_error=lambda error: None, stream_idle_seconds=1)
+    interceptor = ParleyInterceptor(
+        verifier=verifier, to_status_error=lambda error: None, stream_idle_seconds=1, max_streams_per_user=1
+    )
     server = grpc.aio.server(interceptors=[interceptor])
     system_service_pb2_grpc.add_SystemServiceServicer_to_server(AnySystem(), server)
 

@@ -7,8 +7,9 @@ From the outside in:
 3. `errors`: turns whatever is raised below into a status with details.
 4. `deadline`: ends the call just before its caller gives up; a status can still be sent.
 5. `authentication`: who calls and whether they may; below the errors because a refusal is one.
-6. `requests`: reads the request only when its caller may send it.
-7. `idleness`: next to the handler, because it is the one that sees every message of a stream.
+6. `crowding`: counts the streams of who calls, before anything of a stream is read.
+7. `requests`: reads the request only when its caller may send it.
+8. `idleness`: next to the handler, because it is the one that sees every message of a stream.
 
 A concern wraps a coroutine that serves one call. For a stream the innermost of them writes the messages, so that a concern costs
 nothing per message, and so that all of a call, closing the handler's generator included, happens in one task and one context.
@@ -23,7 +24,7 @@ from typing import Any
 import grpc
 
 from parley_shared.access import access_rules
-from parley_shared.interceptors import authentication, deadline, errors, idleness, logs, requests, telemetry
+from parley_shared.interceptors import authentication, crowding, deadline, errors, idleness, logs, requests, telemetry
 from parley_shared.interceptors.call import Behaviour, Call, Concern, Method
 from parley_shared.status import StatusError
 from parley_shared.tokens import TokenVerifier
@@ -40,6 +41,7 @@ class ParleyInterceptor(grpc.aio.ServerInterceptor):
         verifier: TokenVerifier,
         to_status_error: Callable[[Exception], StatusError | None],
         stream_idle_seconds: float,
+        max_streams_per_user: int,
     ) -> None:
         self._stream_idle_seconds = stream_idle_seconds
         self._concerns: list[Concern] = [
@@ -48,6 +50,7 @@ class ParleyInterceptor(grpc.aio.ServerInterceptor):
             errors.answered(to_status_error),
             deadline.limited,
             authentication.authenticated(verifier),
+            crowding.bounded(max_streams_per_user),
             requests.read,
         ]
         self._infrastructure: list[Concern] = [logs.logged]
