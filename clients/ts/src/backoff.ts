@@ -4,13 +4,12 @@ const FIRST_MS = 300;
 const LONGEST_MS = 10_000;
 
 /**
- * Exponential backoff with full jitter over its upper half: about 0.3 s after the first failure, doubling, at most 10 s.
+ * Exponential backoff with full jitter: drawn between 0 and a bound of 0.3 s after the first failure, which doubles up to 10 s.
  *
  * @param failures how many attempts have failed in a row, from 1.
  */
 export function backoffMs(failures: number, random: () => number = Math.random): number {
-  const ceiling = Math.min(LONGEST_MS, FIRST_MS * 2 ** (failures - 1));
-  return ceiling / 2 + (random() * ceiling) / 2;
+  return random() * Math.min(LONGEST_MS, FIRST_MS * 2 ** (failures - 1));
 }
 
 /** Waits. Ends early, without an error, when the browser says that the network is back. Throws the signal's reason when it is aborted. */

@@ -27,6 +27,8 @@ export interface ParleyErrorFacts {
   readonly retryDelayMs?: number;
   readonly traceId?: string;
   readonly connectionLost?: boolean;
+  readonly unsent?: boolean;
+  readonly refused?: boolean;
   readonly cause?: unknown;
 }
 
@@ -47,6 +49,10 @@ export class ParleyError extends Error {
   readonly traceId: string | undefined;
   /** True when the answer did not arrive: no network, a broken connection, a gateway without a service behind it. */
   readonly connectionLost: boolean;
+  /** True when the call surely never arrived: no connection came about. A browser does not tell; it is then false. */
+  readonly unsent: boolean;
+  /** True when it is known that nobody listens at the address. */
+  readonly refused: boolean;
 
   constructor(facts: ParleyErrorFacts) {
     super(facts.message, facts.cause === undefined ? undefined : { cause: facts.cause });
@@ -57,6 +63,8 @@ export class ParleyError extends Error {
     this.retryDelayMs = facts.retryDelayMs;
     this.traceId = facts.traceId;
     this.connectionLost = facts.connectionLost ?? false;
+    this.unsent = facts.unsent ?? false;
+    this.refused = facts.refused ?? false;
   }
 }
 
@@ -82,6 +90,8 @@ export function toParleyError(thrown: unknown): ParleyError {
     ...(Number.isFinite(retryDelayMs) ? { retryDelayMs } : {}),
     ...(traceId ? { traceId } : {}),
     connectionLost: info === undefined && isConnectionError(error),
+    unsent: info === undefined && (UNSENT.has(systemCode(error)) || error.rawMessage === "no healthy upstream"),
+    refused: info === undefined && systemCode(error) === "ECONNREFUSED",
     cause: error,
   });
 }
@@ -96,6 +106,19 @@ export function reasonFromName(name: string): ErrorReason {
 function statusCode(error: ConnectError): Code {
   const status = Number(error.metadata.get("grpc-status") ?? Number.NaN);
   return Number.isInteger(status) && status > 0 && Code[status] !== undefined ? (status as Code) : error.code;
+}
+
+/** What the system says when no connection comes about, as Node hands it on. */
+const UNSENT: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "UND_ERR_CONNECT_TIMEOUT"]);
+
+/** The system's code of an error, somewhere down its causes. Empty when there is none, as in browsers. */
+function systemCode(error: ConnectError): string {
+  let cause: unknown = error.cause;
+  for (let depth = 0; depth < 5 && typeof cause === "object" && cause !== null; depth += 1) {
+    if ("code" in cause && typeof cause.code === "string") return cause.code;
+    cause = "cause" in cause ? cause.cause : undefined;
+  }
+  return "";
 }
 
 function isConnectionError(error: ConnectError): boolean {

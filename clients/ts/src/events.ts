@@ -40,11 +40,14 @@ export interface WatchOptions {
  */
 export async function* watchEvents(parley: ParleyClient, afterSequence: number, options: WatchOptions = {}): AsyncGenerator<Watched, void, undefined> {
   const { signal, onConnection, idleMs = 45_000, resourceTypes = [] } = options;
-  const service = parley.service(EventService);
+  let side = parley.sideOf("events");
   let last = afterSequence;
   let failures = 0;
 
   for (;;) {
+    // A place means something where it was told. Without one, what happens from now on is watched wherever it can be.
+    if (last === -1 || parley.sharedData) side = parley.sideOf("events");
+    const service = parley.at(side).service(EventService);
     const connection = new Connection(signal, idleMs);
     let error: ParleyError;
     let heard = false;

@@ -18,7 +18,10 @@ import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { IdentityService } from "@parley/protos/parley/identity/v1/identity_service_pb";
 import { SystemService } from "@parley/protos/parley/system/v1/system_service_pb";
 import { pause, backoffMs } from "./backoff.js";
+import type { SideHealth } from "./circuit.js";
 import { toParleyError } from "./errors.js";
+import type { Side, SideName } from "./failover.js";
+import { featureOf } from "./features.js";
 import { TokenKeeper, type TokenStore } from "./tokens.js";
 
 /** The rpcs that the contract declares anonymous: they carry no token, so that none can be refused. */
@@ -27,6 +30,7 @@ const ANONYMOUS = new Set<unknown>([
   IdentityService.method.signIn,
   IdentityService.method.refreshTokens,
   IdentityService.method.signOut,
+  IdentityService.method.exchangeToken,
   IdentityService.method.getJsonWebKeySet,
   SystemService.method.getHealth,
 ]);
@@ -42,15 +46,20 @@ export function grpcWebTransport(baseUrl: string): TransportFactory {
   return (interceptors) => createGrpcWebTransport({ baseUrl, interceptors });
 }
 
-/** A transport with tokens, and the keeper of these tokens. */
-export function authenticatedTransport(factory: TransportFactory, store: TokenStore): { transport: Transport; tokens: TokenKeeper } {
-  const identity = createClient(IdentityService, factory([]));
-  const tokens = new TokenKeeper(store, async (refreshToken) => {
-    const { tokens: pair } = await identity.refreshTokens({ refreshToken }, { timeoutMs: 20_000 });
+/** The keeper of a store's tokens, which renews them over a transport. */
+export function tokenKeeper(store: TokenStore, renewal: () => Transport): TokenKeeper {
+  return new TokenKeeper(store, async (refreshToken) => {
+    const { tokens: pair } = await createClient(IdentityService, renewal()).refreshTokens({ refreshToken }, { timeoutMs: 20_000 });
     if (!pair) throw new ConnectError("The answer holds no tokens.", Code.Internal);
     return pair;
   });
-  return { transport: factory([repeatLostReads, bearer(tokens)]), tokens };
+}
+
+/** A side: a transport with tokens that notes what becomes of its calls. */
+export function side(name: SideName, factory: TransportFactory, tokens: TokenKeeper, health: SideHealth): Side {
+  const leaving = { leaves: (_feature: string): boolean => false };
+  const transport = factory([repeatLostReads(leaving), bearer(tokens), noting(health)]);
+  return { name, transport, probe: factory([]), tokens, health, leaving };
 }
 
 type AnyRequest = UnaryRequest | StreamRequest;
@@ -94,7 +103,47 @@ async function begin(next: Next, request: AnyRequest): Promise<AnyResponse> {
   return { ...response, message: resumeIteration(first, rest) };
 }
 
-const repeatLostReads: Interceptor = (next) => async (request) => {
+/** Tells the health of a side what became of each call. What the caller ended says nothing. */
+function noting(health: SideHealth): Interceptor {
+  return (next) => async (request) => {
+    const feature = featureOf(request.service.typeName);
+    const failed = (thrown: unknown) => {
+      if (!request.signal.aborted || isDeadline(request.signal)) health.failed(feature, toParleyError(thrown));
+    };
+    try {
+      const response = await next(request);
+      if (!response.stream) {
+        health.answered(feature);
+        return response;
+      }
+      return { ...response, message: noted(response.message, () => health.answered(feature), failed) };
+    } catch (thrown) {
+      failed(thrown);
+      throw thrown;
+    }
+  };
+}
+
+/** Whether a call was ended by its own deadline, which Connect makes a signal of. */
+function isDeadline(signal: AbortSignal): boolean {
+  return signal.reason instanceof ConnectError && signal.reason.code === Code.DeadlineExceeded;
+}
+
+async function* noted<T>(messages: AsyncIterable<T>, answered: () => void, failed: (thrown: unknown) => void): AsyncGenerator<T> {
+  let first = true;
+  try {
+    for await (const message of messages) {
+      if (first) answered();
+      first = false;
+      yield message;
+    }
+  } catch (thrown) {
+    failed(thrown);
+    throw thrown;
+  }
+}
+
+const repeatLostReads = (leaving: Side["leaving"]): Interceptor => (next) => async (request) => {
   const read = request.method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
   if (request.stream || !read) return next(request);
   for (let attempt = 1; ; attempt += 1) {
@@ -102,6 +151,7 @@ const repeatLostReads: Interceptor = (next) => async (request) => {
       return await next(request);
     } catch (thrown) {
       if (attempt >= READ_ATTEMPTS || request.signal.aborted || !toParleyError(thrown).connectionLost) throw thrown;
+      if (leaving.leaves(featureOf(request.service.typeName))) throw thrown;
       await pause(backoffMs(attempt), request.signal);
     }
   }

@@ -8,6 +8,7 @@ import type { TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { backoffMs, pause } from "./backoff.js";
 import { Connection, cut, isWorthRepeating } from "./connection.js";
 import { ErrorReason, toParleyError, type ParleyError } from "./errors.js";
+import type { SideName } from "./failover.js";
 
 /** Where a reader is in a turn. */
 export interface Cursor {
@@ -31,10 +32,14 @@ export interface FollowOptions {
   readonly signal?: AbortSignal;
   /** Is told when the connection is lost and when events arrive again. */
   readonly onConnection?: (connection: TurnConnection) => void;
-  /** How many attempts in a row may fail without a new event before the error is thrown. 12 when absent (about a minute). */
+  /** How many attempts in a row may fail without a new event before the error is thrown. 16 when absent (about a minute). */
   readonly maxFailures?: number;
   /** How long a connection may be silent before it is replaced, milliseconds. 45,000 when absent. */
   readonly idleMs?: number;
+  /** Which Parley has the turn, for `resumeReply` of a client with two. The one that serves chat now when absent. */
+  readonly side?: SideName;
+  /** Is told which Parley the turn is read at, whenever that changes. */
+  readonly onSide?: (side: SideName) => void;
 }
 
 /** True for the event that ends a turn. */
@@ -45,7 +50,7 @@ export function isLast(event: TurnEvent): boolean {
 
 /** Follows a turn from the cursor on. */
 export async function* followTurn(open: OpenTurn, from: Cursor, options: FollowOptions = {}): AsyncGenerator<TurnEvent, void, undefined> {
-  const { signal, onConnection, maxFailures = 12, idleMs = 45_000 } = options;
+  const { signal, onConnection, maxFailures = 16, idleMs = 45_000 } = options;
   let { turnId, afterSequence: last } = from;
   let failures = 0;
   let queued = false;
