@@ -20,10 +20,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from parley.identity.v1 import identity_service_pb2 as pb
 from parley_chat.adapters.sql_accounts import SqlAccounts
+from parley_chat.adapters.sql_schema import metadata
 from parley_shared.access import access_rules
 from parley_shared.channels import bearer
-from parley_shared.sql import Database
+from parley_shared.sql import default_database_url, missing_migrations
+from parley_testing.databases import database_variables, lose_database
 from parley_testing.identity import SignedUp, refused
+from parley_testing.postgres import PostgresServer
 from parley_testing.running_chat import RunningChat, running_chat
 
 NOWHERE = "127.0.0.1:1"
@@ -78,8 +81,7 @@ async def test_a_restart_keeps_the_local_user_and_every_token(tmp_path: Path) ->
 async def test_a_new_database_gets_the_same_local_user_back(tmp_path: Path) -> None:
     async with run(tmp_path):
         local = local_user(tmp_path)
-    for file in (tmp_path / "chat").glob("chat.db*"):
-        file.unlink()
+    await asyncio.to_thread(lose_database, "chat", tmp_path)
     async with run(tmp_path) as chat:
         assert local_user(tmp_path) == local
         assert (await sign_in(chat, local)).user.user_id == local["user_id"]
@@ -103,8 +105,7 @@ async def test_a_token_from_before_the_database_was_lost_is_not_valid(tmp_path: 
         made = await chat.identity.CreateAccessToken(
             pb.CreateAccessTokenRequest(name="x"), metadata=bearer(response.tokens.access_token)
         )
-    for file in (tmp_path / "chat").glob("chat.db*"):
-        file.unlink()
+    await asyncio.to_thread(lose_database, "chat", tmp_path)
     async with running_chat(tmp_path, inference=NOWHERE) as chat:
         for token in (response.tokens.access_token, made.token):
             call = chat.identity.GetCurrentUser(pb.GetCurrentUserRequest(), metadata=bearer(token))
@@ -161,6 +162,7 @@ async def test_reflection_describes_every_service_that_it_lists(chat: RunningCha
 async def process(home: Path, module: str = "parley_chat", **variables: str) -> AsyncIterator[Process]:
     """`python -m parley_chat`, and its end whatever happens."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
+    inherited |= await asyncio.to_thread(database_variables, "chat", home)
     started = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -243,13 +245,16 @@ async def test_postgresql_without_its_driver_is_one_line_that_says_what_to_insta
     assert "hunter2" not in line
 
 
-async def test_the_database_can_be_migrated_without_the_service(tmp_path: Path) -> None:
-    async with process(tmp_path, "parley_chat.migrate") as migration:
-        _, errors = await asyncio.wait_for(migration.communicate(), 60)
-    assert migration.returncode == 0, errors
-    database = Database.open(f"sqlite:///{tmp_path / 'chat' / 'chat.db'}")
-    assert await SqlAccounts(database).by_email("a@b") is None
-    await database.close()
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+async def test_the_database_can_be_migrated_without_the_service(
+    tmp_path: Path, postgres: PostgresServer, dialect: str
+) -> None:
+    url = postgres.new_database_url() if dialect == "postgresql" else default_database_url(tmp_path, "chat")
+    for _ in range(2):
+        async with process(tmp_path, "parley_chat.migrate", PARLEY_CHAT_DATABASE_URL=url) as migration:
+            _, errors = await asyncio.wait_for(migration.communicate(), 60)
+        assert migration.returncode == 0, errors
+    assert await missing_migrations(url, "parley_chat", metadata) == []
     assert not (tmp_path / "keys").exists()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from parley.chat.v1 import chat_service_pb2, message_pb2, tool_pb2, tool_service
 from parley.inference.v1 import generation_pb2
 from parley.system.v1 import system_service_pb2
 from parley_shared.settings import SettingsError
+from parley_testing.databases import copy_as_killed
 from parley_testing.hostile_mcp_servers import hostile_command
 from parley_testing.mcp_servers import command, python_path
 from parley_testing.running_chat import Person, RunningChat, running_chat
@@ -163,7 +163,7 @@ async def test_a_call_is_not_made_again_by_the_process_that_goes_on(
         await reader.until("tool_called")
         await until(lambda: lines(notes) == ["once"])
         # What the process leaves behind when it dies here.
-        await asyncio.to_thread(shutil.copytree, tmp_path / "before", tmp_path / "after")
+        await asyncio.to_thread(copy_as_killed, tmp_path / "before", tmp_path / "after")
         turn_id = reader.events[0].turn_id
         await running.chat.StopReply(chat_service_pb2.StopReplyRequest(turn_id=turn_id), metadata=alice.metadata)
         await reader.to_end()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from parley.identity.v1 import identity_service_pb2
 from parley.inference.v1 import generation_pb2
 from parley.workspace.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
 from parley_shared.status import status_error_from
+from parley_testing.databases import copy_as_killed
 from parley_testing.postgres import PostgresServer
 from parley_testing.redis_server import RedisServer
 from parley_testing.running_chat import Person, RunningChat, running_chat
@@ -462,7 +462,7 @@ async def copy_of_a_home_that_waits(tmp_path: Path, inference: ScriptedInference
     async with running_chat(tmp_path / "before", inference=inference.address) as running:
         alice = await running.sign_up()
         reader, [asked], _ = await asked_to_delete(running, inference, alice, "Pay")
-        await asyncio.to_thread(shutil.copytree, tmp_path / "before", tmp_path / "after")
+        await asyncio.to_thread(copy_as_killed, tmp_path / "before", tmp_path / "after")
         await running.chat.StopReply(pb.StopReplyRequest(turn_id=asked.turn_id), metadata=alice.metadata)
         reader.call.cancel()
     return tmp_path / "after", alice, reader

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from parley.inference.v1 import generation_pb2, model_service_pb2
 from parley.usage.v1 import usage_service_pb2 as pb
 from parley.usage.v1 import usage_service_pb2_grpc
 from parley_shared.status import status_error_from
+from parley_testing.databases import copy_as_killed
 from parley_testing.postgres import PostgresServer
 from parley_testing.redis_server import RedisServer
 from parley_testing.running_chat import Person, RunningChat, running_chat
@@ -291,21 +291,24 @@ async def test_what_a_killed_process_held_is_settled_once_by_whoever_takes_the_t
         reader = stream(running, alice)
         call = await inference.next_call()
         call.say("Every delivered word.")
-        turn_id = (await reader.until("delta")).turn_id
-        await asyncio.to_thread(shutil.copytree, tmp_path / "before", tmp_path / "after")
+        told = await reader.until("delta")
+        await asyncio.to_thread(copy_as_killed, tmp_path / "before", tmp_path / "after")
         held = (await spending(running, alice, budget.budget_id)).reserved_tokens
         call.finish()
         await reader.to_end()
     async with running_chat(tmp_path / "after", inference=inference.address) as running:
         call = await inference.next_call()
+        call.say(" And more.")
+        # Here as above a model has told its price, with which more is held than when it was asked: its words come after that.
+        resumed = resume(running, alice, told.turn_id, told.sequence)
+        await resumed.until("delta")
         found = await spending(running, alice, budget.budget_id)
         # The next process holds in place of the one before it.
         assert held <= found.reserved_tokens <= held + 200
         assert found.spent_tokens == 0
-        call.say(" And more.")
         call.use(300, 20)
         call.finish()
-        await resume(running, alice, turn_id).to_end()
+        await resumed.to_end()
         await assert_spent_is_what_the_ledger_says(running, alice, budget.budget_id)
         assert (await ledger(running, alice)).request_count == 1
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 
 import grpc
 import pytest
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2
 from parley.inference.v1 import generation_pb2
+from parley_chat.adapters.sql_schema import messages
 from parley_testing.running_chat import Person, RunningChat
 from parley_testing.scripted_inference import ScriptedInference
 from parley_testing.turn_readers import stream
+from sqlalchemy import select, update
 
 CHEAP = generation_pb2.TokenPrice(input_usd_micros=250_000, output_usd_micros=2_000_000, cached_input_usd_micros=25_000)
 DEAR = generation_pb2.TokenPrice(
@@ -23,11 +22,13 @@ DEAR = generation_pb2.TokenPrice(
 FREE = generation_pb2.TokenPrice()
 
 
-def forget_costs(home: Path) -> None:
+async def forget_costs(running: RunningChat) -> None:
     """Makes the messages of the database what they were before there were prices."""
-    (file,) = home.rglob("*.db")
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("UPDATE messages SET usage = json_remove(usage, '$.cost_usd_micros')")
+    async with running.app.database.write() as connection:
+        kept = select(messages.c.message_id, messages.c.usage).where(messages.c.usage.is_not(None))
+        for message_id, usage in (await connection.execute(kept)).all():
+            before = {name: value for name, value in usage.items() if name != "cost_usd_micros"}
+            await connection.execute(update(messages).where(messages.c.message_id == message_id).values(usage=before))
 
 
 async def stored(running: RunningChat, person: Person, message: message_pb2.Message) -> message_pb2.Message:
@@ -199,7 +200,7 @@ async def test_every_attempt_is_on_the_bill(running: RunningChat, inference: Scr
 
 
 async def test_an_answer_that_was_stored_before_there_were_prices_is_read_without_a_cost(
-    running: RunningChat, inference: ScriptedInference, alice: Person, tmp_path: Path
+    running: RunningChat, inference: ScriptedInference, alice: Person
 ) -> None:
     inference.price = DEAR
     reader = stream(running, alice)
@@ -208,7 +209,7 @@ async def test_an_answer_that_was_stored_before_there_were_prices_is_read_withou
     call.finish()
     await reader.to_end()
     message = reader.events[-1].completed.message
-    await asyncio.to_thread(forget_costs, tmp_path)
+    await forget_costs(running)
     read = await stored(running, alice, message)
     assert not read.usage.HasField("cost_usd_micros")
     assert read.usage.input_tokens == 1_000

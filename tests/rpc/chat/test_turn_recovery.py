@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from parley.chat.v1 import message_pb2, turn_event_pb2
+from parley_testing.databases import copy_as_killed
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
 from parley_testing.turn_readers import Reader, resume, stream
@@ -27,7 +27,7 @@ async def copy_of_a_home_in_mid_stream(
         call.say("word.")
         while reader.text() != "Every delivered word.":
             await reader.next()
-        await asyncio.to_thread(shutil.copytree, tmp_path / "before", tmp_path / "after")
+        await asyncio.to_thread(copy_as_killed, tmp_path / "before", tmp_path / "after")
         call.finish()
         await reader.to_end()
     del reader.events[-1]
@@ -122,7 +122,7 @@ async def test_an_answer_that_keeps_killing_its_process_is_given_up(
         following = tmp_path / f"life {number}"
         async with running_chat(home, inference=inference.address):
             call = await inference.next_call()
-            await asyncio.to_thread(shutil.copytree, home, following)
+            await asyncio.to_thread(copy_as_killed, home, following)
             call.finish()
         home = following
     async with running_chat(home, inference=inference.address) as running:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from parley.chat.v1 import message_pb2, turn_event_pb2
 from parley.identity.v1 import identity_service_pb2
 from parley.inference.v1 import generation_pb2
 from parley.workspace.v1 import task_pb2, task_service_pb2, task_service_pb2_grpc
+from parley_testing.databases import copy_as_killed
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedCall, ScriptedInference
 from parley_testing.scripted_search import ScriptedSearch
@@ -318,7 +318,7 @@ async def copy_of_a_home_after(tmp_path: Path, inference: ScriptedInference, kin
         call_tools(await inference.next_call(), ("create_task", '{"title": "Pay"}'), text="One moment.")
         await reader.until(kind)
         second = await inference.next_call()
-        await asyncio.to_thread(shutil.copytree, tmp_path / "before", tmp_path / "after")
+        await asyncio.to_thread(copy_as_killed, tmp_path / "before", tmp_path / "after")
         second.finish()
         await reader.to_end()
     return tmp_path / "after", alice, reader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -20,7 +21,11 @@ from parley.retrieval.v1 import (
 from parley_retrieval.bootstrap import RetrievalApp, open_retrieval
 from parley_retrieval.settings import RetrievalSettings
 from parley_shared.settings import Environment
+from parley_testing.databases import database_variables
+from parley_testing.postgres import postgres
 from parley_testing.tokens import TestKeys
+
+__all__ = ["postgres"]
 
 SCOPES = ("documents:read", "documents:write")
 
@@ -87,6 +92,8 @@ class Serve(Protocol):
 @asynccontextmanager
 async def running(home: Path, **variables: str) -> AsyncIterator[Retrieval]:
     keys = TestKeys(home)
+    if "PARLEY_RETRIEVAL_DATABASE_URL" not in variables:
+        variables |= await asyncio.to_thread(database_variables, "retrieval", home)
     environment = {"PARLEY_HOME": str(home), "PARLEY_RETRIEVAL_PORT": "0", "PARLEY_DRAIN_SECONDS": "1", **variables}
     async with open_retrieval(RetrievalSettings.read(Environment(environment))) as app:
         await app.server.start()

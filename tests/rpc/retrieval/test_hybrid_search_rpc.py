@@ -210,8 +210,9 @@ async def test_pages_of_an_answer_by_both_have_every_passage_once(world: World) 
     async with world.inference(), world.retrieval() as retrieval:
         caller = retrieval.caller()
         await until(lambda: by_meaning(caller), "the index is one with meanings")
+        # As long as passages usually are: shorter ones are weighed anew in the background, by and by.
         parts = [
-            f"# Part {part}\n\nheron {'car ' * (part % 5)} number {part} {'by the river ' * 12}" for part in range(60)
+            f"# Part {part}\n\nheron {'car ' * (part % 5)} number {part} {'by the river ' * 33}" for part in range(60)
         ]
         await caller.create("\n\n".join(parts))
         whole = [hit.chunk_id for hit in (await answer(caller, "heron vehicle", limit=50)).hits]

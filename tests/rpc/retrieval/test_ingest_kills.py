@@ -18,14 +18,12 @@ from pathlib import Path
 
 import grpc
 from parley.retrieval.v1 import job_pb2, search_service_pb2, search_service_pb2_grpc
-from parley_shared.sql import Database
+from parley_shared.sql import Database, default_database_url
 from parley_testing.ingestion import SECONDS, Sender, pdf, until
-from parley_testing.postgres import PostgresServer, postgres
+from parley_testing.postgres import PostgresServer
 from parley_testing.tokens import TestKeys
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
-
-__all__ = ["postgres"]  # The fixture of the server; imported so that pytest finds it.
 
 USER = f"usr_{'4' * 32}"
 FILE = pdf(*(f"Page {page} of the heron. " * 60 for page in range(6)), title="Herons")
@@ -214,14 +212,15 @@ async def test_another_process_finishes_what_a_killed_one_began_and_who_watches_
 
 
 async def test_on_a_laptop_a_killed_process_takes_its_job_up_again_at_once(tmp_path: Path) -> None:
-    async with started(tmp_path / "home", PARLEY_RETRIEVAL_JOB_WORKERS="0") as process:
+    laptop = {"PARLEY_RETRIEVAL_DATABASE_URL": default_database_url(tmp_path / "home", "retrieval")}
+    async with started(tmp_path / "home", PARLEY_RETRIEVAL_JOB_WORKERS="0", **laptop) as process:
         sent = await process.sender.send(b"The bittern booms.")
         await process.kill()
     (file,) = [path for path in (tmp_path / "home" / "retrieval" / "files").rglob("file") if path.is_file()]
     file.rename(file.with_name("kept"))
     os.mkfifo(file)
     # The lease would last longer than the test.
-    lease = {"PARLEY_RETRIEVAL_JOB_LEASE_SECONDS": "300"}
+    lease = {**laptop, "PARLEY_RETRIEVAL_JOB_LEASE_SECONDS": "300"}
     async with started(tmp_path / "home", **lease) as process:
         await until_running(process, sent.job_id)
         await process.kill()

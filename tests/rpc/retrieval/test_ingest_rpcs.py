@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,11 +14,12 @@ import grpc
 import pytest
 from parley.retrieval.v1 import document_pb2, job_pb2
 from parley.retrieval.v1 import ingest_service_pb2 as pb
+from parley_shared.sql import Database
 from parley_shared.status import status_error_from
+from parley_testing.databases import database_url
 from parley_testing.ingestion import SECONDS, Sender, pdf, pdf_with_outline, word
-from parley_testing.postgres import PostgresServer, postgres
-
-__all__ = ["postgres"]  # The fixture of the server; imported so that pytest finds it.
+from parley_testing.postgres import PostgresServer
+from sqlalchemy import text
 
 STAGES = [
     job_pb2.JOB_STAGE_RECEIVED,
@@ -389,17 +389,20 @@ async def test_a_service_that_stops_gives_its_jobs_back(tmp_path: Path, serve: A
 
 
 async def test_what_may_pass_is_tried_again_and_told_meanwhile(tmp_path: Path, serve: Any) -> None:
-    def break_table(broken: bool) -> None:
+    database = Database.open(await asyncio.to_thread(database_url, "retrieval", tmp_path))
+
+    async def break_table(broken: bool) -> None:
         """Takes away, or gives back, the table that the chunks of a document are written to."""
         names = ("chunks", "elsewhere") if broken else ("elsewhere", "chunks")
-        with sqlite3.connect(tmp_path / "retrieval" / "retrieval.db", timeout=SECONDS) as connection:
-            connection.execute("PRAGMA legacy_alter_table = ON")
-            connection.execute(f"ALTER TABLE {names[0]} RENAME TO {names[1]}")
+        async with database.write() as connection:
+            if database.dialect == "sqlite":
+                await connection.execute(text("PRAGMA legacy_alter_table = ON"))
+            await connection.execute(text(f"ALTER TABLE {names[0]} RENAME TO {names[1]}"))
 
     async with serve(tmp_path, PARLEY_RETRIEVAL_JOB_RETRY_SECONDS="0.05") as retrieval:
         caller = retrieval.caller(USER)
         own = sender(caller)
-        await asyncio.to_thread(break_table, True)
+        await break_table(True)
         sent = await own.send(b"The scaup comes in winter.")
         watching = own.stub.WatchJob(pb.WatchJobRequest(job_id=sent.job_id), metadata=own.metadata, timeout=SECONDS)
         last = None
@@ -408,11 +411,12 @@ async def test_what_may_pass_is_tried_again_and_told_meanwhile(tmp_path: Path, s
             if last.state == job_pb2.JOB_STATE_WAITING_FOR_RETRY and last.attempt_count == 2:
                 assert last.HasField("next_attempt_time")
                 assert (last.failure.reason, last.failure.retryable) == (job_pb2.JOB_FAILURE_REASON_INTERNAL, True)
-                await asyncio.to_thread(break_table, False)
+                await break_table(False)
         assert last is not None
         assert last.state == job_pb2.JOB_STATE_DONE
         assert last.attempt_count > 2
         assert len(await caller.search("scaup")) == 1
+    await database.close()
 
 
 async def test_a_job_that_runs_elsewhere_is_cancelled_from_here(

@@ -18,6 +18,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley.retrieval.v1 import document_service_pb2_grpc, search_service_pb2_grpc
+from parley_retrieval.adapters.sql_schema import metadata
+from parley_shared.sql import default_database_url, missing_migrations
+from parley_testing.databases import database_variables
+from parley_testing.postgres import PostgresServer
 from parley_testing.tokens import TestKeys
 
 USER = f"usr_{'2' * 32}"
@@ -26,6 +30,7 @@ SECONDS = 30
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
+    kept |= database_variables("retrieval", home)
     return {**kept, "PARLEY_HOME": str(home), "PARLEY_RETRIEVAL_PORT": "0", "PARLEY_LOG_FORMAT": "json", **variables}
 
 
@@ -47,9 +52,10 @@ async def started(home: Path, make_caller: type, service_type: type) -> AsyncIte
     """Starts `python -m parley_retrieval` and waits until it says that it listens."""
     keys = TestKeys(home)
     log = home / "log"
+    variables = await asyncio.to_thread(environment, home)
     with log.open("wb") as stream:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "parley_retrieval", env=environment(home), stdout=stream, stderr=stream
+            sys.executable, "-m", "parley_retrieval", env=variables, stdout=stream, stderr=stream
         )
     try:
         async with asyncio.timeout(SECONDS):
@@ -223,7 +229,7 @@ async def _run(home: Path, *arguments: str, **variables: str) -> tuple[int, str]
         sys.executable,
         "-m",
         *arguments,
-        env=environment(home, **variables),
+        env=await asyncio.to_thread(lambda: environment(home, **variables)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -261,8 +267,10 @@ async def test_a_second_service_on_the_same_index_says_so_and_ends(tmp_path: Pat
         assert len(await caller.search("still here")) == 1
 
 
-async def test_migrate_makes_the_database_and_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+async def test_migrate_makes_the_database_and_ends(tmp_path: Path, postgres: PostgresServer, dialect: str) -> None:
+    url = postgres.new_database_url() if dialect == "postgresql" else default_database_url(tmp_path, "retrieval")
     for _ in range(2):
-        code, errors = await _run(tmp_path, "parley_retrieval.migrate")
+        code, errors = await _run(tmp_path, "parley_retrieval.migrate", PARLEY_RETRIEVAL_DATABASE_URL=url)
         assert code == 0, errors
-    assert (tmp_path / "retrieval" / "retrieval.db").stat().st_size > 0
+    assert await missing_migrations(url, "parley_retrieval", metadata) == []

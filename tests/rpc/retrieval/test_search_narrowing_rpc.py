@@ -23,6 +23,11 @@ def stamp(time: datetime) -> Timestamp:
     return made
 
 
+RIVERSIDE = "by the river " * 33
+"""Makes a passage as long as passages usually are. Those of an owner whose passages are shorter are weighed anew in the background, and an
+answer from before is no beginning of one from after."""
+
+
 async def answer(caller: Any, query: str, **fields: Any) -> search_service_pb2.SearchResponse:
     request = search_service_pb2.SearchRequest(query=query, **fields)
     response = await caller.retrieval.search.Search(request, metadata=caller.metadata)
@@ -65,9 +70,7 @@ async def test_anothers_document_is_not_found_by_its_name(retrieval: Any) -> Non
 
 
 async def test_pages_hold_every_passage_once_up_to_the_two_hundredth(caller: Any) -> None:
-    parts = [
-        f"# Part {part}\n\n{'heron ' * (1 + part % 7)} number {part} {'by the river ' * 12}" for part in range(230)
-    ]
+    parts = [f"# Part {part}\n\n{'heron ' * (1 + part % 7)} number {part} {RIVERSIDE}" for part in range(230)]
     await caller.create("\n\n".join(parts))
     whole: list[str] = []
     token, pages = "", 0
@@ -82,7 +85,7 @@ async def test_pages_hold_every_passage_once_up_to_the_two_hundredth(caller: Any
 
 
 async def test_a_short_answer_is_the_beginning_of_a_long_one_also_among_equals(caller: Any) -> None:
-    part = f"heron {'by the river ' * 12}"
+    part = f"heron {RIVERSIDE}"
     for place in range(8):
         await caller.create("\n\n".join(f"# Part {number}\n\n{part}" for number in range(8)), title=f"Birds {place}")
     whole = await answer(caller, "heron", limit=50)

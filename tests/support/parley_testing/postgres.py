@@ -36,9 +36,20 @@ class PostgresServer:
         """The URL of a new database: `postgresql://…`. It is empty, or a copy of one that nobody is connected to."""
         name = f"test_{uuid.uuid4().hex}"
         template = [f"--template={template_url.rpartition('/')[2]}"] if template_url else []
-        place = ["--host=127.0.0.1", f"--port={self.port}", "--username=postgres"]
-        subprocess.run([require_tool("createdb"), *place, *template, name], check=True, capture_output=True)
+        subprocess.run([require_tool("createdb"), *self._place(), *template, name], check=True, capture_output=True)
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+
+    def copy_of(self, url: str) -> str:
+        """The URL of a copy of a database that others are connected to, as it is at this moment."""
+        source, copy = url.rpartition("/")[2], self.new_database_url()
+        dump = [require_tool("pg_dump"), *self._place(), "--no-sync", source]
+        script = subprocess.run(dump, check=True, capture_output=True).stdout
+        load = [require_tool("psql"), *self._place(), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
+        subprocess.run([*load, copy.rpartition("/")[2]], input=script, check=True, capture_output=True)
+        return copy
+
+    def _place(self) -> list[str]:
+        return ["--host=127.0.0.1", f"--port={self.port}", "--username=postgres"]
 
 
 @contextlib.contextmanager

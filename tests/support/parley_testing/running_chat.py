@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
-import os
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -15,40 +13,13 @@ import grpc
 from parley.chat.v1 import chat_service_pb2_grpc
 from parley.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from parley.system.v1 import system_service_pb2_grpc
-from parley_chat.bootstrap import ChatApp, migrate_database, open_chat
+from parley_chat.bootstrap import ChatApp, open_chat
 from parley_chat.settings import ChatSettings
 from parley_shared.settings import Environment
 
-from parley_testing.postgres import PostgresServer, running_postgres
+from parley_testing.databases import database_variables
 
 Metadata = tuple[tuple[str, str], ...]
-
-ON_POSTGRESQL = os.environ.get("PARLEY_TEST_DATABASE") == "postgresql"
-"""Whether chats that name no database run on PostgreSQL, and not on SQLite: `make test-postgresql`."""
-
-
-class _Databases:
-    """The databases of homes on PostgreSQL: a home keeps its own when chat is started on it again."""
-
-    def __init__(self) -> None:
-        self._server: PostgresServer | None = None
-        self._template = ""
-        self._of_home: dict[Path, str] = {}
-
-    async def url(self, home: Path) -> str:
-        if self._server is None:
-            closing = ExitStack()
-            self._server = closing.enter_context(running_postgres())
-            # No fixture: chats are made in too many places. The run's end is the server's.
-            atexit.register(closing.close)
-            self._template = self._server.new_database_url()
-            await migrate_database(ChatSettings.read(Environment({"PARLEY_CHAT_DATABASE_URL": self._template})))
-        if home not in self._of_home:
-            self._of_home[home] = await asyncio.to_thread(self._server.new_database_url, self._template)
-        return self._of_home[home]
-
-
-_databases = _Databases()
 
 
 @dataclass(frozen=True)
@@ -82,8 +53,8 @@ async def running_chat(
     home: Path, *, inference: str, retrieval: str = "127.0.0.1:1", **variables: str
 ) -> AsyncIterator[RunningChat]:
     """Runs chat on `home`; by default nothing answers where it looks for retrieval."""
-    if ON_POSTGRESQL and "PARLEY_CHAT_DATABASE_URL" not in variables:
-        variables["PARLEY_CHAT_DATABASE_URL"] = await _databases.url(home)
+    if "PARLEY_CHAT_DATABASE_URL" not in variables:
+        variables |= await asyncio.to_thread(database_variables, "chat", home)
     settings = ChatSettings.read(
         Environment(
             {

@@ -31,6 +31,8 @@ _HOW_TO_GET = {
     "initdb": "apt-get install postgresql",
     "pg_isready": "apt-get install postgresql",
     "pg_ctl": "apt-get install postgresql",
+    "pg_dump": "apt-get install postgresql",
+    "psql": "apt-get install postgresql",
     "redis-server": "apt-get install redis-server",
     "tmux": "apt-get install tmux",
 }
