@@ -24,7 +24,7 @@ SPACE := $(EMPTY) $(EMPTY)
 .PHONY: help
 help: ## Print this list.
 	@echo "Parley: chat over gRPC, gRPC-web, REST and SSE, from one contract. Start with 'make run'."
-	@grep -hE '^[a-z][a-z0-9-]*:.*##|^# ---- ' $(MAKEFILE_LIST) | sed -E 's/^# -+ (.*[^ -]) *-*$$/\1/; s/^([a-z0-9-]+):[^#]*## (.*)/\1\t\2/' | while IFS=$$'\t' read -r name text; do if [ -z "$$text" ]; then printf '\n%s\n' "$$name"; else printf '  make %-17s %s\n' "$$name" "$$text"; fi; done
+	@grep -hE '^[a-z][a-z0-9-]*:.*##|^# ---- ' $(MAKEFILE_LIST) | sed -E 's/^# -+ (.*[^ -]) *-*$$/\1/; s/^([a-z0-9-]+):[^#]*## (.*)/\1\t\2/' | while IFS=$$'\t' read -r name text; do if [ -z "$$text" ]; then printf '\n%s\n' "$$name"; else printf '  make %-21s %s\n' "$$name" "$$text"; fi; done
 
 # ---- Use -----------------------------------------------------------------------------------------------------------
 
@@ -130,8 +130,16 @@ test-e2e: setup ## Run only the tests of the whole: Envoy, three services, brows
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 .PHONY: test-postgresql
-test-postgresql: setup ## Run the tests of chat and its clients on PostgreSQL instead of SQLite.
-	@PARLEY_TEST_DATABASE=postgresql $(BIN)/python -m pytest tests/rpc/chat tests/rpc/client $(ARGS)
+test-postgresql: setup ## Run the tests of chat, its clients and retrieval on PostgreSQL instead of SQLite.
+	@PARLEY_TEST_DATABASE=postgresql $(BIN)/python -m pytest tests/rpc/chat tests/rpc/client tests/rpc/retrieval $(ARGS)
+
+# Where most is asked of the database: order, counters, claims, sums, pages, and what a killed process left.
+ON_POSTGRESQL := chat/test_chat_sessions chat/test_events chat/test_tasks chat/test_projects_of_users chat/test_batches chat/test_budget_rpcs chat/test_usage \
+	chat/test_index_following chat/test_turn_recovery retrieval/test_document_rpcs retrieval/test_document_versions
+
+.PHONY: test-postgresql-short
+test-postgresql-short: setup ## Run those of them on PostgreSQL that ask most of the database.
+	@PARLEY_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(ON_POSTGRESQL:%=tests/rpc/%.py) $(ARGS)
 
 # How much the long run does, for each deployment. PARLEY_FAULTS_SEED repeats one.
 FAULTS := PARLEY_FAULTS_CUTS=$${PARLEY_FAULTS_CUTS:-600} PARLEY_FAULTS_KILLS=$${PARLEY_FAULTS_KILLS:-60} PARLEY_FAULTS_SEED=$${PARLEY_FAULTS_SEED:-$$RANDOM} PARLEY_FAULTS_REPORT=$${PARLEY_FAULTS_REPORT:-.build/bench}
