@@ -8,19 +8,25 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from parley_testing.mesh import Mesh
 from parley_testing.oidc_issuer import OidcIssuer
 
 ME, DOCUMENTS = "/api/v2/identity/me", "/api/v1/documents"
 
 
+@pytest.mark.timeout(300)
 async def test_a_providers_tokens_pass_the_edge_and_the_services_and_forged_ones_do_not(
     start_mesh: Callable[..., Mesh], tmp_path: Path
 ) -> None:
     async with OidcIssuer() as issuer, OidcIssuer() as stranger:
         file = tmp_path / "parley.toml"
-        file.write_text(issuer.table(), encoding="utf-8")
-        settings = {"PARLEY_CHAT_CONFIG_FILE": str(file), "PARLEY_EDGE_CONFIG_FILE": str(file)}
+        file.write_text(issuer.table(keys_seconds=1), encoding="utf-8")
+        settings = {
+            "PARLEY_CHAT_CONFIG_FILE": str(file),
+            "PARLEY_EDGE_CONFIG_FILE": str(file),
+            "PARLEY_EDGE_JWKS_SECONDS": "1",
+        }
         mesh = await asyncio.to_thread(start_mesh, settings)
 
         async def get(path: str, token: str) -> tuple[int, str]:

@@ -24,6 +24,7 @@ from parley_cli.groups import (
     projects,
     tasks,
     tokens,
+    users,
     webhooks,
 )
 from parley_cli.options import Address, Json, Model, Project, Queue, Route, Session, Token
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(tokens.tokens, name="token")
+app.add_typer(users.users, name="user")
 app.add_typer(agents.agents, name="agent")
 app.add_typer(calendar.calendar, name="calendar")
 app.add_typer(content.content, name="content")

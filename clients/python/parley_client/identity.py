@@ -25,6 +25,11 @@ GET_CURRENT_USER = Rpc(_SERVICE, "GetCurrentUser", pb.GetCurrentUserRequest, pb.
 CREATE_ACCESS_TOKEN = Rpc(_SERVICE, "CreateAccessToken", pb.CreateAccessTokenRequest, pb.CreateAccessTokenResponse)
 LIST_ACCESS_TOKENS = Rpc(_SERVICE, "ListAccessTokens", pb.ListAccessTokensRequest, pb.ListAccessTokensResponse)
 REVOKE_ACCESS_TOKEN = Rpc(_SERVICE, "RevokeAccessToken", pb.RevokeAccessTokenRequest, pb.RevokeAccessTokenResponse)
+EXCHANGE_TOKEN = Rpc(_SERVICE, "ExchangeToken", pb.ExchangeTokenRequest, pb.ExchangeTokenResponse)
+LIST_USERS = Rpc(_SERVICE, "ListUsers", pb.ListUsersRequest, pb.ListUsersResponse)
+SET_USER_ROLE = Rpc(_SERVICE, "SetUserRole", pb.SetUserRoleRequest, pb.SetUserRoleResponse)
+DISABLE_USER = Rpc(_SERVICE, "DisableUser", pb.DisableUserRequest, pb.DisableUserResponse)
+ENABLE_USER = Rpc(_SERVICE, "EnableUser", pb.EnableUserRequest, pb.EnableUserResponse)
 GET_JSON_WEB_KEY_SET = Rpc(_SERVICE, "GetJsonWebKeySet", pb.GetJsonWebKeySetRequest, pb.GetJsonWebKeySetResponse)
 
 
@@ -82,6 +87,33 @@ class Identity:
         """Revokes a personal access token. NotFoundError when one has no such token."""
         request = pb.RevokeAccessTokenRequest(access_token_id=access_token_id)
         return (await self._connection.call(REVOKE_ACCESS_TOKEN, request)).access_token
+
+    async def exchange_token(self, token: str) -> pb.ExchangeTokenResponse:
+        """Changes a token of a trusted identity provider for an access token of Parley's own. Every call takes the provider's, too."""
+        return await self._connection.call(EXCHANGE_TOKEN, pb.ExchangeTokenRequest(token=token))
+
+    def users(self, query: str = "", *, page_size: int = 0) -> AsyncIterator[user_pb2.User]:
+        """The users of the installation, newest first: those with this in their address or name. For admins."""
+
+        async def page(token: str) -> pb.ListUsersResponse:
+            return await self._connection.call(
+                LIST_USERS, pb.ListUsersRequest(page_size=page_size, page_token=token, query=query)
+            )
+
+        return items_of_pages(page, lambda response: response.users)
+
+    async def set_user_role(self, user_id: str, role: user_pb2.UserRole.ValueType) -> user_pb2.User:
+        """Makes another user an admin, or an admin a user. For admins. NotFoundError when there is no such user."""
+        request = pb.SetUserRoleRequest(user_id=user_id, role=role)
+        return (await self._connection.call(SET_USER_ROLE, request)).user
+
+    async def disable_user(self, user_id: str) -> user_pb2.User:
+        """Disables another user: none of their tokens is good any more. For admins. NotFoundError when there is no such user."""
+        return (await self._connection.call(DISABLE_USER, pb.DisableUserRequest(user_id=user_id))).user
+
+    async def enable_user(self, user_id: str) -> user_pb2.User:
+        """Enables another user again. For admins. NotFoundError when there is no such user."""
+        return (await self._connection.call(ENABLE_USER, pb.EnableUserRequest(user_id=user_id))).user
 
     async def json_web_key_set(self) -> Mapping[str, list[Mapping[str, str]]]:
         """The public keys that verify Parley's tokens, as a JSON Web Key Set (RFC 7517)."""

@@ -23,9 +23,6 @@ _REFETCHED_BEFORE_SECONDS: Final = 5
 _LEAST_RETRIES: Final = 128
 """How many calls of a service may always be under way for a second time, however few run."""
 
-_FOREIGN_KEYS_SECONDS: Final = 5
-"""How often Envoy asks chat for the keys of identity providers: a key that is new there is known here so soon."""
-
 _OWN_WORDS: Final = "%LOCAL_REPLY_BODY%"
 """What Envoy says of a refusal: where it tells more than we could, as the position of an error in JSON."""
 
@@ -98,7 +95,9 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "access_log": settings.access_log,
         "token_issuer": settings.token_issuer,
         "token_audience": settings.token_audience,
-        "foreign_providers": {f"issuer-{each.name}": _foreign_provider(each) for each in settings.token_issuers},
+        "foreign_providers": {
+            f"issuer-{each.name}": _foreign_provider(each, settings) for each in settings.token_issuers
+        },
         "any_provider": _any_provider(settings.token_issuers),
         "jwks_cache_seconds": settings.jwks_seconds + _REFETCHED_BEFORE_SECONDS,
         "allowed_origins": [{"exact": origin} for origin in settings.allowed_origins],
@@ -145,7 +144,7 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
     }
 
 
-def _foreign_provider(issuer: TokenIssuer) -> dict[str, Any]:
+def _foreign_provider(issuer: TokenIssuer, settings: EdgeSettings) -> dict[str, Any]:
     """How Envoy verifies the tokens of an identity provider that the operator trusts."""
     return {
         "issuer": issuer.issuer,
@@ -163,7 +162,7 @@ def _foreign_provider(issuer: TokenIssuer) -> dict[str, Any]:
                 # Chat may have to ask the provider first.
                 "timeout": "12s",
             },
-            "cache_duration": f"{_FOREIGN_KEYS_SECONDS + _REFETCHED_BEFORE_SECONDS}s",
+            "cache_duration": f"{settings.jwks_seconds + _REFETCHED_BEFORE_SECONDS}s",
             "async_fetch": {"fast_listener": True, "failed_refetch_duration": "2s"},
         },
     }

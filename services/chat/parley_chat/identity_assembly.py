@@ -20,6 +20,7 @@ from parley_chat.adapters.json_local_user_file import JsonLocalUserFile
 from parley_chat.adapters.private_files import PrivateFileError
 from parley_chat.adapters.sql_accounts import SqlAccounts
 from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
+from parley_chat.adapters.sql_sign_in_failures import SqlSignInFailures
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
 from parley_chat.domain.foreign_tokens import ForeignTokenRefusedError, IssuerUnreachableError
 from parley_chat.foreign_tokens_assembly import open_token_exchange
@@ -70,6 +71,7 @@ async def open_identity(
     identity = Identity(
         accounts=accounts,
         sign_ins=SqlSignIns(database),
+        failures=SqlSignInFailures(database),
         personal_tokens=personal_tokens,
         hasher=hasher,
         signer=signer,

@@ -53,8 +53,8 @@ class TokenIssuer:
     """What its tokens may be signed with."""
     clock_skew_seconds: int = 30
     """How far its clock may be from ours."""
-    keys_seconds: int = 300
-    """How old its keys get before they are fetched again."""
+    keys_seconds: int = 60
+    """How old its keys get before they are fetched again: a few seconds later the edge knows a new one."""
     scopes_claim: str = ""
     """The claim that says what a token may be used for; a dot goes into an object. Empty: all that a user may."""
     scopes: Mapping[str, tuple[str, ...]] | None = None

@@ -35,7 +35,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -99,6 +99,8 @@ class Mesh:
     """`parley up`."""
     log_file: Path
     """What it and its children said."""
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Its environment."""
     _last_facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -112,7 +114,7 @@ class Mesh:
             process = subprocess.Popen(
                 [sys.executable, "-m", "parley_local"], env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        return cls(home, process, log_file)
+        return cls(home, process, log_file, variables)
 
     @classmethod
     def start(cls, home: Path, environment: Mapping[str, str] | None = None, *, seconds: float = 90) -> Mesh:
@@ -178,6 +180,17 @@ class Mesh:
         answer = json.loads(body)
         tokens = answer["tokens"]
         return SignedUp(answer["user"]["user_id"], email, password, tokens["access_token"], tokens["refresh_token"])
+
+    def make_admin(self, user: SignedUp) -> SignedUp:
+        """Makes somebody an admin as the operator does, and signs them in again: their token has the scopes of admins."""
+        command = [sys.executable, "-m", "parley_chat.set_role", user.email, "admin"]
+        subprocess.run(command, env=dict(self.variables), check=True, capture_output=True, timeout=120)
+        status, body = self.request(
+            "POST", "/api/v2/identity/sign-in", {"email": user.email, "password": user.password}
+        )
+        assert status == 200, f"sign-in: HTTP {status} {body!r}"
+        tokens = json.loads(body)["tokens"]
+        return replace(user, token=tokens["access_token"], refresh_token=tokens["refresh_token"])
 
     def request(
         self,

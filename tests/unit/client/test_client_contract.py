@@ -79,6 +79,7 @@ SERVICES: list[ServiceDescriptor] = [
 ]
 FOR_SERVICES = {
     "/parley.identity.v1.IdentityService/CheckAccessToken",
+    "/parley.identity.v1.IdentityService/GetIssuerKeySet",
     "/parley.retrieval.v1.IndexService/PutItems",
     "/parley.retrieval.v1.IndexService/DeleteItems",
     "/parley.retrieval.v1.IndexService/ListItems",

@@ -5,7 +5,7 @@ Not who may do it: scopes are checked before a request comes here. Not the token
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ from parley_chat.domain.accounts import (
     CredentialsWrongError,
     EmailTakenError,
     Role,
+    SignInsThrottledError,
     SignUpClosedError,
     User,
     UserDisabledError,
@@ -24,6 +25,7 @@ from parley_chat.domain.accounts import (
     normalize_email,
     normalize_password,
 )
+from parley_chat.domain.sign_in_delays import FailureKey, failure_keys
 from parley_chat.domain.tokens import (
     ADMIN_SCOPES,
     PERSONAL_TOKEN_DEFAULT_LIFE,
@@ -49,6 +51,7 @@ from parley_chat.operations.token_revocation import TokenRevocation
 from parley_chat.ports.accounts import Accounts
 from parley_chat.ports.password_hasher import PasswordHasher, PasswordMatch
 from parley_chat.ports.personal_tokens import PersonalTokens
+from parley_chat.ports.sign_in_failures import SignInFailures
 from parley_chat.ports.sign_ins import SignIns
 from parley_chat.ports.token_signer import TokenSigner
 
@@ -70,6 +73,7 @@ class Identity:
         *,
         accounts: Accounts,
         sign_ins: SignIns,
+        failures: SignInFailures,
         personal_tokens: PersonalTokens,
         hasher: PasswordHasher,
         signer: TokenSigner,
@@ -79,6 +83,7 @@ class Identity:
     ) -> None:
         self._accounts = accounts
         self._sign_ins = sign_ins
+        self._failures = failures
         self._personal_tokens = personal_tokens
         self._hasher = hasher
         self._signer = signer
@@ -98,18 +103,25 @@ class Identity:
         await self._accounts.add(Account(user, password_hash))
         return user, await self._open_sign_in(user)
 
-    async def sign_in(self, *, email: str, password: str) -> tuple[User, TokenPair]:
+    async def sign_in(self, *, email: str, password: str, address: str) -> tuple[User, TokenPair]:
         """Signs an account in. Raises CredentialsWrongError, after the same work whether the address or the password is wrong.
 
-        Raises UserDisabledError, to who knows the password.
+        Raises UserDisabledError, to who knows the password, and SignInsThrottledError after too many failures for this account: from
+        `address`, the caller's place in the network, or from everywhere.
         """
         email = normalize_email(email)
+        keys = failure_keys(email, address)
+        await self._check_throttle(keys)
         # No account has an address that is none, and a database need not understand what is in it.
         account = await self._accounts.by_email(email) if is_email(email) else None
         password = normalize_password(password)
         match = await self._hasher.compare(password, account.password_hash if account else None)
+        # Looked at again: of many guesses at once, those that come after the free ones learn nothing.
+        await self._check_throttle(keys)
         if account is None or match is PasswordMatch.WRONG:
+            await self._failures.add(keys, self._now())
             raise CredentialsWrongError
+        await self._failures.forget(keys[0])
         if account.user.disable_time is not None:
             raise UserDisabledError
         if match is PasswordMatch.RIGHT_BUT_OUTDATED:
@@ -187,6 +199,11 @@ class Identity:
             raise PersonalTokenNotFoundError
         self._revocation.forget(access_token_id)
         return token
+
+    async def _check_throttle(self, keys: Sequence[FailureKey]) -> None:
+        wait = await self._failures.wait_seconds(keys, self._now())
+        if wait > 0:
+            raise SignInsThrottledError(wait)
 
     async def _open_sign_in(self, user: User) -> TokenPair:
         now = self._now()

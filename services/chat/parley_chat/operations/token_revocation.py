@@ -54,6 +54,10 @@ class TokenRevocation:
         if not scopes & ADMIN_SCOPES:
             return scopes
         user = await self._remembered(self._users, user_id, self._accounts.user)
+        if user is not None and user.role is not Role.ADMIN:
+            # Who became an admin a moment ago, and has a token that says so, need not wait.
+            self.forget_user(user_id)
+            user = await self._remembered(self._users, user_id, self._accounts.user)
         return scopes if user is not None and user.role is Role.ADMIN else scopes - ADMIN_SCOPES
 
     def forget(self, token_id: str) -> None:

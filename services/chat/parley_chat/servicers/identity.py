@@ -40,7 +40,9 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
 
     async def SignIn(self, request: pb.SignInRequest, context: Any) -> pb.SignInResponse:
         validation.check_sign_in(request)
-        user, tokens = await self._identity.sign_in(email=request.email, password=request.password)
+        user, tokens = await self._identity.sign_in(
+            email=request.email, password=request.password, address=user_fields.address_of(context)
+        )
         return pb.SignInResponse(user=pack_user(user), tokens=_token_pair(tokens))
 
     async def RefreshTokens(self, request: pb.RefreshTokensRequest, context: Any) -> pb.RefreshTokensResponse:

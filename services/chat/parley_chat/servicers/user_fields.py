@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from grpc import StatusCode
 from parley.identity.v1 import identity_service_pb2 as pb
@@ -16,6 +17,7 @@ from parley_chat.domain.accounts import EMAIL_MOST, Role, User
 from parley_chat.domain.tokens import PERSONAL_TOKEN_PREFIX
 
 USER_PREFIX = "usr_"
+ADDRESS_HEADER, ADDRESS_MOST = "x-parley-address", 64
 PAGE_SIZE_DEFAULT, PAGE_SIZE_MOST, PAGE_TOKEN_MOST = 50, 100, 512
 TOKEN_MOST, ISSUER_NAME_MOST = 8192, 24
 _LIST = "users"
@@ -39,6 +41,12 @@ def pack_user(user: User) -> user_pb2.User:
     if user.disable_time is not None:
         packed.disable_time.FromDatetime(user.disable_time)
     return packed
+
+
+def address_of(context: Any) -> str:
+    """Where the caller is in the network, as the edge says it; what it does not pass is one place."""
+    metadata = dict(context.invocation_metadata() or ())
+    return str(metadata.get(ADDRESS_HEADER, ""))[:ADDRESS_MOST]
 
 
 def check_user_id(user_id: str) -> None:
