@@ -24,6 +24,7 @@ _HOW_TO_GET = {
     "node": "install Node 20 or newer",
     "npm": "install Node 20 or newer",
     "chromium": "apt-get install chromium",
+    "go": "install Go 1.25 or newer (https://go.dev)",
     "grpcurl": "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest",
     "ghz": "go install github.com/bojand/ghz/cmd/ghz@latest",
     "postgres": "apt-get install postgresql",
