@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from parley_shared.sql import Database
@@ -9,6 +10,8 @@ from sqlalchemy import Insert, delete, exists, insert, select, update
 
 from parley_chat.adapters.sql_schema import refresh_tokens, sign_ins
 from parley_chat.domain.tokens import RefreshToken, SignIn
+
+_audit = logging.getLogger("parley.audit")
 
 
 class SqlSignIns:
@@ -51,6 +54,8 @@ class SqlSignIns:
             if row is None or row.end_time is not None:
                 return None
             if row.use_time is not None:
+                # One of the two who used it has stolen it.
+                _audit.warning("refresh token used twice", extra={"user_id": row.user_id})
                 await connection.execute(
                     update(sign_ins).where(sign_ins.c.sign_in_id == row.sign_in_id).values(end_time=now)
                 )

@@ -47,6 +47,7 @@ from parley_chat.domain.tokens import (
     refresh_token_hash,
     scopes_for_new_token,
 )
+from parley_chat.operations.identity_audit import Deed, audit
 from parley_chat.operations.token_revocation import TokenRevocation
 from parley_chat.ports.accounts import Accounts
 from parley_chat.ports.password_hasher import PasswordHasher, PasswordMatch
@@ -101,6 +102,7 @@ class Identity:
         password_hash = await self._hasher.hash(normalize_password(password))
         user = User(new_user_id(), email, display_name_for(display_name, email), self._now())
         await self._accounts.add(Account(user, password_hash))
+        audit(Deed.SIGNED_UP, user.user_id)
         return user, await self._open_sign_in(user)
 
     async def sign_in(self, *, email: str, password: str, address: str) -> tuple[User, TokenPair]:
@@ -120,12 +122,14 @@ class Identity:
         await self._check_throttle(keys)
         if account is None or match is PasswordMatch.WRONG:
             await self._failures.add(keys, self._now())
+            audit(Deed.SIGN_IN_FAILED, account.user.user_id if account else "", address=address)
             raise CredentialsWrongError
         await self._failures.forget(keys[0])
         if account.user.disable_time is not None:
             raise UserDisabledError
         if match is PasswordMatch.RIGHT_BUT_OUTDATED:
             await self._accounts.set_password_hash(account.user.user_id, await self._hasher.hash(password))
+        audit(Deed.SIGNED_IN, account.user.user_id, address=address)
         return account.user, await self._open_sign_in(account.user)
 
     async def refresh(self, *, refresh_token: str) -> TokenPair:
@@ -177,6 +181,7 @@ class Identity:
             expire_time=expire_after(now, life.total_seconds()),
         )
         await self._personal_tokens.add(record)
+        audit(Deed.TOKEN_CREATED, user_id, access_token_id=record.access_token_id)
         claims = Claims(user_id, record.access_token_id, frozenset(granted), now, record.expire_time)
         return record, self._signer.sign(claims)
 
@@ -198,11 +203,13 @@ class Identity:
         if token is None:
             raise PersonalTokenNotFoundError
         self._revocation.forget(access_token_id)
+        audit(Deed.TOKEN_REVOKED, user_id, access_token_id=access_token_id)
         return token
 
     async def _check_throttle(self, keys: Sequence[FailureKey]) -> None:
         wait = await self._failures.wait_seconds(keys, self._now())
         if wait > 0:
+            audit(Deed.SIGN_IN_HELD_BACK, "")
             raise SignInsThrottledError(wait)
 
     async def _open_sign_in(self, user: User) -> TokenPair:

@@ -11,6 +11,7 @@ from datetime import datetime
 from parley_chat.domain.accounts import User
 from parley_chat.domain.foreign_tokens import ForeignTokenRefusedError, foreign_user, scopes_of
 from parley_chat.domain.tokens import Claims, expire_after, new_access_token_id
+from parley_chat.operations.identity_audit import Deed, audit
 from parley_chat.ports.foreign_tokens import ForeignTokens, ForeignUsers
 from parley_chat.ports.token_signer import TokenSigner
 
@@ -38,6 +39,8 @@ class TokenExchange:
         foreign = foreign_user(verified)
         now = self._now()
         user = await self._users.ensure(foreign, now)
+        if user.create_time == now:
+            audit(Deed.FOREIGN_USER_SEEN, user.user_id, issuer=foreign.issuer)
         if user.disable_time is not None:
             raise ForeignTokenRefusedError
         expire_time = min(expire_after(now, self._life_seconds), verified.expire_time)

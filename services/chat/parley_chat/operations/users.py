@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from parley_chat.domain.accounts import OwnAccountError, Role, User, UserNotFoundError, normalize_email
+from parley_chat.operations.identity_audit import Deed, audit
 from parley_chat.operations.token_revocation import TokenRevocation
 from parley_chat.ports.accounts import Accounts
 
@@ -24,15 +25,21 @@ class Users:
 
     async def set_role(self, admin_id: str, user_id: str, role: Role) -> User:
         """Gives another user a role. Raises OwnAccountError or UserNotFoundError."""
-        return self._changed(await self._accounts.set_role(self._other(admin_id, user_id), role))
+        user = self._changed(await self._accounts.set_role(self._other(admin_id, user_id), role))
+        audit(Deed.ROLE_SET, user_id, admin_id=admin_id, role=role.value)
+        return user
 
     async def disable(self, admin_id: str, user_id: str) -> User:
         """Disables another user. Raises OwnAccountError or UserNotFoundError."""
-        return self._changed(await self._accounts.set_disabled(self._other(admin_id, user_id), self._now()))
+        user = self._changed(await self._accounts.set_disabled(self._other(admin_id, user_id), self._now()))
+        audit(Deed.USER_DISABLED, user_id, admin_id=admin_id)
+        return user
 
     async def enable(self, admin_id: str, user_id: str) -> User:
         """Enables another user. Raises OwnAccountError or UserNotFoundError."""
-        return self._changed(await self._accounts.set_disabled(self._other(admin_id, user_id), None))
+        user = self._changed(await self._accounts.set_disabled(self._other(admin_id, user_id), None))
+        audit(Deed.USER_ENABLED, user_id, admin_id=admin_id)
+        return user
 
     def _other(self, admin_id: str, user_id: str) -> str:
         if user_id == admin_id:
