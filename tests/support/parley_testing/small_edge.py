@@ -97,7 +97,6 @@ class SmallEdge:
     admin_port: int
     toy: Toy
     keys: TestKeys
-    process: asyncio.subprocess.Process
     _channels: list[grpc.aio.Channel] = field(default_factory=list)
 
     def token(self, user_id: str = "usr_1") -> tuple[tuple[str, str], ...]:
@@ -151,32 +150,46 @@ async def running_edge(folder: Path, **settings: str) -> AsyncIterator[SmallEdge
         upstream = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         await server.start()
         closing.push_async_callback(server.stop, None)
-        port, admin_port = free_ports(2)
-        configuration = folder / "envoy.yaml"
-        configuration.write_text(
-            render(
-                EdgeSettings.read(
-                    Environment(
-                        {
-                            "PARLEY_EDGE_PORT": str(port),
-                            "PARLEY_EDGE_ADMIN_PORT": str(admin_port),
-                            "PARLEY_CHAT_ADDRESS": upstream,
-                            "PARLEY_INFERENCE_ADDRESS": upstream,
-                            "PARLEY_RETRIEVAL_ADDRESS": upstream,
-                            "PARLEY_EDGE_ACCESS_LOG": "/dev/null",
-                        }
-                        | settings
-                    )
-                )
-            )
-        )
-        process = await asyncio.create_subprocess_exec(*envoy.command(configuration))
-        closing.push_async_callback(process.wait)
-        closing.callback(_kill, process)
-        edge = SmallEdge(f"127.0.0.1:{port}", admin_port, toy, keys, process)
+        upstreams = {f"PARLEY_{service}_ADDRESS": upstream for service in ("CHAT", "INFERENCE", "RETRIEVAL")}
+        port, admin_port = await closing.enter_async_context(running_envoy(folder, upstreams | settings))
+        edge = SmallEdge(f"127.0.0.1:{port}", admin_port, toy, keys)
         closing.push_async_callback(edge.close)
         await _until_it_answers(edge)
         yield edge
+
+
+@asynccontextmanager
+async def running_envoy(folder: Path, settings: Mapping[str, str]) -> AsyncIterator[tuple[int, int]]:
+    """Starts Envoy on free ports, and does not wait: its one door, and its admin interface."""
+    port, admin_port = free_ports(2)
+    places = {
+        "PARLEY_EDGE_PORT": str(port),
+        "PARLEY_EDGE_ADMIN_PORT": str(admin_port),
+        "PARLEY_EDGE_ACCESS_LOG": str(folder / "edge.log"),
+    }
+    configuration = folder / "envoy.yaml"
+    configuration.write_text(render(EdgeSettings.read(Environment(places | dict(settings)))))
+    process = await asyncio.create_subprocess_exec(*envoy.command(configuration))
+    try:
+        yield port, admin_port
+    finally:
+        died = process.returncode
+        _kill(process)
+        await process.wait()
+    assert died is None, f"Envoy ended by itself: {died}"
+
+
+async def until_healthy(admin_port: int, addresses: Mapping[str, str], *, healthy: bool = True) -> None:
+    """Waits until Envoy holds all of the processes for healthy, or none: host:port, and the service of each."""
+    lines = {f"{service}::{address}::health_flags::healthy" for address, service in addresses.items()}
+    async with asyncio.timeout(240):
+        while True:
+            with suppress(OSError, http.client.HTTPException):
+                _, _, body = await asyncio.to_thread(_exchange, f"127.0.0.1:{admin_port}", "GET", "/clusters", None, {})
+                known = lines & set(body.decode().split())
+                if known == (lines if healthy else set()):
+                    return
+            await asyncio.sleep(0.05)
 
 
 def free_ports(count: int) -> list[int]:
