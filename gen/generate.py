@@ -1,6 +1,7 @@
 """Generates the code of the contracts: `make gen`. buf is the only parser; grpc_tools gets buf's image.
 
-Everything under gen/python/parley and gen/ts/src is this script's and is rewritten whole; to gen/golden it only adds.
+Everything under gen/python/parley and gen/ts/src is this script's and is rewritten whole; to gen/golden it only adds, and the
+table in docs/guide/errors.md it replaces.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def main() -> None:
 
     # These read the generated code, which is there only now.
     run(sys.executable, "gen/openapi.py", image, package / "openapi.json")
+    run(sys.executable, "gen/error_reference.py", image, "docs/guide/errors.md")
     run(sys.executable, "gen/golden.py", package / "contract.binpb", "gen/golden")
 
     run(BIN / "buf", "generate")

@@ -396,8 +396,7 @@ class _Writer:
             return {
                 "text/event-stream": {
                     "schema": {
-                        "type": "string",
-                        "description": "Server-sent events; the data of each is one JSON document.",
+                        "description": "Server-sent events; the data of each is one JSON document."
                     },
                     "x-item-schema": schema,
                 }

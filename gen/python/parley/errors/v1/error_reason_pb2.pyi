@@ -31,15 +31,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """One or more fields of the request are out of their bounds. INVALID_ARGUMENT, with a `google.rpc.BadRequest` that
     names each field.
 
+    To do: Correct the fields that the details name.
+
     Example: `{"reason": "ERROR_REASON_INVALID_FIELD", "domain": "parley", "metadata": {"field": "message"}}`
     """
     ERROR_REASON_INVALID_PAGE_TOKEN: _ErrorReason.ValueType  # 2
     """The page token does not belong to this list or is damaged. INVALID_ARGUMENT.
 
+    To do: Begin the list again without a page token.
+
     Example: `{"reason": "ERROR_REASON_INVALID_PAGE_TOKEN", "domain": "parley", "metadata": {"field": "page_token"}}`
     """
     ERROR_REASON_TOKEN_MISSING: _ErrorReason.ValueType  # 3
     """The request carries no token and the rpc needs one. UNAUTHENTICATED.
+
+    To do: Send `authorization: Bearer …`.
 
     Example: `{"reason": "ERROR_REASON_TOKEN_MISSING", "domain": "parley", "metadata": {}}`
     """
@@ -47,50 +53,70 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The token is malformed, forged, of another issuer or audience, expired, or revoked. UNAUTHENTICATED. The
     message does not tell which, except for expiry.
 
+    To do: Sign in again, or make a new token.
+
     Example: `{"reason": "ERROR_REASON_TOKEN_INVALID", "domain": "parley", "metadata": {}}`
     """
     ERROR_REASON_TOKEN_EXPIRED: _ErrorReason.ValueType  # 5
     """The token was valid and its time is over. UNAUTHENTICATED. The client refreshes it and tries again.
+
+    To do: Refresh the token and repeat.
 
     Example: `{"reason": "ERROR_REASON_TOKEN_EXPIRED", "domain": "parley", "metadata": {}}`
     """
     ERROR_REASON_SCOPE_MISSING: _ErrorReason.ValueType  # 6
     """The token is valid and lacks the scope that the rpc asks for. PERMISSION_DENIED.
 
+    To do: Use a token with the scope that the metadata names.
+
     Example: `{"reason": "ERROR_REASON_SCOPE_MISSING", "domain": "parley", "metadata": {"scope": "chat:write"}}`
     """
     ERROR_REASON_CREDENTIALS_WRONG: _ErrorReason.ValueType  # 7
     """The e-mail address or the password is wrong; the error does not tell which. UNAUTHENTICATED.
+
+    To do: Check address and password.
 
     Example: `{"reason": "ERROR_REASON_CREDENTIALS_WRONG", "domain": "parley", "metadata": {}}`
     """
     ERROR_REASON_EMAIL_TAKEN: _ErrorReason.ValueType  # 8
     """An account with this e-mail address exists. ALREADY_EXISTS.
 
+    To do: Sign in instead.
+
     Example: `{"reason": "ERROR_REASON_EMAIL_TAKEN", "domain": "parley", "metadata": {"field": "email"}}`
     """
     ERROR_REASON_RESOURCE_NOT_FOUND: _ErrorReason.ValueType  # 9
     """What the request names does not exist, or belongs to somebody else; the error does not tell which. NOT_FOUND.
+
+    To do: Check the id; it may also be another user's.
 
     Example: `{"reason": "ERROR_REASON_RESOURCE_NOT_FOUND", "domain": "parley", "metadata": {"resource": "session"}}`
     """
     ERROR_REASON_CLIENT_MESSAGE_ID_REUSED: _ErrorReason.ValueType  # 10
     """A turn with this `client_message_id` exists and its request was a different one. ALREADY_EXISTS.
 
+    To do: Choose a new name for a new message.
+
     Example: `{"reason": "ERROR_REASON_CLIENT_MESSAGE_ID_REUSED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
     """
     ERROR_REASON_TURN_LOG_EXPIRED: _ErrorReason.ValueType  # 11
     """The events of the turn are no longer kept; its outcome is in the session's messages. FAILED_PRECONDITION.
+
+    To do: Read the answer from the session's messages.
 
     Example: `{"reason": "ERROR_REASON_TURN_LOG_EXPIRED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
     """
     ERROR_REASON_TURN_INTERRUPTED: _ErrorReason.ValueType  # 12
     """The process that ran the turn ended before the turn did. ABORTED. What had been produced is kept.
 
+    To do: Send again for an alternative; what was written is kept.
+
     Example: `{"reason": "ERROR_REASON_TURN_INTERRUPTED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
     """
     ERROR_REASON_TOO_MANY_TURNS: _ErrorReason.ValueType  # 13
     """The user, or the process, has as many running turns as it may have. RESOURCE_EXHAUSTED, with a RetryInfo.
+
+    To do: Wait as long as the RetryInfo says, or stop a turn.
 
     Example: `{"reason": "ERROR_REASON_TOO_MANY_TURNS", "domain": "parley", "metadata": {"limit": "8"}}`
     """
@@ -99,20 +125,28 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     The nearest names there are come in the message and, separated by commas, as `nearest`, when there are near ones.
 
+    To do: Name a model that `ListModels` has.
+
     Example: `{"reason": "ERROR_REASON_MODEL_NOT_FOUND", "domain": "parley", "metadata": {"model": "strong"}}`
     """
     ERROR_REASON_MODEL_NOT_CAPABLE: _ErrorReason.ValueType  # 15
     """The model cannot do what the request asks, for example embed with a chat model. FAILED_PRECONDITION.
+
+    To do: Configure a model that can do it.
 
     Example: `{"reason": "ERROR_REASON_MODEL_NOT_CAPABLE", "domain": "parley", "metadata": {"model": "offline"}}`
     """
     ERROR_REASON_PROVIDER_UNAVAILABLE: _ErrorReason.ValueType  # 16
     """The provider of the model could not be reached, failed, or broke off. UNAVAILABLE, with a RetryInfo.
 
+    To do: Repeat later.
+
     Example: `{"reason": "ERROR_REASON_PROVIDER_UNAVAILABLE", "domain": "parley", "metadata": {"provider": "openai"}}`
     """
     ERROR_REASON_PROVIDER_RATE_LIMITED: _ErrorReason.ValueType  # 17
     """The provider limits the rate of calls. RESOURCE_EXHAUSTED, with a RetryInfo.
+
+    To do: Repeat as late as the RetryInfo says.
 
     Example: `{"reason": "ERROR_REASON_PROVIDER_RATE_LIMITED", "domain": "parley", "metadata": {"provider": "openai"}}`
     """
@@ -120,80 +154,112 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The provider refused the credentials that Parley is configured with. FAILED_PRECONDITION: only the operator can
     mend it.
 
+    To do: The operator sets the right key.
+
     Example: `{"reason": "ERROR_REASON_PROVIDER_CREDENTIALS", "domain": "parley", "metadata": {"provider": "openai"}}`
     """
     ERROR_REASON_PROVIDER_REJECTED: _ErrorReason.ValueType  # 19
     """The provider refused the request as it stands. INVALID_ARGUMENT.
+
+    To do: Change the request; the sentence says why.
 
     Example: `{"reason": "ERROR_REASON_PROVIDER_REJECTED", "domain": "parley", "metadata": {"provider": "openai"}}`
     """
     ERROR_REASON_PROVIDER_STALLED: _ErrorReason.ValueType  # 20
     """The provider sent nothing for longer than the configured time. UNAVAILABLE, with a RetryInfo.
 
+    To do: Repeat later, or use another model.
+
     Example: `{"reason": "ERROR_REASON_PROVIDER_STALLED", "domain": "parley", "metadata": {"provider": "openai"}}`
     """
     ERROR_REASON_SERVICE_UNAVAILABLE: _ErrorReason.ValueType  # 21
     """A service that this one stands on does not answer. UNAVAILABLE, with a RetryInfo.
+
+    To do: Repeat later; `parley status` shows which service is away.
 
     Example: `{"reason": "ERROR_REASON_SERVICE_UNAVAILABLE", "domain": "parley", "metadata": {"service": "inference"}}`
     """
     ERROR_REASON_STREAM_IDLE: _ErrorReason.ValueType  # 22
     """The stream carried no message for longer than it may. DEADLINE_EXCEEDED.
 
+    To do: Resume.
+
     Example: `{"reason": "ERROR_REASON_STREAM_IDLE", "domain": "parley", "metadata": {"idle_seconds": "300"}}`
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 23
     """The deadline of the call passed. DEADLINE_EXCEEDED.
+
+    To do: Allow more time.
 
     Example: `{"reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "parley", "metadata": {}}`
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 24
     """Parley failed. INTERNAL. The cause is in the service's log under the trace id and nowhere else.
 
+    To do: Report it with the trace id; the cause is in the log.
+
     Example: `{"reason": "ERROR_REASON_INTERNAL", "domain": "parley", "metadata": {}}`
     """
     ERROR_REASON_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 25
     """The request is larger than the service takes, or holds more than one user may store. RESOURCE_EXHAUSTED.
+
+    To do: Send less, or delete something.
 
     Example: `{"reason": "ERROR_REASON_LIMIT_EXCEEDED", "domain": "parley", "metadata": {"limit": "1000"}}`
     """
     ERROR_REASON_TURN_STOPPED: _ErrorReason.ValueType  # 26
     """The turn was stopped before it was whole; the caller asked for the whole reply. CANCELLED.
 
+    To do: Nothing: somebody stopped it.
+
     Example: `{"reason": "ERROR_REASON_TURN_STOPPED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
     """
     ERROR_REASON_SIGN_UP_CLOSED: _ErrorReason.ValueType  # 27
     """The operator lets nobody make an account. PERMISSION_DENIED.
+
+    To do: Ask the operator for an account.
 
     Example: `{"reason": "ERROR_REASON_SIGN_UP_CLOSED", "domain": "parley", "metadata": {}}`
     """
     ERROR_REASON_ACCOUNT_DISABLED: _ErrorReason.ValueType  # 37
     """An admin has disabled the account; told to who knows its password. PERMISSION_DENIED.
 
+    To do: Ask an admin of the installation.
+
     Example: `{"reason": "ERROR_REASON_ACCOUNT_DISABLED", "domain": "parley", "metadata": {}}`
     """
     ERROR_REASON_DOCUMENT_SHARED: _ErrorReason.ValueType  # 28
     """The document is shared: everybody can read it and nobody can change it. PERMISSION_DENIED.
+
+    To do: Store a document of your own instead.
 
     Example: `{"reason": "ERROR_REASON_DOCUMENT_SHARED", "domain": "parley", "metadata": {}}`
     """
     ERROR_REASON_PROMPT_TOO_LONG: _ErrorReason.ValueType  # 29
     """The prompt does not fit into the model's context window. INVALID_ARGUMENT. Both figures are tokens; those of the prompt are estimated.
 
+    To do: Send less, or name a model with a larger window; the metadata has both figures.
+
     Example: `{"reason": "ERROR_REASON_PROMPT_TOO_LONG", "domain": "parley", "metadata": {"tokens": "210000", "limit": "200000"}}`
     """
     ERROR_REASON_PROVIDER_QUOTA: _ErrorReason.ValueType  # 30
     """The operator's account at the provider has no credit left. FAILED_PRECONDITION: only the operator can mend it.
+
+    To do: The operator adds credit at the provider.
 
     Example: `{"reason": "ERROR_REASON_PROVIDER_QUOTA", "domain": "parley", "metadata": {"provider": "openai"}}`
     """
     ERROR_REASON_PROVIDER_QUEUE_FULL: _ErrorReason.ValueType  # 31
     """As many calls of the provider run and wait as may. RESOURCE_EXHAUSTED, with a RetryInfo.
 
+    To do: Repeat as late as the RetryInfo says.
+
     Example: `{"reason": "ERROR_REASON_PROVIDER_QUEUE_FULL", "domain": "parley", "metadata": {"provider": "openai"}}`
     """
     ERROR_REASON_RESPONSE_SCHEMA_UNMET: _ErrorReason.ValueType  # 32
     """The model's answer does not satisfy the request's JSON Schema, nor does its repair. ABORTED: the same request may do better.
+
+    To do: Repeat, ask with a simpler schema, or use a stronger model.
 
     Example: `{"reason": "ERROR_REASON_RESPONSE_SCHEMA_UNMET", "domain": "parley", "metadata": {"path": "$.due"}}`
     """
@@ -201,10 +267,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The rows cannot train a model: too few, one class only, or no column that can be used. INVALID_ARGUMENT, with a
     `google.rpc.BadRequest` that names the field.
 
+    To do: Send more rows, with both outcomes among them; the sentence says what is missing.
+
     Example: `{"reason": "ERROR_REASON_TRAINING_DATA_UNUSABLE", "domain": "parley", "metadata": {"field": "csv"}}`
     """
     ERROR_REASON_JOB_STATE: _ErrorReason.ValueType  # 34
     """The job is in a state in which this cannot be done, for example tried again although it did not fail. FAILED_PRECONDITION.
+
+    To do: Look at the job first: its state does not allow this.
 
     Example: `{"reason": "ERROR_REASON_JOB_STATE", "domain": "parley", "metadata": {"state": "DONE"}}`
     """
@@ -213,17 +283,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     written hold the rest. `measure` is `cost`, in millionths of a US dollar, or `tokens`; `renew_time` is missing for a total. Of an answer
     that had begun, the event `budget_reached` says all this, and the metadata only the turn.
 
+    To do: Wait until the budget begins anew (`renew_time`), or raise it; one of the operator's only the operator raises.
+
     Example: `{"reason": "ERROR_REASON_BUDGET_EXCEEDED", "domain": "parley", "metadata": {"budget_id": "bud_0f", "period": "day", "measure": "cost", "limit": "1000000", "spent": "1000000", "renew_time": "2026-11-22T00:00:00Z"}}`
     """
     ERROR_REASON_APPROVAL_CLOSED: _ErrorReason.ValueType  # 36
     """The call of a tool was decided otherwise, or its user is no longer asked: too late, or the turn has ended. FAILED_PRECONDITION. `state` is one of
     APPROVED, DENIED, EXPIRED and CLOSED.
 
+    To do: Nothing: the call was decided otherwise, or is no longer asked for; `state` says which.
+
     Example: `{"reason": "ERROR_REASON_APPROVAL_CLOSED", "domain": "parley", "metadata": {"state": "EXPIRED"}}`
     """
     ERROR_REASON_REVISION_MISMATCH: _ErrorReason.ValueType  # 40
     """What the request would change is not in the revision that it names: somebody else changed it meanwhile. ABORTED. The caller reads it again and
     decides anew. `revision` is the one that it is in; 0 when there is none.
+
+    To do: Read it again and decide anew: somebody changed it meanwhile; `revision` is the one that it is in.
 
     Example: `{"reason": "ERROR_REASON_REVISION_MISMATCH", "domain": "parley", "metadata": {"revision": "12"}}`
     """
@@ -245,15 +321,21 @@ ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
 """One or more fields of the request are out of their bounds. INVALID_ARGUMENT, with a `google.rpc.BadRequest` that
 names each field.
 
+To do: Correct the fields that the details name.
+
 Example: `{"reason": "ERROR_REASON_INVALID_FIELD", "domain": "parley", "metadata": {"field": "message"}}`
 """
 ERROR_REASON_INVALID_PAGE_TOKEN: ErrorReason.ValueType  # 2
 """The page token does not belong to this list or is damaged. INVALID_ARGUMENT.
 
+To do: Begin the list again without a page token.
+
 Example: `{"reason": "ERROR_REASON_INVALID_PAGE_TOKEN", "domain": "parley", "metadata": {"field": "page_token"}}`
 """
 ERROR_REASON_TOKEN_MISSING: ErrorReason.ValueType  # 3
 """The request carries no token and the rpc needs one. UNAUTHENTICATED.
+
+To do: Send `authorization: Bearer …`.
 
 Example: `{"reason": "ERROR_REASON_TOKEN_MISSING", "domain": "parley", "metadata": {}}`
 """
@@ -261,50 +343,70 @@ ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 4
 """The token is malformed, forged, of another issuer or audience, expired, or revoked. UNAUTHENTICATED. The
 message does not tell which, except for expiry.
 
+To do: Sign in again, or make a new token.
+
 Example: `{"reason": "ERROR_REASON_TOKEN_INVALID", "domain": "parley", "metadata": {}}`
 """
 ERROR_REASON_TOKEN_EXPIRED: ErrorReason.ValueType  # 5
 """The token was valid and its time is over. UNAUTHENTICATED. The client refreshes it and tries again.
+
+To do: Refresh the token and repeat.
 
 Example: `{"reason": "ERROR_REASON_TOKEN_EXPIRED", "domain": "parley", "metadata": {}}`
 """
 ERROR_REASON_SCOPE_MISSING: ErrorReason.ValueType  # 6
 """The token is valid and lacks the scope that the rpc asks for. PERMISSION_DENIED.
 
+To do: Use a token with the scope that the metadata names.
+
 Example: `{"reason": "ERROR_REASON_SCOPE_MISSING", "domain": "parley", "metadata": {"scope": "chat:write"}}`
 """
 ERROR_REASON_CREDENTIALS_WRONG: ErrorReason.ValueType  # 7
 """The e-mail address or the password is wrong; the error does not tell which. UNAUTHENTICATED.
+
+To do: Check address and password.
 
 Example: `{"reason": "ERROR_REASON_CREDENTIALS_WRONG", "domain": "parley", "metadata": {}}`
 """
 ERROR_REASON_EMAIL_TAKEN: ErrorReason.ValueType  # 8
 """An account with this e-mail address exists. ALREADY_EXISTS.
 
+To do: Sign in instead.
+
 Example: `{"reason": "ERROR_REASON_EMAIL_TAKEN", "domain": "parley", "metadata": {"field": "email"}}`
 """
 ERROR_REASON_RESOURCE_NOT_FOUND: ErrorReason.ValueType  # 9
 """What the request names does not exist, or belongs to somebody else; the error does not tell which. NOT_FOUND.
+
+To do: Check the id; it may also be another user's.
 
 Example: `{"reason": "ERROR_REASON_RESOURCE_NOT_FOUND", "domain": "parley", "metadata": {"resource": "session"}}`
 """
 ERROR_REASON_CLIENT_MESSAGE_ID_REUSED: ErrorReason.ValueType  # 10
 """A turn with this `client_message_id` exists and its request was a different one. ALREADY_EXISTS.
 
+To do: Choose a new name for a new message.
+
 Example: `{"reason": "ERROR_REASON_CLIENT_MESSAGE_ID_REUSED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
 """
 ERROR_REASON_TURN_LOG_EXPIRED: ErrorReason.ValueType  # 11
 """The events of the turn are no longer kept; its outcome is in the session's messages. FAILED_PRECONDITION.
+
+To do: Read the answer from the session's messages.
 
 Example: `{"reason": "ERROR_REASON_TURN_LOG_EXPIRED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
 """
 ERROR_REASON_TURN_INTERRUPTED: ErrorReason.ValueType  # 12
 """The process that ran the turn ended before the turn did. ABORTED. What had been produced is kept.
 
+To do: Send again for an alternative; what was written is kept.
+
 Example: `{"reason": "ERROR_REASON_TURN_INTERRUPTED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
 """
 ERROR_REASON_TOO_MANY_TURNS: ErrorReason.ValueType  # 13
 """The user, or the process, has as many running turns as it may have. RESOURCE_EXHAUSTED, with a RetryInfo.
+
+To do: Wait as long as the RetryInfo says, or stop a turn.
 
 Example: `{"reason": "ERROR_REASON_TOO_MANY_TURNS", "domain": "parley", "metadata": {"limit": "8"}}`
 """
@@ -313,20 +415,28 @@ ERROR_REASON_MODEL_NOT_FOUND: ErrorReason.ValueType  # 14
 
 The nearest names there are come in the message and, separated by commas, as `nearest`, when there are near ones.
 
+To do: Name a model that `ListModels` has.
+
 Example: `{"reason": "ERROR_REASON_MODEL_NOT_FOUND", "domain": "parley", "metadata": {"model": "strong"}}`
 """
 ERROR_REASON_MODEL_NOT_CAPABLE: ErrorReason.ValueType  # 15
 """The model cannot do what the request asks, for example embed with a chat model. FAILED_PRECONDITION.
+
+To do: Configure a model that can do it.
 
 Example: `{"reason": "ERROR_REASON_MODEL_NOT_CAPABLE", "domain": "parley", "metadata": {"model": "offline"}}`
 """
 ERROR_REASON_PROVIDER_UNAVAILABLE: ErrorReason.ValueType  # 16
 """The provider of the model could not be reached, failed, or broke off. UNAVAILABLE, with a RetryInfo.
 
+To do: Repeat later.
+
 Example: `{"reason": "ERROR_REASON_PROVIDER_UNAVAILABLE", "domain": "parley", "metadata": {"provider": "openai"}}`
 """
 ERROR_REASON_PROVIDER_RATE_LIMITED: ErrorReason.ValueType  # 17
 """The provider limits the rate of calls. RESOURCE_EXHAUSTED, with a RetryInfo.
+
+To do: Repeat as late as the RetryInfo says.
 
 Example: `{"reason": "ERROR_REASON_PROVIDER_RATE_LIMITED", "domain": "parley", "metadata": {"provider": "openai"}}`
 """
@@ -334,80 +444,112 @@ ERROR_REASON_PROVIDER_CREDENTIALS: ErrorReason.ValueType  # 18
 """The provider refused the credentials that Parley is configured with. FAILED_PRECONDITION: only the operator can
 mend it.
 
+To do: The operator sets the right key.
+
 Example: `{"reason": "ERROR_REASON_PROVIDER_CREDENTIALS", "domain": "parley", "metadata": {"provider": "openai"}}`
 """
 ERROR_REASON_PROVIDER_REJECTED: ErrorReason.ValueType  # 19
 """The provider refused the request as it stands. INVALID_ARGUMENT.
+
+To do: Change the request; the sentence says why.
 
 Example: `{"reason": "ERROR_REASON_PROVIDER_REJECTED", "domain": "parley", "metadata": {"provider": "openai"}}`
 """
 ERROR_REASON_PROVIDER_STALLED: ErrorReason.ValueType  # 20
 """The provider sent nothing for longer than the configured time. UNAVAILABLE, with a RetryInfo.
 
+To do: Repeat later, or use another model.
+
 Example: `{"reason": "ERROR_REASON_PROVIDER_STALLED", "domain": "parley", "metadata": {"provider": "openai"}}`
 """
 ERROR_REASON_SERVICE_UNAVAILABLE: ErrorReason.ValueType  # 21
 """A service that this one stands on does not answer. UNAVAILABLE, with a RetryInfo.
+
+To do: Repeat later; `parley status` shows which service is away.
 
 Example: `{"reason": "ERROR_REASON_SERVICE_UNAVAILABLE", "domain": "parley", "metadata": {"service": "inference"}}`
 """
 ERROR_REASON_STREAM_IDLE: ErrorReason.ValueType  # 22
 """The stream carried no message for longer than it may. DEADLINE_EXCEEDED.
 
+To do: Resume.
+
 Example: `{"reason": "ERROR_REASON_STREAM_IDLE", "domain": "parley", "metadata": {"idle_seconds": "300"}}`
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 23
 """The deadline of the call passed. DEADLINE_EXCEEDED.
+
+To do: Allow more time.
 
 Example: `{"reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "parley", "metadata": {}}`
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 24
 """Parley failed. INTERNAL. The cause is in the service's log under the trace id and nowhere else.
 
+To do: Report it with the trace id; the cause is in the log.
+
 Example: `{"reason": "ERROR_REASON_INTERNAL", "domain": "parley", "metadata": {}}`
 """
 ERROR_REASON_LIMIT_EXCEEDED: ErrorReason.ValueType  # 25
 """The request is larger than the service takes, or holds more than one user may store. RESOURCE_EXHAUSTED.
+
+To do: Send less, or delete something.
 
 Example: `{"reason": "ERROR_REASON_LIMIT_EXCEEDED", "domain": "parley", "metadata": {"limit": "1000"}}`
 """
 ERROR_REASON_TURN_STOPPED: ErrorReason.ValueType  # 26
 """The turn was stopped before it was whole; the caller asked for the whole reply. CANCELLED.
 
+To do: Nothing: somebody stopped it.
+
 Example: `{"reason": "ERROR_REASON_TURN_STOPPED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
 """
 ERROR_REASON_SIGN_UP_CLOSED: ErrorReason.ValueType  # 27
 """The operator lets nobody make an account. PERMISSION_DENIED.
+
+To do: Ask the operator for an account.
 
 Example: `{"reason": "ERROR_REASON_SIGN_UP_CLOSED", "domain": "parley", "metadata": {}}`
 """
 ERROR_REASON_ACCOUNT_DISABLED: ErrorReason.ValueType  # 37
 """An admin has disabled the account; told to who knows its password. PERMISSION_DENIED.
 
+To do: Ask an admin of the installation.
+
 Example: `{"reason": "ERROR_REASON_ACCOUNT_DISABLED", "domain": "parley", "metadata": {}}`
 """
 ERROR_REASON_DOCUMENT_SHARED: ErrorReason.ValueType  # 28
 """The document is shared: everybody can read it and nobody can change it. PERMISSION_DENIED.
+
+To do: Store a document of your own instead.
 
 Example: `{"reason": "ERROR_REASON_DOCUMENT_SHARED", "domain": "parley", "metadata": {}}`
 """
 ERROR_REASON_PROMPT_TOO_LONG: ErrorReason.ValueType  # 29
 """The prompt does not fit into the model's context window. INVALID_ARGUMENT. Both figures are tokens; those of the prompt are estimated.
 
+To do: Send less, or name a model with a larger window; the metadata has both figures.
+
 Example: `{"reason": "ERROR_REASON_PROMPT_TOO_LONG", "domain": "parley", "metadata": {"tokens": "210000", "limit": "200000"}}`
 """
 ERROR_REASON_PROVIDER_QUOTA: ErrorReason.ValueType  # 30
 """The operator's account at the provider has no credit left. FAILED_PRECONDITION: only the operator can mend it.
+
+To do: The operator adds credit at the provider.
 
 Example: `{"reason": "ERROR_REASON_PROVIDER_QUOTA", "domain": "parley", "metadata": {"provider": "openai"}}`
 """
 ERROR_REASON_PROVIDER_QUEUE_FULL: ErrorReason.ValueType  # 31
 """As many calls of the provider run and wait as may. RESOURCE_EXHAUSTED, with a RetryInfo.
 
+To do: Repeat as late as the RetryInfo says.
+
 Example: `{"reason": "ERROR_REASON_PROVIDER_QUEUE_FULL", "domain": "parley", "metadata": {"provider": "openai"}}`
 """
 ERROR_REASON_RESPONSE_SCHEMA_UNMET: ErrorReason.ValueType  # 32
 """The model's answer does not satisfy the request's JSON Schema, nor does its repair. ABORTED: the same request may do better.
+
+To do: Repeat, ask with a simpler schema, or use a stronger model.
 
 Example: `{"reason": "ERROR_REASON_RESPONSE_SCHEMA_UNMET", "domain": "parley", "metadata": {"path": "$.due"}}`
 """
@@ -415,10 +557,14 @@ ERROR_REASON_TRAINING_DATA_UNUSABLE: ErrorReason.ValueType  # 33
 """The rows cannot train a model: too few, one class only, or no column that can be used. INVALID_ARGUMENT, with a
 `google.rpc.BadRequest` that names the field.
 
+To do: Send more rows, with both outcomes among them; the sentence says what is missing.
+
 Example: `{"reason": "ERROR_REASON_TRAINING_DATA_UNUSABLE", "domain": "parley", "metadata": {"field": "csv"}}`
 """
 ERROR_REASON_JOB_STATE: ErrorReason.ValueType  # 34
 """The job is in a state in which this cannot be done, for example tried again although it did not fail. FAILED_PRECONDITION.
+
+To do: Look at the job first: its state does not allow this.
 
 Example: `{"reason": "ERROR_REASON_JOB_STATE", "domain": "parley", "metadata": {"state": "DONE"}}`
 """
@@ -427,17 +573,23 @@ ERROR_REASON_BUDGET_EXCEEDED: ErrorReason.ValueType  # 35
 written hold the rest. `measure` is `cost`, in millionths of a US dollar, or `tokens`; `renew_time` is missing for a total. Of an answer
 that had begun, the event `budget_reached` says all this, and the metadata only the turn.
 
+To do: Wait until the budget begins anew (`renew_time`), or raise it; one of the operator's only the operator raises.
+
 Example: `{"reason": "ERROR_REASON_BUDGET_EXCEEDED", "domain": "parley", "metadata": {"budget_id": "bud_0f", "period": "day", "measure": "cost", "limit": "1000000", "spent": "1000000", "renew_time": "2026-11-22T00:00:00Z"}}`
 """
 ERROR_REASON_APPROVAL_CLOSED: ErrorReason.ValueType  # 36
 """The call of a tool was decided otherwise, or its user is no longer asked: too late, or the turn has ended. FAILED_PRECONDITION. `state` is one of
 APPROVED, DENIED, EXPIRED and CLOSED.
 
+To do: Nothing: the call was decided otherwise, or is no longer asked for; `state` says which.
+
 Example: `{"reason": "ERROR_REASON_APPROVAL_CLOSED", "domain": "parley", "metadata": {"state": "EXPIRED"}}`
 """
 ERROR_REASON_REVISION_MISMATCH: ErrorReason.ValueType  # 40
 """What the request would change is not in the revision that it names: somebody else changed it meanwhile. ABORTED. The caller reads it again and
 decides anew. `revision` is the one that it is in; 0 when there is none.
+
+To do: Read it again and decide anew: somebody changed it meanwhile; `revision` is the one that it is in.
 
 Example: `{"reason": "ERROR_REASON_REVISION_MISMATCH", "domain": "parley", "metadata": {"revision": "12"}}`
 """

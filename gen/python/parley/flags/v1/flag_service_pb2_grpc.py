@@ -92,7 +92,8 @@ class FlagServiceServicer:
 
     def SetFlag(self, request, context):
         """Makes a flag, or changes it: without `update_mask` it is afterwards as the request says, with one only these fields change. At most 200
-        flags: RESOURCE_EXHAUSTED then. ABORTED, reason REVISION_MISMATCH, when the flag is not in the revision that the request names.
+        flags: RESOURCE_EXHAUSTED then. ABORTED, reason REVISION_MISMATCH, when the flag is not in the revision that the request names, unless it is as
+        the request says already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

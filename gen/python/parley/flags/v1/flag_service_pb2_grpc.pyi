@@ -45,7 +45,8 @@ class FlagServiceStub:
     """Lists the flags as they are set, those of the settings among them, by name."""
     SetFlag: _grpc.UnaryUnaryMultiCallable[_flag_service_pb2.SetFlagRequest, _flag_service_pb2.SetFlagResponse]
     """Makes a flag, or changes it: without `update_mask` it is afterwards as the request says, with one only these fields change. At most 200
-    flags: RESOURCE_EXHAUSTED then. ABORTED, reason REVISION_MISMATCH, when the flag is not in the revision that the request names.
+    flags: RESOURCE_EXHAUSTED then. ABORTED, reason REVISION_MISMATCH, when the flag is not in the revision that the request names, unless it is as
+    the request says already.
     """
     DeleteFlag: _grpc.UnaryUnaryMultiCallable[_flag_service_pb2.DeleteFlagRequest, _flag_service_pb2.DeleteFlagResponse]
     """Deletes a flag that was set. One that the settings have too is as they say again. NOT_FOUND when it was not set. ABORTED as in SetFlag."""
@@ -67,7 +68,8 @@ class FlagServiceAsyncStub(FlagServiceStub):
     """Lists the flags as they are set, those of the settings among them, by name."""
     SetFlag: _aio.UnaryUnaryMultiCallable[_flag_service_pb2.SetFlagRequest, _flag_service_pb2.SetFlagResponse]  # type: ignore[assignment]
     """Makes a flag, or changes it: without `update_mask` it is afterwards as the request says, with one only these fields change. At most 200
-    flags: RESOURCE_EXHAUSTED then. ABORTED, reason REVISION_MISMATCH, when the flag is not in the revision that the request names.
+    flags: RESOURCE_EXHAUSTED then. ABORTED, reason REVISION_MISMATCH, when the flag is not in the revision that the request names, unless it is as
+    the request says already.
     """
     DeleteFlag: _aio.UnaryUnaryMultiCallable[_flag_service_pb2.DeleteFlagRequest, _flag_service_pb2.DeleteFlagResponse]  # type: ignore[assignment]
     """Deletes a flag that was set. One that the settings have too is as they say again. NOT_FOUND when it was not set. ABORTED as in SetFlag."""
@@ -110,7 +112,8 @@ class FlagServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_flag_service_pb2.SetFlagResponse, _abc.Awaitable[_flag_service_pb2.SetFlagResponse]]:
         """Makes a flag, or changes it: without `update_mask` it is afterwards as the request says, with one only these fields change. At most 200
-        flags: RESOURCE_EXHAUSTED then. ABORTED, reason REVISION_MISMATCH, when the flag is not in the revision that the request names.
+        flags: RESOURCE_EXHAUSTED then. ABORTED, reason REVISION_MISMATCH, when the flag is not in the revision that the request names, unless it is as
+        the request says already.
         """
 
     @_abc_1.abstractmethod

@@ -28,7 +28,8 @@ if _version_not_supported:
 class OpenAIServiceStub:
     """Serves clients that were written for OpenAI's API, as they are. Its messages are that API's JSON, so names and defaults are OpenAI's; a field
     that is not here is passed over. Through REST an error has OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, where
-    `code` is the `parley.errors.v1.ErrorReason` in lower case without its prefix. Nothing is kept, and a call that is cut ends the generation.
+    `code` is the `parley.errors.v1.ErrorReason` in lower case without its prefix. Nothing is kept, and a call that is cut ends the generation:
+    what is kept and resumed is OpenAIResponseService's.
     """
 
     def __init__(self, channel):
@@ -67,7 +68,8 @@ class OpenAIServiceStub:
 class OpenAIServiceServicer:
     """Serves clients that were written for OpenAI's API, as they are. Its messages are that API's JSON, so names and defaults are OpenAI's; a field
     that is not here is passed over. Through REST an error has OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, where
-    `code` is the `parley.errors.v1.ErrorReason` in lower case without its prefix. Nothing is kept, and a call that is cut ends the generation.
+    `code` is the `parley.errors.v1.ErrorReason` in lower case without its prefix. Nothing is kept, and a call that is cut ends the generation:
+    what is kept and resumed is OpenAIResponseService's.
     """
 
     def CreateChatCompletion(self, request, context):
@@ -146,7 +148,8 @@ def add_OpenAIServiceServicer_to_server(servicer, server):
 class OpenAIService:
     """Serves clients that were written for OpenAI's API, as they are. Its messages are that API's JSON, so names and defaults are OpenAI's; a field
     that is not here is passed over. Through REST an error has OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, where
-    `code` is the `parley.errors.v1.ErrorReason` in lower case without its prefix. Nothing is kept, and a call that is cut ends the generation.
+    `code` is the `parley.errors.v1.ErrorReason` in lower case without its prefix. Nothing is kept, and a call that is cut ends the generation:
+    what is kept and resumed is OpenAIResponseService's.
     """
 
     @staticmethod

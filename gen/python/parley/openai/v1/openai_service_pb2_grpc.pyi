@@ -29,7 +29,8 @@ GRPC_VERSION: str
 class OpenAIServiceStub:
     """Serves clients that were written for OpenAI's API, as they are. Its messages are that API's JSON, so names and defaults are OpenAI's; a field
     that is not here is passed over. Through REST an error has OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, where
-    `code` is the `parley.errors.v1.ErrorReason` in lower case without its prefix. Nothing is kept, and a call that is cut ends the generation.
+    `code` is the `parley.errors.v1.ErrorReason` in lower case without its prefix. Nothing is kept, and a call that is cut ends the generation:
+    what is kept and resumed is OpenAIResponseService's.
     """
 
     @_typing.overload
@@ -54,7 +55,8 @@ class OpenAIServiceStub:
 class OpenAIServiceAsyncStub(OpenAIServiceStub):
     """Serves clients that were written for OpenAI's API, as they are. Its messages are that API's JSON, so names and defaults are OpenAI's; a field
     that is not here is passed over. Through REST an error has OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, where
-    `code` is the `parley.errors.v1.ErrorReason` in lower case without its prefix. Nothing is kept, and a call that is cut ends the generation.
+    `code` is the `parley.errors.v1.ErrorReason` in lower case without its prefix. Nothing is kept, and a call that is cut ends the generation:
+    what is kept and resumed is OpenAIResponseService's.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -75,7 +77,8 @@ class OpenAIServiceAsyncStub(OpenAIServiceStub):
 class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
     """Serves clients that were written for OpenAI's API, as they are. Its messages are that API's JSON, so names and defaults are OpenAI's; a field
     that is not here is passed over. Through REST an error has OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, where
-    `code` is the `parley.errors.v1.ErrorReason` in lower case without its prefix. Nothing is kept, and a call that is cut ends the generation.
+    `code` is the `parley.errors.v1.ErrorReason` in lower case without its prefix. Nothing is kept, and a call that is cut ends the generation:
+    what is kept and resumed is OpenAIResponseService's.
     """
 
     @_abc_1.abstractmethod

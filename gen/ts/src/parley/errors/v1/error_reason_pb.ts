@@ -36,6 +36,8 @@ export enum ErrorReason {
    * One or more fields of the request are out of their bounds. INVALID_ARGUMENT, with a `google.rpc.BadRequest` that
    * names each field.
    *
+   * To do: Correct the fields that the details name.
+   *
    * Example: `{"reason": "ERROR_REASON_INVALID_FIELD", "domain": "parley", "metadata": {"field": "message"}}`
    *
    * @generated from enum value: ERROR_REASON_INVALID_FIELD = 1;
@@ -45,6 +47,8 @@ export enum ErrorReason {
   /**
    * The page token does not belong to this list or is damaged. INVALID_ARGUMENT.
    *
+   * To do: Begin the list again without a page token.
+   *
    * Example: `{"reason": "ERROR_REASON_INVALID_PAGE_TOKEN", "domain": "parley", "metadata": {"field": "page_token"}}`
    *
    * @generated from enum value: ERROR_REASON_INVALID_PAGE_TOKEN = 2;
@@ -53,6 +57,8 @@ export enum ErrorReason {
 
   /**
    * The request carries no token and the rpc needs one. UNAUTHENTICATED.
+   *
+   * To do: Send `authorization: Bearer …`.
    *
    * Example: `{"reason": "ERROR_REASON_TOKEN_MISSING", "domain": "parley", "metadata": {}}`
    *
@@ -64,6 +70,8 @@ export enum ErrorReason {
    * The token is malformed, forged, of another issuer or audience, expired, or revoked. UNAUTHENTICATED. The
    * message does not tell which, except for expiry.
    *
+   * To do: Sign in again, or make a new token.
+   *
    * Example: `{"reason": "ERROR_REASON_TOKEN_INVALID", "domain": "parley", "metadata": {}}`
    *
    * @generated from enum value: ERROR_REASON_TOKEN_INVALID = 4;
@@ -72,6 +80,8 @@ export enum ErrorReason {
 
   /**
    * The token was valid and its time is over. UNAUTHENTICATED. The client refreshes it and tries again.
+   *
+   * To do: Refresh the token and repeat.
    *
    * Example: `{"reason": "ERROR_REASON_TOKEN_EXPIRED", "domain": "parley", "metadata": {}}`
    *
@@ -82,6 +92,8 @@ export enum ErrorReason {
   /**
    * The token is valid and lacks the scope that the rpc asks for. PERMISSION_DENIED.
    *
+   * To do: Use a token with the scope that the metadata names.
+   *
    * Example: `{"reason": "ERROR_REASON_SCOPE_MISSING", "domain": "parley", "metadata": {"scope": "chat:write"}}`
    *
    * @generated from enum value: ERROR_REASON_SCOPE_MISSING = 6;
@@ -90,6 +102,8 @@ export enum ErrorReason {
 
   /**
    * The e-mail address or the password is wrong; the error does not tell which. UNAUTHENTICATED.
+   *
+   * To do: Check address and password.
    *
    * Example: `{"reason": "ERROR_REASON_CREDENTIALS_WRONG", "domain": "parley", "metadata": {}}`
    *
@@ -100,6 +114,8 @@ export enum ErrorReason {
   /**
    * An account with this e-mail address exists. ALREADY_EXISTS.
    *
+   * To do: Sign in instead.
+   *
    * Example: `{"reason": "ERROR_REASON_EMAIL_TAKEN", "domain": "parley", "metadata": {"field": "email"}}`
    *
    * @generated from enum value: ERROR_REASON_EMAIL_TAKEN = 8;
@@ -108,6 +124,8 @@ export enum ErrorReason {
 
   /**
    * What the request names does not exist, or belongs to somebody else; the error does not tell which. NOT_FOUND.
+   *
+   * To do: Check the id; it may also be another user's.
    *
    * Example: `{"reason": "ERROR_REASON_RESOURCE_NOT_FOUND", "domain": "parley", "metadata": {"resource": "session"}}`
    *
@@ -118,6 +136,8 @@ export enum ErrorReason {
   /**
    * A turn with this `client_message_id` exists and its request was a different one. ALREADY_EXISTS.
    *
+   * To do: Choose a new name for a new message.
+   *
    * Example: `{"reason": "ERROR_REASON_CLIENT_MESSAGE_ID_REUSED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
    *
    * @generated from enum value: ERROR_REASON_CLIENT_MESSAGE_ID_REUSED = 10;
@@ -126,6 +146,8 @@ export enum ErrorReason {
 
   /**
    * The events of the turn are no longer kept; its outcome is in the session's messages. FAILED_PRECONDITION.
+   *
+   * To do: Read the answer from the session's messages.
    *
    * Example: `{"reason": "ERROR_REASON_TURN_LOG_EXPIRED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
    *
@@ -136,6 +158,8 @@ export enum ErrorReason {
   /**
    * The process that ran the turn ended before the turn did. ABORTED. What had been produced is kept.
    *
+   * To do: Send again for an alternative; what was written is kept.
+   *
    * Example: `{"reason": "ERROR_REASON_TURN_INTERRUPTED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
    *
    * @generated from enum value: ERROR_REASON_TURN_INTERRUPTED = 12;
@@ -144,6 +168,8 @@ export enum ErrorReason {
 
   /**
    * The user, or the process, has as many running turns as it may have. RESOURCE_EXHAUSTED, with a RetryInfo.
+   *
+   * To do: Wait as long as the RetryInfo says, or stop a turn.
    *
    * Example: `{"reason": "ERROR_REASON_TOO_MANY_TURNS", "domain": "parley", "metadata": {"limit": "8"}}`
    *
@@ -156,6 +182,8 @@ export enum ErrorReason {
    *
    * The nearest names there are come in the message and, separated by commas, as `nearest`, when there are near ones.
    *
+   * To do: Name a model that `ListModels` has.
+   *
    * Example: `{"reason": "ERROR_REASON_MODEL_NOT_FOUND", "domain": "parley", "metadata": {"model": "strong"}}`
    *
    * @generated from enum value: ERROR_REASON_MODEL_NOT_FOUND = 14;
@@ -164,6 +192,8 @@ export enum ErrorReason {
 
   /**
    * The model cannot do what the request asks, for example embed with a chat model. FAILED_PRECONDITION.
+   *
+   * To do: Configure a model that can do it.
    *
    * Example: `{"reason": "ERROR_REASON_MODEL_NOT_CAPABLE", "domain": "parley", "metadata": {"model": "offline"}}`
    *
@@ -174,6 +204,8 @@ export enum ErrorReason {
   /**
    * The provider of the model could not be reached, failed, or broke off. UNAVAILABLE, with a RetryInfo.
    *
+   * To do: Repeat later.
+   *
    * Example: `{"reason": "ERROR_REASON_PROVIDER_UNAVAILABLE", "domain": "parley", "metadata": {"provider": "openai"}}`
    *
    * @generated from enum value: ERROR_REASON_PROVIDER_UNAVAILABLE = 16;
@@ -182,6 +214,8 @@ export enum ErrorReason {
 
   /**
    * The provider limits the rate of calls. RESOURCE_EXHAUSTED, with a RetryInfo.
+   *
+   * To do: Repeat as late as the RetryInfo says.
    *
    * Example: `{"reason": "ERROR_REASON_PROVIDER_RATE_LIMITED", "domain": "parley", "metadata": {"provider": "openai"}}`
    *
@@ -193,6 +227,8 @@ export enum ErrorReason {
    * The provider refused the credentials that Parley is configured with. FAILED_PRECONDITION: only the operator can
    * mend it.
    *
+   * To do: The operator sets the right key.
+   *
    * Example: `{"reason": "ERROR_REASON_PROVIDER_CREDENTIALS", "domain": "parley", "metadata": {"provider": "openai"}}`
    *
    * @generated from enum value: ERROR_REASON_PROVIDER_CREDENTIALS = 18;
@@ -201,6 +237,8 @@ export enum ErrorReason {
 
   /**
    * The provider refused the request as it stands. INVALID_ARGUMENT.
+   *
+   * To do: Change the request; the sentence says why.
    *
    * Example: `{"reason": "ERROR_REASON_PROVIDER_REJECTED", "domain": "parley", "metadata": {"provider": "openai"}}`
    *
@@ -211,6 +249,8 @@ export enum ErrorReason {
   /**
    * The provider sent nothing for longer than the configured time. UNAVAILABLE, with a RetryInfo.
    *
+   * To do: Repeat later, or use another model.
+   *
    * Example: `{"reason": "ERROR_REASON_PROVIDER_STALLED", "domain": "parley", "metadata": {"provider": "openai"}}`
    *
    * @generated from enum value: ERROR_REASON_PROVIDER_STALLED = 20;
@@ -219,6 +259,8 @@ export enum ErrorReason {
 
   /**
    * A service that this one stands on does not answer. UNAVAILABLE, with a RetryInfo.
+   *
+   * To do: Repeat later; `parley status` shows which service is away.
    *
    * Example: `{"reason": "ERROR_REASON_SERVICE_UNAVAILABLE", "domain": "parley", "metadata": {"service": "inference"}}`
    *
@@ -229,6 +271,8 @@ export enum ErrorReason {
   /**
    * The stream carried no message for longer than it may. DEADLINE_EXCEEDED.
    *
+   * To do: Resume.
+   *
    * Example: `{"reason": "ERROR_REASON_STREAM_IDLE", "domain": "parley", "metadata": {"idle_seconds": "300"}}`
    *
    * @generated from enum value: ERROR_REASON_STREAM_IDLE = 22;
@@ -237,6 +281,8 @@ export enum ErrorReason {
 
   /**
    * The deadline of the call passed. DEADLINE_EXCEEDED.
+   *
+   * To do: Allow more time.
    *
    * Example: `{"reason": "ERROR_REASON_DEADLINE_EXCEEDED", "domain": "parley", "metadata": {}}`
    *
@@ -247,6 +293,8 @@ export enum ErrorReason {
   /**
    * Parley failed. INTERNAL. The cause is in the service's log under the trace id and nowhere else.
    *
+   * To do: Report it with the trace id; the cause is in the log.
+   *
    * Example: `{"reason": "ERROR_REASON_INTERNAL", "domain": "parley", "metadata": {}}`
    *
    * @generated from enum value: ERROR_REASON_INTERNAL = 24;
@@ -255,6 +303,8 @@ export enum ErrorReason {
 
   /**
    * The request is larger than the service takes, or holds more than one user may store. RESOURCE_EXHAUSTED.
+   *
+   * To do: Send less, or delete something.
    *
    * Example: `{"reason": "ERROR_REASON_LIMIT_EXCEEDED", "domain": "parley", "metadata": {"limit": "1000"}}`
    *
@@ -265,6 +315,8 @@ export enum ErrorReason {
   /**
    * The turn was stopped before it was whole; the caller asked for the whole reply. CANCELLED.
    *
+   * To do: Nothing: somebody stopped it.
+   *
    * Example: `{"reason": "ERROR_REASON_TURN_STOPPED", "domain": "parley", "metadata": {"turn_id": "trn_0f"}}`
    *
    * @generated from enum value: ERROR_REASON_TURN_STOPPED = 26;
@@ -273,6 +325,8 @@ export enum ErrorReason {
 
   /**
    * The operator lets nobody make an account. PERMISSION_DENIED.
+   *
+   * To do: Ask the operator for an account.
    *
    * Example: `{"reason": "ERROR_REASON_SIGN_UP_CLOSED", "domain": "parley", "metadata": {}}`
    *
@@ -283,6 +337,8 @@ export enum ErrorReason {
   /**
    * An admin has disabled the account; told to who knows its password. PERMISSION_DENIED.
    *
+   * To do: Ask an admin of the installation.
+   *
    * Example: `{"reason": "ERROR_REASON_ACCOUNT_DISABLED", "domain": "parley", "metadata": {}}`
    *
    * @generated from enum value: ERROR_REASON_ACCOUNT_DISABLED = 37;
@@ -291,6 +347,8 @@ export enum ErrorReason {
 
   /**
    * The document is shared: everybody can read it and nobody can change it. PERMISSION_DENIED.
+   *
+   * To do: Store a document of your own instead.
    *
    * Example: `{"reason": "ERROR_REASON_DOCUMENT_SHARED", "domain": "parley", "metadata": {}}`
    *
@@ -301,6 +359,8 @@ export enum ErrorReason {
   /**
    * The prompt does not fit into the model's context window. INVALID_ARGUMENT. Both figures are tokens; those of the prompt are estimated.
    *
+   * To do: Send less, or name a model with a larger window; the metadata has both figures.
+   *
    * Example: `{"reason": "ERROR_REASON_PROMPT_TOO_LONG", "domain": "parley", "metadata": {"tokens": "210000", "limit": "200000"}}`
    *
    * @generated from enum value: ERROR_REASON_PROMPT_TOO_LONG = 29;
@@ -309,6 +369,8 @@ export enum ErrorReason {
 
   /**
    * The operator's account at the provider has no credit left. FAILED_PRECONDITION: only the operator can mend it.
+   *
+   * To do: The operator adds credit at the provider.
    *
    * Example: `{"reason": "ERROR_REASON_PROVIDER_QUOTA", "domain": "parley", "metadata": {"provider": "openai"}}`
    *
@@ -319,6 +381,8 @@ export enum ErrorReason {
   /**
    * As many calls of the provider run and wait as may. RESOURCE_EXHAUSTED, with a RetryInfo.
    *
+   * To do: Repeat as late as the RetryInfo says.
+   *
    * Example: `{"reason": "ERROR_REASON_PROVIDER_QUEUE_FULL", "domain": "parley", "metadata": {"provider": "openai"}}`
    *
    * @generated from enum value: ERROR_REASON_PROVIDER_QUEUE_FULL = 31;
@@ -327,6 +391,8 @@ export enum ErrorReason {
 
   /**
    * The model's answer does not satisfy the request's JSON Schema, nor does its repair. ABORTED: the same request may do better.
+   *
+   * To do: Repeat, ask with a simpler schema, or use a stronger model.
    *
    * Example: `{"reason": "ERROR_REASON_RESPONSE_SCHEMA_UNMET", "domain": "parley", "metadata": {"path": "$.due"}}`
    *
@@ -338,6 +404,8 @@ export enum ErrorReason {
    * The rows cannot train a model: too few, one class only, or no column that can be used. INVALID_ARGUMENT, with a
    * `google.rpc.BadRequest` that names the field.
    *
+   * To do: Send more rows, with both outcomes among them; the sentence says what is missing.
+   *
    * Example: `{"reason": "ERROR_REASON_TRAINING_DATA_UNUSABLE", "domain": "parley", "metadata": {"field": "csv"}}`
    *
    * @generated from enum value: ERROR_REASON_TRAINING_DATA_UNUSABLE = 33;
@@ -346,6 +414,8 @@ export enum ErrorReason {
 
   /**
    * The job is in a state in which this cannot be done, for example tried again although it did not fail. FAILED_PRECONDITION.
+   *
+   * To do: Look at the job first: its state does not allow this.
    *
    * Example: `{"reason": "ERROR_REASON_JOB_STATE", "domain": "parley", "metadata": {"state": "DONE"}}`
    *
@@ -358,6 +428,8 @@ export enum ErrorReason {
    * written hold the rest. `measure` is `cost`, in millionths of a US dollar, or `tokens`; `renew_time` is missing for a total. Of an answer
    * that had begun, the event `budget_reached` says all this, and the metadata only the turn.
    *
+   * To do: Wait until the budget begins anew (`renew_time`), or raise it; one of the operator's only the operator raises.
+   *
    * Example: `{"reason": "ERROR_REASON_BUDGET_EXCEEDED", "domain": "parley", "metadata": {"budget_id": "bud_0f", "period": "day", "measure": "cost", "limit": "1000000", "spent": "1000000", "renew_time": "2026-11-22T00:00:00Z"}}`
    *
    * @generated from enum value: ERROR_REASON_BUDGET_EXCEEDED = 35;
@@ -368,6 +440,8 @@ export enum ErrorReason {
    * The call of a tool was decided otherwise, or its user is no longer asked: too late, or the turn has ended. FAILED_PRECONDITION. `state` is one of
    * APPROVED, DENIED, EXPIRED and CLOSED.
    *
+   * To do: Nothing: the call was decided otherwise, or is no longer asked for; `state` says which.
+   *
    * Example: `{"reason": "ERROR_REASON_APPROVAL_CLOSED", "domain": "parley", "metadata": {"state": "EXPIRED"}}`
    *
    * @generated from enum value: ERROR_REASON_APPROVAL_CLOSED = 36;
@@ -377,6 +451,8 @@ export enum ErrorReason {
   /**
    * What the request would change is not in the revision that it names: somebody else changed it meanwhile. ABORTED. The caller reads it again and
    * decides anew. `revision` is the one that it is in; 0 when there is none.
+   *
+   * To do: Read it again and decide anew: somebody changed it meanwhile; `revision` is the one that it is in.
    *
    * Example: `{"reason": "ERROR_REASON_REVISION_MISMATCH", "domain": "parley", "metadata": {"revision": "12"}}`
    *

@@ -508,8 +508,8 @@ export const SystemService: GenService<{
     output: typeof GetStatusResponseSchema;
   },
   /**
-   * Sends the status, and again whenever something of it changes, until the call is ended. Changes that follow each other are told together, at most
-   * once a second.
+   * Sends the status, and again whenever something of it changes, until the call is ended. It is looked at every two seconds: changes that follow
+   * each other more quickly are told together.
    *
    * @generated from rpc parley.system.v1.SystemService.WatchStatus
    */
