@@ -16,7 +16,7 @@ BUF := $(BIN)/buf
 ARGS ?=
 
 PACKAGES := gen/python services/shared services/chat services/inference services/retrieval clients/python clients/cli deploy/envoy deploy/local
-HAND_WRITTEN := gen/generate.py gen/openapi.py gen/golden.py services clients deploy benches tests
+HAND_WRITTEN := $(wildcard gen/*.py) services clients deploy benches tests
 IN_HOUSE := parley-protos parley-shared parley-chat parley-inference parley-retrieval parley-client parley-cli parley-edge parley-local
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
@@ -97,15 +97,15 @@ gen: googleapis node_modules/.installed ## Generate what the contracts give: Pyt
 	@$(BIN)/python gen/generate.py
 
 # Only files that git keeps are compared, so caches and editable installs do not count.
-GENERATED_STATE := git ls-files --cached --others --exclude-standard -- gen | LC_ALL=C sort | while read -r file; do if [ -f "$$file" ]; then sha256sum "$$file"; fi; done
+GENERATED_STATE := git ls-files --cached --others --exclude-standard -- gen docs/guide/errors.md | LC_ALL=C sort | while read -r file; do if [ -f "$$file" ]; then sha256sum "$$file"; fi; done
 
 .PHONY: gen-check
 gen-check: googleapis node_modules/.installed ## Fail when the generated code is not what the contracts give.
 	@mkdir -p .build; $(GENERATED_STATE) > .build/gen-before; \
 	$(BIN)/python gen/generate.py; \
 	$(GENERATED_STATE) > .build/gen-after; \
-	if ! diff .build/gen-before .build/gen-after > .build/gen-diff; then awk '/^[<>]/ {print "  " $$3}' .build/gen-diff | sort -u >&2; echo "gen/ was not fresh: the files above differ from what the contracts give. They are now: commit them." >&2; exit 1; fi; \
-	echo "gen/ is what the contracts give."
+	if ! diff .build/gen-before .build/gen-after > .build/gen-diff; then awk '/^[<>]/ {print "  " $$3}' .build/gen-diff | sort -u >&2; echo "What is generated was not fresh: the files above differ from what the contracts give. They are now: commit them." >&2; exit 1; fi; \
+	echo "What is generated is what the contracts give."
 
 .PHONY: breaking
 breaking: googleapis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import grpc
 import pytest
 from google.protobuf import json_format
 from google.rpc import error_details_pb2
@@ -63,6 +64,12 @@ def test_every_reason_has_an_example_that_is_an_error_info(reason: str, comment:
     assert all(re.fullmatch(r"[a-z][a-z0-9_]{0,63}", key) for key in info.metadata)
 
 
-def test_the_guide_explains_every_reason() -> None:
+def test_the_guide_tells_of_every_reason_its_status_and_what_to_do() -> None:
     guide = (ROOT / "docs" / "guide" / "errors.md").read_text(encoding="utf-8")
-    assert sorted(reason for reason in REASONS if reason not in RESERVED and f"`{reason}`" not in guide) == []
+    rows = [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in guide.splitlines() if line.startswith("| `")
+    ]
+    told = {name.strip("`"): (status, happened, to_do) for name, status, happened, _, to_do in rows}
+    assert list(told) == [reason for reason in REASONS if reason not in RESERVED], "`make gen` writes the table"
+    assert {status for status, _, _ in told.values()} <= {code.name for code in grpc.StatusCode}
+    assert [name for name, cells in told.items() if not all(cells)] == [], "a comment lacks the paragraph `To do: ...`"

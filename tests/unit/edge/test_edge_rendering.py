@@ -222,7 +222,7 @@ def test_a_header_that_names_the_user_is_taken_off_before_anything_else() -> Non
     (mutations,) = [
         node["early_header_mutation_extensions"] for node in nodes(tree) if "early_header_mutation_extensions" in node
     ]
-    removed = {mutation["remove"] for mutation in mutations[0]["typed_config"]["mutations"]}
+    removed = {mutation.get("remove") for mutation in mutations[0]["typed_config"]["mutations"]}
     set_by_the_edge = {claim["header_name"] for node in nodes(tree) for claim in node.get("claim_to_headers", [])}
     assert set_by_the_edge
     assert set_by_the_edge <= removed

@@ -109,7 +109,7 @@ class SqlJobStore:
         """See `JobStore`."""
         statement = select(jobs.c.state, func.count()).where(jobs.c.state.in_(_UNFINISHED)).group_by(jobs.c.state)
         async with self._database.read() as connection:
-            found: dict[str, int] = dict((await connection.execute(statement)).tuples().all())
+            found = {state: int(number) for state, number in await connection.execute(statement)}
         running = found.pop(JobState.RUNNING.value, 0)
         return JobCounts(waiting=sum(found.values()), running=running)
 
