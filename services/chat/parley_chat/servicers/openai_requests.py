@@ -41,6 +41,8 @@ def text_request(request: CompletionRequest, user_id: str) -> TextRequest:
     violations.text("model", request.model, most=MODEL_MOST)
     if request.HasField("n"):
         violations.integer("n", request.n, least=1, most=1)
+    if request.logprobs:
+        violations.add("logprobs", "must be false or absent: not every provider can tell them")
     conversation = conversation_of(violations, request.messages)
     tools = _tools(violations, request)
     sampling = _sampling(violations, request)
