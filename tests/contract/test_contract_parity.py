@@ -18,6 +18,7 @@ OWNERS = {
     "parley.identity.v1": "parley_chat",
     "parley.openai.v1": "parley_chat",
     "parley.system.v1": "parley_chat",
+    "parley.telemetry.v1": "parley_chat",
     "parley.mcp.v1": "parley_chat",
     "parley.inference.v1": "parley_inference",
     "parley.retrieval.v1": "parley_retrieval",

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
@@ -28,6 +30,7 @@ from parley.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from parley.inference.v1 import agent_service_pb2 as inference_agents
 from parley.inference.v1 import content_service_pb2 as inference_content
 from parley.inference.v1 import embedding_service_pb2, inference_service_pb2, model_service_pb2, scoring_service_pb2
+from parley.inference.v1 import span_service_pb2 as inference_spans
 from parley.mcp.v1 import mcp_service_pb2
 from parley.openai.v1 import openai_service_pb2, response_service_pb2
 from parley.retrieval.v1 import (
@@ -37,7 +40,9 @@ from parley.retrieval.v1 import (
     recommendation_service_pb2,
     search_service_pb2,
 )
+from parley.retrieval.v1 import span_service_pb2 as retrieval_spans
 from parley.system.v1 import system_service_pb2
+from parley.telemetry.v1 import trace_service_pb2
 from parley.usage.v1 import usage_service_pb2
 from parley.workspace.v1 import calendar_service_pb2, meeting_bot_service_pb2, project_service_pb2, task_service_pb2
 from parley_shared.status import status_error_from
@@ -67,6 +72,9 @@ FILES = (
     scoring_service_pb2,
     inference_agents,
     inference_content,
+    inference_spans,
+    retrieval_spans,
+    trace_service_pb2,
     calendar_service_pb2,
     project_service_pb2,
     task_service_pb2,
@@ -185,6 +193,41 @@ async def test_without_a_good_token_nobody_gets_in(
     assert refusal.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
+@pytest.fixture(scope="module")
+def bad_tokens(mesh: Mesh, user: SignedUp) -> dict[str, str]:
+    """What the installation's own key has signed, or another one of the same name, and is not to be let in."""
+    head = jwt.get_unverified_header(user.token)
+    good = jwt.decode(user.token, options={"verify_signature": False})
+    own = (mesh.home / "keys" / "signing.pem").read_bytes()
+    foreign = ec.generate_private_key(ec.SECP256R1())
+
+    def signed(key: Any, **claims: Any) -> str:
+        return jwt.encode(good | claims, key, algorithm="ES256", headers={"kid": head["kid"]})
+
+    return {
+        "expired": signed(own, iat=1, exp=1000),
+        "for another audience": signed(own, aud="another"),
+        "of another issuer": signed(own, iss="https://another.example"),
+        "of another key": signed(foreign),
+    }
+
+
+@pytest.mark.parametrize("rpc", GUARDED, ids=name)
+async def test_a_token_that_is_old_or_for_others_or_of_others_opens_nothing(
+    mesh: Mesh, channel: grpc.aio.Channel, bad_tokens: dict[str, str], rpc: Rpc
+) -> None:
+    async with grpc.aio.insecure_channel(mesh.address(rpc.served_by)) as direct:
+        for why, token in bad_tokens.items():
+            for place in (channel, direct):
+                with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                    await rpc.call(place, b"", [("authorization", f"Bearer {token}")])
+                # Envoy says of a token for another audience that it is for somebody else.
+                expected = {grpc.StatusCode.UNAUTHENTICATED}
+                if place is channel and why == "for another audience":
+                    expected.add(grpc.StatusCode.PERMISSION_DENIED)
+                assert refusal.value.code() in expected, why
+
+
 @pytest.mark.parametrize("rpc", FOR_SERVICES, ids=name)
 async def test_a_user_does_not_get_where_only_services_may(user: SignedUp, channel: grpc.aio.Channel, rpc: Rpc) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
@@ -196,15 +239,19 @@ async def test_a_user_does_not_get_where_only_services_may(user: SignedUp, chann
 
 
 @pytest.mark.parametrize("rpc", [rpc for rpc in GUARDED if rpc not in FOR_SERVICES + ANY_TOKEN], ids=name)
-async def test_a_token_without_the_scope_is_refused(user: SignedUp, channel: grpc.aio.Channel, rpc: Rpc) -> None:
+async def test_a_token_without_the_scope_is_refused(
+    mesh: Mesh, user: SignedUp, channel: grpc.aio.Channel, rpc: Rpc
+) -> None:
     other = "identity:read" if rpc.rule.scope != "identity:read" else "chat:read"
     made = await identity_service_pb2_grpc.IdentityServiceStub(channel).CreateAccessToken(
         identity_service_pb2.CreateAccessTokenRequest(name="narrow", scopes=[other]), metadata=user.metadata
     )
-    with pytest.raises(grpc.aio.AioRpcError) as refusal:
-        await rpc.call(channel, b"", [("authorization", f"Bearer {made.token}")])
-    assert refusal.value.code() is grpc.StatusCode.PERMISSION_DENIED
-    assert status_error_from(refusal.value).metadata["scope"] == rpc.rule.scope
+    async with grpc.aio.insecure_channel(mesh.address(rpc.served_by)) as direct:
+        for place in (channel, direct):
+            with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                await rpc.call(place, b"", [("authorization", f"Bearer {made.token}")])
+            assert refusal.value.code() is grpc.StatusCode.PERMISSION_DENIED
+            assert status_error_from(refusal.value).metadata["scope"] == rpc.rule.scope
 
 
 @pytest.mark.parametrize("rpc", PUBLIC, ids=name)

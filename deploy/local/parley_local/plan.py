@@ -15,6 +15,8 @@ from parley_local.settings import LocalSettings
 
 SERVICES = ("chat", "inference", "retrieval")
 _LOOPBACK = "127.0.0.1"
+_SPANS_VARIABLE = "PARLEY_CHAT_EDGE_SPANS_ADDRESS"
+_COLLECTOR_VARIABLE = "PARLEY_OTLP_ENDPOINT"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Plan:
     """The one port that people use."""
     admin_port: int
     """Envoy's admin interface."""
+    spans_port: int
+    """Where chat takes the spans of the edge, on loopback."""
     processes: tuple[ServiceProcess, ...]
     """The processes of the services, those of chat first."""
 
@@ -62,19 +66,29 @@ class Plan:
             ("inference", "inference", settings.inference_port),
             ("retrieval", "retrieval", settings.retrieval_port),
         ]
-        edge, admin, *ports = settle(
+        edge, admin, spans, *ports = settle(
             [
                 Wanted("PARLEY_EDGE_PORT", settings.host, settings.edge_port),
                 Wanted("PARLEY_EDGE_ADMIN_PORT", _LOOPBACK, settings.admin_port),
+                Wanted(_SPANS_VARIABLE, _LOOPBACK, 0),
                 *(Wanted(port_variable(service), _LOOPBACK, port) for _, service, port in named),
             ]
         )
         processes = (ServiceProcess(name, service, port) for (name, service, _), port in zip(named, ports, strict=True))
-        return cls(settings.host, edge, admin, tuple(processes))
+        return cls(settings.host, edge, admin, spans, tuple(processes))
 
     def addresses_of(self, service: str) -> list[str]:
         """host:port of each process of a service."""
         return [process.address for process in self.processes if process.service == service]
+
+    @property
+    def spans_address(self) -> str:
+        """host:port at which chat takes the spans of the edge."""
+        return f"{_LOOPBACK}:{self.spans_port}"
+
+    def keeps_spans(self, settings: LocalSettings) -> bool:
+        """Whether spans stay here, and do not go to a collector."""
+        return not settings.variables.get(_COLLECTOR_VARIABLE)
 
     @property
     def reachable_host(self) -> str:
@@ -112,6 +126,8 @@ def service_environment(
     # The edge is the door: a service is not reachable from another machine, whatever PARLEY_HOST opens.
     variables["PARLEY_HOST"] = _LOOPBACK
     variables["PYTHONUNBUFFERED"] = "1"
+    if process == plan.processes[0] and plan.keeps_spans(settings):
+        variables[_SPANS_VARIABLE] = plan.spans_address
     if len(plan.addresses_of(process.service)) > 1:
         # The edge looks twice a second who takes calls.
         variables.setdefault("PARLEY_DRAIN_NOTICE_SECONDS", "0.7")
@@ -129,6 +145,9 @@ def edge_environment(settings: LocalSettings, plan: Plan) -> dict[str, str]:
     for service in SERVICES:
         variables[_address_variable(service)] = ",".join(plan.addresses_of(service))
     variables["PARLEY_HOST"] = plan.edge_host
+    if plan.keeps_spans(settings):
+        # With no collector, chat is the edge's.
+        variables[_COLLECTOR_VARIABLE] = f"http://{plan.spans_address}"
     page = settings.checkout / "web" / "dist" if settings.checkout else None
     if page and (page / "index.html").is_file():
         variables.setdefault("PARLEY_EDGE_PAGE", str(page))

@@ -77,6 +77,7 @@ from parley_chat.status_assembly import open_status
 from parley_chat.texts_assembly import open_text_generations, text_registrations
 from parley_chat.titles_assembly import open_titles
 from parley_chat.tools_assembly import make_tools, own_tools
+from parley_chat.traces_assembly import open_traces
 from parley_chat.turns_assembly import open_turns
 from parley_chat.webhook_assembly import WebhookParts
 
@@ -301,6 +302,7 @@ async def _open_conversations(
                 "parley.workspace.v1.ProjectService",
             ),
             mcp_registration(settings, sources, tracing),
+            await open_traces(settings, inference, retrieval, service_tokens.for_user, closing),
             await open_flags(settings, database, news, _now, closing),
             Registration(
                 usage_service_pb2_grpc.add_UsageServiceServicer_to_server,

@@ -121,6 +121,10 @@ class ChatSettings:
     retrieval_address: str
     """`PARLEY_RETRIEVAL_ADDRESS`: host and port of the retrieval service."""
 
+    edge_spans_address: str
+    """`PARLEY_CHAT_EDGE_SPANS_ADDRESS`: host and port at which the edge's spans are taken, as OTLP over gRPC and without a token: only
+    the edge may reach it. Empty, the default: traces begin at chat."""
+
     turn_log_folder: Path
     """`PARLEY_CHAT_TURN_LOG_FOLDER`: where the events of turns are kept while they can be resumed, by default
     `<home>/chat/turns`."""
@@ -259,6 +263,7 @@ class ChatSettings:
             keys_folder=environment.path("PARLEY_CHAT_KEYS_FOLDER", service.home / "keys"),
             inference_address=environment.text("PARLEY_INFERENCE_ADDRESS", "127.0.0.1:50052"),
             retrieval_address=environment.text("PARLEY_RETRIEVAL_ADDRESS", "127.0.0.1:50053"),
+            edge_spans_address=environment.text("PARLEY_CHAT_EDGE_SPANS_ADDRESS", ""),
             turn_log_folder=environment.path("PARLEY_CHAT_TURN_LOG_FOLDER", service.home / "chat" / "turns"),
             redis_url=environment.text("PARLEY_CHAT_REDIS_URL", ""),
             access_token_seconds=environment.integer(

@@ -19,6 +19,7 @@ from parley.inference.v1 import (
     inference_service_pb2_grpc,
     model_service_pb2_grpc,
     scoring_service_pb2_grpc,
+    span_service_pb2_grpc,
 )
 from parley_shared.channels import open_channel
 from parley_shared.serving import Registration, Server, build_server
@@ -50,6 +51,7 @@ from parley_inference.servicers.embeddings import EmbeddingServicer
 from parley_inference.servicers.inference import InferenceServicer
 from parley_inference.servicers.models import ModelServicer
 from parley_inference.servicers.scoring import ScoringServicer
+from parley_inference.servicers.spans import SpanServicer
 from parley_inference.servicers.status import to_status_error
 from parley_inference.settings import InferenceSettings
 
@@ -112,6 +114,11 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
                 embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server,
                 EmbeddingServicer(_embedding(settings, models)),
                 "parley.inference.v1.EmbeddingService",
+            ),
+            Registration(
+                span_service_pb2_grpc.add_SpanServiceServicer_to_server,
+                SpanServicer(),
+                "parley.inference.v1.SpanService",
             ),
             Registration(
                 scoring_service_pb2_grpc.add_ScoringServiceServicer_to_server,

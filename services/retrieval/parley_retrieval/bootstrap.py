@@ -16,6 +16,7 @@ from parley.retrieval.v1 import (
     index_service_pb2_grpc,
     recommendation_service_pb2_grpc,
     search_service_pb2_grpc,
+    span_service_pb2_grpc,
 )
 from parley_shared.channels import open_channel
 from parley_shared.service_keys import ServiceKeyError, ServiceTokens, load_or_make_service_key
@@ -60,6 +61,7 @@ from parley_retrieval.servicers.documents import DocumentServicer
 from parley_retrieval.servicers.index import IndexServicer
 from parley_retrieval.servicers.recommendations import RecommendationServicer
 from parley_retrieval.servicers.search import SearchServicer
+from parley_retrieval.servicers.spans import SpanServicer
 from parley_retrieval.servicers.status import to_status_error
 from parley_retrieval.settings import SERVICE, RetrievalSettings
 
@@ -157,6 +159,11 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
                     search_service_pb2_grpc.add_SearchServiceServicer_to_server,
                     SearchServicer(Search(store, index, encoder, tracing, meanings, item_store)),
                     "parley.retrieval.v1.SearchService",
+                ),
+                Registration(
+                    span_service_pb2_grpc.add_SpanServiceServicer_to_server,
+                    SpanServicer(),
+                    "parley.retrieval.v1.SpanService",
                 ),
                 Registration(
                     recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server,
