@@ -6,6 +6,7 @@ import { FlagService } from "@parley/protos/parley/flags/v1/flag_service_pb";
 import { ServingState, SystemService } from "@parley/protos/parley/system/v1/system_service_pb";
 import { afterEach, expect, test, vi } from "vitest";
 import { ErrorReason, memoryTokenStore, ParleyClient, watchEvents, type FailoverEvent, type FailoverOptions, type ParleyOptions } from "../src/index.js";
+import { ask, connect } from "../../../examples/typescript/failover.js";
 import { all, completed, cut, delta, parleyError, sequences, signedIn, started, TURN } from "./fakes.js";
 
 /** What nobody listening looks like in Node. */
@@ -363,4 +364,24 @@ test("nobody listening at a real address is known as such", async () => {
   });
   clients.push(parley);
   expect((await parley.chat.createSession({})).session?.title).toBe("secondary");
+});
+
+test("the example is answered by the one that is there", async () => {
+  const secondary = new Scripted("secondary");
+  secondary.turns.push([started(), delta(2, "Set "), delta(3, "a key."), completed(4)]);
+  const told: string[] = [];
+  const parley = connect(
+    {
+      baseUrl: "http://127.0.0.1:2",
+      tokens: memoryTokenStore(signedIn("first")),
+      secondary: { baseUrl: "http://secondary.test", transport: secondary.transport, tokens: memoryTokenStore(signedIn("second")) },
+    },
+    (line) => told.push(line),
+  );
+  clients.push(parley);
+  let answer = "";
+  await ask(parley, "How do I add a provider?", (text) => (answer += text), (line) => told.push(line));
+  expect(answer).toBe("Set a key.");
+  expect(told).toContain("answered by the secondary");
+  expect(told).toContain("documents cannot be reached now");
 });
