@@ -38,6 +38,8 @@ class Replica(grpc.GenericRpcHandler):
         self.port = 0
         self.serving = True
         self.refuses_with: grpc.StatusCode | None = None
+        self.refused: set[bytes] | None = None
+        """The requests that were refused once, and are held the next time; None to refuse none."""
         self.let_go = asyncio.Event()
         self._server: Any = None
 
@@ -70,7 +72,10 @@ class Replica(grpc.GenericRpcHandler):
 
     async def _call(self, request: bytes, context: Any) -> bytes:
         self.calls += 1
-        if request == HOLD:
+        if self.refused is not None and request not in self.refused:
+            self.refused.add(request)
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+        if request == HOLD or self.refused is not None:
             await self.let_go.wait()
         if self.refuses_with:
             await context.abort(self.refuses_with, "not now")
@@ -122,11 +127,22 @@ class Edge:
             while not all(replica.calls for replica in self.replicas):
                 await self.codes(1)
 
+    async def ejections(self) -> list[str]:
+        """What Envoy has counted of replicas of chat that it took out for what calls to them did."""
+        return [
+            line
+            for line in await asyncio.to_thread(self._ask, "/stats")
+            if "cluster.chat.outlier_detection.ejections_enforced" in line
+        ]
+
     def _clusters(self) -> list[str]:
+        return self._ask("/clusters")
+
+    def _ask(self, path: str) -> list[str]:
         connection = http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=5)
         try:
-            connection.request("GET", "/clusters")
-            return connection.getresponse().read().decode().split()
+            connection.request("GET", path)
+            return connection.getresponse().read().decode().splitlines()
         except OSError:
             return []
         finally:
@@ -242,6 +258,38 @@ async def test_what_a_replica_refuses_is_asked_of_another_only_when_it_is_a_read
     assert sum([await edge.codes(20, READ) for _ in range(10)], Counter()) == {"OK": 200}
     edge.replicas[0].let_go.set()
     assert await held == {"OK": 20}
+
+
+async def test_what_an_application_answers_takes_no_replica_out(edge: Edge) -> None:
+    before = await edge.ejections()
+    assert before, "Envoy counts them"
+    for code in grpc.StatusCode:
+        if code is not grpc.StatusCode.OK:
+            for replica in edge.replicas:
+                replica.refuses_with = code
+            assert await edge.codes(20, WRITE) == {code.name: 20}
+    assert await edge.ejections() == before
+    for replica in edge.replicas:
+        replica.refuses_with = None
+        count = replica.calls
+        async with asyncio.timeout(30):
+            while replica.calls == count:
+                assert await edge.codes(1) == {"OK": 1}
+
+
+async def test_a_service_that_fails_is_asked_again_by_some_and_not_by_all(edge: Edge) -> None:
+    refused: set[bytes] = set()
+    for replica in edge.replicas:
+        replica.refused = refused
+    before = sum(replica.calls for replica in edge.replicas)
+    calls = [asyncio.create_task(edge.codes(1, READ, b"%d" % number)) for number in range(300)]
+    # 128 second attempts are under way, and are held there; the others have been told.
+    await edge.until(lambda: sum(replica.calls for replica in edge.replicas) >= before + 300 + 128)
+    await edge.until(lambda: sum(call.done() for call in calls) == 300 - 128)
+    assert len(refused) == 300
+    for replica in edge.replicas:
+        replica.let_go.set()
+    assert sum(await asyncio.gather(*calls), Counter()) == {"OK": 128, "UNAVAILABLE": 300 - 128}
 
 
 async def test_a_replica_that_drains_gets_no_more_calls_and_no_call_is_lost(edge: Edge) -> None:
