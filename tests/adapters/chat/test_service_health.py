@@ -8,6 +8,8 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from parley_chat.adapters import grpc_service_health
 from parley_chat.adapters.grpc_service_health import GrpcServiceHealth
 from parley_chat.ports.service_health import ServiceState
 from parley_testing.scripted_inference import ScriptedInference
@@ -75,3 +77,45 @@ async def test_a_service_that_goes_away_is_unreachable_and_its_return_is_seen(in
             await until(health, ServiceState.SERVING)
         finally:
             await health.close()
+
+
+class Hanging(health_pb2_grpc.HealthServicer):
+    """The health of a service whose watchers hear that all is well, and that answers no check while it hangs."""
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def Check(self, request: Any, context: Any) -> health_pb2.HealthCheckResponse:
+        await self.answers.wait()
+        return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
+
+    async def Watch(self, request: Any, context: Any) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        yield health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
+        await asyncio.Event().wait()
+
+
+async def test_a_service_that_hangs_is_unreachable_although_its_watch_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grpc_service_health, "_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(grpc_service_health, "_ANSWER_SECONDS", 1.0)
+    hanging, server = Hanging(), grpc.aio.server()
+    health_pb2_grpc.add_HealthServicer_to_server(hanging, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        health = GrpcServiceHealth({"retrieval": channel}, token=lambda: "")
+        health.start()
+        try:
+            await until(health, ServiceState.SERVING)
+            hanging.answers.clear()
+            await until(health, ServiceState.UNREACHABLE)
+            last_answer = health.reports()[0].checked
+            assert last_answer is not None
+            hanging.answers.set()
+            await until(health, ServiceState.SERVING)
+            async with asyncio.timeout(SECONDS):
+                while health.reports()[0].checked == last_answer:  # noqa: ASYNC110 - it tells nobody when it changes
+                    await asyncio.sleep(0.01)
+        finally:
+            await health.close()
+            await server.stop(None)

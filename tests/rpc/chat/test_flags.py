@@ -14,29 +14,18 @@ from google.protobuf import field_mask_pb2
 from parley.events.v1 import event_pb2, event_service_pb2, event_service_pb2_grpc
 from parley.flags.v1 import flag_pb2, flag_service_pb2_grpc
 from parley.flags.v1 import flag_service_pb2 as pb
-from parley.identity.v1 import identity_service_pb2
 from parley_chat.adapters import sql_flags
-from parley_chat.adapters.sql_accounts import SqlAccounts
-from parley_chat.domain.accounts import Role
 from parley_chat.domain.flags import bucket_of
 from parley_chat.operations import flags as operations
 from parley_shared.settings import SettingsError
 from parley_shared.status import StatusError, status_error_from
+from parley_testing.administrators import administrator
 from parley_testing.postgres import PostgresServer
 from parley_testing.redis_server import RedisServer
 from parley_testing.running_chat import Person, RunningChat, running_chat
 from parley_testing.scripted_inference import ScriptedInference
 
 SECONDS = 60
-
-
-async def administrator(chat: RunningChat) -> Person:
-    """Somebody who is signed in as an administrator."""
-    email, password = f"{uuid4().hex}@example.org", "correct horse"
-    made = await chat.identity.SignUp(identity_service_pb2.SignUpRequest(email=email, password=password))
-    await SqlAccounts(chat.app.database).set_role(made.user.user_id, Role.ADMIN)
-    signed_in = await chat.identity.SignIn(identity_service_pb2.SignInRequest(email=email, password=password))
-    return Person(made.user.user_id, (("authorization", f"Bearer {signed_in.tokens.access_token}"),))
 
 
 class Caller:
@@ -194,8 +183,10 @@ async def test_what_happens_to_a_flag_is_among_the_events_of_its_administrator(
 
 
 async def test_watchers_are_told_at_once_and_only_when_something_changes_for_them(
-    admin: Caller, user: Caller, name: str
+    admin: Caller, user: Caller, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Nothing but changes.
+    monkeypatch.setattr(operations, "ALIVE_SECONDS", 3600.0)
     watcher = user.watch()
     assert name not in await watcher.next()
     await admin.set(name, enabled=True, rollout_basis_points=0)

@@ -15,7 +15,7 @@ from parley_inference.domain.errors import (
     ProviderRejectedError,
     ProviderUnavailableError,
 )
-from parley_inference.domain.provider_health import ProviderHealth, ProviderState
+from parley_inference.domain.provider_health import Circuit, ProviderHealth, ProviderState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -84,3 +84,19 @@ def test_a_provider_is_left_alone_for_its_while_and_no_longer() -> None:
         states.append(health.state)
     assert states == [ProviderState.OPEN, ProviderState.OPEN, ProviderState.FAILING, ProviderState.FAILING]
     assert health.changed_at == START + timedelta(seconds=5)
+
+
+def test_the_circuit_is_told_with_the_time_at_which_it_lets_a_call_through_again() -> None:
+    now = START
+    health = ProviderHealth(now=lambda: now)
+    assert (health.circuit, health.retry_time) == (Circuit.CLOSED, None)
+    health.left_alone(5)
+    assert (health.circuit, health.retry_time) == (Circuit.OPEN, START + timedelta(seconds=5))
+    now = START + timedelta(seconds=5)
+    assert (health.circuit, health.retry_time) == (Circuit.HALF_OPEN, None), "also when nobody has called it since"
+    health.tried_again()
+    assert (health.circuit, health.retry_time) == (Circuit.HALF_OPEN, None)
+    health.left_alone(10)
+    assert (health.circuit, health.retry_time) == (Circuit.OPEN, START + timedelta(seconds=15))
+    health.called_again()
+    assert (health.circuit, health.retry_time) == (Circuit.CLOSED, None)
