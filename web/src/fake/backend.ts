@@ -19,6 +19,8 @@ import { EventService } from "@parley/protos/parley/events/v1/event_service_pb";
 import { FlagReason } from "@parley/protos/parley/flags/v1/flag_pb";
 import { FlagService } from "@parley/protos/parley/flags/v1/flag_service_pb";
 import { ProviderState } from "@parley/protos/parley/ai/v1/generation_service_pb";
+import { SpanKind } from "@parley/protos/parley/telemetry/v1/span_pb";
+import { TraceService } from "@parley/protos/parley/telemetry/v1/trace_service_pb";
 import { IdentityService } from "@parley/protos/parley/identity/v1/identity_service_pb";
 import { DocumentService } from "@parley/protos/parley/retrieval/v1/document_service_pb";
 import { MediaType } from "@parley/protos/parley/retrieval/v1/document_pb";
@@ -78,6 +80,23 @@ const STATUS = () => {
       { name: "ingestion", service: "retrieval" },
     ],
   };
+};
+const SPANS = () => {
+  const begun = Date.now() - 60_000;
+  const span = (spanId: string, parentSpanId: string, service: string, name: string, from: number, to: number, attributes: Record<string, string> = {}) => ({
+    spanId, parentSpanId, service, name, kind: SpanKind.SERVER, startTime: timestampFromMs(begun + from), endTime: timestampFromMs(begun + to), attributes,
+  });
+  return [
+    span("1", "", "edge", "ingress", 0, 1250, { "http.method": "POST" }),
+    span("2", "1", "edge", "router chat egress", 1, 1249),
+    span("3", "2", "chat", "parley.chat.v1.ChatService/StreamReply", 11, 1248, { "rpc.response.status_code": "OK" }),
+    span("4", "3", "chat", "chat.turn", 122, 1218, { "parley.turn.route": "enhanced" }),
+    span("5", "4", "chat", "chat.turn.search", 127, 190),
+    { ...span("6", "5", "retrieval", "parley.retrieval.v1.SearchService/Search", 140, 185), failed: true },
+    span("7", "4", "chat", "chat.turn.generate", 195, 1216, { "parley.time_to_first_token_ms": "571" }),
+    span("8", "7", "inference", "parley.inference.v1.InferenceService/StreamGenerate", 200, 1210),
+    span("9", "8", "inference", "chat gpt-fast", 210, 1205, { "gen_ai.response.time_to_first_chunk": "0.523", "gen_ai.request.model": "gpt-fast" }),
+  ];
 };
 const USER = { userId: "usr_1", email: "ada@example.com", displayName: "Ada" };
 
@@ -372,6 +391,7 @@ export function fakeTransport(): TransportFactory {
             };
           },
         });
+        service(TraceService, { getTrace: () => ({ spans: SPANS() }) });
         service(FlagService, {
           async *watchFlags(_, { signal }) {
             yield {

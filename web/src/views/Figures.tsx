@@ -1,11 +1,14 @@
 /** What an answer took: one quiet line, and a card with all of it on demand. */
-import { Check, ChevronDown, Copy } from "lucide-react";
+import { Check, ChevronDown, Copy, Workflow } from "lucide-react";
 import { Popover } from "radix-ui";
-import type { ReactNode } from "react";
+import { lazy, Suspense, useState, type ReactNode } from "react";
 import { Route, type Message, type Usage } from "@parley/protos/parley/chat/v1/message_pb";
-import { useCopy } from "../parts/buttons";
+import { Boundary } from "../parts/Boundary";
+import { Button, useCopy } from "../parts/buttons";
 import { useLayer } from "../parts/layer";
 import { count, dollars, duration, perSecond } from "../text/figures";
+
+const TraceView = lazy(() => import("./TraceView").then((module) => ({ default: module.TraceView })));
 
 export const ROUTE_NAMES: Partial<Record<Route, string>> = {
   [Route.AUTOMATIC]: "Automatic",
@@ -15,60 +18,83 @@ export const ROUTE_NAMES: Partial<Record<Route, string>> = {
 
 export function Figures({ message, routeReason }: { message: Message; routeReason: string }) {
   const layer = useLayer();
+  const [open, setOpen] = useState(false);
+  const [tracing, setTracing] = useState(false);
   const { route, model, usage, traceId } = message;
   const line = [ROUTE_NAMES[route], model, usage && duration(usage.durationMs)].filter((figure) => figure !== undefined && figure !== "");
   if (line.length === 0) return null;
   return (
-    <Popover.Root>
-      <Popover.Trigger
-        className="group/figures inline-flex min-h-7 min-w-0 items-center gap-1.5 rounded-lg px-1.5 text-xs text-quiet tabular-nums transition-colors hover:bg-hover hover:text-ink data-[state=open]:bg-hover data-[state=open]:text-ink"
-      >
-        <span className="sr-only">About this answer: </span>
-        {line.map((figure, index) => (
-          <span key={index} className={index === 1 ? "min-w-0 truncate" : "shrink-0"}>
-            {index > 0 && (
-              <span className="mr-1.5" aria-hidden="true">
-                ·
-              </span>
-            )}
-            {figure}
-          </span>
-        ))}
-        <ChevronDown className="size-3 shrink-0 transition-transform group-data-[state=open]/figures:rotate-180" aria-hidden="true" />
-      </Popover.Trigger>
-      <Popover.Portal container={layer}>
-        <Popover.Content
-          side="top"
-          align="start"
-          sideOffset={6}
-          collisionPadding={12}
-          aria-label="About this answer"
-          className="z-40 max-h-(--radix-popover-content-available-height) w-[min(24rem,calc(100vw-1.5rem))] overflow-y-auto rounded-2xl border border-line bg-raised p-4 text-sm shadow-float outline-none data-[state=open]:animate-rise"
+    <>
+      <Popover.Root open={open} onOpenChange={setOpen}>
+        <Popover.Trigger
+          className="group/figures inline-flex min-h-7 min-w-0 items-center gap-1.5 rounded-lg px-1.5 text-xs text-quiet tabular-nums transition-colors hover:bg-hover hover:text-ink data-[state=open]:bg-hover data-[state=open]:text-ink"
         >
-          <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 tabular-nums">
-            {ROUTE_NAMES[route] && (
-              <Figure name="Route">
-                <span className="font-medium">{ROUTE_NAMES[route]}</span>
-                {(message.routeReason || routeReason) && (
-                  <span className="block text-[0.8125rem] text-pretty text-quiet">{message.routeReason || routeReason}</span>
-                )}
-              </Figure>
-            )}
-            {model && (
-              <Figure name="Model">
-                <span className="break-all">{model}</span>
-              </Figure>
-            )}
-            {usage && <Amounts usage={usage} />}
+          <span className="sr-only">About this answer: </span>
+          {line.map((figure, index) => (
+            <span key={index} className={index === 1 ? "min-w-0 truncate" : "shrink-0"}>
+              {index > 0 && (
+                <span className="mr-1.5" aria-hidden="true">
+                  ·
+                </span>
+              )}
+              {figure}
+            </span>
+          ))}
+          <ChevronDown className="size-3 shrink-0 transition-transform group-data-[state=open]/figures:rotate-180" aria-hidden="true" />
+        </Popover.Trigger>
+        <Popover.Portal container={layer}>
+          <Popover.Content
+            side="top"
+            align="start"
+            sideOffset={6}
+            collisionPadding={12}
+            aria-label="About this answer"
+            className="z-40 max-h-(--radix-popover-content-available-height) w-[min(24rem,calc(100vw-1.5rem))] overflow-y-auto rounded-2xl border border-line bg-raised p-4 text-sm shadow-float outline-none data-[state=open]:animate-rise"
+          >
+            <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 tabular-nums">
+              {ROUTE_NAMES[route] && (
+                <Figure name="Route">
+                  <span className="font-medium">{ROUTE_NAMES[route]}</span>
+                  {(message.routeReason || routeReason) && (
+                    <span className="block text-[0.8125rem] text-pretty text-quiet">{message.routeReason || routeReason}</span>
+                  )}
+                </Figure>
+              )}
+              {model && (
+                <Figure name="Model">
+                  <span className="break-all">{model}</span>
+                </Figure>
+              )}
+              {usage && <Amounts usage={usage} />}
+              {traceId && (
+                <Figure name="Trace">
+                  <Trace traceId={traceId} />
+                </Figure>
+              )}
+            </dl>
             {traceId && (
-              <Figure name="Trace">
-                <Trace traceId={traceId} />
-              </Figure>
+              <Button
+                className="mt-3 w-full"
+                onClick={() => {
+                  setOpen(false);
+                  setTracing(true);
+                }}
+              >
+                <Workflow className="size-4" aria-hidden="true" />
+                What happened inside
+              </Button>
             )}
-          </dl>
-        </Popover.Content>
-      </Popover.Portal>
-    </Popover.Root>
+          </Popover.Content>
+        </Popover.Portal>
+      </Popover.Root>
+      {tracing && (
+        <Boundary instead={null}>
+          <Suspense>
+            <TraceView traceId={traceId} onClose={() => setTracing(false)} />
+          </Suspense>
+        </Boundary>
+      )}
+    </>
   );
 }
 
