@@ -17,6 +17,8 @@ from importlib.metadata import version
 from typing import Any, NoReturn
 
 import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -28,6 +30,23 @@ from parley_shared.telemetry import shut_down_telemetry
 from parley_shared.tokens import TokenVerifier
 
 _logger = logging.getLogger("parley")
+
+
+class _Symbols:
+    """The pool of all generated code, as reflection asks it. The pool itself finds the file of every symbol but those of rpcs."""
+
+    def __init__(self) -> None:
+        self._pool = descriptor_pool.Default()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:
+        """The file that defines the symbol. KeyError when none does."""
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            return self._pool.FindMethodByName(symbol).containing_service.file
 
 
 @dataclass(frozen=True)
@@ -148,7 +167,8 @@ def build_server(
         registration.add(registration.servicer, server)
     names = [registration.name for registration in registrations]
     reflected = dict.fromkeys([*names, *also_reflected, health.NAME, reflection.SERVICE_NAME])
-    reflection.enable_server_reflection(list(reflected), server)
+    symbols: Any = _Symbols()
+    reflection.enable_server_reflection(list(reflected), server, pool=symbols)
     return Server(settings, server, names, shown or (settings,))
 
 

@@ -134,15 +134,19 @@ async def test_reflection_describes_what_is_served(toy: Toy) -> None:
     async def questions() -> Any:
         yield reflection_pb2.ServerReflectionRequest(list_services="")
         yield reflection_pb2.ServerReflectionRequest(file_containing_symbol=NAME)
+        yield reflection_pb2.ServerReflectionRequest(file_containing_symbol=f"{NAME}.Generate")
+        yield reflection_pb2.ServerReflectionRequest(file_containing_symbol=f"{NAME}.Nothing")
 
     call = toy.reflection.ServerReflectionInfo(questions())
-    listed, described = [answer async for answer in call]
+    listed, described, of_rpc, of_nothing = [answer async for answer in call]
     assert {service.name for service in listed.list_services_response.service} == {
         NAME,
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }
     assert described.file_descriptor_response.file_descriptor_proto
+    assert of_rpc.file_descriptor_response == described.file_descriptor_response
+    assert of_nothing.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
 async def test_reflection_describes_what_others_serve_when_it_is_asked_to(tmp_path: Path) -> None:
