@@ -11,10 +11,14 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
+from parley.budget.v1 import budget_pb2
 from parley.chat.v1 import batch_pb2
 from parley.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
+from parley.inference.v1 import generation_pb2
+from parley.usage.v1 import usage_service_pb2, usage_service_pb2_grpc
 from parley_testing.batches import SECONDS, Batches, eventually
 from parley_testing.postgres import PostgresServer
 from parley_testing.redis_server import RedisServer
@@ -111,17 +115,32 @@ async def test_a_process_that_ends_with_notice_gives_its_lines_back(
     async with running_chat(tmp_path, inference=inference.address, PARLEY_CHAT_BATCH_ATTEMPTS="1") as chat:
         metadata = (await chat.sign_up()).metadata
         batches = Batches(chat.channel, metadata)
+        usage: Any = usage_service_pb2_grpc.UsageServiceStub(chat.channel)
+        limit = usage_service_pb2.CreateBudgetRequest(
+            period=budget_pb2.BUDGET_PERIOD_TOTAL, limit_cost_usd_micros=1_000_000
+        )
+        budget_id = (await usage.CreateBudget(limit, metadata=metadata)).budget.budget_id
+        inference.price = generation_pb2.TokenPrice(input_usd_micros=1_000_000, output_usd_micros=1_000_000)
         batch_id = await batches.batch({"prompt": "slow"})
         call = await inference.next_call()
-        call.say("begun")
+
+        async def has_begun() -> bool:
+            request = usage_service_pb2.GetBudgetRequest(budget_id=budget_id)
+            found = (await usage.GetBudget(request, metadata=metadata)).budget.spending
+            return bool(found.reserved_cost_usd_micros)
+
+        # A model tells its price when it begins: until then an attempt takes nothing.
+        await eventually(has_begun)
+        inference.price = None
     async with asyncio.timeout(SECONDS):
         await call.cancelled.wait()
     async with running_chat(tmp_path, inference=inference.address, PARLEY_CHAT_BATCH_ATTEMPTS="1") as chat:
         batches = Batches(chat.channel, metadata)
         answer(await inference.next_call())
         batch = await batches.until(batch_id)
-        # The attempt that was given back does not count; what it took does.
-        assert (batch.completed_count, batch.unpriced_count) == (1, 2)
+        # The attempt that was given back does not count; what it took does, beside what the other one took.
+        assert (batch.completed_count, batch.unpriced_count) == (1, 1)
+        assert batch.cost_usd_micros > 0
 
 
 async def test_two_replicas_share_a_batch_and_each_line_is_written_once(

@@ -308,6 +308,14 @@ async def test_a_budget_that_is_used_up_pauses_the_batch(
     call.use(500, 500)
     call.finish()
     assert (await batches.until(batch_id)).completed_count == 1
+
+    async def all_is_spent() -> bool:
+        request = usage_service_pb2.GetBudgetRequest(budget_id=budget.budget_id)
+        found = (await usage.GetBudget(request, metadata=alice.metadata)).budget.spending
+        return bool(found.spent_tokens == 1000)
+
+    # What a text took is settled behind its end.
+    await eventually(all_is_spent)
     batch_id = await batches.batch({"prompt": "second"}, {"prompt": "third"})
     paused = await batches.until(batch_id, batch_pb2.BATCH_STATE_PAUSED)
     assert (paused.pause_reason, paused.pending_count) == ("ERROR_REASON_BUDGET_EXCEEDED", 2)
