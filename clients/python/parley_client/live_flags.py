@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from parley.flags.v1 import flag_service_pb2 as pb
 
 from parley_client.errors import ClientClosedError, ParleyError
-from parley_client.rpc import Rpc
+from parley_client.flags import WATCH_FLAGS
 from parley_client.tokens import TokenError
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
-
-_WATCH_FLAGS = Rpc(
-    pb.DESCRIPTOR.services_by_name["FlagService"], "WatchFlags", pb.WatchFlagsRequest, pb.WatchFlagsResponse
-)
 
 
 @dataclass(frozen=True)
@@ -108,9 +104,9 @@ class LiveFlags:
     async def _watch(self) -> None:
         failures = 0
         while True:
-            at = self._connection.at(_WATCH_FLAGS)
+            at = self._connection.at(WATCH_FLAGS)
             try:
-                async with aclosing(at.stream(_WATCH_FLAGS, pb.WatchFlagsRequest())) as messages:
+                async with aclosing(at.stream(WATCH_FLAGS, pb.WatchFlagsRequest())) as messages:
                     async for message in messages:
                         failures = 0
                         self._side = at.side
