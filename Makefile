@@ -148,6 +148,10 @@ FAULTS := PARLEY_FAULTS_CUTS=$${PARLEY_FAULTS_CUTS:-600} PARLEY_FAULTS_KILLS=$${
 test-faults: setup ## Cut readers and kill processes at random for some minutes, and hold every transcript against the log.
 	@$(FAULTS) $(BIN)/python -m pytest tests/faults -s $(ARGS)
 
+.PHONY: fuzz
+fuzz: setup ## Send every rpc and REST path requests as nobody would: others each time, PARLEY_FUZZ_EXAMPLES (300) of each kind.
+	@PARLEY_FUZZ_EXAMPLES=$${PARLEY_FUZZ_EXAMPLES:-300} $(BIN)/python -m pytest --timeout 3600 tests/rpc/whole/test_arbitrary_requests.py tests/e2e/test_openapi_document.py $(ARGS)
+
 .PHONY: check
 check: gen-check lint types contract ## Check everything that is no behaviour: generated code, style, types, contract, import rules.
 

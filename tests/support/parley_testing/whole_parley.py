@@ -1,6 +1,6 @@
-"""All three services of Parley in this process, behind real gRPC and without the edge, on one home: chat, inference (its offline model), retrieval.
+"""All three services of Parley in this process, behind real gRPC and without the edge, on one home: chat, inference, retrieval.
 
-Faster than a Mesh, and nothing in it can be killed. Its callers may do everything, services' rpcs too.
+The offline model answers. Faster than a Mesh, and nothing in it can be killed. Its callers may do everything, services' rpcs too.
 """
 
 from __future__ import annotations

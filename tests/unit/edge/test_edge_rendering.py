@@ -155,6 +155,37 @@ def test_only_what_the_contract_opens_passes_without_a_token() -> None:
     assert rules[-1] == {"match": {"prefix": "/"}, "requires": {"provider_name": "parley"}}
 
 
+def test_tokens_of_the_identity_providers_that_the_operator_names_pass_beside_our_own(tmp_path: Path) -> None:
+    file = tmp_path / "parley.toml"
+    file.write_text(
+        '[oidc.issuers.work]\nissuer = "https://login.example.com"\naudiences = ["parley"]\nclock_skew_seconds = 7\n'
+    )
+    for variables in ({"PARLEY_HOME": str(tmp_path)}, {"PARLEY_EDGE_CONFIG_FILE": str(file)}):
+        (jwt,) = [node for node in nodes(rendered(variables)) if str(node.get("@type")).endswith("JwtAuthentication")]
+        assert list(jwt["providers"]) == ["parley", "issuer-work"]
+        work = jwt["providers"]["issuer-work"]
+        assert (work["issuer"], work["audiences"], work["clock_skew_seconds"]) == (
+            "https://login.example.com",
+            ["parley"],
+            7,
+        )
+        assert work["require_expiration"]
+        assert work["remote_jwks"]["http_uri"]["uri"].endswith("/.well-known/issuers/work/jwks.json")
+        anyone = [{"provider_name": "parley"}, {"provider_name": "issuer-work"}]
+        assert jwt["rules"][-1] == {
+            "match": {"prefix": "/"},
+            "requires": {"requires_any": {"requirements": anyone}},
+        }
+
+
+def test_a_file_of_identity_providers_that_is_wrong_is_one_line_that_names_it(tmp_path: Path) -> None:
+    file = tmp_path / "parley.toml"
+    file.write_text('[oidc.issuers.work]\nissuer = "https://login.example.com"\n')
+    with pytest.raises(SettingsError, match=r"oidc\.issuers\.work\.audiences") as raised:
+        EdgeSettings.read(Environment({"PARLEY_EDGE_CONFIG_FILE": str(file)}))
+    assert raised.value.variable == "PARLEY_EDGE_CONFIG_FILE"
+
+
 def test_every_rest_path_of_the_contract_has_a_route_that_never_is_the_page() -> None:
     roots = {
         route["match"]["path_separated_prefix"] for route in routes(rendered(EVERYTHING_SET)) if route["name"] == "rest"
@@ -298,12 +329,14 @@ def test_a_template_takes_values_as_they_are() -> None:
     dropped: { x-when: "${nothing}", a: 1 }
     each: [{ x-each: "${list}", <<: *shared, value: "${each}" }]
     quoted: "${evil}"
+    joined: { a: 1, x-also: "${more}" }
     """
-    values = {"list": [2, 3], "number": 5, "nothing": None, "evil": "'}: - {\n#"}
+    values = {"more": {"b": 2}, "list": [2, 3], "number": 5, "nothing": None, "evil": "'}: - {\n#"}
     assert template.fill(source, values) == {
         "whole": [2, 3],
         "spliced": [1, 2, 3, 4],
         "text": "5s",
         "each": [{"kept": True, "value": 2}, {"kept": True, "value": 3}],
         "quoted": "'}: - {\n#",
+        "joined": {"a": 1, "b": 2},
     }
