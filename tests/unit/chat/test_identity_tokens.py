@@ -103,7 +103,7 @@ async def test_a_token_revoked_elsewhere_is_refused_within_a_second() -> None:
     assert not await revocations.is_refused(user_id="usr_a", token_id="tok_a")
     clock.seconds = 1.0
     assert await revocations.is_refused(user_id="usr_a", token_id="tok_a")
-    assert store.asked == ["tok_a", "tok_a"]
+    assert store.asked == ["usr_a", "tok_a", "usr_a", "tok_a"]
 
 
 async def test_a_token_revoked_here_is_refused_at_once() -> None:
