@@ -1,7 +1,8 @@
-"""How Parley is, in the page: the badge, the view of the whole system, and its self-test."""
+"""How Parley is, in the page: the badge, the view of the whole system, its self-test, and the trace of an answer."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -38,3 +39,33 @@ async def test_the_badge_leads_to_every_part_of_the_system_and_to_a_self_test_th
         checks = page.get_by_role("list", name="Checks").get_by_role("listitem")
         await expect(checks).to_have_count(4)
         await expect(page.get_by_role("region", name="Self-test")).to_contain_text("Everything passed")
+
+
+async def test_an_answer_opens_its_trace_from_the_edge_to_the_provider(browser: Browser, mesh: Mesh) -> None:
+    async with Reader.arrive(browser, mesh.base_url) as reader:
+        page = reader.page
+        # A trace that is asked for before any of it is kept is answered with a 404, which the browser logs.
+        reader.forgive("status of 404")
+        await reader.sign_up()
+        await reader.ask("How do I add a provider?")
+        await reader.wait_for_the_end()
+        spans = page.get_by_role("dialog", name="Trace of this answer").get_by_role("list", name="Spans")
+        services = ("Edge", "Chat", "Retrieval", "Inference")
+
+        async def whole() -> bool:
+            """Opens it, and tells whether everybody's part is there; the page asks for more for a while."""
+            await reader.answer.get_by_role("button", name="About this answer").click()
+            await page.get_by_role("button", name="What happened inside").click()
+            try:
+                for service in services:
+                    await expect(spans.get_by_role("button", name=f"{service}: ").first).to_be_visible(timeout=30_000)
+            except AssertionError:
+                return False
+            return True
+
+        async with asyncio.timeout(150):
+            while not await whole():
+                await page.get_by_role("button", name="Close").click()
+        await expect(page.get_by_role("dialog", name="Trace of this answer")).to_contain_text("first token after")
+        await spans.get_by_role("button", name="Inference: chat offline").click()
+        await expect(spans).to_contain_text("gen_ai.response.time_to_first_chunk")

@@ -14,7 +14,7 @@ export interface TraceState {
 }
 
 /** When to ask again for spans that end after the answer: those of the edge come within a few seconds. */
-const AGAIN_MS = [1_500, 3_000];
+const AGAIN_MS = [1_500, 3_000, 6_000, 12_000];
 
 /** Asks for a trace until all of it is there, or is not to be expected any more. Each answer is told. Ends when it is aborted. */
 export async function readTrace(

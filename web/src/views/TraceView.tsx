@@ -147,7 +147,7 @@ function Row({ bar: { span, depth, startMs, durationMs }, whole, firstTokenMs, o
         <span className="text-right text-quiet tabular-nums">{duration(durationMs)}</span>
       </button>
       {open && (
-        <dl id={details} className="mx-1 mb-2 grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-0.5 rounded-lg bg-sunken px-3 py-2 text-xs break-all">
+        <dl id={details} className="mx-1 mb-2 grid gap-x-4 gap-y-0.5 rounded-lg sm:grid-cols-[auto_minmax(0,1fr)] bg-sunken px-3 py-2 text-xs break-all">
           <dt className="text-quiet">{service?.words ?? span.service}</dt>
           <dd>{[span.name, KINDS[span.kind]].filter(Boolean).join(", ")}</dd>
           <dt className="text-quiet">began after</dt>
