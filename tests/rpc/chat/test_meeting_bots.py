@@ -16,7 +16,9 @@ from parley.workspace.v1 import calendar_pb2, calendar_service_pb2, calendar_ser
 from parley.workspace.v1 import meeting_bot_service_pb2 as pb
 from parley.workspace.v1 import meeting_bot_service_pb2_grpc as pb_grpc
 from parley_chat.adapters.sql_meeting_bot_schema import meeting_bots
+from parley_shared.sql import Database
 from parley_shared.status import status_error_from
+from parley_testing.databases import database_url
 from parley_testing.postgres import PostgresServer
 from parley_testing.redis_server import RedisServer
 from parley_testing.running_chat import Metadata, Person, RunningChat, running_chat
@@ -311,12 +313,12 @@ async def test_what_was_due_while_no_chat_ran_is_prepared_by_the_next_and_what_r
         await ada.bot(pb.CreateMeetingBotRequest(meeting_id=now.meeting_id))
         cut = await inference.next_call()
         cut.say("Half ")
-        # As if half an hour had passed while no chat ran.
-        async with running.app.database.write() as connection:
-            moved = update(meeting_bots).where(meeting_bots.c.meeting_id == later.meeting_id)
-            await connection.execute(
-                moved.values(wake_time=datetime.now(UTC) + timedelta(seconds=0.1), minutes_before=90)
-            )
+    # As if half an hour had passed while no chat ran.
+    database = Database.open(await asyncio.to_thread(database_url, "chat", tmp_path))
+    async with database.write() as connection:
+        moved = update(meeting_bots).where(meeting_bots.c.meeting_id == later.meeting_id)
+        await connection.execute(moved.values(wake_time=datetime.now(UTC), minutes_before=90))
+    await database.close()
     async with running_chat(tmp_path, inference=inference.address) as running:
         ada = Calendar(running, person)
         for _ in range(2):
