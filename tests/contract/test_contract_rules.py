@@ -18,6 +18,8 @@ ANONYMOUS = {
     "parley.identity.v1.IdentityService/SignIn",
     "parley.identity.v1.IdentityService/RefreshTokens",
     "parley.identity.v1.IdentityService/SignOut",
+    "parley.identity.v1.IdentityService/ExchangeToken",
+    "parley.identity.v1.IdentityService/GetIssuerKeySet",
     "parley.identity.v1.IdentityService/GetJsonWebKeySet",
     "parley.identity.v1.IdentityService/CheckAccessToken",
     "parley.system.v1.SystemService/GetHealth",

@@ -113,14 +113,17 @@ class TokenVerifier:
             raise _invalid()
         digest = hashlib.sha256(token.encode()).digest()
         principal = self._verified.get(digest)
+        if principal is not None and principal.expire_time + _LEEWAY_SECONDS <= time.time():
+            del self._verified[digest]
+            # Another issuer's token may outlive the one that it was changed for.
+            if not self._is_foreign(token):
+                raise _expired()
+            principal = None
         if principal is None:
             principal = await self._verify_signature(token)
             self._verified[digest] = principal
             if len(self._verified) > _MOST_REMEMBERED:
                 self._verified.popitem(last=False)
-        elif principal.expire_time + _LEEWAY_SECONDS <= time.time():
-            del self._verified[digest]
-            raise _expired()
         else:
             self._verified.move_to_end(digest)
         if self._is_revoked is not None and await self._is_revoked(principal):
@@ -129,7 +132,7 @@ class TokenVerifier:
 
     async def _verify_signature(self, token: str) -> Principal:
         try:
-            if self._exchange is not None and _issuer_said(token) != self._issuer:
+            if self._exchange is not None and self._is_foreign(token):
                 token = await self._exchange(token)
             key, trusted = await self._key(str(jwt.get_unverified_header(token).get("kid", "")))
             claims = jwt.decode(
@@ -144,8 +147,12 @@ class TokenVerifier:
             return _principal_of(claims) if trusted is None else _service_of(claims, trusted)
         except jwt.ExpiredSignatureError as error:
             raise _expired() from error
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise _invalid() from error
+
+    def _is_foreign(self, token: str) -> bool:
+        """Whether somebody else than Parley says that he made it. Raises PyJWTError for what is no token."""
+        return self._exchange is not None and _issuer_said(token) != self._issuer
 
     async def _key(self, key_id: str) -> tuple[jwt.PyJWK, TrustedService | None]:
         if key_id not in self._keys:
@@ -185,7 +192,7 @@ def _read_keys(jwks_file: Path) -> dict[str, jwt.PyJWK]:
 
 
 def _issuer_said(token: str) -> str:
-    """Who the token says that made it. Nothing is verified here. Raises PyJWTError for what is no token."""
+    """Who the token says that made it. Nothing is verified here."""
     return str(jwt.decode(token, options={"verify_signature": False}).get("iss", ""))
 
 
