@@ -14,7 +14,15 @@ import pytest
 from grpc_health.v1 import health_pb2
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
-from parley_shared.telemetry import SpanStore, current_trace_id, set_up_telemetry, shut_down_telemetry, span, spans_of
+from parley_shared.telemetry import (
+    SpanStore,
+    current_trace_id,
+    set_up_telemetry,
+    shut_down_telemetry,
+    span,
+    spans_of,
+    untraced,
+)
 from parley_testing.otlp_sink import OtlpSink, SeenSpan
 from parley_testing.toy_service import Request, Response, StreamRequest, Toy, message, running_toy
 
@@ -222,6 +230,18 @@ def test_the_store_forgets_the_oldest_traces_and_never_grows_past_its_bound() ->
     assert store.spans_of(ids[0]) == []
     assert sum(bool(store.spans_of(trace_id)) for trace_id in ids) == 512
     assert store.spans_of("nonsense") == []
+
+
+def test_what_is_looked_at_all_day_long_is_in_no_trace() -> None:
+    set_up_telemetry("toy", "", "")
+    with span("call"):
+        of_call = current_trace_id()
+        with untraced(), span("look"):
+            of_look = current_trace_id()
+        assert current_trace_id() == of_call
+    assert of_look != of_call
+    assert [each.name for each in spans_of(of_call)] == ["call"]
+    assert spans_of(of_look) == []
 
 
 async def test_a_sample_ratio_of_nothing_records_nothing_and_calls_still_have_a_trace_id(tmp_path: Path) -> None:
