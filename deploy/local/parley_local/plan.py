@@ -87,8 +87,8 @@ class Plan:
         return f"{_LOOPBACK}:{self.spans_port}"
 
     def keeps_spans(self, settings: LocalSettings) -> bool:
-        """Whether spans stay here, and do not go to a collector."""
-        return not settings.variables.get(_COLLECTOR_VARIABLE)
+        """Whether chat keeps the edge's spans: none of several, of which each would know a part, and not when there is a collector."""
+        return len(self.addresses_of("chat")) == 1 and not settings.variables.get(_COLLECTOR_VARIABLE)
 
     @property
     def reachable_host(self) -> str:
@@ -126,7 +126,7 @@ def service_environment(
     # The edge is the door: a service is not reachable from another machine, whatever PARLEY_HOST opens.
     variables["PARLEY_HOST"] = _LOOPBACK
     variables["PYTHONUNBUFFERED"] = "1"
-    if process == plan.processes[0] and plan.keeps_spans(settings):
+    if process.service == "chat" and plan.keeps_spans(settings):
         variables[_SPANS_VARIABLE] = plan.spans_address
     if len(plan.addresses_of(process.service)) > 1:
         # The edge looks twice a second who takes calls.
