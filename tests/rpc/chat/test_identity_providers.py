@@ -22,6 +22,7 @@ from parley.chat.v1 import chat_service_pb2
 from parley.identity.v1 import identity_service_pb2 as pb
 from parley.identity.v1 import user_pb2
 from parley_chat.adapters import http_issuer_keys
+from parley_chat.adapters.guarded_http import OutboundLimits
 from parley_chat.domain.tokens import ADMIN_SCOPES, USER_SCOPES
 from parley_shared.channels import bearer
 from parley_testing.identity import refused, sign_up
@@ -71,8 +72,8 @@ async def test_a_token_of_a_trusted_provider_is_taken_as_it_is_and_its_user_is_t
         # What it is for: what belongs to users.
         request = chat_service_pb2.CreateSessionRequest(title="Engines")
         made = await chat.chat.CreateSession(request, metadata=bearer(token))
-        request = chat_service_pb2.GetSessionRequest(session_id=made.session.session_id)
-        seen = await refused(chat.chat.GetSession(request, metadata=bearer(issuer.token("bob"))))
+        asked = chat_service_pb2.GetSessionRequest(session_id=made.session.session_id)
+        seen = await refused(chat.chat.GetSession(asked, metadata=bearer(issuer.token("bob"))))
         assert seen.code is StatusCode.NOT_FOUND
 
 
@@ -251,7 +252,7 @@ async def test_a_provider_that_lies_lets_nobody_in_and_a_later_truth_does(
 async def test_a_provider_that_stalls_is_waited_for_no_longer_than_a_while(
     start: Starting, issuer: OidcIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = http_issuer_keys.OutboundLimits(body_bytes=256_000, read_seconds=0.2, total_seconds=0.2)
+    limits = OutboundLimits(body_bytes=256_000, read_seconds=0.2, total_seconds=0.2)
     monkeypatch.setattr(http_issuer_keys, "LIMITS", limits)
     issuer.answers = {"/keys": Answer(200, b"{}", stalls=True)}
     async with start(issuer.table()) as chat:
@@ -285,7 +286,7 @@ async def me_by_exchange(chat: RunningChat, token: str) -> list[str]:
     said: dict[str, Any] = json.loads(base64.urlsafe_b64decode(exchanged.access_token.split(".")[1] + "=="))
     assert said["exp"] <= time.time() + 15 * 60
     assert said["sub"] == exchanged.user.user_id
-    return said["scope"].split()
+    return str(said["scope"]).split()
 
 
 async def test_the_claim_scope_may_name_scopes_of_parley_itself(start: Starting, issuer: OidcIssuer) -> None:

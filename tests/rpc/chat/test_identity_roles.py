@@ -166,7 +166,7 @@ async def test_a_wrong_request_of_an_admin_names_its_fields(chat: RunningChat, a
     assert seen.code is StatusCode.NOT_FOUND
     for fields in ({"page_size": 101}, {"query": "x" * 255}, {"query": "\0"}, {"page_token": "x" * 513}):
         (field,) = fields
-        seen = await refused(chat.identity.ListUsers(pb.ListUsersRequest(**fields), metadata=admin.metadata))  # type: ignore[arg-type] # of any type
+        seen = await refused(chat.identity.ListUsers(pb.ListUsersRequest(**fields), metadata=admin.metadata))
         assert (seen.code, seen.fields) == (StatusCode.INVALID_ARGUMENT, (field,))
     both = pb.CheckAccessTokenRequest(user_id=nobody, access_token_id="tok_" + "0" * 32)
     assert (await refused(chat.identity.CheckAccessToken(both))).fields == ("user_id",)
