@@ -2,7 +2,7 @@
 
 It only ever adds: a message, a field or a value of an enum that no golden message holds yet gets one. It never changes or removes
 what is there, so a field that is renumbered, renamed or given another type is found by the tests that read them
-(tests/contract/test_golden_messages.py and clients/ts). Every message has its own; what is in a field of another is only begun.
+(tests/contract/test_golden_messages.py). Every message has its own; what is in a field of another is only begun.
 """
 
 from __future__ import annotations

@@ -80,6 +80,7 @@ BETWEEN_SERVICES = {
     "parley.retrieval.v1.IndexService/DeleteItems",
     "parley.retrieval.v1.IndexService/ListItems",
     "parley.retrieval.v1.IngestService/GetIngestionQueue",
+    "parley.retrieval.v1.SpanService/ListSpans",
 }
 """Rpcs of other packages that only services have a use for."""
 
