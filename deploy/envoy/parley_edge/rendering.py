@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from parley_shared.settings import SettingsError
+from parley_shared.settings import SettingsError, TlsFiles
 from parley_shared.token_issuers import TokenIssuer
 
 from parley_edge import contract, template
@@ -138,9 +138,9 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "trace_parts_per_million": round(settings.trace_sample_ratio * 1_000_000),
         **_collector(settings.otlp_endpoint),
         "version": version("parley-edge"),
-        **_service("chat", settings.chat),
-        **_service("inference", settings.inference),
-        **_service("retrieval", settings.retrieval),
+        **_service("chat", settings.chat, settings.tls),
+        **_service("inference", settings.inference, settings.tls),
+        **_service("retrieval", settings.retrieval, settings.tls),
     }
 
 
@@ -194,12 +194,40 @@ def _path_match(path: str) -> dict[str, Any]:
     return {"safe_regex": {"regex": re.sub(r"\\\{\w+\\\}", "[^/:]+", re.escape(path))}}
 
 
-def _service(process: str, addresses: Sequence[Address]) -> dict[str, Any]:
+def _service(process: str, addresses: Sequence[Address], tls: TlsFiles | None) -> dict[str, Any]:
     return {
         f"{process}_addresses": [{"address": address.host, "port_value": address.port} for address in addresses],
         f"{process}_discovery": _discovery(*addresses),
         f"{process}_packages": contract.packages_of(process),
         f"{process}_reads": contract.reads_of(process),
+        f"{process}_tls": _mutual_tls(tls, addresses) if tls else None,
+    }
+
+
+def _mutual_tls(files: TlsFiles, addresses: Sequence[Address]) -> dict[str, Any]:
+    """How the edge proves itself to a service, whose certificate must be for one of its hosts."""
+    hosts = {address.host: "IP_ADDRESS" if address.is_ip else "DNS" for address in addresses}
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "common_tls_context": {
+                "alpn_protocols": ["h2"],
+                "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},
+                "tls_certificates": [
+                    {
+                        "certificate_chain": {"filename": str(files.certificate)},
+                        "private_key": {"filename": str(files.key)},
+                    }
+                ],
+                "validation_context": {
+                    "trusted_ca": {"filename": str(files.authorities)},
+                    "match_typed_subject_alt_names": [
+                        {"san_type": kind, "matcher": {"exact": host}} for host, kind in hosts.items()
+                    ],
+                },
+            },
+        },
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from parley_shared.settings import Environment, SettingsError
+from parley_shared.settings import Environment, SettingsError, TlsFiles
 from parley_shared.token_issuers import TokenIssuer, TokenIssuersError, read_token_issuers
 
 _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]/\s]+)):(?P<port>\d{1,5})")
@@ -123,6 +123,9 @@ class EdgeSettings:
     """PARLEY_TRACE_SAMPLE_RATIO: the share of traces recorded, of those that begin here, 0 to 1. Default 1."""
     drain_seconds: float
     """PARLEY_DRAIN_SECONDS: how long running calls get at the end. Default 10."""
+    tls: TlsFiles | None
+    """PARLEY_TLS_CERTIFICATE_FILE, PARLEY_TLS_KEY_FILE, PARLEY_TLS_AUTHORITIES_FILE: TLS with the services, certificates on both sides.
+    Empty by default: no TLS with the services."""
 
     @classmethod
     def read(cls, environment: Environment) -> EdgeSettings:
@@ -180,6 +183,7 @@ class EdgeSettings:
             otlp_endpoint=environment.text("PARLEY_OTLP_ENDPOINT", ""),
             trace_sample_ratio=environment.number("PARLEY_TRACE_SAMPLE_RATIO", 1, least=0, most=1),
             drain_seconds=environment.number("PARLEY_DRAIN_SECONDS", 10, least=0, most=3600),
+            tls=TlsFiles.read(environment),
         )
 
     @property

@@ -160,9 +160,9 @@ async def _open_conversations(
     outbound: Outbound,
     closing: AsyncExitStack,
 ) -> tuple[Turns, BatchRunning, list[Registration]]:
-    inference = open_channel(settings.inference_address)
+    inference = open_channel(settings.inference_address, tls=settings.service.tls)
     closing.push_async_callback(inference.close)
-    retrieval = open_channel(settings.retrieval_address)
+    retrieval = open_channel(settings.retrieval_address, tls=settings.service.tls)
     closing.push_async_callback(retrieval.close)
 
     event_log = SqlEventLog(database)

@@ -128,7 +128,7 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
         ]
         service = settings.service
         retrieval = TrustedService("retrieval", settings.retrieval_jwks_file, frozenset({"inference:invoke"}))
-        chat = open_channel(settings.chat_address)
+        chat = open_channel(settings.chat_address, tls=settings.service.tls)
         closing.push_async_callback(chat.close)
         verifier = TokenVerifier(
             service.jwks_file,

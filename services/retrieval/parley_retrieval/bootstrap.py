@@ -131,7 +131,7 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
         encoding = asyncio.create_task(_encode_anew(recommendations), name="encoding of catalogs")
         closing.push_async_callback(_cancel, encoding)
 
-        chat = open_channel(settings.chat_address)
+        chat = open_channel(settings.chat_address, tls=settings.service.tls)
         closing.push_async_callback(chat.close)
         service = settings.service
         verifier = TokenVerifier(
@@ -233,7 +233,7 @@ async def _embedding_model(settings: RetrievalSettings, closing: AsyncExitStack)
     tokens = ServiceTokens(
         key, SERVICE, {"inference:invoke"}, issuer=service.token_issuer, audience=service.token_audience
     )
-    inference = open_channel(settings.inference_address)
+    inference = open_channel(settings.inference_address, tls=settings.service.tls)
     closing.push_async_callback(inference.close)
     return GrpcEmbeddingModel(inference, tokens.token, settings.embedding_model)
 

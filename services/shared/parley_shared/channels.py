@@ -13,14 +13,20 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from parley_shared.interceptors.deadline import remaining_seconds
+from parley_shared.mutual_tls import channel_credentials
+from parley_shared.settings import TlsFiles
 from parley_shared.telemetry import PROPAGATOR, start_span
 
 DEFAULT_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """The same as the servers' default."""
 
 
-def open_channel(address: str, *, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> grpc.aio.Channel:
+def open_channel(
+    address: str, *, tls: TlsFiles | None = None, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+) -> grpc.aio.Channel:
     """A channel to "host:port". It connects when it is first used, and again within about a second when the service is back.
+
+    With `tls`, both sides prove who they are; the certificate of the other must be for the host of the address.
 
     A call without a timeout has what is left of the running call's; one with a timeout has the lesser of both. What a call
     returns is gRPC's own call object: nothing stands between `read()` or `cancel()` and the wire.
@@ -38,7 +44,9 @@ def open_channel(address: str, *, max_message_bytes: int = DEFAULT_MAX_MESSAGE_B
         # A connection of one's own: what is broken for one channel is not remembered for another.
         ("grpc.use_local_subchannel_pool", 1),
     ]
-    return _TracedChannel(grpc.aio.insecure_channel(address, options=options))
+    if tls is None:
+        return _TracedChannel(grpc.aio.insecure_channel(address, options=options))
+    return _TracedChannel(grpc.aio.secure_channel(address, channel_credentials(tls), options=options))
 
 
 def bearer(token: str) -> tuple[tuple[str, str], ...]:

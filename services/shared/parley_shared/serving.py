@@ -24,6 +24,7 @@ from grpc_reflection.v1alpha import reflection
 
 from parley_shared import health
 from parley_shared.interceptors import ParleyInterceptor
+from parley_shared.mutual_tls import server_credentials
 from parley_shared.settings import ServiceSettings, SettingsError, describe, port_variable
 from parley_shared.status import StatusError
 from parley_shared.telemetry import shut_down_telemetry
@@ -82,8 +83,13 @@ class Server:
     async def start(self) -> None:
         """Listens, takes calls and says so. Raises SettingsError when it cannot listen there."""
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        address, tls = f"{host}:{self._settings.port}", self._settings.tls
+        credentials = await asyncio.to_thread(server_credentials, tls) if tls else None
         try:
-            self._port = self._server.add_insecure_port(f"{host}:{self._settings.port}")
+            if credentials is None:
+                self._port = self._server.add_insecure_port(address)
+            else:
+                self._port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise await asyncio.to_thread(_cannot_listen, self._settings) from error
         if _owns_process:

@@ -9,6 +9,7 @@ import dataclasses
 import math
 import os
 import re
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,44 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class TlsFiles:
+    """What the edge and the services prove themselves to each other with: PEM files. `mutual_tls.py` uses them."""
+
+    certificate: Path
+    """PARLEY_TLS_CERTIFICATE_FILE: the certificate of this process, and those between it and the authorities."""
+    key: Path
+    """PARLEY_TLS_KEY_FILE: its private key, without a password."""
+    authorities: Path
+    """PARLEY_TLS_AUTHORITIES_FILE: whose certificates are believed."""
+
+    @classmethod
+    def read(cls, environment: Environment) -> TlsFiles | None:
+        """All three, or None when none is set. Raises SettingsError when one is missing, cannot be read, or does not fit the others."""
+        variables = ("PARLEY_TLS_CERTIFICATE_FILE", "PARLEY_TLS_KEY_FILE", "PARLEY_TLS_AUTHORITIES_FILE")
+        given = [environment.text(variable, "") for variable in variables]
+        if not any(given):
+            return None
+        for variable, value in zip(variables, given, strict=True):
+            if not value:
+                raise SettingsError(
+                    variable, f"{variable} must be set: of {', '.join(variables)}, all are needed or none."
+                )
+        files = cls(*(Path(value).expanduser().absolute() for value in given))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_verify_locations(files.authorities)
+        except OSError:
+            raise SettingsError(variables[2], f"{variables[2]} must be a file of certificates in PEM.") from None
+        try:
+            # A key with a password would ask the terminal for it.
+            context.load_cert_chain(files.certificate, files.key, password="")
+        except OSError:
+            message = f"{variables[0]} and {variables[1]} must be files in PEM: a certificate, and its key without a password."
+            raise SettingsError(variables[0], message) from None
+        return files
+
+
+@dataclass(frozen=True)
 class ServiceSettings:
     """The settings that all services have."""
 
@@ -160,6 +199,8 @@ class ServiceSettings:
     """PARLEY_MAX_STREAMS_PER_USER: how many streams of one user may be open at the same time, in this process."""
     trace_sample_ratio: float = 1.0
     """PARLEY_TRACE_SAMPLE_RATIO: the share of traces recorded, of those that start here."""
+    tls: TlsFiles | None = None
+    """What is spoken with the edge and the other services: TLS with certificates on both sides, or, when None, none."""
 
     @classmethod
     def read(cls, environment: Environment, *, service: str, default_port: int) -> ServiceSettings:
@@ -184,6 +225,7 @@ class ServiceSettings:
             ),
             max_streams_per_user=environment.integer("PARLEY_MAX_STREAMS_PER_USER", 256, least=1, most=1_000_000),
             trace_sample_ratio=environment.number("PARLEY_TRACE_SAMPLE_RATIO", 1, least=0, most=1),
+            tls=TlsFiles.read(environment),
         )
 
 
