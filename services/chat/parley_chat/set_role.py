@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
+from parley_shared.logs import set_up_logs
 from parley_shared.serving import run
 from parley_shared.settings import Environment
 from parley_shared.sql import Database
@@ -29,6 +30,8 @@ def main() -> NoReturn:
 
     async def work() -> None:
         settings = ChatSettings.read(Environment())
+        # For the audit trail.
+        set_up_logs(settings.service.service, settings.service.log_level, settings.service.log_format)
         await migrate_database(settings)
         database = Database.open(settings.database_url)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import time
@@ -210,6 +211,9 @@ async def test_the_operator_makes_the_first_admin_at_the_machine(chat: RunningCh
 
     done = await asyncio.to_thread(command, ada.user.email, "admin")
     assert (done.returncode, ada.user.user_id in done.stdout) == (0, True), done.stderr
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    trail = [(line["message"], line["user_id"], line["role"]) for line in told if line["logger"] == "parley.audit"]
+    assert trail == [("role set", ada.user.user_id, "admin")]
     assert (await signed_in_again(chat, ada)).user.role == ADMIN
     failed = await asyncio.to_thread(command, "nobody@example.org", "admin")
     assert failed.returncode == 1

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from parley.identity.v1 import identity_service_pb2
 from parley_edge.contract import descriptor_file
 from parley_shared.status import status_error_from
+from parley_testing.administrators import administrator
 from parley_testing.arbitrary_requests import HOSTILE_JSON, UNKNOWN, Words, requests_of
 from parley_testing.running_chat import Person
 from parley_testing.whole_parley import WholeParley
@@ -121,7 +122,7 @@ async def made(whole: WholeParley, person: Person, path: str, **fields: Any) -> 
 
 @pytest.fixture(scope="module")
 async def caller(whole: WholeParley) -> Caller:
-    person = await whole.chat.sign_up()
+    person = await administrator(whole.chat)
 
     async def make(path: str, **fields: Any) -> Any:
         return await made(whole, person, path, **fields)

@@ -59,4 +59,5 @@ async def set_role_by_email(accounts: Accounts, email: str, role: Role) -> User:
     user = None if account is None else await accounts.set_role(account.user.user_id, role)
     if user is None:
         raise UserNotFoundError
+    audit(Deed.ROLE_SET, user.user_id, role=role.value)
     return user
