@@ -79,7 +79,7 @@ async def test_the_embedding_calls_tell_of_the_provider_too(online: Any) -> None
 
 async def test_the_built_in_model_is_a_provider_of_its_own_kind(offline: Any) -> None:
     (provider,) = await providers_of(offline)
-    assert (provider.provider, provider.kind) == ("offline", "offline")
+    assert (provider.provider, provider.kind, provider.state) == ("offline", "offline", HEALTHY)
 
 
 async def test_providers_are_for_those_who_may_use_models(online: Any) -> None:
