@@ -37,6 +37,8 @@ class Replica(grpc.GenericRpcHandler):
         self.calls = 0
         self.port = 0
         self.serving = True
+        self.hangs = False
+        """Whether it takes what is asked of it, its health included, and answers nothing."""
         self.refuses_with: grpc.StatusCode | None = None
         self.refused: set[bytes] | None = None
         """The requests that were refused once, and are held the next time; None to refuse none."""
@@ -66,12 +68,14 @@ class Replica(grpc.GenericRpcHandler):
 
     async def _check(self, request: bytes, context: Any) -> bytes:
         del request, context
+        await self._hang()
         states = health_pb2.HealthCheckResponse
         state = states.SERVING if self.serving else states.NOT_SERVING
         return states(status=state).SerializeToString()
 
     async def _call(self, request: bytes, context: Any) -> bytes:
         self.calls += 1
+        await self._hang()
         if self.refused is not None and request not in self.refused:
             self.refused.add(request)
             await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
@@ -80,6 +84,10 @@ class Replica(grpc.GenericRpcHandler):
         if self.refuses_with:
             await context.abort(self.refuses_with, "not now")
         return b""
+
+    async def _hang(self) -> None:
+        while self.hangs:  # noqa: ASYNC110 - a test says when it ends
+            await asyncio.sleep(0.01)
 
 
 async def _nothing(request: bytes, context: Any) -> bytes:
@@ -271,6 +279,7 @@ async def test_what_an_application_answers_takes_no_replica_out(edge: Edge) -> N
     assert await edge.ejections() == before
     for replica in edge.replicas:
         replica.refuses_with = None
+    for replica in edge.replicas:
         count = replica.calls
         async with asyncio.timeout(30):
             while replica.calls == count:
@@ -312,3 +321,28 @@ async def test_a_replica_that_drains_gets_no_more_calls_and_no_call_is_lost(edge
     # What ran there has run to its end.
     assert await held == {"OK": 20}
     await stopping
+
+
+async def test_a_replica_that_comes_and_goes_costs_no_call(edge: Edge) -> None:
+    flapping, _ = edge.replicas
+    for _ in range(3):
+        for serving in (False, True):
+            flapping.serving = serving
+            # Before the edge knows, while it learns, and after.
+            assert sum([await edge.codes(20) for _ in range(5)], Counter()) == {"OK": 100}
+            await edge.until_knows(flapping, healthy=serving)
+            assert await edge.codes(20) == {"OK": 20}
+
+
+async def test_a_replica_that_hangs_gets_no_more_calls_until_it_answers_again(edge: Edge) -> None:
+    slow, _ = edge.replicas
+    slow.hangs = True
+    await edge.until_knows(slow, healthy=False)
+    count = slow.calls
+    assert await edge.codes(50) == {"OK": 50}
+    assert slow.calls == count
+    slow.hangs = False
+    await edge.until_knows(slow)
+    async with asyncio.timeout(30):
+        while slow.calls == count:
+            assert await edge.codes(1) == {"OK": 1}
