@@ -129,7 +129,7 @@ async def test_a_hit_shows_the_sentence_that_fits_and_marks_the_words_of_the_que
 
 async def test_who_does_without_snippets_gets_the_same_answer_otherwise(caller: Any) -> None:
     for number in range(5):
-        await caller.create(f"the heron number {number}")
+        await caller.create(f"the heron number {number} {RIVERSIDE}", title="Birds")
     shown = await answer(caller, "heron", limit=3)
     bare = await answer(caller, "heron", limit=3, without_snippets=True)
     assert all(hit.snippet and hit.highlights for hit in shown.hits)
