@@ -11,19 +11,16 @@ nothing.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from parley_shared.toml_tables import Table, TableError
+from parley_shared.toml_tables import Table, TableError, read_toml
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """All of them have a public key: with a shared secret, and with none, whoever verifies could sign."""
 
-_MOST_BYTES = 1024 * 1024
 _MOST_ISSUERS = 20
 _MOST_NAMED = 100
 _MOST_CHARACTERS = 2000
@@ -69,8 +66,8 @@ def read_token_issuers(path: Path | None, *, own_issuer: str) -> tuple[TokenIssu
     """The providers that are not switched off, in the order of the file; none without a file. Raises TokenIssuersError."""
     if path is None:
         return ()
-    oidc = _values(path).get("oidc", {})
     try:
+        oidc = read_toml(path).get("oidc", {})
         if not isinstance(oidc, dict) or set(oidc) - {"issuers"}:
             raise TableError(": oidc must be a table that holds issuers only: [oidc.issuers.NAME]")
         tables = oidc.get("issuers", {})
@@ -85,21 +82,6 @@ def read_token_issuers(path: Path | None, *, own_issuer: str) -> tuple[TokenIssu
         # The table's reader names the file first, which whoever raises this does too.
         raise TokenIssuersError(str(error).removeprefix(": ")) from None
     return issuers
-
-
-def _values(path: Path) -> Mapping[str, Any]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise TokenIssuersError(f"cannot be read: {error.strerror}") from error
-    if len(data) > _MOST_BYTES:
-        raise TokenIssuersError(f"is larger than {_MOST_BYTES} bytes")
-    try:
-        return tomllib.loads(data.decode())
-    except (ValueError, RecursionError) as error:
-        # What is no UTF-8, what is no TOML, and integers with thousands of digits.
-        raise TokenIssuersError(f"is not TOML: {str(error)[:300]}") from None
 
 
 def _issuer(name: str, values: object) -> TokenIssuer | None:

@@ -6,7 +6,9 @@ What the keys mean is said by who reads them.
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -14,6 +16,26 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 class TableError(Exception):
     """A table that cannot be used. The message says in one line for a person which file, where and why; no path is in it."""
+
+
+MOST_BYTES = 1024 * 1024
+"""Of a file."""
+
+
+def read_toml(path: Path) -> Mapping[str, Any]:
+    """All of a file. Raises TableError, which does not name it."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise TableError(f"cannot be read: {error.strerror}") from error
+    if len(data) > MOST_BYTES:
+        raise TableError(f"is larger than {MOST_BYTES} bytes")
+    try:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        # What is no UTF-8, what is no TOML, and integers with thousands of digits.
+        raise TableError(f"is not TOML: {str(error)[:300]}") from None
 
 
 class Table:

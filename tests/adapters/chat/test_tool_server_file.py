@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from parley_chat.adapters.toml_tool_servers import MOST_BYTES, ToolServersError, read_tool_servers
+from parley_chat.adapters.toml_tool_servers import ToolServersError, read_tool_servers
 from parley_chat.domain.tool_servers import ToolServer
+from parley_shared.toml_tables import MOST_BYTES
 
 VARIABLES = {"KEY": "s3cret", "ODD": "a\nb"}
 

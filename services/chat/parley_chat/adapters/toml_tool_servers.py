@@ -12,17 +12,14 @@ environment.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from parley_shared.toml_tables import Table, TableError
+from parley_shared.toml_tables import Table, TableError, read_toml
 
 from parley_chat.domain.tool_servers import ToolServer
 
-MOST_BYTES = 1024 * 1024
 _MOST_SERVERS = 20
 _MOST_NAMED = 200
 _NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
@@ -45,8 +42,8 @@ def read_tool_servers(path: Path, variable: Callable[[str], str | None]) -> tupl
 
     Raises ToolServersError.
     """
-    mcp = _values(path).get("mcp", {})
     try:
+        mcp = read_toml(path).get("mcp", {})
         if not isinstance(mcp, dict):
             raise TableError(": mcp must be a table: [mcp]")
         unknown = next((key for key in mcp if key != "servers"), None)
@@ -60,21 +57,6 @@ def read_tool_servers(path: Path, variable: Callable[[str], str | None]) -> tupl
         # The table's reader names the file first, which whoever raises this does too.
         raise ToolServersError(str(error).removeprefix(": ")) from None
     return tuple(server for server in read if server is not None)
-
-
-def _values(path: Path) -> Mapping[str, Any]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ToolServersError(f"cannot be read: {error.strerror}") from error
-    if len(data) > MOST_BYTES:
-        raise ToolServersError(f"is larger than {MOST_BYTES} bytes")
-    try:
-        return tomllib.loads(data.decode())
-    except (ValueError, RecursionError) as error:
-        # What is no UTF-8, what is no TOML, and integers with thousands of digits.
-        raise ToolServersError(f"is not TOML: {str(error)[:300]}") from None
 
 
 def _server(name: str, values: object, variable: Callable[[str], str | None]) -> ToolServer | None:
