@@ -17,6 +17,7 @@ from parley_edge import contract, template
 from parley_edge.rendering import render
 from parley_edge.settings import EdgeSettings
 from parley_shared.settings import Environment, SettingsError
+from parley_testing.certificate_authority import CertificateAuthority
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 EVERYTHING_SET = {
@@ -140,6 +141,27 @@ def test_each_replica_of_chat_is_an_endpoint_of_its_own_and_a_name_stands_for_al
     # LOGICAL_DNS would have one of the addresses only, and STATIC no name.
     assert cluster(tree, "chat")["type"] == "STRICT_DNS"
     assert addresses_of(rendered({}), "chat") == [("127.0.0.1", 50051)]
+
+
+def test_with_tls_each_service_must_prove_that_it_is_one_of_its_hosts(tmp_path: Path) -> None:
+    tls = CertificateAuthority(tmp_path).settings("edge")
+    addresses = {
+        "PARLEY_CHAT_ADDRESS": "chat-0.chat:50051,127.0.0.1:50061",
+        "PARLEY_INFERENCE_ADDRESS": "inference:50052",
+    }
+    tree = rendered({**tls, **addresses, "PARLEY_EDGE_ACCESS_LOG": "/dev/null"})
+
+    def believed(name: str) -> list[tuple[str, str]]:
+        context = cluster(tree, name)["transport_socket"]["typed_config"]["common_tls_context"]
+        assert context["tls_certificates"][0]["private_key"]["filename"] == tls["PARLEY_TLS_KEY_FILE"]
+        wanted = context["validation_context"]["match_typed_subject_alt_names"]
+        return [(each["san_type"], each["matcher"]["exact"]) for each in wanted]
+
+    assert believed("chat") == [("DNS", "chat-0.chat"), ("IP_ADDRESS", "127.0.0.1")]
+    assert believed("inference") == [("DNS", "inference")]
+    assert believed("retrieval") == [("IP_ADDRESS", "127.0.0.1")]
+    without = rendered({"PARLEY_EDGE_ACCESS_LOG": "/dev/null"})
+    assert not any("transport_socket" in cluster(without, name) for name in ("chat", "inference", "retrieval"))
 
 
 def test_only_what_the_contract_opens_passes_without_a_token() -> None:
