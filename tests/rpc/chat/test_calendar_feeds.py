@@ -225,7 +225,7 @@ async def test_a_feed_that_lies_is_bounded_and_reported(ada: UsersCalendar) -> N
 
 async def test_private_addresses_are_refused_unless_the_operator_allows_them(chat: RunningChat) -> None:
     carol = UsersCalendar(chat, (await chat.sign_up()).metadata)
-    for url in ("http://127.0.0.1/me.ics", "https://127.0.0.1/me.ics", "https://localhost/x", "file:///me.ics"):
+    for url in ("http://127.0.0.1/me.ics", "https://127.0.0.1/me.ics", "https://localhost/x", "file:/me.ics"):
         request = pb.CreateCalendarAccountRequest(kind=calendar_pb2.CALENDAR_ACCOUNT_KIND_FEED, url=url)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await carol.stub.CreateCalendarAccount(request, metadata=carol.metadata)

@@ -106,7 +106,7 @@ def test_a_url_of_a_public_host_is_asked(url: str) -> None:
         ("https://" + "a" * 254 + "/", Refusal.URL),
         ("http://example.com/", Refusal.SCHEME),
         ("ftp://example.com/", Refusal.SCHEME),
-        ("file:///feed.ics", Refusal.URL),
+        ("file:/feed.ics", Refusal.URL),
         ("https://user:secret@example.com/", Refusal.CREDENTIALS),
         ("https://user@example.com/", Refusal.CREDENTIALS),
         ("https://example.com:22/", Refusal.PORT),
