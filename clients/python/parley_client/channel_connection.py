@@ -159,11 +159,7 @@ class ChannelConnection(Connection):
                         self.heard(rpc)
                     yield message
             except grpc.aio.AioRpcError as error:
-                told = error_from(error)
-                self.note(rpc, told)
-                if not isinstance(told, UnauthenticatedError) or refusal is not None or not token:
-                    raise told from None
-                refusal = told
+                refusal = self._first_refusal(rpc, error, token, refusal)
             except asyncio.CancelledError:
                 if self._closed and not cancelled_by_caller():
                     raise ClientClosedError from None
@@ -173,6 +169,16 @@ class ChannelConnection(Connection):
             finally:
                 call.cancel()
             token = await self.token(instead_of=token, refusal=refusal)
+
+    def _first_refusal(
+        self, rpc: Rpc[Request, Response], error: grpc.aio.AioRpcError, token: str, before: UnauthenticatedError | None
+    ) -> UnauthenticatedError:
+        """That the token was refused, for the first time: another one may do. Raises every other error."""
+        told = error_from(error)
+        self.note(rpc, told)
+        if not isinstance(told, UnauthenticatedError) or before is not None or not token:
+            raise told from None
+        return told
 
     async def upload(
         self,
@@ -194,11 +200,7 @@ class ChannelConnection(Connection):
             try:
                 response = await multicallable(requests(), timeout=timeout_seconds, metadata=_metadata(token))
             except grpc.aio.AioRpcError as error:
-                told = error_from(error)
-                self.note(rpc, told)
-                if not isinstance(told, UnauthenticatedError) or refusal is not None or not token:
-                    raise told from None
-                refusal = told
+                refusal = self._first_refusal(rpc, error, token, refusal)
             except asyncio.CancelledError:
                 if self._closed and not cancelled_by_caller():
                     raise ClientClosedError from None
