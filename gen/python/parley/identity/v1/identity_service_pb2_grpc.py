@@ -100,6 +100,11 @@ class IdentityServiceStub:
                 request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserRequest.SerializeToString,
                 response_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserResponse.FromString,
                 _registered_method=True)
+        self.ListAuditEvents = channel.unary_unary(
+                '/parley.identity.v1.IdentityService/ListAuditEvents',
+                request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.ListAuditEventsRequest.SerializeToString,
+                response_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.ListAuditEventsResponse.FromString,
+                _registered_method=True)
         self.ExchangeToken = channel.unary_unary(
                 '/parley.identity.v1.IdentityService/ExchangeToken',
                 request_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.ExchangeTokenRequest.SerializeToString,
@@ -219,6 +224,14 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAuditEvents(self, request, context):
+        """Lists what was done with the caller's account, or tried, newest first. Admins, with the scope `users:read`, may ask for another's, or for all;
+        anybody else is refused with PERMISSION_DENIED, whether or not there is such a user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExchangeToken(self, request, context):
         """Changes a token of an identity provider that the operator trusts for an access token of Parley's own (as RFC 8693 does), and makes the user
         on first sight. Nobody needs it: every rpc takes the provider's token as it is. It gives no refresh token: the provider says how long
@@ -310,6 +323,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.EnableUser,
                     request_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserRequest.FromString,
                     response_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserResponse.SerializeToString,
+            ),
+            'ListAuditEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEvents,
+                    request_deserializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.ListAuditEventsRequest.FromString,
+                    response_serializer=parley_dot_identity_dot_v1_dot_identity__service__pb2.ListAuditEventsResponse.SerializeToString,
             ),
             'ExchangeToken': grpc.unary_unary_rpc_method_handler(
                     servicer.ExchangeToken,
@@ -679,6 +697,33 @@ class IdentityService:
             '/parley.identity.v1.IdentityService/EnableUser',
             parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserRequest.SerializeToString,
             parley_dot_identity_dot_v1_dot_identity__service__pb2.EnableUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.identity.v1.IdentityService/ListAuditEvents',
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.ListAuditEventsRequest.SerializeToString,
+            parley_dot_identity_dot_v1_dot_identity__service__pb2.ListAuditEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,6 +73,10 @@ class IdentityServiceStub:
     """Enables a user again. They sign in anew; their personal access tokens are good again. Succeeds also when they were not disabled. For admins.
     NOT_FOUND when there is no such user.
     """
+    ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.ListAuditEventsRequest, _identity_service_pb2.ListAuditEventsResponse]
+    """Lists what was done with the caller's account, or tried, newest first. Admins, with the scope `users:read`, may ask for another's, or for all;
+    anybody else is refused with PERMISSION_DENIED, whether or not there is such a user.
+    """
     ExchangeToken: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.ExchangeTokenRequest, _identity_service_pb2.ExchangeTokenResponse]
     """Changes a token of an identity provider that the operator trusts for an access token of Parley's own (as RFC 8693 does), and makes the user
     on first sight. Nobody needs it: every rpc takes the provider's token as it is. It gives no refresh token: the provider says how long
@@ -129,6 +133,10 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     EnableUser: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.EnableUserRequest, _identity_service_pb2.EnableUserResponse]  # type: ignore[assignment]
     """Enables a user again. They sign in anew; their personal access tokens are good again. Succeeds also when they were not disabled. For admins.
     NOT_FOUND when there is no such user.
+    """
+    ListAuditEvents: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.ListAuditEventsRequest, _identity_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
+    """Lists what was done with the caller's account, or tried, newest first. Admins, with the scope `users:read`, may ask for another's, or for all;
+    anybody else is refused with PERMISSION_DENIED, whether or not there is such a user.
     """
     ExchangeToken: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.ExchangeTokenRequest, _identity_service_pb2.ExchangeTokenResponse]  # type: ignore[assignment]
     """Changes a token of an identity provider that the operator trusts for an access token of Parley's own (as RFC 8693 does), and makes the user
@@ -261,6 +269,16 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_service_pb2.EnableUserResponse, _abc.Awaitable[_identity_service_pb2.EnableUserResponse]]:
         """Enables a user again. They sign in anew; their personal access tokens are good again. Succeeds also when they were not disabled. For admins.
         NOT_FOUND when there is no such user.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAuditEvents(
+        self,
+        request: _identity_service_pb2.ListAuditEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_service_pb2.ListAuditEventsResponse, _abc.Awaitable[_identity_service_pb2.ListAuditEventsResponse]]:
+        """Lists what was done with the caller's account, or tried, newest first. Admins, with the scope `users:read`, may ask for another's, or for all;
+        anybody else is refused with PERMISSION_DENIED, whether or not there is such a user.
         """
 
     @_abc_1.abstractmethod

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__pb2
 from parley.inference.v1 import generation_pb2 as parley_dot_inference_dot_v1_dot_generation__pb2
+from parley.system.v1 import traffic_pb2 as parley_dot_system_dot_v1_dot_traffic__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'parley/inference/v1/model_service.proto\x12\x13parley.inference.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\x1a$parley/inference/v1/generation.proto\"\x8b\x03\n\x05Model\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12\x18\n\x07\x61liases\x18\x03 \x03(\tR\x07\x61liases\x12H\n\x0c\x63\x61pabilities\x18\x04 \x03(\x0e\x32$.parley.inference.v1.ModelCapabilityR\x0c\x63\x61pabilities\x12\x32\n\x15\x63ontext_window_tokens\x18\x05 \x01(\x05R\x13\x63ontextWindowTokens\x12\x18\n\x07offline\x18\x06 \x01(\x08R\x07offline\x12\x35\n\x05price\x18\x07 \x01(\x0b\x32\x1f.parley.inference.v1.TokenPriceR\x05price\x12I\n\x0eprovider_state\x18\x08 \x01(\x0e\x32\".parley.inference.v1.ProviderStateR\rproviderState\x12\x1c\n\tfallbacks\x18\t \x03(\tR\tfallbacks\"\xda\x03\n\x08Provider\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x38\n\x05state\x18\x03 \x01(\x0e\x32\".parley.inference.v1.ProviderStateR\x05state\x12\x46\n\x11state_change_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fstateChangeTime\x12.\n\x13last_failure_reason\x18\x05 \x01(\tR\x11lastFailureReason\x12#\n\rrunning_calls\x18\x06 \x01(\x05R\x0crunningCalls\x12#\n\rwaiting_calls\x18\x07 \x01(\x05R\x0cwaitingCalls\x12*\n\x11max_running_calls\x18\x08 \x01(\x05R\x0fmaxRunningCalls\x12;\n\x07\x63ircuit\x18\t \x01(\x0e\x32!.parley.inference.v1.CircuitStateR\x07\x63ircuit\x12\x39\n\nretry_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tretryTime\"\x16\n\x14ListProvidersRequest\"T\n\x15ListProvidersResponse\x12;\n\tproviders\x18\x01 \x03(\x0b\x32\x1d.parley.inference.v1.ProviderR\tproviders\"\x13\n\x11ListModelsRequest\"H\n\x12ListModelsResponse\x12\x32\n\x06models\x18\x01 \x03(\x0b\x32\x1a.parley.inference.v1.ModelR\x06models*\xcf\x01\n\x0fModelCapability\x12 \n\x1cMODEL_CAPABILITY_UNSPECIFIED\x10\x00\x12\x1d\n\x19MODEL_CAPABILITY_GENERATE\x10\x01\x12\x1a\n\x16MODEL_CAPABILITY_TOOLS\x10\x02\x12\x1a\n\x16MODEL_CAPABILITY_EMBED\x10\x03\x12\x1b\n\x17MODEL_CAPABILITY_IMAGES\x10\x04\x12&\n\"MODEL_CAPABILITY_STRUCTURED_OUTPUT\x10\x05*\x80\x01\n\rProviderState\x12\x1e\n\x1aPROVIDER_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PROVIDER_STATE_HEALTHY\x10\x01\x12\x1a\n\x16PROVIDER_STATE_FAILING\x10\x02\x12\x17\n\x13PROVIDER_STATE_OPEN\x10\x03*|\n\x0c\x43ircuitState\x12\x1d\n\x19\x43IRCUIT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43IRCUIT_STATE_CLOSED\x10\x01\x12\x16\n\x12\x43IRCUIT_STATE_OPEN\x10\x02\x12\x1b\n\x17\x43IRCUIT_STATE_HALF_OPEN\x10\x03\x32\x8c\x02\n\x0cModelService\x12x\n\nListModels\x12&.parley.inference.v1.ListModelsRequest\x1a\'.parley.inference.v1.ListModelsResponse\"\x19\x90\x02\x01\xaa\xe3\x18\x12\x12\x10inference:invoke\x12\x81\x01\n\rListProviders\x12).parley.inference.v1.ListProvidersRequest\x1a*.parley.inference.v1.ListProvidersResponse\"\x19\x90\x02\x01\xaa\xe3\x18\x12\x12\x10inference:invokeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'parley/inference/v1/model_service.proto\x12\x13parley.inference.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\x1a$parley/inference/v1/generation.proto\x1a\x1eparley/system/v1/traffic.proto\"\x8b\x03\n\x05Model\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x1a\n\x08provider\x18\x02 \x01(\tR\x08provider\x12\x18\n\x07\x61liases\x18\x03 \x03(\tR\x07\x61liases\x12H\n\x0c\x63\x61pabilities\x18\x04 \x03(\x0e\x32$.parley.inference.v1.ModelCapabilityR\x0c\x63\x61pabilities\x12\x32\n\x15\x63ontext_window_tokens\x18\x05 \x01(\x05R\x13\x63ontextWindowTokens\x12\x18\n\x07offline\x18\x06 \x01(\x08R\x07offline\x12\x35\n\x05price\x18\x07 \x01(\x0b\x32\x1f.parley.inference.v1.TokenPriceR\x05price\x12I\n\x0eprovider_state\x18\x08 \x01(\x0e\x32\".parley.inference.v1.ProviderStateR\rproviderState\x12\x1c\n\tfallbacks\x18\t \x03(\tR\tfallbacks\"\x8f\x04\n\x08Provider\x12\x1a\n\x08provider\x18\x01 \x01(\tR\x08provider\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x38\n\x05state\x18\x03 \x01(\x0e\x32\".parley.inference.v1.ProviderStateR\x05state\x12\x46\n\x11state_change_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fstateChangeTime\x12.\n\x13last_failure_reason\x18\x05 \x01(\tR\x11lastFailureReason\x12#\n\rrunning_calls\x18\x06 \x01(\x05R\x0crunningCalls\x12#\n\rwaiting_calls\x18\x07 \x01(\x05R\x0cwaitingCalls\x12*\n\x11max_running_calls\x18\x08 \x01(\x05R\x0fmaxRunningCalls\x12;\n\x07\x63ircuit\x18\t \x01(\x0e\x32!.parley.inference.v1.CircuitStateR\x07\x63ircuit\x12\x39\n\nretry_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tretryTime\x12\x33\n\x07traffic\x18\x0b \x01(\x0b\x32\x19.parley.system.v1.TrafficR\x07traffic\"\x16\n\x14ListProvidersRequest\"\x90\x01\n\x15ListProvidersResponse\x12;\n\tproviders\x18\x01 \x03(\x0b\x32\x1d.parley.inference.v1.ProviderR\tproviders\x12:\n\x07\x66igures\x18\x02 \x01(\x0b\x32 .parley.system.v1.ProcessFiguresR\x07\x66igures\"\x13\n\x11ListModelsRequest\"H\n\x12ListModelsResponse\x12\x32\n\x06models\x18\x01 \x03(\x0b\x32\x1a.parley.inference.v1.ModelR\x06models*\xcf\x01\n\x0fModelCapability\x12 \n\x1cMODEL_CAPABILITY_UNSPECIFIED\x10\x00\x12\x1d\n\x19MODEL_CAPABILITY_GENERATE\x10\x01\x12\x1a\n\x16MODEL_CAPABILITY_TOOLS\x10\x02\x12\x1a\n\x16MODEL_CAPABILITY_EMBED\x10\x03\x12\x1b\n\x17MODEL_CAPABILITY_IMAGES\x10\x04\x12&\n\"MODEL_CAPABILITY_STRUCTURED_OUTPUT\x10\x05*\x80\x01\n\rProviderState\x12\x1e\n\x1aPROVIDER_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PROVIDER_STATE_HEALTHY\x10\x01\x12\x1a\n\x16PROVIDER_STATE_FAILING\x10\x02\x12\x17\n\x13PROVIDER_STATE_OPEN\x10\x03*|\n\x0c\x43ircuitState\x12\x1d\n\x19\x43IRCUIT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43IRCUIT_STATE_CLOSED\x10\x01\x12\x16\n\x12\x43IRCUIT_STATE_OPEN\x10\x02\x12\x1b\n\x17\x43IRCUIT_STATE_HALF_OPEN\x10\x03\x32\x8c\x02\n\x0cModelService\x12x\n\nListModels\x12&.parley.inference.v1.ListModelsRequest\x1a\'.parley.inference.v1.ListModelsResponse\"\x19\x90\x02\x01\xaa\xe3\x18\x12\x12\x10inference:invoke\x12\x81\x01\n\rListProviders\x12).parley.inference.v1.ListProvidersRequest\x1a*.parley.inference.v1.ListProvidersResponse\"\x19\x90\x02\x01\xaa\xe3\x18\x12\x12\x10inference:invokeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,24 +39,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001\252\343\030\022\022\020inference:invoke'
   _globals['_MODELSERVICE'].methods_by_name['ListProviders']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ListProviders']._serialized_options = b'\220\002\001\252\343\030\022\022\020inference:invoke'
-  _globals['_MODELCAPABILITY']._serialized_start=1247
-  _globals['_MODELCAPABILITY']._serialized_end=1454
-  _globals['_PROVIDERSTATE']._serialized_start=1457
-  _globals['_PROVIDERSTATE']._serialized_end=1585
-  _globals['_CIRCUITSTATE']._serialized_start=1587
-  _globals['_CIRCUITSTATE']._serialized_end=1711
-  _globals['_MODEL']._serialized_start=167
-  _globals['_MODEL']._serialized_end=562
-  _globals['_PROVIDER']._serialized_start=565
-  _globals['_PROVIDER']._serialized_end=1039
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=1041
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=1063
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=1065
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=1149
-  _globals['_LISTMODELSREQUEST']._serialized_start=1151
-  _globals['_LISTMODELSREQUEST']._serialized_end=1170
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1172
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1244
-  _globals['_MODELSERVICE']._serialized_start=1714
-  _globals['_MODELSERVICE']._serialized_end=1982
+  _globals['_MODELCAPABILITY']._serialized_start=1393
+  _globals['_MODELCAPABILITY']._serialized_end=1600
+  _globals['_PROVIDERSTATE']._serialized_start=1603
+  _globals['_PROVIDERSTATE']._serialized_end=1731
+  _globals['_CIRCUITSTATE']._serialized_start=1733
+  _globals['_CIRCUITSTATE']._serialized_end=1857
+  _globals['_MODEL']._serialized_start=199
+  _globals['_MODEL']._serialized_end=594
+  _globals['_PROVIDER']._serialized_start=597
+  _globals['_PROVIDER']._serialized_end=1124
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=1126
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=1148
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=1151
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=1295
+  _globals['_LISTMODELSREQUEST']._serialized_start=1297
+  _globals['_LISTMODELSREQUEST']._serialized_end=1316
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1318
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1390
+  _globals['_MODELSERVICE']._serialized_start=1860
+  _globals['_MODELSERVICE']._serialized_end=2128
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from parley.inference.v1 import generation_pb2 as _generation_pb2
+from parley.system.v1 import traffic_pb2 as _traffic_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -191,6 +192,7 @@ class Provider(_message.Message):
     MAX_RUNNING_CALLS_FIELD_NUMBER: _builtins.int
     CIRCUIT_FIELD_NUMBER: _builtins.int
     RETRY_TIME_FIELD_NUMBER: _builtins.int
+    TRAFFIC_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Its configured name, for example `openai`."""
     kind: _builtins.str
@@ -215,6 +217,10 @@ class Provider(_message.Message):
     def retry_time(self) -> _timestamp_pb2.Timestamp:
         """When it is tried again, UTC. Absent unless its circuit is OPEN."""
 
+    @_builtins.property
+    def traffic(self) -> _traffic_pb2.Traffic:
+        """The calls of this process to it during the last minute; those that its circuit breaker held back are none."""
+
     def __init__(
         self,
         *,
@@ -228,10 +234,11 @@ class Provider(_message.Message):
         max_running_calls: _builtins.int = ...,
         circuit: Global___CircuitState.ValueType = ...,
         retry_time: _timestamp_pb2.Timestamp | None = ...,
+        traffic: _traffic_pb2.Traffic | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_time", b"retry_time", "state_change_time", b"state_change_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_time", b"retry_time", "state_change_time", b"state_change_time", "traffic", b"traffic"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["circuit", b"circuit", "kind", b"kind", "last_failure_reason", b"last_failure_reason", "max_running_calls", b"max_running_calls", "provider", b"provider", "retry_time", b"retry_time", "running_calls", b"running_calls", "state", b"state", "state_change_time", b"state_change_time", "waiting_calls", b"waiting_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["circuit", b"circuit", "kind", b"kind", "last_failure_reason", b"last_failure_reason", "max_running_calls", b"max_running_calls", "provider", b"provider", "retry_time", b"retry_time", "running_calls", b"running_calls", "state", b"state", "state_change_time", b"state_change_time", "traffic", b"traffic", "waiting_calls", b"waiting_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,18 +268,24 @@ class ListProvidersResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PROVIDERS_FIELD_NUMBER: _builtins.int
+    FIGURES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Provider]:
         """The providers, the default first."""
+
+    @_builtins.property
+    def figures(self) -> _traffic_pb2.ProcessFigures:
+        """What this process counted of its own calls during the last minute, without those of this service."""
 
     def __init__(
         self,
         *,
         providers: _abc.Iterable[Global___Provider] | None = ...,
+        figures: _traffic_pb2.ProcessFigures | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["providers", b"providers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "providers", b"providers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,9 +27,10 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__pb2
 from parley.retrieval.v1 import document_pb2 as parley_dot_retrieval_dot_v1_dot_document__pb2
 from parley.retrieval.v1 import job_pb2 as parley_dot_retrieval_dot_v1_dot_job__pb2
+from parley.system.v1 import traffic_pb2 as parley_dot_system_dot_v1_dot_traffic__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(parley/retrieval/v1/ingest_service.proto\x12\x13parley.retrieval.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1dparley/access/v1/access.proto\x1a\"parley/retrieval/v1/document.proto\x1a\x1dparley/retrieval/v1/job.proto\"\x1a\n\x18GetIngestionQueueRequest\"e\n\x19GetIngestionQueueResponse\x12#\n\rwaiting_count\x18\x01 \x01(\x05R\x0cwaitingCount\x12#\n\rrunning_count\x18\x02 \x01(\x05R\x0crunningCount\"\xbe\x02\n\x0eIngestMetadata\x12\x1a\n\x08\x66ilename\x18\x01 \x01(\tR\x08\x66ilename\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n\x07project\x18\x03 \x01(\tR\x07project\x12\x1d\n\nsource_uri\x18\x04 \x01(\tR\tsourceUri\x12=\n\nmedia_type\x18\x05 \x01(\x0e\x32\x1e.parley.retrieval.v1.MediaTypeR\tmediaType\x12G\n\x06labels\x18\x06 \x03(\x0b\x32/.parley.retrieval.v1.IngestMetadata.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x90\x01\n\rIngestRequest\x12?\n\x08metadata\x18\x01 \x01(\x0b\x32#.parley.retrieval.v1.IngestMetadataR\x08metadata\x12\x14\n\x05\x63hunk\x18\x02 \x01(\x0cR\x05\x63hunk\x12(\n\x04\x62ody\x18\x03 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x92\x01\n\x0eIngestResponse\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1f\n\x0b\x64ocument_id\x18\x02 \x01(\tR\ndocumentId\x12*\n\x03job\x18\x03 \x01(\x0b\x32\x18.parley.retrieval.v1.JobR\x03job\x12\x1c\n\tduplicate\x18\x04 \x01(\x08R\tduplicate\"&\n\rGetJobRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\"<\n\x0eGetJobResponse\x12*\n\x03job\x18\x01 \x01(\x0b\x32\x18.parley.retrieval.v1.JobR\x03job\"(\n\x0fWatchJobRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\">\n\x10WatchJobResponse\x12*\n\x03job\x18\x01 \x01(\x0b\x32\x18.parley.retrieval.v1.JobR\x03job\"\x84\x01\n\x0fListJobsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x35\n\x06states\x18\x03 \x03(\x0e\x32\x1d.parley.retrieval.v1.JobStateR\x06states\"h\n\x10ListJobsResponse\x12,\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.parley.retrieval.v1.JobR\x04jobs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n\x10\x43\x61ncelJobRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\"]\n\x11\x43\x61ncelJobResponse\x12*\n\x03job\x18\x01 \x01(\x0b\x32\x18.parley.retrieval.v1.JobR\x03job\x12\x1c\n\tcancelled\x18\x02 \x01(\x08R\tcancelled\"(\n\x0fRetryJobRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\">\n\x10RetryJobResponse\x12*\n\x03job\x18\x01 \x01(\x0b\x32\x18.parley.retrieval.v1.JobR\x03job2\xfb\x07\n\rIngestService\x12\x83\x01\n\x06Ingest\x12\".parley.retrieval.v1.IngestRequest\x1a#.parley.retrieval.v1.IngestResponse\".\xaa\xe3\x18\x11\x12\x0f\x64ocuments:write\x82\xd3\xe4\x93\x02\x13\"\x0b/api/ingest:\x04\x62ody(\x01\x12\x86\x01\n\x06GetJob\x12\".parley.retrieval.v1.GetJobRequest\x1a#.parley.retrieval.v1.GetJobResponse\"3\x90\x02\x01\xaa\xe3\x18\x10\x12\x0e\x64ocuments:read\x82\xd3\xe4\x93\x02\x16\x12\x14/api/status/{job_id}\x12\x94\x01\n\x08WatchJob\x12$.parley.retrieval.v1.WatchJobRequest\x1a%.parley.retrieval.v1.WatchJobResponse\"9\x90\x02\x01\xaa\xe3\x18\x10\x12\x0e\x64ocuments:read\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/status/{job_id}:watch0\x01\x12\x84\x01\n\x08ListJobs\x12$.parley.retrieval.v1.ListJobsRequest\x1a%.parley.retrieval.v1.ListJobsResponse\"+\x90\x02\x01\xaa\xe3\x18\x10\x12\x0e\x64ocuments:read\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/v1/jobs\x12\x9b\x01\n\tCancelJob\x12%.parley.retrieval.v1.CancelJobRequest\x1a&.parley.retrieval.v1.CancelJobResponse\"?\x90\x02\x02\xaa\xe3\x18\x11\x12\x0f\x64ocuments:write\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/jobs/{job_id}:cancel:\x01*\x12\x94\x01\n\x08RetryJob\x12$.parley.retrieval.v1.RetryJobRequest\x1a%.parley.retrieval.v1.RetryJobResponse\";\xaa\xe3\x18\x11\x12\x0f\x64ocuments:write\x82\xd3\xe4\x93\x02 \"\x1b/api/v1/jobs/{job_id}:retry:\x01*\x12\x87\x01\n\x11GetIngestionQueue\x12-.parley.retrieval.v1.GetIngestionQueueRequest\x1a..parley.retrieval.v1.GetIngestionQueueResponse\"\x13\x90\x02\x01\xaa\xe3\x18\x0c\x12\nindex:readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(parley/retrieval/v1/ingest_service.proto\x12\x13parley.retrieval.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1dparley/access/v1/access.proto\x1a\"parley/retrieval/v1/document.proto\x1a\x1dparley/retrieval/v1/job.proto\x1a\x1eparley/system/v1/traffic.proto\"\x1a\n\x18GetIngestionQueueRequest\"\xa1\x01\n\x19GetIngestionQueueResponse\x12#\n\rwaiting_count\x18\x01 \x01(\x05R\x0cwaitingCount\x12#\n\rrunning_count\x18\x02 \x01(\x05R\x0crunningCount\x12:\n\x07\x66igures\x18\x03 \x01(\x0b\x32 .parley.system.v1.ProcessFiguresR\x07\x66igures\"\xbe\x02\n\x0eIngestMetadata\x12\x1a\n\x08\x66ilename\x18\x01 \x01(\tR\x08\x66ilename\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n\x07project\x18\x03 \x01(\tR\x07project\x12\x1d\n\nsource_uri\x18\x04 \x01(\tR\tsourceUri\x12=\n\nmedia_type\x18\x05 \x01(\x0e\x32\x1e.parley.retrieval.v1.MediaTypeR\tmediaType\x12G\n\x06labels\x18\x06 \x03(\x0b\x32/.parley.retrieval.v1.IngestMetadata.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x90\x01\n\rIngestRequest\x12?\n\x08metadata\x18\x01 \x01(\x0b\x32#.parley.retrieval.v1.IngestMetadataR\x08metadata\x12\x14\n\x05\x63hunk\x18\x02 \x01(\x0cR\x05\x63hunk\x12(\n\x04\x62ody\x18\x03 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\x92\x01\n\x0eIngestResponse\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1f\n\x0b\x64ocument_id\x18\x02 \x01(\tR\ndocumentId\x12*\n\x03job\x18\x03 \x01(\x0b\x32\x18.parley.retrieval.v1.JobR\x03job\x12\x1c\n\tduplicate\x18\x04 \x01(\x08R\tduplicate\"&\n\rGetJobRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\"<\n\x0eGetJobResponse\x12*\n\x03job\x18\x01 \x01(\x0b\x32\x18.parley.retrieval.v1.JobR\x03job\"(\n\x0fWatchJobRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\">\n\x10WatchJobResponse\x12*\n\x03job\x18\x01 \x01(\x0b\x32\x18.parley.retrieval.v1.JobR\x03job\"\x84\x01\n\x0fListJobsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x35\n\x06states\x18\x03 \x03(\x0e\x32\x1d.parley.retrieval.v1.JobStateR\x06states\"h\n\x10ListJobsResponse\x12,\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.parley.retrieval.v1.JobR\x04jobs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n\x10\x43\x61ncelJobRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\"]\n\x11\x43\x61ncelJobResponse\x12*\n\x03job\x18\x01 \x01(\x0b\x32\x18.parley.retrieval.v1.JobR\x03job\x12\x1c\n\tcancelled\x18\x02 \x01(\x08R\tcancelled\"(\n\x0fRetryJobRequest\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\">\n\x10RetryJobResponse\x12*\n\x03job\x18\x01 \x01(\x0b\x32\x18.parley.retrieval.v1.JobR\x03job2\xfb\x07\n\rIngestService\x12\x83\x01\n\x06Ingest\x12\".parley.retrieval.v1.IngestRequest\x1a#.parley.retrieval.v1.IngestResponse\".\xaa\xe3\x18\x11\x12\x0f\x64ocuments:write\x82\xd3\xe4\x93\x02\x13\"\x0b/api/ingest:\x04\x62ody(\x01\x12\x86\x01\n\x06GetJob\x12\".parley.retrieval.v1.GetJobRequest\x1a#.parley.retrieval.v1.GetJobResponse\"3\x90\x02\x01\xaa\xe3\x18\x10\x12\x0e\x64ocuments:read\x82\xd3\xe4\x93\x02\x16\x12\x14/api/status/{job_id}\x12\x94\x01\n\x08WatchJob\x12$.parley.retrieval.v1.WatchJobRequest\x1a%.parley.retrieval.v1.WatchJobResponse\"9\x90\x02\x01\xaa\xe3\x18\x10\x12\x0e\x64ocuments:read\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/status/{job_id}:watch0\x01\x12\x84\x01\n\x08ListJobs\x12$.parley.retrieval.v1.ListJobsRequest\x1a%.parley.retrieval.v1.ListJobsResponse\"+\x90\x02\x01\xaa\xe3\x18\x10\x12\x0e\x64ocuments:read\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/v1/jobs\x12\x9b\x01\n\tCancelJob\x12%.parley.retrieval.v1.CancelJobRequest\x1a&.parley.retrieval.v1.CancelJobResponse\"?\x90\x02\x02\xaa\xe3\x18\x11\x12\x0f\x64ocuments:write\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/jobs/{job_id}:cancel:\x01*\x12\x94\x01\n\x08RetryJob\x12$.parley.retrieval.v1.RetryJobRequest\x1a%.parley.retrieval.v1.RetryJobResponse\";\xaa\xe3\x18\x11\x12\x0f\x64ocuments:write\x82\xd3\xe4\x93\x02 \"\x1b/api/v1/jobs/{job_id}:retry:\x01*\x12\x87\x01\n\x11GetIngestionQueue\x12-.parley.retrieval.v1.GetIngestionQueueRequest\x1a..parley.retrieval.v1.GetIngestionQueueResponse\"\x13\x90\x02\x01\xaa\xe3\x18\x0c\x12\nindex:readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,38 +53,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTSERVICE'].methods_by_name['RetryJob']._serialized_options = b'\252\343\030\021\022\017documents:write\202\323\344\223\002 \"\033/api/v1/jobs/{job_id}:retry:\001*'
   _globals['_INGESTSERVICE'].methods_by_name['GetIngestionQueue']._loaded_options = None
   _globals['_INGESTSERVICE'].methods_by_name['GetIngestionQueue']._serialized_options = b'\220\002\001\252\343\030\014\022\nindex:read'
-  _globals['_GETINGESTIONQUEUEREQUEST']._serialized_start=220
-  _globals['_GETINGESTIONQUEUEREQUEST']._serialized_end=246
-  _globals['_GETINGESTIONQUEUERESPONSE']._serialized_start=248
-  _globals['_GETINGESTIONQUEUERESPONSE']._serialized_end=349
-  _globals['_INGESTMETADATA']._serialized_start=352
-  _globals['_INGESTMETADATA']._serialized_end=670
-  _globals['_INGESTMETADATA_LABELSENTRY']._serialized_start=613
-  _globals['_INGESTMETADATA_LABELSENTRY']._serialized_end=670
-  _globals['_INGESTREQUEST']._serialized_start=673
-  _globals['_INGESTREQUEST']._serialized_end=817
-  _globals['_INGESTRESPONSE']._serialized_start=820
-  _globals['_INGESTRESPONSE']._serialized_end=966
-  _globals['_GETJOBREQUEST']._serialized_start=968
-  _globals['_GETJOBREQUEST']._serialized_end=1006
-  _globals['_GETJOBRESPONSE']._serialized_start=1008
-  _globals['_GETJOBRESPONSE']._serialized_end=1068
-  _globals['_WATCHJOBREQUEST']._serialized_start=1070
-  _globals['_WATCHJOBREQUEST']._serialized_end=1110
-  _globals['_WATCHJOBRESPONSE']._serialized_start=1112
-  _globals['_WATCHJOBRESPONSE']._serialized_end=1174
-  _globals['_LISTJOBSREQUEST']._serialized_start=1177
-  _globals['_LISTJOBSREQUEST']._serialized_end=1309
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1311
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1415
-  _globals['_CANCELJOBREQUEST']._serialized_start=1417
-  _globals['_CANCELJOBREQUEST']._serialized_end=1458
-  _globals['_CANCELJOBRESPONSE']._serialized_start=1460
-  _globals['_CANCELJOBRESPONSE']._serialized_end=1553
-  _globals['_RETRYJOBREQUEST']._serialized_start=1555
-  _globals['_RETRYJOBREQUEST']._serialized_end=1595
-  _globals['_RETRYJOBRESPONSE']._serialized_start=1597
-  _globals['_RETRYJOBRESPONSE']._serialized_end=1659
-  _globals['_INGESTSERVICE']._serialized_start=1662
-  _globals['_INGESTSERVICE']._serialized_end=2681
+  _globals['_GETINGESTIONQUEUEREQUEST']._serialized_start=252
+  _globals['_GETINGESTIONQUEUEREQUEST']._serialized_end=278
+  _globals['_GETINGESTIONQUEUERESPONSE']._serialized_start=281
+  _globals['_GETINGESTIONQUEUERESPONSE']._serialized_end=442
+  _globals['_INGESTMETADATA']._serialized_start=445
+  _globals['_INGESTMETADATA']._serialized_end=763
+  _globals['_INGESTMETADATA_LABELSENTRY']._serialized_start=706
+  _globals['_INGESTMETADATA_LABELSENTRY']._serialized_end=763
+  _globals['_INGESTREQUEST']._serialized_start=766
+  _globals['_INGESTREQUEST']._serialized_end=910
+  _globals['_INGESTRESPONSE']._serialized_start=913
+  _globals['_INGESTRESPONSE']._serialized_end=1059
+  _globals['_GETJOBREQUEST']._serialized_start=1061
+  _globals['_GETJOBREQUEST']._serialized_end=1099
+  _globals['_GETJOBRESPONSE']._serialized_start=1101
+  _globals['_GETJOBRESPONSE']._serialized_end=1161
+  _globals['_WATCHJOBREQUEST']._serialized_start=1163
+  _globals['_WATCHJOBREQUEST']._serialized_end=1203
+  _globals['_WATCHJOBRESPONSE']._serialized_start=1205
+  _globals['_WATCHJOBRESPONSE']._serialized_end=1267
+  _globals['_LISTJOBSREQUEST']._serialized_start=1270
+  _globals['_LISTJOBSREQUEST']._serialized_end=1402
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1404
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1508
+  _globals['_CANCELJOBREQUEST']._serialized_start=1510
+  _globals['_CANCELJOBREQUEST']._serialized_end=1551
+  _globals['_CANCELJOBRESPONSE']._serialized_start=1553
+  _globals['_CANCELJOBRESPONSE']._serialized_end=1646
+  _globals['_RETRYJOBREQUEST']._serialized_start=1648
+  _globals['_RETRYJOBREQUEST']._serialized_end=1688
+  _globals['_RETRYJOBRESPONSE']._serialized_start=1690
+  _globals['_RETRYJOBRESPONSE']._serialized_end=1752
+  _globals['_INGESTSERVICE']._serialized_start=1755
+  _globals['_INGESTSERVICE']._serialized_end=2774
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from parley.retrieval.v1 import document_pb2 as _document_pb2
 from parley.retrieval.v1 import job_pb2 as _job_pb2
+from parley.system.v1 import traffic_pb2 as _traffic_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -46,19 +47,25 @@ class GetIngestionQueueResponse(_message.Message):
 
     WAITING_COUNT_FIELD_NUMBER: _builtins.int
     RUNNING_COUNT_FIELD_NUMBER: _builtins.int
+    FIGURES_FIELD_NUMBER: _builtins.int
     waiting_count: _builtins.int
     """How many wait for a worker, or to be tried again. 0 or more."""
     running_count: _builtins.int
     """How many a worker has. 0 or more."""
+    @_builtins.property
+    def figures(self) -> _traffic_pb2.ProcessFigures:
+        """What this process counted of its own calls during the last minute, without those of this rpc, and what it keeps data in."""
+
     def __init__(
         self,
         *,
         waiting_count: _builtins.int = ...,
         running_count: _builtins.int = ...,
+        figures: _traffic_pb2.ProcessFigures | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["running_count", b"running_count", "waiting_count", b"waiting_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "running_count", b"running_count", "waiting_count", b"waiting_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,9 +26,10 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from parley.access.v1 import access_pb2 as parley_dot_access_dot_v1_dot_access__pb2
 from parley.ai.v1 import generation_service_pb2 as parley_dot_ai_dot_v1_dot_generation__service__pb2
+from parley.system.v1 import system_map_pb2 as parley_dot_system_dot_v1_dot_system__map__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%parley/system/v1/system_service.proto\x12\x10parley.system.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\x1a%parley/ai/v1/generation_service.proto\"\x12\n\x10GetHealthRequest\"I\n\x11GetHealthResponse\x12\x34\n\x05state\x18\x01 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\"\x12\n\x10GetStatusRequest\"\xd4\x03\n\x11GetStatusResponse\x12\x34\n\x05state\x18\x01 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\x12;\n\x08services\x18\x02 \x03(\x0b\x32\x1f.parley.system.v1.ServiceStatusR\x08services\x12#\n\rdefault_model\x18\x03 \x01(\tR\x0c\x64\x65\x66\x61ultModel\x12\x18\n\x07offline\x18\x04 \x01(\x08R\x07offline\x12#\n\rrunning_turns\x18\x05 \x01(\x05R\x0crunningTurns\x12\x45\n\x0ctool_servers\x18\x06 \x03(\x0b\x32\".parley.system.v1.ToolServerStatusR\x0btoolServers\x12:\n\tproviders\x18\x07 \x03(\x0b\x32\x1c.parley.ai.v1.ProviderHealthR\tproviders\x12\x35\n\x06queues\x18\x08 \x03(\x0b\x32\x1d.parley.system.v1.QueueStatusR\x06queues\x12.\n\x04time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\"\x14\n\x12WatchStatusRequest\"l\n\x13WatchStatusResponse\x12;\n\x06status\x18\x01 \x01(\x0b\x32#.parley.system.v1.GetStatusResponseR\x06status\x12\x18\n\x07\x63hanged\x18\x02 \x01(\x08R\x07\x63hanged\"\x85\x01\n\x0bQueueStatus\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07service\x18\x02 \x01(\tR\x07service\x12#\n\rwaiting_count\x18\x03 \x01(\x05R\x0cwaitingCount\x12#\n\rrunning_count\x18\x04 \x01(\x05R\x0crunningCount\"\xfc\x01\n\rServiceStatus\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\x12\x46\n\x11state_change_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fstateChangeTime\x12\x18\n\x07version\x18\x04 \x01(\tR\x07version\x12\x39\n\ncheck_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcheckTime\"\xf2\x01\n\x10ToolServerStatus\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\x12\x46\n\x11state_change_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fstateChangeTime\x12\x1d\n\ntool_count\x18\x04 \x01(\x05R\ttoolCount\x12-\n\x13left_out_tool_count\x18\x05 \x01(\x05R\x10leftOutToolCount\"\x14\n\x12RunSelfTestRequest\"\xa2\x01\n\x13RunSelfTestResponse\x12\x16\n\x06passed\x18\x01 \x01(\x08R\x06passed\x12\x37\n\x06\x63hecks\x18\x02 \x03(\x0b\x32\x1f.parley.system.v1.SelfTestCheckR\x06\x63hecks\x12\x1f\n\x0b\x64uration_ms\x18\x03 \x01(\x05R\ndurationMs\x12\x19\n\x08trace_id\x18\x04 \x01(\tR\x07traceId\"\x90\x01\n\rSelfTestCheck\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07service\x18\x02 \x01(\tR\x07service\x12\x16\n\x06passed\x18\x03 \x01(\x08R\x06passed\x12\x1f\n\x0b\x64uration_ms\x18\x04 \x01(\x05R\ndurationMs\x12\x18\n\x07message\x18\x05 \x01(\tR\x07message*\x86\x01\n\x0cServingState\x12\x1d\n\x19SERVING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15SERVING_STATE_SERVING\x10\x01\x12\x1d\n\x19SERVING_STATE_NOT_SERVING\x10\x02\x12\x1d\n\x19SERVING_STATE_UNREACHABLE\x10\x03\x32\xb3\x04\n\rSystemService\x12n\n\tGetHealth\x12\".parley.system.v1.GetHealthRequest\x1a#.parley.system.v1.GetHealthResponse\"\x18\x90\x02\x01\xaa\xe3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\t\x12\x07/health\x12\x87\x01\n\tGetStatus\x12\".parley.system.v1.GetStatusRequest\x1a#.parley.system.v1.GetStatusResponse\"1\x90\x02\x01\xaa\xe3\x18\r\x12\x0bsystem:read\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v2/system/status\x12\x95\x01\n\x0bWatchStatus\x12$.parley.system.v1.WatchStatusRequest\x1a%.parley.system.v1.WatchStatusResponse\"7\x90\x02\x01\xaa\xe3\x18\r\x12\x0bsystem:read\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v2/system/status:watch0\x01\x12\x8f\x01\n\x0bRunSelfTest\x12$.parley.system.v1.RunSelfTestRequest\x1a%.parley.system.v1.RunSelfTestResponse\"3\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02\x1d\"\x18/api/v2/system/self-test:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%parley/system/v1/system_service.proto\x12\x10parley.system.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/access/v1/access.proto\x1a%parley/ai/v1/generation_service.proto\x1a!parley/system/v1/system_map.proto\"\x12\n\x10GetHealthRequest\"I\n\x11GetHealthResponse\x12\x34\n\x05state\x18\x01 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\"\x12\n\x10GetStatusRequest\"\xdf\x05\n\x11GetStatusResponse\x12\x34\n\x05state\x18\x01 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\x12;\n\x08services\x18\x02 \x03(\x0b\x32\x1f.parley.system.v1.ServiceStatusR\x08services\x12#\n\rdefault_model\x18\x03 \x01(\tR\x0c\x64\x65\x66\x61ultModel\x12\x18\n\x07offline\x18\x04 \x01(\x08R\x07offline\x12#\n\rrunning_turns\x18\x05 \x01(\x05R\x0crunningTurns\x12\x45\n\x0ctool_servers\x18\x06 \x03(\x0b\x32\".parley.system.v1.ToolServerStatusR\x0btoolServers\x12:\n\tproviders\x18\x07 \x03(\x0b\x32\x1c.parley.ai.v1.ProviderHealthR\tproviders\x12\x35\n\x06queues\x18\x08 \x03(\x0b\x32\x1d.parley.system.v1.QueueStatusR\x06queues\x12.\n\x04time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x32\n\x05nodes\x18\n \x03(\x0b\x32\x1c.parley.system.v1.SystemNodeR\x05nodes\x12\x32\n\x05links\x18\x0b \x03(\x0b\x32\x1c.parley.system.v1.SystemLinkR\x05links\x12\x39\n\x07\x61nswers\x18\x0c \x01(\x0b\x32\x1f.parley.system.v1.AnswerFiguresR\x07\x61nswers\x12\x38\n\tincidents\x18\r \x03(\x0b\x32\x1a.parley.system.v1.IncidentR\tincidents\x12,\n\x12trace_url_template\x18\x0e \x01(\tR\x10traceUrlTemplate\"\x14\n\x12WatchStatusRequest\"l\n\x13WatchStatusResponse\x12;\n\x06status\x18\x01 \x01(\x0b\x32#.parley.system.v1.GetStatusResponseR\x06status\x12\x18\n\x07\x63hanged\x18\x02 \x01(\x08R\x07\x63hanged\"\x85\x01\n\x0bQueueStatus\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07service\x18\x02 \x01(\tR\x07service\x12#\n\rwaiting_count\x18\x03 \x01(\x05R\x0cwaitingCount\x12#\n\rrunning_count\x18\x04 \x01(\x05R\x0crunningCount\"\xfc\x01\n\rServiceStatus\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\x12\x46\n\x11state_change_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fstateChangeTime\x12\x18\n\x07version\x18\x04 \x01(\tR\x07version\x12\x39\n\ncheck_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcheckTime\"\xf2\x01\n\x10ToolServerStatus\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32\x1e.parley.system.v1.ServingStateR\x05state\x12\x46\n\x11state_change_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fstateChangeTime\x12\x1d\n\ntool_count\x18\x04 \x01(\x05R\ttoolCount\x12-\n\x13left_out_tool_count\x18\x05 \x01(\x05R\x10leftOutToolCount\"\x14\n\x12RunSelfTestRequest\"\xa2\x01\n\x13RunSelfTestResponse\x12\x16\n\x06passed\x18\x01 \x01(\x08R\x06passed\x12\x37\n\x06\x63hecks\x18\x02 \x03(\x0b\x32\x1f.parley.system.v1.SelfTestCheckR\x06\x63hecks\x12\x1f\n\x0b\x64uration_ms\x18\x03 \x01(\x05R\ndurationMs\x12\x19\n\x08trace_id\x18\x04 \x01(\tR\x07traceId\"\x90\x01\n\rSelfTestCheck\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07service\x18\x02 \x01(\tR\x07service\x12\x16\n\x06passed\x18\x03 \x01(\x08R\x06passed\x12\x1f\n\x0b\x64uration_ms\x18\x04 \x01(\x05R\ndurationMs\x12\x18\n\x07message\x18\x05 \x01(\tR\x07message*\x86\x01\n\x0cServingState\x12\x1d\n\x19SERVING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15SERVING_STATE_SERVING\x10\x01\x12\x1d\n\x19SERVING_STATE_NOT_SERVING\x10\x02\x12\x1d\n\x19SERVING_STATE_UNREACHABLE\x10\x03\x32\xb3\x04\n\rSystemService\x12n\n\tGetHealth\x12\".parley.system.v1.GetHealthRequest\x1a#.parley.system.v1.GetHealthResponse\"\x18\x90\x02\x01\xaa\xe3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\t\x12\x07/health\x12\x87\x01\n\tGetStatus\x12\".parley.system.v1.GetStatusRequest\x1a#.parley.system.v1.GetStatusResponse\"1\x90\x02\x01\xaa\xe3\x18\r\x12\x0bsystem:read\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v2/system/status\x12\x95\x01\n\x0bWatchStatus\x12$.parley.system.v1.WatchStatusRequest\x1a%.parley.system.v1.WatchStatusResponse\"7\x90\x02\x01\xaa\xe3\x18\r\x12\x0bsystem:read\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v2/system/status:watch0\x01\x12\x8f\x01\n\x0bRunSelfTest\x12$.parley.system.v1.RunSelfTestRequest\x1a%.parley.system.v1.RunSelfTestResponse\"3\xaa\xe3\x18\x0c\x12\nchat:write\x82\xd3\xe4\x93\x02\x1d\"\x18/api/v2/system/self-test:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,32 +44,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYSTEMSERVICE'].methods_by_name['WatchStatus']._serialized_options = b'\220\002\001\252\343\030\r\022\013system:read\202\323\344\223\002\035\022\033/api/v2/system/status:watch'
   _globals['_SYSTEMSERVICE'].methods_by_name['RunSelfTest']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['RunSelfTest']._serialized_options = b'\252\343\030\014\022\nchat:write\202\323\344\223\002\035\"\030/api/v2/system/self-test:\001*'
-  _globals['_SERVINGSTATE']._serialized_start=1881
-  _globals['_SERVINGSTATE']._serialized_end=2015
-  _globals['_GETHEALTHREQUEST']._serialized_start=192
-  _globals['_GETHEALTHREQUEST']._serialized_end=210
-  _globals['_GETHEALTHRESPONSE']._serialized_start=212
-  _globals['_GETHEALTHRESPONSE']._serialized_end=285
-  _globals['_GETSTATUSREQUEST']._serialized_start=287
-  _globals['_GETSTATUSREQUEST']._serialized_end=305
-  _globals['_GETSTATUSRESPONSE']._serialized_start=308
-  _globals['_GETSTATUSRESPONSE']._serialized_end=776
-  _globals['_WATCHSTATUSREQUEST']._serialized_start=778
-  _globals['_WATCHSTATUSREQUEST']._serialized_end=798
-  _globals['_WATCHSTATUSRESPONSE']._serialized_start=800
-  _globals['_WATCHSTATUSRESPONSE']._serialized_end=908
-  _globals['_QUEUESTATUS']._serialized_start=911
-  _globals['_QUEUESTATUS']._serialized_end=1044
-  _globals['_SERVICESTATUS']._serialized_start=1047
-  _globals['_SERVICESTATUS']._serialized_end=1299
-  _globals['_TOOLSERVERSTATUS']._serialized_start=1302
-  _globals['_TOOLSERVERSTATUS']._serialized_end=1544
-  _globals['_RUNSELFTESTREQUEST']._serialized_start=1546
-  _globals['_RUNSELFTESTREQUEST']._serialized_end=1566
-  _globals['_RUNSELFTESTRESPONSE']._serialized_start=1569
-  _globals['_RUNSELFTESTRESPONSE']._serialized_end=1731
-  _globals['_SELFTESTCHECK']._serialized_start=1734
-  _globals['_SELFTESTCHECK']._serialized_end=1878
-  _globals['_SYSTEMSERVICE']._serialized_start=2018
-  _globals['_SYSTEMSERVICE']._serialized_end=2581
+  _globals['_SERVINGSTATE']._serialized_start=2183
+  _globals['_SERVINGSTATE']._serialized_end=2317
+  _globals['_GETHEALTHREQUEST']._serialized_start=227
+  _globals['_GETHEALTHREQUEST']._serialized_end=245
+  _globals['_GETHEALTHRESPONSE']._serialized_start=247
+  _globals['_GETHEALTHRESPONSE']._serialized_end=320
+  _globals['_GETSTATUSREQUEST']._serialized_start=322
+  _globals['_GETSTATUSREQUEST']._serialized_end=340
+  _globals['_GETSTATUSRESPONSE']._serialized_start=343
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1078
+  _globals['_WATCHSTATUSREQUEST']._serialized_start=1080
+  _globals['_WATCHSTATUSREQUEST']._serialized_end=1100
+  _globals['_WATCHSTATUSRESPONSE']._serialized_start=1102
+  _globals['_WATCHSTATUSRESPONSE']._serialized_end=1210
+  _globals['_QUEUESTATUS']._serialized_start=1213
+  _globals['_QUEUESTATUS']._serialized_end=1346
+  _globals['_SERVICESTATUS']._serialized_start=1349
+  _globals['_SERVICESTATUS']._serialized_end=1601
+  _globals['_TOOLSERVERSTATUS']._serialized_start=1604
+  _globals['_TOOLSERVERSTATUS']._serialized_end=1846
+  _globals['_RUNSELFTESTREQUEST']._serialized_start=1848
+  _globals['_RUNSELFTESTREQUEST']._serialized_end=1868
+  _globals['_RUNSELFTESTRESPONSE']._serialized_start=1871
+  _globals['_RUNSELFTESTRESPONSE']._serialized_end=2033
+  _globals['_SELFTESTCHECK']._serialized_start=2036
+  _globals['_SELFTESTCHECK']._serialized_end=2180
+  _globals['_SYSTEMSERVICE']._serialized_start=2320
+  _globals['_SYSTEMSERVICE']._serialized_end=2883
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from parley.ai.v1 import generation_service_pb2 as _generation_service_pb2
+from parley.system.v1 import system_map_pb2 as _system_map_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -122,6 +123,11 @@ class GetStatusResponse(_message.Message):
     PROVIDERS_FIELD_NUMBER: _builtins.int
     QUEUES_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    INCIDENTS_FIELD_NUMBER: _builtins.int
+    TRACE_URL_TEMPLATE_FIELD_NUMBER: _builtins.int
     state: Global___ServingState.ValueType
     """The state of the whole, as in GetHealth."""
     default_model: _builtins.str
@@ -130,6 +136,10 @@ class GetStatusResponse(_message.Message):
     """True when no provider is configured and the built-in offline model answers."""
     running_turns: _builtins.int
     """How many turns run in this process now. 0 or more."""
+    trace_url_template: _builtins.str
+    """Where the operator's trace backend shows a trace: an http(s) URL with `{trace_id}` where the 32 digits of `Message.trace_id` belong. Empty when
+    there is none.
+    """
     @_builtins.property
     def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceStatus]:
         """Each service: chat, inference, retrieval, in this order."""
@@ -152,6 +162,24 @@ class GetStatusResponse(_message.Message):
     def time(self) -> _timestamp_pb2.Timestamp:
         """When this was put together, UTC."""
 
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[_system_map_pb2.SystemNode]:
+        """The parts of Parley: the edge, the services, the providers, and the stores of services that tell theirs; in this order. What does not answer is
+        told without its figures; the providers and the stores of a service that does not answer are left out.
+        """
+
+    @_builtins.property
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[_system_map_pb2.SystemLink]:
+        """The ways between them, with what went over each during the last minute."""
+
+    @_builtins.property
+    def answers(self) -> _system_map_pb2.AnswerFigures:
+        """How answers did during the last hour."""
+
+    @_builtins.property
+    def incidents(self) -> _containers.RepeatedCompositeFieldContainer[_system_map_pb2.Incident]:
+        """What went wrong with answers lately, the newest first, as the process that is asked remembers it: at most 20."""
+
     def __init__(
         self,
         *,
@@ -164,10 +192,15 @@ class GetStatusResponse(_message.Message):
         providers: _abc.Iterable[_generation_service_pb2.ProviderHealth] | None = ...,
         queues: _abc.Iterable[Global___QueueStatus] | None = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        nodes: _abc.Iterable[_system_map_pb2.SystemNode] | None = ...,
+        links: _abc.Iterable[_system_map_pb2.SystemLink] | None = ...,
+        answers: _system_map_pb2.AnswerFigures | None = ...,
+        incidents: _abc.Iterable[_system_map_pb2.Incident] | None = ...,
+        trace_url_template: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_model", b"default_model", "offline", b"offline", "providers", b"providers", "queues", b"queues", "running_turns", b"running_turns", "services", b"services", "state", b"state", "time", b"time", "tool_servers", b"tool_servers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "default_model", b"default_model", "incidents", b"incidents", "links", b"links", "nodes", b"nodes", "offline", b"offline", "providers", b"providers", "queues", b"queues", "running_turns", b"running_turns", "services", b"services", "state", b"state", "time", b"time", "tool_servers", b"tool_servers", "trace_url_template", b"trace_url_template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

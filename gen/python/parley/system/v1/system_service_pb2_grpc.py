@@ -76,8 +76,8 @@ class SystemServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchStatus(self, request, context):
-        """Sends the status, and again whenever something of it changes, until the call is ended. It is looked at every two seconds: changes that follow
-        each other more quickly are told together.
+        """Sends the status, and again whenever something of it changes, the figures of its map included, until the call is ended. It is looked at every two
+        seconds: changes that follow each other more quickly are told together.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,8 +38,8 @@ class SystemServiceStub:
     GetStatus: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetStatusRequest, _system_service_pb2.GetStatusResponse]
     """Tells the state of each service, each provider and each queue, and the model in use."""
     WatchStatus: _grpc.UnaryStreamMultiCallable[_system_service_pb2.WatchStatusRequest, _system_service_pb2.WatchStatusResponse]
-    """Sends the status, and again whenever something of it changes, until the call is ended. It is looked at every two seconds: changes that follow
-    each other more quickly are told together.
+    """Sends the status, and again whenever something of it changes, the figures of its map included, until the call is ended. It is looked at every two
+    seconds: changes that follow each other more quickly are told together.
     """
     RunSelfTest: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.RunSelfTestRequest, _system_service_pb2.RunSelfTestResponse]
     """Uses every service once, from end to end, as the caller, and tells what worked and how long it took. Takes up to 40 seconds when something
@@ -57,8 +57,8 @@ class SystemServiceAsyncStub(SystemServiceStub):
     GetStatus: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetStatusRequest, _system_service_pb2.GetStatusResponse]  # type: ignore[assignment]
     """Tells the state of each service, each provider and each queue, and the model in use."""
     WatchStatus: _aio.UnaryStreamMultiCallable[_system_service_pb2.WatchStatusRequest, _system_service_pb2.WatchStatusResponse]  # type: ignore[assignment]
-    """Sends the status, and again whenever something of it changes, until the call is ended. It is looked at every two seconds: changes that follow
-    each other more quickly are told together.
+    """Sends the status, and again whenever something of it changes, the figures of its map included, until the call is ended. It is looked at every two
+    seconds: changes that follow each other more quickly are told together.
     """
     RunSelfTest: _aio.UnaryUnaryMultiCallable[_system_service_pb2.RunSelfTestRequest, _system_service_pb2.RunSelfTestResponse]  # type: ignore[assignment]
     """Uses every service once, from end to end, as the caller, and tells what worked and how long it took. Takes up to 40 seconds when something
@@ -91,8 +91,8 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _system_service_pb2.WatchStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_system_service_pb2.WatchStatusResponse], _abc.AsyncIterator[_system_service_pb2.WatchStatusResponse]]:
-        """Sends the status, and again whenever something of it changes, until the call is ended. It is looked at every two seconds: changes that follow
-        each other more quickly are told together.
+        """Sends the status, and again whenever something of it changes, the figures of its map included, until the call is ended. It is looked at every two
+        seconds: changes that follow each other more quickly are told together.
         """
 
     @_abc_1.abstractmethod

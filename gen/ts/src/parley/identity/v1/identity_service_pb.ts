@@ -8,6 +8,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { AuditDeed, AuditEvent } from "./audit_event_pb";
+import { file_parley_identity_v1_audit_event } from "./audit_event_pb";
 import type { AccessToken, IssuerKey, JsonWebKey, TokenPair, User, UserRole } from "./user_pb";
 import { file_parley_identity_v1_user } from "./user_pb";
 import type { Message } from "@bufbuild/protobuf";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/identity/v1/identity_service.proto.
  */
 export const file_parley_identity_v1_identity_service: GenFile = /*@__PURE__*/
-  fileDesc("CilwYXJsZXkvaWRlbnRpdHkvdjEvaWRlbnRpdHlfc2VydmljZS5wcm90bxIScGFybGV5LmlkZW50aXR5LnYxIkYKDVNpZ25VcFJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJImcKDlNpZ25VcFJlc3BvbnNlEiYKBHVzZXIYASABKAsyGC5wYXJsZXkuaWRlbnRpdHkudjEuVXNlchItCgZ0b2tlbnMYAiABKAsyHS5wYXJsZXkuaWRlbnRpdHkudjEuVG9rZW5QYWlyIjAKDVNpZ25JblJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkiZwoOU2lnbkluUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyEi0KBnRva2VucxgCIAEoCzIdLnBhcmxleS5pZGVudGl0eS52MS5Ub2tlblBhaXIiLQoUUmVmcmVzaFRva2Vuc1JlcXVlc3QSFQoNcmVmcmVzaF90b2tlbhgBIAEoCSJGChVSZWZyZXNoVG9rZW5zUmVzcG9uc2USLQoGdG9rZW5zGAEgASgLMh0ucGFybGV5LmlkZW50aXR5LnYxLlRva2VuUGFpciInCg5TaWduT3V0UmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJIhEKD1NpZ25PdXRSZXNwb25zZSIXChVHZXRDdXJyZW50VXNlclJlcXVlc3QiUAoWR2V0Q3VycmVudFVzZXJSZXNwb25zZRImCgR1c2VyGAEgASgLMhgucGFybGV5LmlkZW50aXR5LnYxLlVzZXISDgoGc2NvcGVzGAIgAygJImkKGENyZWF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBnNjb3BlcxgCIAMoCRIvCgx0aW1lX3RvX2xpdmUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iYQoZQ3JlYXRlQWNjZXNzVG9rZW5SZXNwb25zZRI1CgxhY2Nlc3NfdG9rZW4YASABKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4SDQoFdG9rZW4YAiABKAkiQAoXTGlzdEFjY2Vzc1Rva2Vuc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiawoYTGlzdEFjY2Vzc1Rva2Vuc1Jlc3BvbnNlEjYKDWFjY2Vzc190b2tlbnMYASADKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjMKGFJldm9rZUFjY2Vzc1Rva2VuUmVxdWVzdBIXCg9hY2Nlc3NfdG9rZW5faWQYASABKAkiUgoZUmV2b2tlQWNjZXNzVG9rZW5SZXNwb25zZRI1CgxhY2Nlc3NfdG9rZW4YASABKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4iQwoXQ2hlY2tBY2Nlc3NUb2tlblJlcXVlc3QSFwoPYWNjZXNzX3Rva2VuX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkiKAoYQ2hlY2tBY2Nlc3NUb2tlblJlc3BvbnNlEgwKBGdvb2QYASABKAgiSAoQTGlzdFVzZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRINCgVxdWVyeRgDIAEoCSJVChFMaXN0VXNlcnNSZXNwb25zZRInCgV1c2VycxgBIAMoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJRChJTZXRVc2VyUm9sZVJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIqCgRyb2xlGAIgASgOMhwucGFybGV5LmlkZW50aXR5LnYxLlVzZXJSb2xlIj0KE1NldFVzZXJSb2xlUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyIiUKEkRpc2FibGVVc2VyUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJIj0KE0Rpc2FibGVVc2VyUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyIiQKEUVuYWJsZVVzZXJSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkiPAoSRW5hYmxlVXNlclJlc3BvbnNlEiYKBHVzZXIYASABKAsyGC5wYXJsZXkuaWRlbnRpdHkudjEuVXNlciIlChRFeGNoYW5nZVRva2VuUmVxdWVzdBINCgV0b2tlbhgBIAEoCSKTAQoVRXhjaGFuZ2VUb2tlblJlc3BvbnNlEiYKBHVzZXIYASABKAsyGC5wYXJsZXkuaWRlbnRpdHkudjEuVXNlchIUCgxhY2Nlc3NfdG9rZW4YAiABKAkSPAoYYWNjZXNzX3Rva2VuX2V4cGlyZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCItChZHZXRJc3N1ZXJLZXlTZXRSZXF1ZXN0EhMKC2lzc3Vlcl9uYW1lGAEgASgJIkYKF0dldElzc3VlcktleVNldFJlc3BvbnNlEisKBGtleXMYASADKAsyHS5wYXJsZXkuaWRlbnRpdHkudjEuSXNzdWVyS2V5IhkKF0dldEpzb25XZWJLZXlTZXRSZXF1ZXN0IkgKGEdldEpzb25XZWJLZXlTZXRSZXNwb25zZRIsCgRrZXlzGAEgAygLMh4ucGFybGV5LmlkZW50aXR5LnYxLkpzb25XZWJLZXkygg0KD0lkZW50aXR5U2VydmljZRJPCgZTaWduVXASIS5wYXJsZXkuaWRlbnRpdHkudjEuU2lnblVwUmVxdWVzdBoiLnBhcmxleS5pZGVudGl0eS52MS5TaWduVXBSZXNwb25zZRJPCgZTaWduSW4SIS5wYXJsZXkuaWRlbnRpdHkudjEuU2lnbkluUmVxdWVzdBoiLnBhcmxleS5pZGVudGl0eS52MS5TaWduSW5SZXNwb25zZRJkCg1SZWZyZXNoVG9rZW5zEigucGFybGV5LmlkZW50aXR5LnYxLlJlZnJlc2hUb2tlbnNSZXF1ZXN0GikucGFybGV5LmlkZW50aXR5LnYxLlJlZnJlc2hUb2tlbnNSZXNwb25zZRJSCgdTaWduT3V0EiIucGFybGV5LmlkZW50aXR5LnYxLlNpZ25PdXRSZXF1ZXN0GiMucGFybGV5LmlkZW50aXR5LnYxLlNpZ25PdXRSZXNwb25zZRJsCg5HZXRDdXJyZW50VXNlchIpLnBhcmxleS5pZGVudGl0eS52MS5HZXRDdXJyZW50VXNlclJlcXVlc3QaKi5wYXJsZXkuaWRlbnRpdHkudjEuR2V0Q3VycmVudFVzZXJSZXNwb25zZSIDkAIBEnAKEUNyZWF0ZUFjY2Vzc1Rva2VuEiwucGFybGV5LmlkZW50aXR5LnYxLkNyZWF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBotLnBhcmxleS5pZGVudGl0eS52MS5DcmVhdGVBY2Nlc3NUb2tlblJlc3BvbnNlEnIKEExpc3RBY2Nlc3NUb2tlbnMSKy5wYXJsZXkuaWRlbnRpdHkudjEuTGlzdEFjY2Vzc1Rva2Vuc1JlcXVlc3QaLC5wYXJsZXkuaWRlbnRpdHkudjEuTGlzdEFjY2Vzc1Rva2Vuc1Jlc3BvbnNlIgOQAgESdQoRUmV2b2tlQWNjZXNzVG9rZW4SLC5wYXJsZXkuaWRlbnRpdHkudjEuUmV2b2tlQWNjZXNzVG9rZW5SZXF1ZXN0Gi0ucGFybGV5LmlkZW50aXR5LnYxLlJldm9rZUFjY2Vzc1Rva2VuUmVzcG9uc2UiA5ACAhJyChBDaGVja0FjY2Vzc1Rva2VuEisucGFybGV5LmlkZW50aXR5LnYxLkNoZWNrQWNjZXNzVG9rZW5SZXF1ZXN0GiwucGFybGV5LmlkZW50aXR5LnYxLkNoZWNrQWNjZXNzVG9rZW5SZXNwb25zZSIDkAIBEl0KCUxpc3RVc2VycxIkLnBhcmxleS5pZGVudGl0eS52MS5MaXN0VXNlcnNSZXF1ZXN0GiUucGFybGV5LmlkZW50aXR5LnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIgOQAgESYwoLU2V0VXNlclJvbGUSJi5wYXJsZXkuaWRlbnRpdHkudjEuU2V0VXNlclJvbGVSZXF1ZXN0GicucGFybGV5LmlkZW50aXR5LnYxLlNldFVzZXJSb2xlUmVzcG9uc2UiA5ACAhJjCgtEaXNhYmxlVXNlchImLnBhcmxleS5pZGVudGl0eS52MS5EaXNhYmxlVXNlclJlcXVlc3QaJy5wYXJsZXkuaWRlbnRpdHkudjEuRGlzYWJsZVVzZXJSZXNwb25zZSIDkAICEmAKCkVuYWJsZVVzZXISJS5wYXJsZXkuaWRlbnRpdHkudjEuRW5hYmxlVXNlclJlcXVlc3QaJi5wYXJsZXkuaWRlbnRpdHkudjEuRW5hYmxlVXNlclJlc3BvbnNlIgOQAgISZAoNRXhjaGFuZ2VUb2tlbhIoLnBhcmxleS5pZGVudGl0eS52MS5FeGNoYW5nZVRva2VuUmVxdWVzdBopLnBhcmxleS5pZGVudGl0eS52MS5FeGNoYW5nZVRva2VuUmVzcG9uc2USbwoPR2V0SXNzdWVyS2V5U2V0EioucGFybGV5LmlkZW50aXR5LnYxLkdldElzc3VlcktleVNldFJlcXVlc3QaKy5wYXJsZXkuaWRlbnRpdHkudjEuR2V0SXNzdWVyS2V5U2V0UmVzcG9uc2UiA5ACARJyChBHZXRKc29uV2ViS2V5U2V0EisucGFybGV5LmlkZW50aXR5LnYxLkdldEpzb25XZWJLZXlTZXRSZXF1ZXN0GiwucGFybGV5LmlkZW50aXR5LnYxLkdldEpzb25XZWJLZXlTZXRSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_parley_identity_v1_user]);
+  fileDesc("CilwYXJsZXkvaWRlbnRpdHkvdjEvaWRlbnRpdHlfc2VydmljZS5wcm90bxIScGFybGV5LmlkZW50aXR5LnYxIkYKDVNpZ25VcFJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJImcKDlNpZ25VcFJlc3BvbnNlEiYKBHVzZXIYASABKAsyGC5wYXJsZXkuaWRlbnRpdHkudjEuVXNlchItCgZ0b2tlbnMYAiABKAsyHS5wYXJsZXkuaWRlbnRpdHkudjEuVG9rZW5QYWlyIjAKDVNpZ25JblJlcXVlc3QSDQoFZW1haWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkiZwoOU2lnbkluUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyEi0KBnRva2VucxgCIAEoCzIdLnBhcmxleS5pZGVudGl0eS52MS5Ub2tlblBhaXIiLQoUUmVmcmVzaFRva2Vuc1JlcXVlc3QSFQoNcmVmcmVzaF90b2tlbhgBIAEoCSJGChVSZWZyZXNoVG9rZW5zUmVzcG9uc2USLQoGdG9rZW5zGAEgASgLMh0ucGFybGV5LmlkZW50aXR5LnYxLlRva2VuUGFpciInCg5TaWduT3V0UmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJIhEKD1NpZ25PdXRSZXNwb25zZSIXChVHZXRDdXJyZW50VXNlclJlcXVlc3QiUAoWR2V0Q3VycmVudFVzZXJSZXNwb25zZRImCgR1c2VyGAEgASgLMhgucGFybGV5LmlkZW50aXR5LnYxLlVzZXISDgoGc2NvcGVzGAIgAygJImkKGENyZWF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBnNjb3BlcxgCIAMoCRIvCgx0aW1lX3RvX2xpdmUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iYQoZQ3JlYXRlQWNjZXNzVG9rZW5SZXNwb25zZRI1CgxhY2Nlc3NfdG9rZW4YASABKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4SDQoFdG9rZW4YAiABKAkiQAoXTGlzdEFjY2Vzc1Rva2Vuc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiawoYTGlzdEFjY2Vzc1Rva2Vuc1Jlc3BvbnNlEjYKDWFjY2Vzc190b2tlbnMYASADKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjMKGFJldm9rZUFjY2Vzc1Rva2VuUmVxdWVzdBIXCg9hY2Nlc3NfdG9rZW5faWQYASABKAkiUgoZUmV2b2tlQWNjZXNzVG9rZW5SZXNwb25zZRI1CgxhY2Nlc3NfdG9rZW4YASABKAsyHy5wYXJsZXkuaWRlbnRpdHkudjEuQWNjZXNzVG9rZW4iQwoXQ2hlY2tBY2Nlc3NUb2tlblJlcXVlc3QSFwoPYWNjZXNzX3Rva2VuX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkiKAoYQ2hlY2tBY2Nlc3NUb2tlblJlc3BvbnNlEgwKBGdvb2QYASABKAgiSAoQTGlzdFVzZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRINCgVxdWVyeRgDIAEoCSJVChFMaXN0VXNlcnNSZXNwb25zZRInCgV1c2VycxgBIAMoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJRChJTZXRVc2VyUm9sZVJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIqCgRyb2xlGAIgASgOMhwucGFybGV5LmlkZW50aXR5LnYxLlVzZXJSb2xlIj0KE1NldFVzZXJSb2xlUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyIiUKEkRpc2FibGVVc2VyUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJIj0KE0Rpc2FibGVVc2VyUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyIiQKEUVuYWJsZVVzZXJSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkiPAoSRW5hYmxlVXNlclJlc3BvbnNlEiYKBHVzZXIYASABKAsyGC5wYXJsZXkuaWRlbnRpdHkudjEuVXNlciKGAgoWTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEhEKCWFsbF91c2VycxgEIAEoCBIVCg1hY3Rvcl91c2VyX2lkGAUgASgJEiwKBWRlZWRzGAYgAygOMh0ucGFybGV5LmlkZW50aXR5LnYxLkF1ZGl0RGVlZBIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiaAoXTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2USNAoMYXVkaXRfZXZlbnRzGAEgAygLMh4ucGFybGV5LmlkZW50aXR5LnYxLkF1ZGl0RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiUKFEV4Y2hhbmdlVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIpMBChVFeGNoYW5nZVRva2VuUmVzcG9uc2USJgoEdXNlchgBIAEoCzIYLnBhcmxleS5pZGVudGl0eS52MS5Vc2VyEhQKDGFjY2Vzc190b2tlbhgCIAEoCRI8ChhhY2Nlc3NfdG9rZW5fZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIi0KFkdldElzc3VlcktleVNldFJlcXVlc3QSEwoLaXNzdWVyX25hbWUYASABKAkiRgoXR2V0SXNzdWVyS2V5U2V0UmVzcG9uc2USKwoEa2V5cxgBIAMoCzIdLnBhcmxleS5pZGVudGl0eS52MS5Jc3N1ZXJLZXkiGQoXR2V0SnNvbldlYktleVNldFJlcXVlc3QiSAoYR2V0SnNvbldlYktleVNldFJlc3BvbnNlEiwKBGtleXMYASADKAsyHi5wYXJsZXkuaWRlbnRpdHkudjEuSnNvbldlYktleTLzDQoPSWRlbnRpdHlTZXJ2aWNlEk8KBlNpZ25VcBIhLnBhcmxleS5pZGVudGl0eS52MS5TaWduVXBSZXF1ZXN0GiIucGFybGV5LmlkZW50aXR5LnYxLlNpZ25VcFJlc3BvbnNlEk8KBlNpZ25JbhIhLnBhcmxleS5pZGVudGl0eS52MS5TaWduSW5SZXF1ZXN0GiIucGFybGV5LmlkZW50aXR5LnYxLlNpZ25JblJlc3BvbnNlEmQKDVJlZnJlc2hUb2tlbnMSKC5wYXJsZXkuaWRlbnRpdHkudjEuUmVmcmVzaFRva2Vuc1JlcXVlc3QaKS5wYXJsZXkuaWRlbnRpdHkudjEuUmVmcmVzaFRva2Vuc1Jlc3BvbnNlElIKB1NpZ25PdXQSIi5wYXJsZXkuaWRlbnRpdHkudjEuU2lnbk91dFJlcXVlc3QaIy5wYXJsZXkuaWRlbnRpdHkudjEuU2lnbk91dFJlc3BvbnNlEmwKDkdldEN1cnJlbnRVc2VyEikucGFybGV5LmlkZW50aXR5LnYxLkdldEN1cnJlbnRVc2VyUmVxdWVzdBoqLnBhcmxleS5pZGVudGl0eS52MS5HZXRDdXJyZW50VXNlclJlc3BvbnNlIgOQAgEScAoRQ3JlYXRlQWNjZXNzVG9rZW4SLC5wYXJsZXkuaWRlbnRpdHkudjEuQ3JlYXRlQWNjZXNzVG9rZW5SZXF1ZXN0Gi0ucGFybGV5LmlkZW50aXR5LnYxLkNyZWF0ZUFjY2Vzc1Rva2VuUmVzcG9uc2UScgoQTGlzdEFjY2Vzc1Rva2VucxIrLnBhcmxleS5pZGVudGl0eS52MS5MaXN0QWNjZXNzVG9rZW5zUmVxdWVzdBosLnBhcmxleS5pZGVudGl0eS52MS5MaXN0QWNjZXNzVG9rZW5zUmVzcG9uc2UiA5ACARJ1ChFSZXZva2VBY2Nlc3NUb2tlbhIsLnBhcmxleS5pZGVudGl0eS52MS5SZXZva2VBY2Nlc3NUb2tlblJlcXVlc3QaLS5wYXJsZXkuaWRlbnRpdHkudjEuUmV2b2tlQWNjZXNzVG9rZW5SZXNwb25zZSIDkAICEnIKEENoZWNrQWNjZXNzVG9rZW4SKy5wYXJsZXkuaWRlbnRpdHkudjEuQ2hlY2tBY2Nlc3NUb2tlblJlcXVlc3QaLC5wYXJsZXkuaWRlbnRpdHkudjEuQ2hlY2tBY2Nlc3NUb2tlblJlc3BvbnNlIgOQAgESXQoJTGlzdFVzZXJzEiQucGFybGV5LmlkZW50aXR5LnYxLkxpc3RVc2Vyc1JlcXVlc3QaJS5wYXJsZXkuaWRlbnRpdHkudjEuTGlzdFVzZXJzUmVzcG9uc2UiA5ACARJjCgtTZXRVc2VyUm9sZRImLnBhcmxleS5pZGVudGl0eS52MS5TZXRVc2VyUm9sZVJlcXVlc3QaJy5wYXJsZXkuaWRlbnRpdHkudjEuU2V0VXNlclJvbGVSZXNwb25zZSIDkAICEmMKC0Rpc2FibGVVc2VyEiYucGFybGV5LmlkZW50aXR5LnYxLkRpc2FibGVVc2VyUmVxdWVzdBonLnBhcmxleS5pZGVudGl0eS52MS5EaXNhYmxlVXNlclJlc3BvbnNlIgOQAgISYAoKRW5hYmxlVXNlchIlLnBhcmxleS5pZGVudGl0eS52MS5FbmFibGVVc2VyUmVxdWVzdBomLnBhcmxleS5pZGVudGl0eS52MS5FbmFibGVVc2VyUmVzcG9uc2UiA5ACAhJvCg9MaXN0QXVkaXRFdmVudHMSKi5wYXJsZXkuaWRlbnRpdHkudjEuTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBorLnBhcmxleS5pZGVudGl0eS52MS5MaXN0QXVkaXRFdmVudHNSZXNwb25zZSIDkAIBEmQKDUV4Y2hhbmdlVG9rZW4SKC5wYXJsZXkuaWRlbnRpdHkudjEuRXhjaGFuZ2VUb2tlblJlcXVlc3QaKS5wYXJsZXkuaWRlbnRpdHkudjEuRXhjaGFuZ2VUb2tlblJlc3BvbnNlEm8KD0dldElzc3VlcktleVNldBIqLnBhcmxleS5pZGVudGl0eS52MS5HZXRJc3N1ZXJLZXlTZXRSZXF1ZXN0GisucGFybGV5LmlkZW50aXR5LnYxLkdldElzc3VlcktleVNldFJlc3BvbnNlIgOQAgEScgoQR2V0SnNvbldlYktleVNldBIrLnBhcmxleS5pZGVudGl0eS52MS5HZXRKc29uV2ViS2V5U2V0UmVxdWVzdBosLnBhcmxleS5pZGVudGl0eS52MS5HZXRKc29uV2ViS2V5U2V0UmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_parley_identity_v1_audit_event, file_parley_identity_v1_user]);
 
 /**
  * Asks for an account.
@@ -665,6 +667,105 @@ export const EnableUserResponseSchema: GenMessage<EnableUserResponse> = /*@__PUR
   messageDesc(file_parley_identity_v1_identity_service, 25);
 
 /**
+ * Asks for audit events.
+ *
+ * @generated from message parley.identity.v1.ListAuditEventsRequest
+ */
+export type ListAuditEventsRequest = Message<"parley.identity.v1.ListAuditEventsRequest"> & {
+  /**
+   * How many to return at most. 0 to 100; 50 when 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where to go on: `next_page_token` of the page before, with the same filters. What is done meanwhile moves no page. Empty for the first page. At
+   * most 512 characters.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Whose account. The caller's when empty; another's needs the scope `users:read`.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * Everybody's, also what concerns no account. Needs the scope `users:read`, and an empty `user_id`.
+   *
+   * @generated from field: bool all_users = 4;
+   */
+  allUsers: boolean;
+
+  /**
+   * Only what this user did, to whomever. All when empty.
+   *
+   * @generated from field: string actor_user_id = 5;
+   */
+  actorUserId: string;
+
+  /**
+   * Only these deeds. At most 32; all when empty.
+   *
+   * @generated from field: repeated parley.identity.v1.AuditDeed deeds = 6;
+   */
+  deeds: AuditDeed[];
+
+  /**
+   * Only what was done at this time or later; of folded ones, the last time counts. All when absent.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 7;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Only what was done before this time; of folded ones, the first time counts. All when absent. Not before `start_time`.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 8;
+   */
+  endTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message parley.identity.v1.ListAuditEventsRequest.
+ * Use `create(ListAuditEventsRequestSchema)` to create a new message.
+ */
+export const ListAuditEventsRequestSchema: GenMessage<ListAuditEventsRequest> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 26);
+
+/**
+ * Answers ListAuditEvents.
+ *
+ * @generated from message parley.identity.v1.ListAuditEventsResponse
+ */
+export type ListAuditEventsResponse = Message<"parley.identity.v1.ListAuditEventsResponse"> & {
+  /**
+   * One page, newest first: by the first time of those that are folded.
+   *
+   * @generated from field: repeated parley.identity.v1.AuditEvent audit_events = 1;
+   */
+  auditEvents: AuditEvent[];
+
+  /**
+   * Asks for the next page. Empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message parley.identity.v1.ListAuditEventsResponse.
+ * Use `create(ListAuditEventsResponseSchema)` to create a new message.
+ */
+export const ListAuditEventsResponseSchema: GenMessage<ListAuditEventsResponse> = /*@__PURE__*/
+  messageDesc(file_parley_identity_v1_identity_service, 27);
+
+/**
  * Asks for a token for a token.
  *
  * @generated from message parley.identity.v1.ExchangeTokenRequest
@@ -683,7 +784,7 @@ export type ExchangeTokenRequest = Message<"parley.identity.v1.ExchangeTokenRequ
  * Use `create(ExchangeTokenRequestSchema)` to create a new message.
  */
 export const ExchangeTokenRequestSchema: GenMessage<ExchangeTokenRequest> = /*@__PURE__*/
-  messageDesc(file_parley_identity_v1_identity_service, 26);
+  messageDesc(file_parley_identity_v1_identity_service, 28);
 
 /**
  * Answers ExchangeToken.
@@ -718,7 +819,7 @@ export type ExchangeTokenResponse = Message<"parley.identity.v1.ExchangeTokenRes
  * Use `create(ExchangeTokenResponseSchema)` to create a new message.
  */
 export const ExchangeTokenResponseSchema: GenMessage<ExchangeTokenResponse> = /*@__PURE__*/
-  messageDesc(file_parley_identity_v1_identity_service, 27);
+  messageDesc(file_parley_identity_v1_identity_service, 29);
 
 /**
  * Asks for the keys of an identity provider.
@@ -739,7 +840,7 @@ export type GetIssuerKeySetRequest = Message<"parley.identity.v1.GetIssuerKeySet
  * Use `create(GetIssuerKeySetRequestSchema)` to create a new message.
  */
 export const GetIssuerKeySetRequestSchema: GenMessage<GetIssuerKeySetRequest> = /*@__PURE__*/
-  messageDesc(file_parley_identity_v1_identity_service, 28);
+  messageDesc(file_parley_identity_v1_identity_service, 30);
 
 /**
  * Answers GetIssuerKeySet. Through REST this is a JSON Web Key Set as it stands.
@@ -760,7 +861,7 @@ export type GetIssuerKeySetResponse = Message<"parley.identity.v1.GetIssuerKeySe
  * Use `create(GetIssuerKeySetResponseSchema)` to create a new message.
  */
 export const GetIssuerKeySetResponseSchema: GenMessage<GetIssuerKeySetResponse> = /*@__PURE__*/
-  messageDesc(file_parley_identity_v1_identity_service, 29);
+  messageDesc(file_parley_identity_v1_identity_service, 31);
 
 /**
  * Asks for the public keys.
@@ -775,7 +876,7 @@ export type GetJsonWebKeySetRequest = Message<"parley.identity.v1.GetJsonWebKeyS
  * Use `create(GetJsonWebKeySetRequestSchema)` to create a new message.
  */
 export const GetJsonWebKeySetRequestSchema: GenMessage<GetJsonWebKeySetRequest> = /*@__PURE__*/
-  messageDesc(file_parley_identity_v1_identity_service, 30);
+  messageDesc(file_parley_identity_v1_identity_service, 32);
 
 /**
  * Answers GetJsonWebKeySet. Through REST this is a JSON Web Key Set as it stands.
@@ -796,7 +897,7 @@ export type GetJsonWebKeySetResponse = Message<"parley.identity.v1.GetJsonWebKey
  * Use `create(GetJsonWebKeySetResponseSchema)` to create a new message.
  */
 export const GetJsonWebKeySetResponseSchema: GenMessage<GetJsonWebKeySetResponse> = /*@__PURE__*/
-  messageDesc(file_parley_identity_v1_identity_service, 31);
+  messageDesc(file_parley_identity_v1_identity_service, 33);
 
 /**
  * Signs people up and in, and keeps their tokens. Served by chat.
@@ -940,6 +1041,17 @@ export const IdentityService: GenService<{
     methodKind: "unary";
     input: typeof EnableUserRequestSchema;
     output: typeof EnableUserResponseSchema;
+  },
+  /**
+   * Lists what was done with the caller's account, or tried, newest first. Admins, with the scope `users:read`, may ask for another's, or for all;
+   * anybody else is refused with PERMISSION_DENIED, whether or not there is such a user.
+   *
+   * @generated from rpc parley.identity.v1.IdentityService.ListAuditEvents
+   */
+  listAuditEvents: {
+    methodKind: "unary";
+    input: typeof ListAuditEventsRequestSchema;
+    output: typeof ListAuditEventsResponseSchema;
   },
   /**
    * Changes a token of an identity provider that the operator trusts for an access token of Parley's own (as RFC 8693 does), and makes the user

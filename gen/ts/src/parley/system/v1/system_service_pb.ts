@@ -10,13 +10,15 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ProviderHealth } from "../../ai/v1/generation_service_pb";
 import { file_parley_ai_v1_generation_service } from "../../ai/v1/generation_service_pb";
+import type { AnswerFigures, Incident, SystemLink, SystemNode } from "./system_map_pb";
+import { file_parley_system_v1_system_map } from "./system_map_pb";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file parley/system/v1/system_service.proto.
  */
 export const file_parley_system_v1_system_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVwYXJsZXkvc3lzdGVtL3YxL3N5c3RlbV9zZXJ2aWNlLnByb3RvEhBwYXJsZXkuc3lzdGVtLnYxIhIKEEdldEhlYWx0aFJlcXVlc3QiQgoRR2V0SGVhbHRoUmVzcG9uc2USLQoFc3RhdGUYASABKA4yHi5wYXJsZXkuc3lzdGVtLnYxLlNlcnZpbmdTdGF0ZSISChBHZXRTdGF0dXNSZXF1ZXN0IvgCChFHZXRTdGF0dXNSZXNwb25zZRItCgVzdGF0ZRgBIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjEKCHNlcnZpY2VzGAIgAygLMh8ucGFybGV5LnN5c3RlbS52MS5TZXJ2aWNlU3RhdHVzEhUKDWRlZmF1bHRfbW9kZWwYAyABKAkSDwoHb2ZmbGluZRgEIAEoCBIVCg1ydW5uaW5nX3R1cm5zGAUgASgFEjgKDHRvb2xfc2VydmVycxgGIAMoCzIiLnBhcmxleS5zeXN0ZW0udjEuVG9vbFNlcnZlclN0YXR1cxIvCglwcm92aWRlcnMYByADKAsyHC5wYXJsZXkuYWkudjEuUHJvdmlkZXJIZWFsdGgSLQoGcXVldWVzGAggAygLMh0ucGFybGV5LnN5c3RlbS52MS5RdWV1ZVN0YXR1cxIoCgR0aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIUChJXYXRjaFN0YXR1c1JlcXVlc3QiWwoTV2F0Y2hTdGF0dXNSZXNwb25zZRIzCgZzdGF0dXMYASABKAsyIy5wYXJsZXkuc3lzdGVtLnYxLkdldFN0YXR1c1Jlc3BvbnNlEg8KB2NoYW5nZWQYAiABKAgiWgoLUXVldWVTdGF0dXMSDAoEbmFtZRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEhUKDXdhaXRpbmdfY291bnQYAyABKAUSFQoNcnVubmluZ19jb3VudBgEIAEoBSLHAQoNU2VydmljZVN0YXR1cxIPCgdzZXJ2aWNlGAEgASgJEi0KBXN0YXRlGAIgASgOMh4ucGFybGV5LnN5c3RlbS52MS5TZXJ2aW5nU3RhdGUSNQoRc3RhdGVfY2hhbmdlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YBCABKAkSLgoKY2hlY2tfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAitwEKEFRvb2xTZXJ2ZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRItCgVzdGF0ZRgCIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjUKEXN0YXRlX2NoYW5nZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgp0b29sX2NvdW50GAQgASgFEhsKE2xlZnRfb3V0X3Rvb2xfY291bnQYBSABKAUiFAoSUnVuU2VsZlRlc3RSZXF1ZXN0In0KE1J1blNlbGZUZXN0UmVzcG9uc2USDgoGcGFzc2VkGAEgASgIEi8KBmNoZWNrcxgCIAMoCzIfLnBhcmxleS5zeXN0ZW0udjEuU2VsZlRlc3RDaGVjaxITCgtkdXJhdGlvbl9tcxgDIAEoBRIQCgh0cmFjZV9pZBgEIAEoCSJkCg1TZWxmVGVzdENoZWNrEgwKBG5hbWUYASABKAkSDwoHc2VydmljZRgCIAEoCRIOCgZwYXNzZWQYAyABKAgSEwoLZHVyYXRpb25fbXMYBCABKAUSDwoHbWVzc2FnZRgFIAEoCSqGAQoMU2VydmluZ1N0YXRlEh0KGVNFUlZJTkdfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVTRVJWSU5HX1NUQVRFX1NFUlZJTkcQARIdChlTRVJWSU5HX1NUQVRFX05PVF9TRVJWSU5HEAISHQoZU0VSVklOR19TVEFURV9VTlJFQUNIQUJMRRADMoQDCg1TeXN0ZW1TZXJ2aWNlElkKCUdldEhlYWx0aBIiLnBhcmxleS5zeXN0ZW0udjEuR2V0SGVhbHRoUmVxdWVzdBojLnBhcmxleS5zeXN0ZW0udjEuR2V0SGVhbHRoUmVzcG9uc2UiA5ACARJZCglHZXRTdGF0dXMSIi5wYXJsZXkuc3lzdGVtLnYxLkdldFN0YXR1c1JlcXVlc3QaIy5wYXJsZXkuc3lzdGVtLnYxLkdldFN0YXR1c1Jlc3BvbnNlIgOQAgESYQoLV2F0Y2hTdGF0dXMSJC5wYXJsZXkuc3lzdGVtLnYxLldhdGNoU3RhdHVzUmVxdWVzdBolLnBhcmxleS5zeXN0ZW0udjEuV2F0Y2hTdGF0dXNSZXNwb25zZSIDkAIBMAESWgoLUnVuU2VsZlRlc3QSJC5wYXJsZXkuc3lzdGVtLnYxLlJ1blNlbGZUZXN0UmVxdWVzdBolLnBhcmxleS5zeXN0ZW0udjEuUnVuU2VsZlRlc3RSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_parley_ai_v1_generation_service]);
+  fileDesc("CiVwYXJsZXkvc3lzdGVtL3YxL3N5c3RlbV9zZXJ2aWNlLnByb3RvEhBwYXJsZXkuc3lzdGVtLnYxIhIKEEdldEhlYWx0aFJlcXVlc3QiQgoRR2V0SGVhbHRoUmVzcG9uc2USLQoFc3RhdGUYASABKA4yHi5wYXJsZXkuc3lzdGVtLnYxLlNlcnZpbmdTdGF0ZSISChBHZXRTdGF0dXNSZXF1ZXN0Is8EChFHZXRTdGF0dXNSZXNwb25zZRItCgVzdGF0ZRgBIAEoDjIeLnBhcmxleS5zeXN0ZW0udjEuU2VydmluZ1N0YXRlEjEKCHNlcnZpY2VzGAIgAygLMh8ucGFybGV5LnN5c3RlbS52MS5TZXJ2aWNlU3RhdHVzEhUKDWRlZmF1bHRfbW9kZWwYAyABKAkSDwoHb2ZmbGluZRgEIAEoCBIVCg1ydW5uaW5nX3R1cm5zGAUgASgFEjgKDHRvb2xfc2VydmVycxgGIAMoCzIiLnBhcmxleS5zeXN0ZW0udjEuVG9vbFNlcnZlclN0YXR1cxIvCglwcm92aWRlcnMYByADKAsyHC5wYXJsZXkuYWkudjEuUHJvdmlkZXJIZWFsdGgSLQoGcXVldWVzGAggAygLMh0ucGFybGV5LnN5c3RlbS52MS5RdWV1ZVN0YXR1cxIoCgR0aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgVub2RlcxgKIAMoCzIcLnBhcmxleS5zeXN0ZW0udjEuU3lzdGVtTm9kZRIrCgVsaW5rcxgLIAMoCzIcLnBhcmxleS5zeXN0ZW0udjEuU3lzdGVtTGluaxIwCgdhbnN3ZXJzGAwgASgLMh8ucGFybGV5LnN5c3RlbS52MS5BbnN3ZXJGaWd1cmVzEi0KCWluY2lkZW50cxgNIAMoCzIaLnBhcmxleS5zeXN0ZW0udjEuSW5jaWRlbnQSGgoSdHJhY2VfdXJsX3RlbXBsYXRlGA4gASgJIhQKEldhdGNoU3RhdHVzUmVxdWVzdCJbChNXYXRjaFN0YXR1c1Jlc3BvbnNlEjMKBnN0YXR1cxgBIAEoCzIjLnBhcmxleS5zeXN0ZW0udjEuR2V0U3RhdHVzUmVzcG9uc2USDwoHY2hhbmdlZBgCIAEoCCJaCgtRdWV1ZVN0YXR1cxIMCgRuYW1lGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSFQoNd2FpdGluZ19jb3VudBgDIAEoBRIVCg1ydW5uaW5nX2NvdW50GAQgASgFIscBCg1TZXJ2aWNlU3RhdHVzEg8KB3NlcnZpY2UYASABKAkSLQoFc3RhdGUYAiABKA4yHi5wYXJsZXkuc3lzdGVtLnYxLlNlcnZpbmdTdGF0ZRI1ChFzdGF0ZV9jaGFuZ2VfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgEIAEoCRIuCgpjaGVja190aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK3AQoQVG9vbFNlcnZlclN0YXR1cxIMCgRuYW1lGAEgASgJEi0KBXN0YXRlGAIgASgOMh4ucGFybGV5LnN5c3RlbS52MS5TZXJ2aW5nU3RhdGUSNQoRc3RhdGVfY2hhbmdlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnRvb2xfY291bnQYBCABKAUSGwoTbGVmdF9vdXRfdG9vbF9jb3VudBgFIAEoBSIUChJSdW5TZWxmVGVzdFJlcXVlc3QifQoTUnVuU2VsZlRlc3RSZXNwb25zZRIOCgZwYXNzZWQYASABKAgSLwoGY2hlY2tzGAIgAygLMh8ucGFybGV5LnN5c3RlbS52MS5TZWxmVGVzdENoZWNrEhMKC2R1cmF0aW9uX21zGAMgASgFEhAKCHRyYWNlX2lkGAQgASgJImQKDVNlbGZUZXN0Q2hlY2sSDAoEbmFtZRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEg4KBnBhc3NlZBgDIAEoCBITCgtkdXJhdGlvbl9tcxgEIAEoBRIPCgdtZXNzYWdlGAUgASgJKoYBCgxTZXJ2aW5nU3RhdGUSHQoZU0VSVklOR19TVEFURV9VTlNQRUNJRklFRBAAEhkKFVNFUlZJTkdfU1RBVEVfU0VSVklORxABEh0KGVNFUlZJTkdfU1RBVEVfTk9UX1NFUlZJTkcQAhIdChlTRVJWSU5HX1NUQVRFX1VOUkVBQ0hBQkxFEAMyhAMKDVN5c3RlbVNlcnZpY2USWQoJR2V0SGVhbHRoEiIucGFybGV5LnN5c3RlbS52MS5HZXRIZWFsdGhSZXF1ZXN0GiMucGFybGV5LnN5c3RlbS52MS5HZXRIZWFsdGhSZXNwb25zZSIDkAIBElkKCUdldFN0YXR1cxIiLnBhcmxleS5zeXN0ZW0udjEuR2V0U3RhdHVzUmVxdWVzdBojLnBhcmxleS5zeXN0ZW0udjEuR2V0U3RhdHVzUmVzcG9uc2UiA5ACARJhCgtXYXRjaFN0YXR1cxIkLnBhcmxleS5zeXN0ZW0udjEuV2F0Y2hTdGF0dXNSZXF1ZXN0GiUucGFybGV5LnN5c3RlbS52MS5XYXRjaFN0YXR1c1Jlc3BvbnNlIgOQAgEwARJaCgtSdW5TZWxmVGVzdBIkLnBhcmxleS5zeXN0ZW0udjEuUnVuU2VsZlRlc3RSZXF1ZXN0GiUucGFybGV5LnN5c3RlbS52MS5SdW5TZWxmVGVzdFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_parley_ai_v1_generation_service, file_parley_system_v1_system_map]);
 
 /**
  * Asks for the health.
@@ -139,6 +141,43 @@ export type GetStatusResponse = Message<"parley.system.v1.GetStatusResponse"> & 
    * @generated from field: google.protobuf.Timestamp time = 9;
    */
   time?: Timestamp | undefined;
+
+  /**
+   * The parts of Parley: the edge, the services, the providers, and the stores of services that tell theirs; in this order. What does not answer is
+   * told without its figures; the providers and the stores of a service that does not answer are left out.
+   *
+   * @generated from field: repeated parley.system.v1.SystemNode nodes = 10;
+   */
+  nodes: SystemNode[];
+
+  /**
+   * The ways between them, with what went over each during the last minute.
+   *
+   * @generated from field: repeated parley.system.v1.SystemLink links = 11;
+   */
+  links: SystemLink[];
+
+  /**
+   * How answers did during the last hour.
+   *
+   * @generated from field: parley.system.v1.AnswerFigures answers = 12;
+   */
+  answers?: AnswerFigures | undefined;
+
+  /**
+   * What went wrong with answers lately, the newest first, as the process that is asked remembers it: at most 20.
+   *
+   * @generated from field: repeated parley.system.v1.Incident incidents = 13;
+   */
+  incidents: Incident[];
+
+  /**
+   * Where the operator's trace backend shows a trace: an http(s) URL with `{trace_id}` where the 32 digits of `Message.trace_id` belong. Empty when
+   * there is none.
+   *
+   * @generated from field: string trace_url_template = 14;
+   */
+  traceUrlTemplate: string;
 };
 
 /**
@@ -508,8 +547,8 @@ export const SystemService: GenService<{
     output: typeof GetStatusResponseSchema;
   },
   /**
-   * Sends the status, and again whenever something of it changes, until the call is ended. It is looked at every two seconds: changes that follow
-   * each other more quickly are told together.
+   * Sends the status, and again whenever something of it changes, the figures of its map included, until the call is ended. It is looked at every two
+   * seconds: changes that follow each other more quickly are told together.
    *
    * @generated from rpc parley.system.v1.SystemService.WatchStatus
    */
