@@ -3,13 +3,14 @@
 From the outside in:
 
 1. `telemetry`: opens the span first, so that everything below has a trace id.
-2. `logs`: one line per call; inside the span to name it, outside the errors to see how the call ended.
-3. `errors`: turns whatever is raised below into a status with details.
-4. `deadline`: ends the call just before its caller gives up; a status can still be sent.
-5. `authentication`: who calls and whether they may; below the errors because a refusal is one.
-6. `crowding`: counts the streams of who calls, before anything of a stream is read.
-7. `requests`: reads the request only when its caller may send it.
-8. `idleness`: next to the handler, because it is the one that sees every message of a stream.
+2. `traffic`: measures the call; inside the span, whose trace a collector can show beside the figure.
+3. `logs`: one line per call; inside the span to name it, outside the errors to see how the call ended.
+4. `errors`: turns whatever is raised below into a status with details.
+5. `deadline`: ends the call just before its caller gives up; a status can still be sent.
+6. `authentication`: who calls and whether they may; below the errors because a refusal is one.
+7. `crowding`: counts the streams of who calls, before anything of a stream is read.
+8. `requests`: reads the request only when its caller may send it.
+9. `idleness`: next to the handler, because it is the one that sees every message of a stream.
 
 A concern wraps a coroutine that serves one call. For a stream the innermost of them writes the messages, so that a concern costs
 nothing per message, and so that all of a call, closing the handler's generator included, happens in one task and one context.
@@ -24,7 +25,17 @@ from typing import Any
 import grpc
 
 from parley_shared.access import access_rules
-from parley_shared.interceptors import authentication, crowding, deadline, errors, idleness, logs, requests, telemetry
+from parley_shared.interceptors import (
+    authentication,
+    crowding,
+    deadline,
+    errors,
+    idleness,
+    logs,
+    requests,
+    telemetry,
+    traffic,
+)
 from parley_shared.interceptors.call import Behaviour, Call, Concern, Method
 from parley_shared.status import StatusError
 from parley_shared.tokens import TokenVerifier
@@ -46,6 +57,7 @@ class ParleyInterceptor(grpc.aio.ServerInterceptor):
         self._stream_idle_seconds = stream_idle_seconds
         self._concerns: list[Concern] = [
             telemetry.traced,
+            traffic.measured,
             logs.logged,
             errors.answered(to_status_error),
             deadline.limited,

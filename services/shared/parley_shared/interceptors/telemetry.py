@@ -11,19 +11,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from parley_shared.interceptors.call import Behaviour, Call, Method
+from parley_shared.interceptors.traffic import FAULTS
 from parley_shared.telemetry import PROPAGATOR, start_span
-
-_FAILURES = frozenset(
-    {
-        grpc.StatusCode.UNKNOWN,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.UNIMPLEMENTED,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DATA_LOSS,
-    }
-)
-"""What is the server's fault; a refusal is not, says the convention."""
 
 
 def traced(method: Method, behaviour: Behaviour) -> Behaviour:
@@ -45,7 +34,7 @@ def traced(method: Method, behaviour: Behaviour) -> Behaviour:
             span.set_attribute("rpc.response.status_code", call.code.name)
             if call.principal is not None:
                 span.set_attribute("user.id", call.principal.user_id)
-            if call.code in _FAILURES:
+            if call.code in FAULTS:
                 span.set_attribute("error.type", call.reason or call.code.name)
                 span.set_status(Status(StatusCode.ERROR))
             span.end()
