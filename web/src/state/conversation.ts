@@ -6,38 +6,14 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { newClientMessageId, toParleyError, type ParleyClient, type ParleyError } from "@parley/client";
-import { MessageSchema, MessageState, Role, Route, type Citation, type Message } from "@parley/protos/parley/chat/v1/message_pb";
-import { ToolApprovalState } from "@parley/protos/parley/chat/v1/tool_pb";
-import { NoticeSchema, type BudgetReached, type Notice, type TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
+import { MessageSchema, MessageState, Role, Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
+import type { TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { createStore, type StoreApi } from "zustand/vanilla";
 import { branch, type Step } from "../text/branches";
-import type { ToolUseShown } from "../text/toolUses";
-import { withApproval } from "./toolEvents";
-import { oncePerFrame } from "./frames";
+import { emptyAnswer, NO_REMARKS, writeAnswer, type AnswerSheet, type LiveAnswer, type Remarks } from "./turnEvents";
 
-/** An answer that is being written. */
-export interface LiveAnswer {
-  readonly turnId: string;
-  readonly text: string;
-  readonly reasoning: string;
-  readonly citations: readonly Citation[];
-  readonly toolUses: readonly ToolUseShown[];
-  readonly stopping: boolean;
-  readonly reconnecting: boolean;
-  /** Its place, from 1, while it waits for a model that can be reached. 0 when it does not wait. */
-  readonly queuePlace: number;
-  /** Set when following ended without the turn's end. */
-  readonly error?: ParleyError;
-}
-
-/** What the events tell of an answer and its stored message does not. */
-export interface Remarks {
-  readonly notices: readonly Notice[];
-  readonly routeReason: string;
-  /** The budget that ended it. */
-  readonly budget?: BudgetReached;
-}
+export type { LiveAnswer, Remarks } from "./turnEvents";
 
 /** A message that the server has not confirmed. */
 export interface Outgoing {
@@ -45,6 +21,8 @@ export interface Outgoing {
   readonly text: string;
   readonly parentMessageId: string;
   readonly route: Route;
+  /** The model or alias that is to answer. The route's when empty. */
+  readonly model: string;
   readonly reconnecting: boolean;
   /** Set when sending failed: it can be repeated under the same name. */
   readonly error?: ParleyError;
@@ -65,12 +43,16 @@ export interface ConversationState {
   readonly chosen: ReadonlyMap<string, string>;
   /** What is typed and not sent. */
   readonly draft: string;
+  /** The files that go with it, by their keys in `documents.ts`. */
+  readonly attached: readonly string[];
 }
 
 /** Who has to know what happens in a conversation. */
 export interface ConversationListener {
   /** The project that a new session is to belong to. None when absent or empty. */
   projectId?(): string;
+  /** The model or alias that is to answer. The route's when absent or empty. */
+  model?(): string;
   /** A turn started; the first of a new conversation tells its session. */
   onStarted?(conversation: Conversation, sessionId: string): void;
   /** A turn ended, or something else changed that lists of sessions show. */
@@ -78,7 +60,6 @@ export interface ConversationListener {
 }
 
 const PAGE_SIZE = 100;
-const NOTHING: Remarks = { notices: [], routeReason: "" };
 let keys = 0;
 
 export class Conversation {
@@ -111,6 +92,7 @@ export class Conversation {
       outgoing: undefined,
       chosen: new Map(),
       draft: "",
+      attached: [],
     }));
   }
 
@@ -195,6 +177,16 @@ export class Conversation {
     this.#set({ draft });
   }
 
+  /** Puts files beside what is typed, by their keys. */
+  attach(keys: readonly string[]): void {
+    this.#set({ attached: [...this.state.attached, ...keys] });
+  }
+
+  /** Takes files from beside what is typed; all when none is named. */
+  detach(key?: string): void {
+    this.#set({ attached: key === undefined ? [] : this.state.attached.filter((each) => each !== key) });
+  }
+
   /**
    * Sends a message and follows its answer.
    *
@@ -202,7 +194,8 @@ export class Conversation {
    */
   send(text: string, route: Route, parentMessageId = this.steps().at(-1)?.message.messageId ?? ""): void {
     if (this.state.outgoing && !this.state.outgoing.error) return;
-    void this.#deliver({ clientMessageId: newClientMessageId(), text, parentMessageId, route, reconnecting: false });
+    const model = this.#listener.model?.() ?? "";
+    void this.#deliver({ clientMessageId: newClientMessageId(), text, parentMessageId, route, model, reconnecting: false });
   }
 
   /** Sends the message that failed once more, under the same name: if it did arrive, this finds its answer. */
@@ -276,6 +269,7 @@ export class Conversation {
         projectId: this.state.sessionId === undefined ? (this.#listener.projectId?.() ?? "") : "",
         clientMessageId: outgoing.clientMessageId,
         route: outgoing.route,
+        model: outgoing.model,
         parentMessageId: outgoing.parentMessageId,
         // A person in front of a page would rather wait than ask again; Stop works meanwhile.
         queueWhenUnavailable: true,
@@ -292,12 +286,11 @@ export class Conversation {
       },
     );
     try {
-      answerId = await this.#consume(events, (event) => {
-        const answer = this.#started(outgoing, event);
-        answerId = answer;
+      await writeAnswer(events, (event) => {
+        answerId = this.#started(outgoing, event);
         this.#sending = undefined;
-        this.#following.set(answer, controller);
-        return answer;
+        this.#following.set(answerId, controller);
+        return this.#sheet(answerId);
       });
     } catch (thrown) {
       if (controller.signal.aborted) return;
@@ -359,109 +352,26 @@ export class Conversation {
       maxFailures: Number.POSITIVE_INFINITY,
       onConnection: ({ state }) => this.#setLive(messageId, { reconnecting: state === "reconnecting" }),
     });
-    void this.#consume(events, () => messageId)
+    void writeAnswer(events, () => this.#sheet(messageId))
       .catch((thrown: unknown) => {
         if (!controller.signal.aborted) this.#lost(messageId, toParleyError(thrown));
       })
       .finally(() => this.#following.delete(messageId));
   }
 
-  /** Applies events to the answer. `start` is called with the first one and names the answer. */
-  async #consume(events: AsyncIterable<TurnEvent>, start: (event: TurnEvent) => string): Promise<string | undefined> {
-    const soon = oncePerFrame();
-    let answerId: string | undefined;
-    let text = "";
-    let reasoning = "";
-    let toolUses: readonly ToolUseShown[] = [];
-    for await (const event of events) {
-      const messageId = (answerId ??= start(event));
-      const draw = () => this.#setLive(messageId, { text, reasoning, queuePlace: 0 });
-      switch (event.event.case) {
-        case "delta":
-          text += event.event.value.text;
-          soon(draw);
-          break;
-        case "reasoningDelta":
-          reasoning += event.event.value.text;
-          soon(draw);
-          break;
-        case "restarted":
-          text = "";
-          reasoning = "";
-          soon(draw);
-          break;
-        case "queued":
-          soon.flush();
-          this.#setLive(messageId, { queuePlace: event.event.value.place });
-          break;
-        case "toolCalled": {
-          soon.flush();
-          const { toolCallId, tool, argumentsJson } = event.event.value;
-          const approval = ToolApprovalState.UNSPECIFIED;
-          toolUses = [...toolUses, { toolCallId, tool, argumentsJson, resultJson: "", failed: false, approval, editedArgumentsJson: "" }];
-          this.#setLive(messageId, { toolUses, queuePlace: 0 });
-          break;
-        }
-        case "approvalRequested":
-        case "approvalDecided":
-          toolUses = withApproval(toolUses, event.event);
-          this.#setLive(messageId, { toolUses });
-          break;
-        case "budgetReached": {
-          const reached = event.event.value;
-          this.#remark(messageId, (remarks) => ({ ...remarks, budget: reached }));
-          break;
-        }
-        case "toolReturned": {
-          const { toolCallId, resultJson, failed } = event.event.value;
-          toolUses = toolUses.map((use) => (use.toolCallId === toolCallId ? { ...use, resultJson, failed } : use));
-          this.#setLive(messageId, { toolUses });
-          break;
-        }
-        case "sourcesFound":
-          this.#setLive(messageId, { citations: event.event.value.citations });
-          break;
-        case "routeChosen": {
-          const { route, model, reason } = event.event.value;
-          this.#update(messageId, (message) => ({ ...message, route, model }));
-          this.#remark(messageId, (remarks) => ({ ...remarks, routeReason: reason }));
-          break;
-        }
-        case "notice": {
-          const notice = event.event.value;
-          // A process that takes an answer over may tell again what the one before it told.
-          const told = this.state.remarks[messageId]?.notices.some(({ kind, message }) => kind === notice.kind && message === notice.message);
-          if (!told) this.#remark(messageId, (remarks) => ({ ...remarks, notices: [...remarks.notices, notice] }));
-          break;
-        }
-        case "providerSwitched": {
-          const { toModel, message: words } = event.event.value;
-          this.#setLive(messageId, { queuePlace: 0 });
-          this.#update(messageId, (message) => ({ ...message, model: toModel }));
-          this.#remark(messageId, (remarks) => ({ ...remarks, notices: [...remarks.notices, create(NoticeSchema, { message: words })] }));
-          break;
-        }
-        case "completed":
-        case "stopped":
-          soon.flush();
-          this.#end(messageId, event.event.value.message);
-          break;
-        case "failed": {
-          soon.flush();
-          const { failure, message } = event.event.value;
-          this.#end(messageId, message && { ...message, ...(failure && !message.failure ? { failure } : {}) });
-          break;
-        }
-        default:
-      }
-    }
-    return answerId;
+  /** Where an answer of this conversation is kept while it grows. */
+  #sheet(messageId: string): AnswerSheet {
+    return {
+      live: (change) => this.#setLive(messageId, change),
+      message: (change) => this.#update(messageId, change),
+      remark: (change) => this.#set({ remarks: { ...this.state.remarks, [messageId]: change(this.state.remarks[messageId] ?? NO_REMARKS) } }),
+      end: (stored) => this.#end(messageId, stored),
+    };
   }
 
   #begin(answer: Message): void {
     const { messageId, turnId } = answer;
-    const live: LiveAnswer = { turnId, text: "", reasoning: "", citations: [], toolUses: [], stopping: false, reconnecting: false, queuePlace: 0 };
-    this.#set({ live: { ...this.state.live, [messageId]: live }, remarks: without(this.state.remarks, messageId) });
+    this.#set({ live: { ...this.state.live, [messageId]: emptyAnswer(turnId) }, remarks: without(this.state.remarks, messageId) });
   }
 
   /** Following an answer was refused. Its end may be stored by now: then that is what is shown. */
@@ -497,10 +407,6 @@ export class Conversation {
 
   #update(messageId: string, change: (message: Message) => Message): void {
     this.#set({ messages: this.state.messages.map((message) => (message.messageId === messageId ? change(message) : message)) });
-  }
-
-  #remark(messageId: string, change: (remarks: Remarks) => Remarks): void {
-    this.#set({ remarks: { ...this.state.remarks, [messageId]: change(this.state.remarks[messageId] ?? NOTHING) } });
   }
 
   #setLive(messageId: string, change: Partial<LiveAnswer>): void {

@@ -6,6 +6,8 @@ import { Conversation } from "./conversation";
 export interface ConversationsListener {
   /** The project that new sessions are to belong to. None when absent or empty. */
   projectId?(): string;
+  /** The model or alias that is to answer. The route's when absent or empty. */
+  model?(): string;
   /** The new conversation got its session. */
   onBorn?(conversation: Conversation, sessionId: string): void;
   /** Something changed that lists of sessions show. */
@@ -83,6 +85,7 @@ export class Conversations {
   #make(sessionId?: string): Conversation {
     return new Conversation(this.#parley, sessionId, {
       projectId: () => this.#listener.projectId?.() ?? "",
+      model: () => this.#listener.model?.() ?? "",
       onStarted: (conversation, id) => {
         if (this.#fresh === conversation) {
           this.#fresh = undefined;
@@ -99,8 +102,8 @@ export class Conversations {
   #forgetOldest(): void {
     for (const [sessionId, conversation] of this.#open) {
       if (this.#open.size <= KEPT) return;
-      const { live, outgoing, draft } = conversation.state;
-      if (Object.keys(live).length === 0 && !outgoing && !draft) this.#open.delete(sessionId);
+      const { live, outgoing, draft, attached } = conversation.state;
+      if (Object.keys(live).length === 0 && !outgoing && !draft && attached.length === 0) this.#open.delete(sessionId);
     }
   }
 }
