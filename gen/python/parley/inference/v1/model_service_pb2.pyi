@@ -275,7 +275,7 @@ class ListProvidersResponse(_message.Message):
 
     @_builtins.property
     def figures(self) -> _traffic_pb2.ProcessFigures:
-        """What this process counted of its own calls during the last minute, without those of this service."""
+        """What this process tells of itself."""
 
     def __init__(
         self,

@@ -54,7 +54,7 @@ class GetIngestionQueueResponse(_message.Message):
     """How many a worker has. 0 or more."""
     @_builtins.property
     def figures(self) -> _traffic_pb2.ProcessFigures:
-        """What this process counted of its own calls during the last minute, without those of this rpc, and what it keeps data in."""
+        """What this process tells of itself."""
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eparley/system/v1/traffic.proto\x12\x10parley.system.v1\"\xc9\x01\n\x07Traffic\x12%\n\x0ewindow_seconds\x18\x01 \x01(\x05R\rwindowSeconds\x12\x1d\n\ncall_count\x18\x02 \x01(\x03R\tcallCount\x12\x1f\n\x0b\x65rror_count\x18\x03 \x01(\x03R\nerrorCount\x12#\n\rrunning_count\x18\x04 \x01(\x05R\x0crunningCount\x12\x32\n\x16time_to_first_token_ms\x18\x05 \x01(\x05R\x12timeToFirstTokenMs\"\xe1\x01\n\x0eProcessFigures\x12\x1d\n\nprocess_id\x18\x01 \x01(\tR\tprocessId\x12\x38\n\nfrom_users\x18\x02 \x01(\x0b\x32\x19.parley.system.v1.TrafficR\tfromUsers\x12>\n\rfrom_services\x18\x03 \x01(\x0b\x32\x19.parley.system.v1.TrafficR\x0c\x66romServices\x12\x36\n\x06stores\x18\x04 \x03(\x0b\x32\x1e.parley.system.v1.StoreFiguresR\x06stores\"k\n\x0cStoreFigures\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x33\n\x07traffic\x18\x03 \x01(\x0b\x32\x19.parley.system.v1.TrafficR\x07trafficb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eparley/system/v1/traffic.proto\x12\x10parley.system.v1\"\xc9\x01\n\x07Traffic\x12%\n\x0ewindow_seconds\x18\x01 \x01(\x05R\rwindowSeconds\x12\x1d\n\ncall_count\x18\x02 \x01(\x03R\tcallCount\x12\x1f\n\x0b\x65rror_count\x18\x03 \x01(\x03R\nerrorCount\x12#\n\rrunning_count\x18\x04 \x01(\x05R\x0crunningCount\x12\x32\n\x16time_to_first_token_ms\x18\x05 \x01(\x05R\x12timeToFirstTokenMs\"\xa2\x01\n\x0eProcessFigures\x12\x1d\n\nprocess_id\x18\x01 \x01(\tR\tprocessId\x12\x39\n\x07\x63\x61llers\x18\x02 \x03(\x0b\x32\x1f.parley.system.v1.CallerTrafficR\x07\x63\x61llers\x12\x36\n\x06stores\x18\x03 \x03(\x0b\x32\x1e.parley.system.v1.StoreFiguresR\x06stores\"^\n\rCallerTraffic\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12\x33\n\x07traffic\x18\x02 \x01(\x0b\x32\x19.parley.system.v1.TrafficR\x07traffic\"k\n\x0cStoreFigures\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x33\n\x07traffic\x18\x03 \x01(\x0b\x32\x19.parley.system.v1.TrafficR\x07trafficb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRAFFIC']._serialized_start=53
   _globals['_TRAFFIC']._serialized_end=254
   _globals['_PROCESSFIGURES']._serialized_start=257
-  _globals['_PROCESSFIGURES']._serialized_end=482
-  _globals['_STOREFIGURES']._serialized_start=484
-  _globals['_STOREFIGURES']._serialized_end=591
+  _globals['_PROCESSFIGURES']._serialized_end=419
+  _globals['_CALLERTRAFFIC']._serialized_start=421
+  _globals['_CALLERTRAFFIC']._serialized_end=515
+  _globals['_STOREFIGURES']._serialized_start=517
+  _globals['_STOREFIGURES']._serialized_end=624
 # @@protoc_insertion_point(module_scope)

@@ -67,18 +67,13 @@ class ProcessFigures(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PROCESS_ID_FIELD_NUMBER: _builtins.int
-    FROM_USERS_FIELD_NUMBER: _builtins.int
-    FROM_SERVICES_FIELD_NUMBER: _builtins.int
+    CALLERS_FIELD_NUMBER: _builtins.int
     STORES_FIELD_NUMBER: _builtins.int
     process_id: _builtins.str
     """Names the process among those of its service: 8 hexadecimal digits, made at its start."""
     @_builtins.property
-    def from_users(self) -> Global___Traffic:
-        """The calls that came from users through the edge."""
-
-    @_builtins.property
-    def from_services(self) -> Global___Traffic:
-        """The calls of the other services."""
+    def callers(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallerTraffic]:
+        """The calls that it served, by who made them: the users first, then services in alphabetical order. Without those that only ask how it is."""
 
     @_builtins.property
     def stores(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoreFigures]:
@@ -88,17 +83,44 @@ class ProcessFigures(_message.Message):
         self,
         *,
         process_id: _builtins.str = ...,
-        from_users: Global___Traffic | None = ...,
-        from_services: Global___Traffic | None = ...,
+        callers: _abc.Iterable[Global___CallerTraffic] | None = ...,
         stores: _abc.Iterable[Global___StoreFigures] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["from_services", b"from_services", "from_users", b"from_users"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_services", b"from_services", "from_users", b"from_users", "process_id", b"process_id", "stores", b"stores"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callers", b"callers", "process_id", b"process_id", "stores", b"stores"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProcessFigures: _TypeAlias = ProcessFigures  # noqa: Y015
+
+@_typing.final
+class CallerTraffic(_message.Message):
+    """The calls of one kind of caller."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    TRAFFIC_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """The service that called. Empty for the users, who come through the edge."""
+    @_builtins.property
+    def traffic(self) -> Global___Traffic:
+        """What was counted."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        traffic: Global___Traffic | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["traffic", b"traffic"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["service", b"service", "traffic", b"traffic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallerTraffic: _TypeAlias = CallerTraffic  # noqa: Y015
 
 @_typing.final
 class StoreFigures(_message.Message):

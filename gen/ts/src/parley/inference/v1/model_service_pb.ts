@@ -215,7 +215,7 @@ export type ListProvidersResponse = Message<"parley.inference.v1.ListProvidersRe
   providers: Provider[];
 
   /**
-   * What this process counted of its own calls during the last minute, without those of this service.
+   * What this process tells of itself.
    *
    * @generated from field: parley.system.v1.ProcessFigures figures = 2;
    */

@@ -56,7 +56,7 @@ export type GetIngestionQueueResponse = Message<"parley.retrieval.v1.GetIngestio
   runningCount: number;
 
   /**
-   * What this process counted of its own calls during the last minute, without those of this rpc, and what it keeps data in.
+   * What this process tells of itself.
    *
    * @generated from field: parley.system.v1.ProcessFigures figures = 3;
    */

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/system/v1/traffic.proto.
  */
 export const file_parley_system_v1_traffic: GenFile = /*@__PURE__*/
-  fileDesc("Ch5wYXJsZXkvc3lzdGVtL3YxL3RyYWZmaWMucHJvdG8SEHBhcmxleS5zeXN0ZW0udjEigQEKB1RyYWZmaWMSFgoOd2luZG93X3NlY29uZHMYASABKAUSEgoKY2FsbF9jb3VudBgCIAEoAxITCgtlcnJvcl9jb3VudBgDIAEoAxIVCg1ydW5uaW5nX2NvdW50GAQgASgFEh4KFnRpbWVfdG9fZmlyc3RfdG9rZW5fbXMYBSABKAUitQEKDlByb2Nlc3NGaWd1cmVzEhIKCnByb2Nlc3NfaWQYASABKAkSLQoKZnJvbV91c2VycxgCIAEoCzIZLnBhcmxleS5zeXN0ZW0udjEuVHJhZmZpYxIwCg1mcm9tX3NlcnZpY2VzGAMgASgLMhkucGFybGV5LnN5c3RlbS52MS5UcmFmZmljEi4KBnN0b3JlcxgEIAMoCzIeLnBhcmxleS5zeXN0ZW0udjEuU3RvcmVGaWd1cmVzIlYKDFN0b3JlRmlndXJlcxIMCgRuYW1lGAEgASgJEgwKBGtpbmQYAiABKAkSKgoHdHJhZmZpYxgDIAEoCzIZLnBhcmxleS5zeXN0ZW0udjEuVHJhZmZpY2IGcHJvdG8z");
+  fileDesc("Ch5wYXJsZXkvc3lzdGVtL3YxL3RyYWZmaWMucHJvdG8SEHBhcmxleS5zeXN0ZW0udjEigQEKB1RyYWZmaWMSFgoOd2luZG93X3NlY29uZHMYASABKAUSEgoKY2FsbF9jb3VudBgCIAEoAxITCgtlcnJvcl9jb3VudBgDIAEoAxIVCg1ydW5uaW5nX2NvdW50GAQgASgFEh4KFnRpbWVfdG9fZmlyc3RfdG9rZW5fbXMYBSABKAUihgEKDlByb2Nlc3NGaWd1cmVzEhIKCnByb2Nlc3NfaWQYASABKAkSMAoHY2FsbGVycxgCIAMoCzIfLnBhcmxleS5zeXN0ZW0udjEuQ2FsbGVyVHJhZmZpYxIuCgZzdG9yZXMYAyADKAsyHi5wYXJsZXkuc3lzdGVtLnYxLlN0b3JlRmlndXJlcyJMCg1DYWxsZXJUcmFmZmljEg8KB3NlcnZpY2UYASABKAkSKgoHdHJhZmZpYxgCIAEoCzIZLnBhcmxleS5zeXN0ZW0udjEuVHJhZmZpYyJWCgxTdG9yZUZpZ3VyZXMSDAoEbmFtZRgBIAEoCRIMCgRraW5kGAIgASgJEioKB3RyYWZmaWMYAyABKAsyGS5wYXJsZXkuc3lzdGVtLnYxLlRyYWZmaWNiBnByb3RvMw");
 
 /**
  * What one process counted of calls that ended lately. Counts, and nothing of what was said or of who said it.
@@ -77,23 +77,16 @@ export type ProcessFigures = Message<"parley.system.v1.ProcessFigures"> & {
   processId: string;
 
   /**
-   * The calls that came from users through the edge.
+   * The calls that it served, by who made them: the users first, then services in alphabetical order. Without those that only ask how it is.
    *
-   * @generated from field: parley.system.v1.Traffic from_users = 2;
+   * @generated from field: repeated parley.system.v1.CallerTraffic callers = 2;
    */
-  fromUsers?: Traffic | undefined;
-
-  /**
-   * The calls of the other services.
-   *
-   * @generated from field: parley.system.v1.Traffic from_services = 3;
-   */
-  fromServices?: Traffic | undefined;
+  callers: CallerTraffic[];
 
   /**
    * What it keeps data in.
    *
-   * @generated from field: repeated parley.system.v1.StoreFigures stores = 4;
+   * @generated from field: repeated parley.system.v1.StoreFigures stores = 3;
    */
   stores: StoreFigures[];
 };
@@ -104,6 +97,34 @@ export type ProcessFigures = Message<"parley.system.v1.ProcessFigures"> & {
  */
 export const ProcessFiguresSchema: GenMessage<ProcessFigures> = /*@__PURE__*/
   messageDesc(file_parley_system_v1_traffic, 1);
+
+/**
+ * The calls of one kind of caller.
+ *
+ * @generated from message parley.system.v1.CallerTraffic
+ */
+export type CallerTraffic = Message<"parley.system.v1.CallerTraffic"> & {
+  /**
+   * The service that called. Empty for the users, who come through the edge.
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * What was counted.
+   *
+   * @generated from field: parley.system.v1.Traffic traffic = 2;
+   */
+  traffic?: Traffic | undefined;
+};
+
+/**
+ * Describes the message parley.system.v1.CallerTraffic.
+ * Use `create(CallerTrafficSchema)` to create a new message.
+ */
+export const CallerTrafficSchema: GenMessage<CallerTraffic> = /*@__PURE__*/
+  messageDesc(file_parley_system_v1_traffic, 2);
 
 /**
  * Something that a service keeps data in.
@@ -138,5 +159,5 @@ export type StoreFigures = Message<"parley.system.v1.StoreFigures"> & {
  * Use `create(StoreFiguresSchema)` to create a new message.
  */
 export const StoreFiguresSchema: GenMessage<StoreFigures> = /*@__PURE__*/
-  messageDesc(file_parley_system_v1_traffic, 2);
+  messageDesc(file_parley_system_v1_traffic, 3);
 
