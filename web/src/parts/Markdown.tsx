@@ -10,8 +10,10 @@ import remarkGfm from "remark-gfm";
 import remend from "remend";
 import { blocks } from "../text/blocks";
 import { rehypeCitations } from "../text/citations";
+import { formulaOf, withFormulas } from "../text/formulas";
 import { Citations } from "./citationReader";
 import { CodeBlock } from "./CodeBlock";
+import { FormulaLater } from "./FormulaLater";
 
 interface MarkdownProps {
   text: string;
@@ -22,22 +24,27 @@ interface MarkdownProps {
 }
 
 export const Markdown = memo(function Markdown({ text, writing = false, numbers = "" }: MarkdownProps) {
-  const parts = useMemo(() => blocks(writing ? remend(text, { linkMode: "text-only" }) : text), [text, writing]);
+  const parts = useMemo(() => blocks(text), [text]);
   return (
     <div className="markdown text-[1rem]" data-writing={writing}>
       {parts.map((part, index) => (
         // Blocks are only ever added at the end, so their place names them.
-        <MarkdownBlock key={index} text={part.text} numbers={numbers} />
+        <MarkdownBlock key={index} text={part.text} numbers={numbers} writing={writing && index === parts.length - 1} />
       ))}
     </div>
   );
 });
 
-export const MarkdownBlock = memo(function MarkdownBlock({ text, numbers = "" }: { text: string; numbers?: string }) {
+/** One block. In the one that is being written, what is half there is drawn as if it were closed: marks by `remend`, formulas by ourselves. */
+export const MarkdownBlock = memo(function MarkdownBlock({ text, writing = false, numbers = "" }: MarkdownProps) {
+  const markdown = useMemo(() => {
+    const marked = withFormulas(text, writing);
+    return writing ? remend(marked, { linkMode: "text-only", katex: false }) : marked;
+  }, [text, writing]);
   const rehype = useMemo(() => [rehypeCitations(new Set(numbers ? numbers.split(",").map(Number) : []))], [numbers]);
   return (
     <ReactMarkdown remarkPlugins={REMARK} rehypePlugins={rehype} components={COMPONENTS}>
-      {text}
+      {markdown}
     </ReactMarkdown>
   );
 });
@@ -56,6 +63,10 @@ const COMPONENTS: Components = {
     const code = isValidElement<{ className?: string; children?: ReactNode }>(children) ? children.props : undefined;
     const language = /language-([\w+#-]+)/.exec(code?.className ?? "")?.[1] ?? "";
     return <CodeBlock code={String(code?.children ?? "").replace(/\n$/, "")} language={language.toLowerCase()} />;
+  },
+  code: ({ children }) => {
+    const formula = typeof children === "string" ? formulaOf(children) : undefined;
+    return formula ? <FormulaLater {...formula} /> : <code>{children}</code>;
   },
   table: ({ children }) => (
     <div className="table-wrap" tabIndex={0} role="group" aria-label="Table">
