@@ -84,3 +84,14 @@ async def test_the_metric_has_a_row_for_each_method_and_code_and_none_for_what_n
         for one in recorded("rpc.server.call.duration")
     }
     assert found == {(GENERATE, "OK"): 1, (GENERATE, "UNAUTHENTICATED"): 1}
+
+
+async def test_what_services_call_is_counted_apart_from_what_users_do(toy: Toy) -> None:
+    before = traffic(GENERATE)
+    await toy.stub.Generate(Request(), metadata=toy.token())
+    await toy.stub.Generate(Request(), metadata=toy.token(act={"sub": "chat"}))
+    await toy.stub.Generate(Request(), metadata=toy.token(act={"sub": "chat"}))
+    after = await counted(GENERATE, before.calls + 3)
+    assert after.callers["chat"].recent_calls >= 2
+    assert after.callers[""].recent_calls >= 1
+    assert sum(caller.recent_calls for caller in after.callers.values()) == after.recent_calls

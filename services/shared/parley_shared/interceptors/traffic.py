@@ -44,7 +44,7 @@ def measured(method: Method, behaviour: Behaviour) -> Behaviour:
 
     async def serve(request: Any, call: Call) -> Any:
         started = time.perf_counter()
-        traffic.begin()
+        running = traffic.begin(lambda: call.principal.service if call.principal else "")
         try:
             return await behaviour(request, call)
         except asyncio.CancelledError:
@@ -52,7 +52,7 @@ def measured(method: Method, behaviour: Behaviour) -> Behaviour:
             raise
         finally:
             seconds = time.perf_counter() - started
-            traffic.end(seconds, failed=call.code in FAULTS)
+            traffic.end(running, seconds, failed=call.code in FAULTS)
             CALL_DURATION.record(seconds, attributes[call.code])
 
     return serve
