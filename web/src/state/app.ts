@@ -6,6 +6,7 @@ import { Approvals } from "./approvals";
 import { Conversations } from "./conversations";
 import { Documents } from "./documents";
 import { Live } from "./live";
+import { Models } from "./models";
 import { notifies } from "./notifications";
 import { Projects } from "./projects";
 import { browserStorage, Reminders } from "./reminders";
@@ -30,6 +31,7 @@ export const projects = new Projects(
   },
   browserStorage(),
 );
+export const models = new Models(parley, browserStorage());
 export const approvals = new Approvals(parley);
 export const live = new Live(parley);
 
@@ -38,6 +40,7 @@ export const navigation: { go: (path: string, options?: { replace?: boolean }) =
 
 export const conversations = new Conversations(parley, {
   projectId: () => projects.current,
+  model: () => models.chosen,
   onBorn: (_conversation, sessionId) => {
     // Only a reader who still looks at the new conversation is taken along.
     if (location.pathname === "/") navigation.go(`/c/${sessionId}`, { replace: true });
@@ -101,6 +104,7 @@ parley.tokens.watch(() => {
   tasks.clear();
   reminders.clear();
   approvals.clear();
+  models.clear();
   for (const forget of forgetting) forget();
   projects.clear();
   closeDocument();

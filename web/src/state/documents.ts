@@ -152,18 +152,23 @@ export class Documents {
     });
   }
 
-  /** Takes files to be sent, in their order. Those that the server would refuse anyway get a row that says so. */
-  add(files: readonly { file: File; folder?: boolean }[]): void {
+  /**
+   * Takes files to be sent, in their order, and names them. Those that the server would refuse anyway get a row that says so.
+   *
+   * @param project the project that they are to belong to; the one that the list is narrowed to when absent, and none when empty.
+   */
+  add(files: readonly { file: File; folder?: boolean }[], project = this.#project): string[] {
     const added = files.map(({ file, folder }): Upload => {
       const upload = { key: `upload-${(this.#count += 1)}`, name: file.name, size: file.size };
       if (folder) return { ...upload, fault: "folder" };
       if (file.size > FILE_BYTES) return { ...upload, fault: "too-large" };
-      this.#files.set(upload.key, { file, project: this.#project });
+      this.#files.set(upload.key, { file, project });
       return upload;
     });
     // The newest stand above; those of one go keep their order.
     this.store.setState({ uploads: [...added, ...this.store.getState().uploads] });
     void this.#sendNext();
+    return added.map(({ key }) => key);
   }
 
   /** Takes a file back: before it is sent, while it is, or its job. */

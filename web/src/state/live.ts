@@ -19,6 +19,8 @@ export interface LiveListener {
 export interface LiveState {
   /** Whether what is on the screen follows what happens. False before the stream's first word, and while its connection is lost. */
   readonly following: boolean;
+  /** Whether its connection is lost, and is tried again. */
+  readonly lost: boolean;
 }
 
 /** How long a page that nobody sees keeps its connection, milliseconds: a browser has six to a host, for all its tabs together. */
@@ -29,7 +31,7 @@ const STALE_MS = 10 * 60_000;
 export class Live {
   /** Whether to go on while nobody sees the page. */
   keepHidden: () => boolean = () => false;
-  readonly store = createStore<LiveState>(() => ({ following: false }));
+  readonly store = createStore<LiveState>(() => ({ following: false, lost: false }));
   readonly #parley: ParleyClient;
   readonly #listeners = new Set<LiveListener>();
   #controller: AbortController | undefined;
@@ -79,7 +81,7 @@ export class Live {
     clearTimeout(this.#hiding);
     this.#controller?.abort(new Error("Closed."));
     this.#controller = undefined;
-    this.store.setState({ following: false });
+    this.store.setState({ following: false, lost: false });
   }
 
   /** Forgets everything: another user may sign in. */
@@ -98,13 +100,13 @@ export class Live {
     try {
       const stream = watchEvents(this.#parley, known ?? -1, {
         signal,
-        onConnection: ({ state }) => current() && this.store.setState({ following: state === "connected" }),
+        onConnection: ({ state }) => current() && this.store.setState({ following: state === "connected", lost: state === "reconnecting" }),
       });
       for await (const { sequence, event } of stream) {
         if (!current()) return;
         this.#heardAt = Date.now();
         this.#sequence = sequence;
-        this.store.setState({ following: true });
+        this.store.setState({ following: true, lost: false });
         if (!begun) this.#tell((listener) => listener.onFresh?.(sequence));
         begun = true;
         if (event) this.#tell((listener) => listener.onEvent?.(event));
@@ -114,7 +116,7 @@ export class Live {
     } finally {
       if (current()) {
         this.#controller = undefined;
-        this.store.setState({ following: false });
+        this.store.setState({ following: false, lost: false });
       }
     }
   }

@@ -142,6 +142,13 @@ export class Sessions {
     if (session) this.#tell(sessionId, this.#project && projectId !== this.#project ? undefined : session);
   }
 
+  /** The project that a session belongs to; empty for none. Throws ParleyError when it is not in the list and cannot be read. */
+  async projectOf(sessionId: string): Promise<string> {
+    const { sessions, matches } = this.store.getState();
+    const known = [...sessions, ...(matches ?? []).flatMap(({ session }) => session ?? [])].find((session) => session.sessionId === sessionId);
+    return (known ?? (await this.#parley.chat.getSession({ sessionId })).session)?.projectId ?? "";
+  }
+
   /** Deletes a session. Throws ParleyError when the server refuses. */
   async remove(sessionId: string): Promise<void> {
     this.removing.add(sessionId);

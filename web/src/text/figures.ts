@@ -14,6 +14,12 @@ export function count(value: number): string {
   return value.toLocaleString("en-US");
 }
 
+/** 840, 1.2k, 12k, 1.3M: where the exact number tells nothing more. */
+export function roughly(value: number): string {
+  const [scaled, unit] = value < 1_000 ? [value, ""] : value < 999_500 ? [value / 1_000, "k"] : [value / 1_000_000, "M"];
+  return `${unit && scaled < 9.95 ? scaled.toFixed(1) : Math.round(scaled)}${unit}`;
+}
+
 /** 0.8, 7.5, 42, 1,280: how many a second, of what came within some milliseconds. */
 export function perSecond(value: number, milliseconds: number): string {
   const rate = (value * 1000) / milliseconds;

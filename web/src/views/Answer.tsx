@@ -55,9 +55,9 @@ export function Answer({ message, live, remarks, offlineTold, onAskAgain, onReco
           <Notice kind={notice.kind === NoticeKind.OFFLINE_MODEL ? "info" : "warn"}>{wordsForNotice(notice)}</Notice>
         </div>
       ))}
-      {live?.reasoning && <Reasoning text={live.reasoning} thinking={writing && !text} />}
+      {(live?.reasoning || remarks?.reasoning) && <Reasoning text={live?.reasoning || remarks?.reasoning || ""} thinking={writing && !text} />}
       {toolUses.length > 0 && <ToolUses uses={toolUses} turnId={writing ? message.turnId : undefined} />}
-      {writing && !text && !live.queuePlace && !asks && <Thinking live={live} />}
+      {writing && !text && !live.queuePlace && !asks && !live.reasoning && <Thinking live={live} />}
       <Citations value={reader}>
         <MarkdownLater text={text} writing={writing} numbers={numbers} />
       </Citations>
@@ -142,13 +142,22 @@ function Waiting({ place, below }: { place: number; below: boolean }) {
 function Reasoning({ text, thinking }: { text: string; thinking: boolean }) {
   return (
     <details className="group/details mb-3 text-sm text-quiet">
-      <summary className="flex w-fit cursor-pointer list-none items-center gap-1 rounded-md hover:text-ink">
-        <ChevronRight className="size-4 transition-transform group-open/details:rotate-90" aria-hidden="true" />
-        {thinking ? "Reasoning…" : "Reasoning"}
+      <summary className="flex w-fit max-w-full cursor-pointer list-none items-center gap-1.5 rounded-md hover:text-ink">
+        {thinking && <span className="mx-1 size-2 shrink-0 animate-breathe rounded-full bg-accent" aria-hidden="true" />}
+        <span className="shrink-0">{thinking ? "Reasoning…" : "Reasoning"}</span>
+        {/* While it thinks, its last line shows that something happens. */}
+        {thinking && <span className="min-w-0 truncate text-xs opacity-80 group-open/details:hidden">{lastLine(text)}</span>}
+        <ChevronRight className="size-4 shrink-0 transition-transform group-open/details:rotate-90" aria-hidden="true" />
       </summary>
-      <div className="mt-1.5 ml-2 border-l-2 border-line pl-4 whitespace-pre-wrap">{text}</div>
+      <div className="mt-1.5 ml-1 max-h-96 overflow-y-auto border-l-2 border-line pl-4 wrap-anywhere whitespace-pre-wrap" tabIndex={0} role="group" aria-label="Reasoning">
+        {text}
+      </div>
     </details>
   );
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split("\n").at(-1)?.slice(-160) ?? "";
 }
 
 function Sources({ citations, onOpen }: { citations: readonly Citation[]; onOpen: (number: number, at: HTMLElement) => void }) {

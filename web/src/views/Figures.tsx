@@ -1,12 +1,14 @@
 /** What an answer took: one quiet line, and a card with all of it on demand. */
 import { Check, ChevronDown, Copy, Workflow } from "lucide-react";
 import { Popover } from "radix-ui";
-import { lazy, Suspense, useState, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, useState, type ReactNode } from "react";
 import { Route, type Message, type Usage } from "@parley/protos/parley/chat/v1/message_pb";
+import type { UsageRow } from "@parley/protos/parley/usage/v1/usage_service_pb";
 import { Boundary } from "../parts/Boundary";
 import { Button, useCopy } from "../parts/buttons";
 import { useLayer } from "../parts/layer";
-import { count, dollars, duration, perSecond } from "../text/figures";
+import { parley } from "../rpc/parley";
+import { count, dollars, duration, perSecond, roughly } from "../text/figures";
 
 const TraceView = lazy(() => import("./TraceView").then((module) => ({ default: module.TraceView })));
 
@@ -21,23 +23,23 @@ export function Figures({ message, routeReason }: { message: Message; routeReaso
   const [open, setOpen] = useState(false);
   const [tracing, setTracing] = useState(false);
   const { route, model, usage, traceId } = message;
-  const line = [ROUTE_NAMES[route], model, usage && duration(usage.durationMs)].filter((figure) => figure !== undefined && figure !== "");
+  const line = figuresOf(message).filter(({ words }) => words);
   if (line.length === 0) return null;
   return (
     <>
       <Popover.Root open={open} onOpenChange={setOpen}>
         <Popover.Trigger
-          className="group/figures inline-flex min-h-7 min-w-0 items-center gap-1.5 rounded-lg px-1.5 text-xs text-quiet tabular-nums transition-colors hover:bg-hover hover:text-ink data-[state=open]:bg-hover data-[state=open]:text-ink"
+          className="group/figures inline-flex min-h-7 min-w-0 flex-wrap items-center gap-x-1.5 rounded-lg px-1.5 text-left text-xs text-quiet tabular-nums transition-colors hover:bg-hover hover:text-ink data-[state=open]:bg-hover data-[state=open]:text-ink"
         >
           <span className="sr-only">About this answer: </span>
-          {line.map((figure, index) => (
-            <span key={index} className={index === 1 ? "min-w-0 truncate" : "shrink-0"}>
+          {line.map(({ words, where }, index) => (
+            <span key={index} className={where}>
               {index > 0 && (
                 <span className="mr-1.5" aria-hidden="true">
                   ·
                 </span>
               )}
-              {figure}
+              {words}
             </span>
           ))}
           <ChevronDown className="size-3 shrink-0 transition-transform group-data-[state=open]/figures:rotate-180" aria-hidden="true" />
@@ -66,6 +68,7 @@ export function Figures({ message, routeReason }: { message: Message; routeReaso
                 </Figure>
               )}
               {usage && <Amounts usage={usage} />}
+              <SessionAmounts sessionId={message.sessionId} />
               {traceId && (
                 <Figure name="Trace">
                   <Trace traceId={traceId} />
@@ -96,6 +99,45 @@ export function Figures({ message, routeReason }: { message: Message; routeReaso
       )}
     </>
   );
+}
+
+/** The line, in order. On a phone there is room for how long it took, and not for all else. */
+function figuresOf({ route, model, usage }: Message): { words: string | undefined; where?: string }[] {
+  const { timeToFirstTokenMs: first = 0, durationMs = 0, inputTokens = 0, outputTokens = 0, estimated, costUsdMicros: cost } = usage ?? {};
+  const about = estimated ? "about " : "";
+  const writing = first > 0 ? durationMs - first : 0;
+  const wide = "hidden sm:inline";
+  return [
+    { words: ROUTE_NAMES[route] },
+    { words: model, where: "min-w-0 truncate max-w-48" },
+    ...(usage
+      ? [
+          { words: duration(durationMs), where: first > 0 ? "sm:hidden" : "" },
+          { words: first > 0 ? `first word ${duration(first)}` : "", where: wide },
+          { words: writing > 0 && outputTokens > 0 ? `${about}${perSecond(outputTokens, writing)} tokens/s` : "", where: wide },
+          { words: `${about}${roughly(inputTokens + outputTokens)} tokens`, where: wide },
+          { words: cost ? dollars(cost) : "" },
+        ]
+      : []),
+  ];
+}
+
+/** What the whole conversation took until now, once that is known. */
+function SessionAmounts({ sessionId }: { sessionId: string }) {
+  const [total, setTotal] = useState<UsageRow>();
+  useEffect(() => {
+    let gone = false;
+    void import("../state/sessionUsage")
+      .then(({ usageOfSession }) => usageOfSession(parley, sessionId))
+      .then((row) => gone || setTotal(row))
+      // The answer's own figures are there all the same.
+      .catch(() => undefined);
+    return () => {
+      gone = true;
+    };
+  }, [sessionId]);
+  const cost = total && (total.unpricedCount > 0n ? (total.costUsdMicros > 0n ? `, more than ${dollars(total.costUsdMicros)}` : "") : `, ${dollars(total.costUsdMicros)}`);
+  return <Figure name="Conversation">{total ? `${count(Number(total.inputTokens + total.outputTokens))} tokens${cost}` : "…"}</Figure>;
 }
 
 function Amounts({ usage }: { usage: Usage }) {

@@ -1,8 +1,9 @@
 /** What the user said. */
-import { Pencil } from "lucide-react";
+import { FileText, Pencil } from "lucide-react";
 import { useState, type ReactNode } from "react";
 import type { Message } from "@parley/protos/parley/chat/v1/message_pb";
 import { Button, CopyButton, IconButton } from "../parts/buttons";
+import { splitAttachments, withAttachments } from "../text/attachments";
 
 interface QuestionProps {
   message: Message;
@@ -13,14 +14,15 @@ interface QuestionProps {
 
 export function Question({ message, onEdit, alternatives }: QuestionProps) {
   const [editing, setEditing] = useState(false);
+  const { text: typed, titles } = splitAttachments(message.text);
   if (editing && onEdit) {
     return (
       <Editor
-        text={message.text}
+        text={typed}
         onCancel={() => setEditing(false)}
         onSend={(text) => {
           setEditing(false);
-          onEdit(text);
+          onEdit(withAttachments(text.trim(), titles));
         }}
       />
     );
@@ -30,9 +32,9 @@ export function Question({ message, onEdit, alternatives }: QuestionProps) {
       <Bubble>{message.text}</Bubble>
       <div className="mt-1 -mb-4 flex h-7 items-center gap-0.5">
         <div className="flex opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:opacity-100">
-          <CopyButton text={() => message.text} label="Copy message" />
+          <CopyButton text={() => typed} label="Copy message" />
           {onEdit && (
-            <IconButton small label="Edit message" onClick={() => setEditing(true)}>
+            <IconButton small label="Edit message" data-edits-message="" onClick={() => setEditing(true)}>
               <Pencil className="size-4" />
             </IconButton>
           )}
@@ -43,14 +45,28 @@ export function Question({ message, onEdit, alternatives }: QuestionProps) {
   );
 }
 
-export function Bubble({ children, faint }: { children: ReactNode; faint?: boolean }) {
+/** @param children the message as it is stored: what is attached to it is shown above it. */
+export function Bubble({ children, faint }: { children: string; faint?: boolean }) {
+  const { text, titles } = splitAttachments(children);
   return (
-    <div
-      className={`max-w-[85%] rounded-2xl rounded-br-md bg-bubble px-4 py-2.5 leading-[1.6] wrap-anywhere whitespace-pre-wrap sm:max-w-[75%] ${faint ? "opacity-70" : ""}`}
-    >
-      <span className="sr-only">You said: </span>
-      <span dir="auto">{children}</span>
-    </div>
+    <>
+      {titles.length > 0 && (
+        <ul aria-label="Attached files" className="mb-1.5 flex max-w-[85%] flex-wrap justify-end gap-1.5 sm:max-w-[75%]">
+          {titles.map((title, index) => (
+            <li key={index} className="flex min-w-0 items-center gap-2 rounded-xl border border-line bg-raised py-1.5 pr-3 pl-2 text-[0.8125rem]">
+              <FileText className="size-4 shrink-0 text-accent" aria-hidden="true" />
+              <span className="min-w-0 truncate">{title}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+      <div
+        className={`max-w-[85%] rounded-2xl rounded-br-md bg-bubble px-4 py-2.5 leading-[1.6] wrap-anywhere whitespace-pre-wrap sm:max-w-[75%] ${faint ? "opacity-70" : ""}`}
+      >
+        <span className="sr-only">You said: </span>
+        <span dir="auto">{text}</span>
+      </div>
+    </>
   );
 }
 
