@@ -118,7 +118,9 @@ async def open_chat(settings: ChatSettings) -> AsyncIterator[ChatApp]:
         registrations = [
             Registration(
                 identity_service_pb2_grpc.add_IdentityServiceServicer_to_server,
-                IdentityServicer(identity.identity, identity.users, identity.exchange, (identity.key.public,)),
+                IdentityServicer(
+                    identity.identity, identity.users, identity.exchange, identity.book, (identity.key.public,)
+                ),
                 "parley.identity.v1.IdentityService",
             ),
         ]

@@ -12,6 +12,7 @@ from parley_shared.settings import SettingsError
 from parley_shared.sql import Database
 
 from parley_chat.adapters.sql_flags import SqlFlags
+from parley_chat.audit_assembly import audit_trail
 from parley_chat.domain.flags import flags_of_settings
 from parley_chat.operations.flags import Flags
 from parley_chat.ports.event_log import EventNews
@@ -33,7 +34,7 @@ async def open_flags(
         defaults = flags_of_settings(settings.flags)
     except ValueError as error:
         raise SettingsError(_SETTING, f"{_SETTING}: {error}.") from error
-    flags = Flags(SqlFlags(database), defaults, news, now, has_replicas=database.dialect != "sqlite")
+    flags = Flags(SqlFlags(database), defaults, news, audit_trail(now), now, has_replicas=database.dialect != "sqlite")
     await flags.start()
     closing.push_async_callback(flags.close)
     return Registration(

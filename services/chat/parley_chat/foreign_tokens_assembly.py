@@ -14,8 +14,10 @@ from parley_chat.adapters.guarded_http import GuardedHttp
 from parley_chat.adapters.http_issuer_keys import HttpIssuerKeys
 from parley_chat.adapters.jwt_foreign_tokens import JwtForeignTokens, TrustedIssuer
 from parley_chat.adapters.sql_foreign_users import SqlForeignUsers
+from parley_chat.audit_assembly import audit_trail
 from parley_chat.domain.foreign_tokens import ForeignRules
 from parley_chat.domain.outbound import OutboundRules
+from parley_chat.operations.audit_book import AuditBook
 from parley_chat.operations.token_exchange import TokenExchange
 from parley_chat.ports.token_signer import TokenSigner
 from parley_chat.settings import ChatSettings
@@ -25,6 +27,7 @@ def open_token_exchange(
     settings: ChatSettings,
     database: Database,
     signer: TokenSigner,
+    book: AuditBook,
     now: Callable[[], datetime],
     closing: AsyncExitStack,
 ) -> TokenExchange:
@@ -43,5 +46,11 @@ def open_token_exchange(
         rules = ForeignRules(each.name, each.issuer, each.scopes_claim, each.scopes, each.role_claim, each.admins)
         trusted.append(TrustedIssuer(rules, each.audiences, each.algorithms, each.clock_skew_seconds, keys))
     return TokenExchange(
-        JwtForeignTokens(trusted), SqlForeignUsers(database), signer, settings.access_token_seconds, now
+        JwtForeignTokens(trusted),
+        SqlForeignUsers(database),
+        signer,
+        settings.access_token_seconds,
+        audit_trail(now),
+        book,
+        now,
     )

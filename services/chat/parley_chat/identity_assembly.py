@@ -22,8 +22,10 @@ from parley_chat.adapters.sql_accounts import SqlAccounts
 from parley_chat.adapters.sql_personal_tokens import SqlPersonalTokens
 from parley_chat.adapters.sql_sign_in_failures import SqlSignInFailures
 from parley_chat.adapters.sql_sign_ins import SqlSignIns
+from parley_chat.audit_assembly import audit_trail, open_audit_book
 from parley_chat.domain.foreign_tokens import ForeignTokenRefusedError, IssuerUnreachableError
 from parley_chat.foreign_tokens_assembly import open_token_exchange
+from parley_chat.operations.audit_book import AuditBook
 from parley_chat.operations.identity import Identity, IdentityRules
 from parley_chat.operations.local_user import ensure_local_user
 from parley_chat.operations.service_tokens import ServiceTokens
@@ -41,6 +43,7 @@ class IdentityParts:
     identity: Identity
     users: Users
     exchange: TokenExchange
+    book: AuditBook
     verifier: TokenVerifier
     service_tokens: ServiceTokens
     key: SigningKey
@@ -67,6 +70,7 @@ async def open_identity(
         issuer=settings.service.token_issuer,
         audience=settings.service.token_audience,
     )
+    trail, book = audit_trail(now), open_audit_book(settings, database, now, closing)
     revocation = TokenRevocation(accounts, personal_tokens, clock=time.monotonic)
     identity = Identity(
         accounts=accounts,
@@ -76,6 +80,8 @@ async def open_identity(
         hasher=hasher,
         signer=signer,
         revocation=revocation,
+        trail=trail,
+        book=book,
         rules=IdentityRules(
             sign_up_open=settings.sign_up_open,
             access_token_seconds=settings.access_token_seconds,
@@ -91,8 +97,8 @@ async def open_identity(
         scopes = await revocation.narrowed(principal.user_id, principal.scopes)
         return principal if scopes == principal.scopes else replace(principal, scopes=scopes)
 
-    users = Users(accounts, revocation, now)
-    exchange = open_token_exchange(settings, database, signer, now, closing)
+    users = Users(accounts, revocation, trail, now)
+    exchange = open_token_exchange(settings, database, signer, book, now, closing)
 
     async def own_token(foreign: str) -> str:
         try:
@@ -108,4 +114,9 @@ async def open_identity(
         narrowed=narrowed,
         exchange=own_token,
     )
-    return IdentityParts(identity, users, exchange, verifier, ServiceTokens(signer, service=SERVICE, now=now), key)
+
+    def on_service_token(user_id: str) -> None:
+        book.gather(trail.service_entry(SERVICE, user_id))
+
+    service_tokens = ServiceTokens(signer, service=SERVICE, now=now, on_made=on_service_token)
+    return IdentityParts(identity, users, exchange, book, verifier, service_tokens, key)

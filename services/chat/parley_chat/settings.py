@@ -139,6 +139,9 @@ class ChatSettings:
     refresh_token_seconds: int
     """`PARLEY_CHAT_REFRESH_TOKEN_SECONDS`: how long a refresh token lives unused. 5 minutes to 366 days."""
 
+    audit_retention_days: int
+    """`PARLEY_CHAT_AUDIT_RETENTION_DAYS`: how long the audit trail keeps what was done. 1 to 3650."""
+
     sign_up_open: bool
     """`PARLEY_CHAT_SIGN_UP`: whether anybody may make an account. Those who have one can always sign in."""
 
@@ -272,6 +275,7 @@ class ChatSettings:
             refresh_token_seconds=environment.integer(
                 "PARLEY_CHAT_REFRESH_TOKEN_SECONDS", 30 * _DAY, least=5 * _MINUTE, most=366 * _DAY
             ),
+            audit_retention_days=environment.integer("PARLEY_CHAT_AUDIT_RETENTION_DAYS", 365, least=1, most=3650),
             sign_up_open=environment.flag("PARLEY_CHAT_SIGN_UP", True),
             local_user=environment.flag("PARLEY_CHAT_LOCAL_USER", True),
             max_running_turns_per_user=environment.integer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 from parley.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 
+from parley_shared.callers import current_origin
 from parley_shared.status import StatusError, service_unavailable, status_error_from
 
 _ASKING_SECONDS = 10.0
@@ -20,7 +21,9 @@ class GrpcTokenExchange:
         """Parley's access token. Raises StatusError: as chat refuses it, or UNAVAILABLE when chat does not answer."""
         request = identity_service_pb2.ExchangeTokenRequest(token=foreign)
         try:
-            response = await self._exchange(request, timeout=_ASKING_SECONDS)
+            # Chat may see the user for the first time here: its audit trail tells of the caller, and not of this service.
+            origin = current_origin().as_metadata()
+            response = await self._exchange(request, timeout=_ASKING_SECONDS, metadata=origin)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNAUTHENTICATED:
                 raise service_unavailable("chat") from error

@@ -9,8 +9,10 @@ from parley_shared.sql import Database
 from sqlalchemy import Row, Update, case, func, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
+from parley_chat.adapters.sql_audit_rows import write_audit
 from parley_chat.adapters.sql_schema import sign_ins, users
 from parley_chat.domain.accounts import Account, EmailTakenError, Role, User
+from parley_chat.domain.audit import AuditEntry
 
 _SHOWN_EMAIL = case((users.c.issuer.is_(None), users.c.email), else_=func.coalesce(users.c.told_email, ""))
 USER_COLUMNS = (
@@ -30,7 +32,7 @@ class SqlAccounts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, account: Account) -> None:
+    async def add(self, account: Account, entry: AuditEntry | None = None) -> None:
         user = account.user
         statement = insert(users).values(
             user_id=user.user_id,
@@ -42,6 +44,7 @@ class SqlAccounts:
         try:
             async with self._database.write() as connection:
                 await connection.execute(statement)
+                await write_audit(connection, entry)
         except IntegrityError:
             # The database's own words hold the address: they end here. The id is random, so it was the address.
             raise EmailTakenError from None
@@ -74,24 +77,34 @@ class SqlAccounts:
         async with self._database.read() as connection:
             return [to_user(row) for row in await connection.execute(statement)]
 
-    async def set_role(self, user_id: str, role: Role) -> User | None:
-        return await self._change(user_id, update(users).values(role=role.value))
+    async def set_role(self, user_id: str, role: Role, entry: AuditEntry | None = None) -> User | None:
+        return await self._change(user_id, entry, update(users).values(role=role.value))
 
-    async def set_disabled(self, user_id: str, disable_time: datetime | None) -> User | None:
+    async def set_disabled(
+        self, user_id: str, disable_time: datetime | None, entry: AuditEntry | None = None
+    ) -> User | None:
         if disable_time is None:
-            return await self._change(user_id, update(users).values(disable_time=None))
+            return await self._change(user_id, entry, update(users).values(disable_time=None))
         # Its sign-ins end, so that nobody who had a token is back when the user is.
         end = update(sign_ins).where(sign_ins.c.user_id == user_id, sign_ins.c.end_time.is_(None))
         first = func.coalesce(users.c.disable_time, disable_time)
-        return await self._change(user_id, update(users).values(disable_time=first), end.values(end_time=disable_time))
+        disable = update(users).values(disable_time=first)
+        return await self._change(user_id, entry, disable, end.values(end_time=disable_time))
 
-    async def _change(self, user_id: str, change: Update, *also: Update) -> User | None:
+    async def _change(self, user_id: str, entry: AuditEntry | None, change: Update, *also: Update) -> User | None:
+        """Stores the entry when the user is another afterwards."""
+        find = select(*USER_COLUMNS).where(users.c.user_id == user_id).with_for_update()
         async with self._database.write() as connection:
+            before = (await connection.execute(find)).one_or_none()
             statement = change.where(users.c.user_id == user_id).returning(*USER_COLUMNS)
             row = (await connection.execute(statement)).one_or_none()
             for each in also:
                 await connection.execute(each)
-        return None if row is None else to_user(row)
+            if row is None or before is None:
+                return None
+            if to_user(row) != to_user(before):
+                await write_audit(connection, entry)
+        return to_user(row)
 
     async def set_password_hash(self, user_id: str, password_hash: str) -> None:
         statement = update(users).where(users.c.user_id == user_id).values(password_hash=password_hash)

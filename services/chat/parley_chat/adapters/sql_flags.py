@@ -11,8 +11,10 @@ from parley_shared.sql import Database
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parley_chat.adapters.sql_audit_rows import write_audit
 from parley_chat.adapters.sql_events import record
 from parley_chat.adapters.sql_flag_schema import flag_counter, flags
+from parley_chat.domain.audit import AuditEntry
 from parley_chat.domain.errors import NotFoundError
 from parley_chat.domain.events import Action, Change, ResourceType, changed_flag
 from parley_chat.domain.flags import MOST_FLAGS, Flag, FlagRevisionError, FlagSet, TooManyFlagsError
@@ -44,7 +46,13 @@ class SqlFlags:
             return FlagSet(revision, tuple(_flag(row) for row in rows))
 
     async def put(
-        self, user_id: str, name: str, expected_revision: int | None, wish: Callable[[Flag | None], Flag], now: datetime
+        self,
+        user_id: str,
+        name: str,
+        expected_revision: int | None,
+        wish: Callable[[Flag | None], Flag],
+        now: datetime,
+        entry: AuditEntry | None = None,
     ) -> Flag:
         """Writes the row."""
         try:
@@ -65,11 +73,14 @@ class SqlFlags:
                     await connection.execute(update(flags).where(flags.c.name == name).values(_values(flag)))
                 action = Action.UPDATED if there else Action.CREATED
                 await record(connection, user_id, [changed_flag(action, flag)], now)
+                await write_audit(connection, entry)
         except _NothingToDoError as nothing:
             return nothing.flag
         return flag
 
-    async def remove(self, user_id: str, name: str, expected_revision: int | None, now: datetime) -> None:
+    async def remove(
+        self, user_id: str, name: str, expected_revision: int | None, now: datetime, entry: AuditEntry | None = None
+    ) -> None:
         """Deletes the row."""
         async with self._database.write() as connection:
             await _raise_revision(connection)
@@ -79,6 +90,7 @@ class SqlFlags:
             _check_revision(there, expected_revision)
             await connection.execute(delete(flags).where(flags.c.name == name))
             await record(connection, user_id, [Change(Action.DELETED, ResourceType.FLAG, name, None)], now)
+            await write_audit(connection, entry)
 
 
 async def _raise_revision(connection: AsyncConnection) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from parley_shared.sql import Database
@@ -9,8 +10,10 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from parley_chat.adapters.sql_accounts import USER_COLUMNS, to_user
+from parley_chat.adapters.sql_audit_rows import write_audit
 from parley_chat.adapters.sql_schema import users
 from parley_chat.domain.accounts import Role, User, new_user_id
+from parley_chat.domain.audit import AuditEntry, Deed
 from parley_chat.domain.foreign_tokens import ForeignUser
 
 
@@ -20,7 +23,9 @@ class SqlForeignUsers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def ensure(self, foreign: ForeignUser, now: datetime) -> User:
+    async def ensure(
+        self, foreign: ForeignUser, now: datetime, entry_of: Callable[[Deed, str], AuditEntry] | None = None
+    ) -> User:
         user = await self._find(foreign)
         if user is None:
             user_id = new_user_id()
@@ -39,6 +44,10 @@ class SqlForeignUsers:
             try:
                 async with self._database.write() as connection:
                     await connection.execute(add)
+                    if entry_of is not None:
+                        await write_audit(connection, entry_of(Deed.FOREIGN_USER_SEEN, user_id))
+                        if foreign.role is Role.ADMIN:
+                            await write_audit(connection, entry_of(Deed.ROLE_SET, user_id))
             except IntegrityError:
                 # Seen twice in the same instant: whoever was first has made it.
                 pass
@@ -46,9 +55,14 @@ class SqlForeignUsers:
             if user is None:
                 raise RuntimeError("a foreign user was deleted while it was being made")
         if foreign.role is not None and foreign.role is not user.role:
-            change = update(users).where(users.c.user_id == user.user_id).values(role=foreign.role.value)
+            mine = users.c.user_id == user.user_id
+            change = update(users).where(mine).values(role=foreign.role.value)
             async with self._database.write() as connection:
+                # Of two that see it at once one changes it.
+                before = (await connection.execute(select(users.c.role).where(mine).with_for_update())).scalar_one()
                 row = (await connection.execute(change.returning(*USER_COLUMNS))).one()
+                if before != row.role and entry_of is not None:
+                    await write_audit(connection, entry_of(Deed.ROLE_SET, user.user_id))
             user = to_user(row)
         return user
 

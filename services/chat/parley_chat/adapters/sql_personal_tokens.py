@@ -8,7 +8,9 @@ from typing import Any
 from parley_shared.sql import Database
 from sqlalchemy import Row, func, insert, select, tuple_, update
 
+from parley_chat.adapters.sql_audit_rows import write_audit
 from parley_chat.adapters.sql_schema import access_tokens, users
+from parley_chat.domain.audit import AuditEntry
 from parley_chat.domain.tokens import PersonalToken
 
 
@@ -18,7 +20,7 @@ class SqlPersonalTokens:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, token: PersonalToken) -> None:
+    async def add(self, token: PersonalToken, entry: AuditEntry | None = None) -> None:
         statement = insert(access_tokens).values(
             access_token_id=token.access_token_id,
             user_id=token.user_id,
@@ -30,6 +32,7 @@ class SqlPersonalTokens:
         )
         async with self._database.write() as connection:
             await connection.execute(statement)
+            await write_audit(connection, entry)
 
     async def count_good(self, user_id: str, now: datetime) -> int:
         statement = select(func.count()).where(
@@ -53,15 +56,22 @@ class SqlPersonalTokens:
         async with self._database.read() as connection:
             return [_token(row) for row in await connection.execute(statement)]
 
-    async def revoke(self, user_id: str, access_token_id: str, now: datetime) -> PersonalToken | None:
+    async def revoke(
+        self, user_id: str, access_token_id: str, now: datetime, entry: AuditEntry | None = None
+    ) -> PersonalToken | None:
+        mine = (access_tokens.c.access_token_id == access_token_id, access_tokens.c.user_id == user_id)
+        find = select(access_tokens.c.revoke_time).where(*mine).with_for_update()
         statement = (
             update(access_tokens)
-            .where(access_tokens.c.access_token_id == access_token_id, access_tokens.c.user_id == user_id)
+            .where(*mine)
             .values(revoke_time=func.coalesce(access_tokens.c.revoke_time, now))
             .returning(access_tokens)
         )
         async with self._database.write() as connection:
+            before = (await connection.execute(find)).one_or_none()
             row = (await connection.execute(statement)).one_or_none()
+            if before is not None and before.revoke_time is None:
+                await write_audit(connection, entry)
         return None if row is None else _token(row)
 
     async def is_good(self, access_token_id: str) -> bool:

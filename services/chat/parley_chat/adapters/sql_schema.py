@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from parley_chat.adapters import (
     sql_approval_schema,
+    sql_audit_schema,
     sql_batch_schema,
     sql_budget_schema,
     sql_calendar_schema,
@@ -39,6 +40,7 @@ from parley_chat.adapters import (
 metadata = sql_metadata.metadata
 ELSEWHERE = (
     sql_approval_schema,
+    sql_audit_schema,
     sql_batch_schema,
     sql_budget_schema,
     sql_calendar_schema,

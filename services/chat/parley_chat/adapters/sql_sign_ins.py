@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 from datetime import datetime
 
 from parley_shared.sql import Database
 from sqlalchemy import Insert, delete, exists, insert, select, update
 
+from parley_chat.adapters.sql_audit_rows import write_audit
 from parley_chat.adapters.sql_schema import refresh_tokens, sign_ins
+from parley_chat.domain.audit import AuditEntry
 from parley_chat.domain.tokens import RefreshToken, SignIn
-
-_audit = logging.getLogger("parley.audit")
 
 
 class SqlSignIns:
@@ -20,7 +20,7 @@ class SqlSignIns:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open(self, sign_in: SignIn, first: RefreshToken) -> None:
+    async def open(self, sign_in: SignIn, first: RefreshToken, entry: AuditEntry | None = None) -> None:
         # Whole families only: while one lives, its used tokens stay, so that a stolen one is known when it comes back.
         some_token_lives = exists().where(
             refresh_tokens.c.sign_in_id == sign_ins.c.sign_in_id, refresh_tokens.c.expire_time > first.create_time
@@ -33,8 +33,11 @@ class SqlSignIns:
             await connection.execute(forget)
             await connection.execute(add)
             await connection.execute(_insert(first, sign_in.sign_in_id))
+            await write_audit(connection, entry)
 
-    async def rotate(self, token_hash: str, following: RefreshToken) -> str | None:
+    async def rotate(
+        self, token_hash: str, following: RefreshToken, on_reuse: Callable[[str], AuditEntry] | None = None
+    ) -> str | None:
         now = following.create_time
         find = (
             select(
@@ -55,10 +58,10 @@ class SqlSignIns:
                 return None
             if row.use_time is not None:
                 # One of the two who used it has stolen it.
-                _audit.warning("refresh token used twice", extra={"user_id": row.user_id})
                 await connection.execute(
                     update(sign_ins).where(sign_ins.c.sign_in_id == row.sign_in_id).values(end_time=now)
                 )
+                await write_audit(connection, on_reuse(row.user_id) if on_reuse else None)
                 return None
             if row.expire_time <= now:
                 return None
@@ -69,15 +72,18 @@ class SqlSignIns:
             user_id: str = row.user_id
             return user_id
 
-    async def end(self, token_hash: str, now: datetime) -> None:
+    async def end(self, token_hash: str, now: datetime, on_end: Callable[[str], AuditEntry] | None = None) -> None:
         family = select(refresh_tokens.c.sign_in_id).where(refresh_tokens.c.token_hash == token_hash)
         statement = (
             update(sign_ins)
             .where(sign_ins.c.sign_in_id == family.scalar_subquery(), sign_ins.c.end_time.is_(None))
             .values(end_time=now)
+            .returning(sign_ins.c.user_id)
         )
         async with self._database.write() as connection:
-            await connection.execute(statement)
+            user_id = (await connection.execute(statement)).scalar_one_or_none()
+            if user_id is not None and on_end is not None:
+                await write_audit(connection, on_end(user_id))
 
 
 def _insert(token: RefreshToken, sign_in_id: str) -> Insert:

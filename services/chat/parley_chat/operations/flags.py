@@ -11,7 +11,9 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime
 
+from parley_chat.domain.audit import ActorKind, Deed
 from parley_chat.domain.flags import EvaluatedFlag, Flag, FlagReason, FlagSet
+from parley_chat.operations.identity_audit import AuditTrail, tell
 from parley_chat.ports.event_log import EventNews
 from parley_chat.ports.flags import FlagStore
 
@@ -31,6 +33,7 @@ class Flags:
         store: FlagStore,
         defaults: Mapping[str, Flag],
         news: EventNews,
+        trail: AuditTrail,
         now: Callable[[], datetime],
         *,
         has_replicas: bool,
@@ -39,6 +42,7 @@ class Flags:
         self._store = store
         self._defaults = defaults
         self._news = news
+        self._trail = trail
         self._now = now
         self._has_replicas = has_replicas
         self._known = FlagSet(0, ()).over(defaults)
@@ -93,15 +97,19 @@ class Flags:
         Raises FlagRevisionError and TooManyFlagsError.
         """
         default = self._defaults.get(name, Flag(name))
+        entry = self._trail.entry(Deed.FLAG_SET, user_id, ActorKind.ADMIN, target=name)
         flag = await self._store.put(
-            user_id, name, expected_revision, lambda there: wish(there or default), self._now()
+            user_id, name, expected_revision, lambda there: wish(there or default), self._now(), entry
         )
+        tell(entry)
         await self._changed_by(user_id)
         return flag
 
     async def delete(self, user_id: str, name: str, expected_revision: int | None) -> None:
         """Deletes a flag. Raises NotFoundError and FlagRevisionError."""
-        await self._store.remove(user_id, name, expected_revision, self._now())
+        entry = self._trail.entry(Deed.FLAG_DELETED, user_id, ActorKind.ADMIN, target=name)
+        await self._store.remove(user_id, name, expected_revision, self._now(), entry)
+        tell(entry)
         await self._changed_by(user_id)
 
     async def _changed_by(self, user_id: str) -> None:

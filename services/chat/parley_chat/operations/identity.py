@@ -25,6 +25,7 @@ from parley_chat.domain.accounts import (
     normalize_email,
     normalize_password,
 )
+from parley_chat.domain.audit import ActorKind, AuditEntry, Deed
 from parley_chat.domain.sign_in_delays import FailureKey, failure_keys
 from parley_chat.domain.tokens import (
     ADMIN_SCOPES,
@@ -47,7 +48,8 @@ from parley_chat.domain.tokens import (
     refresh_token_hash,
     scopes_for_new_token,
 )
-from parley_chat.operations.identity_audit import Deed, audit
+from parley_chat.operations.audit_book import AuditBook
+from parley_chat.operations.identity_audit import AuditTrail, Told, tell
 from parley_chat.operations.token_revocation import TokenRevocation
 from parley_chat.ports.accounts import Accounts
 from parley_chat.ports.password_hasher import PasswordHasher, PasswordMatch
@@ -79,6 +81,8 @@ class Identity:
         hasher: PasswordHasher,
         signer: TokenSigner,
         revocation: TokenRevocation,
+        trail: AuditTrail,
+        book: AuditBook,
         rules: IdentityRules,
         now: Callable[[], datetime],
     ) -> None:
@@ -89,6 +93,8 @@ class Identity:
         self._hasher = hasher
         self._signer = signer
         self._revocation = revocation
+        self._trail = trail
+        self._book = book
         self._rules = rules
         self._now = now
 
@@ -101,8 +107,9 @@ class Identity:
             raise EmailTakenError
         password_hash = await self._hasher.hash(normalize_password(password))
         user = User(new_user_id(), email, display_name_for(display_name, email), self._now())
-        await self._accounts.add(Account(user, password_hash))
-        audit(Deed.SIGNED_UP, user.user_id)
+        signed_up = self._trail.entry(Deed.SIGNED_UP, user.user_id)
+        await self._accounts.add(Account(user, password_hash), signed_up)
+        tell(signed_up)
         return user, await self._open_sign_in(user)
 
     async def sign_in(self, *, email: str, password: str, address: str) -> tuple[User, TokenPair]:
@@ -113,30 +120,40 @@ class Identity:
         """
         email = normalize_email(email)
         keys = failure_keys(email, address)
-        await self._check_throttle(keys)
         # No account has an address that is none, and a database need not understand what is in it.
         account = await self._accounts.by_email(email) if is_email(email) else None
+        user_id = account.user.user_id if account else ""
+        await self._check_throttle(keys, user_id)
         password = normalize_password(password)
         match = await self._hasher.compare(password, account.password_hash if account else None)
         # Looked at again: of many guesses at once, those that come after the free ones learn nothing.
-        await self._check_throttle(keys)
+        await self._check_throttle(keys, user_id)
         if account is None or match is PasswordMatch.WRONG:
             await self._failures.add(keys, self._now())
-            audit(Deed.SIGN_IN_FAILED, account.user.user_id if account else "", address=address)
+            failed = self._trail.entry(Deed.SIGN_IN_FAILED, user_id, ActorKind.UNKNOWN)
+            await self._book.write(failed)
+            tell(failed)
             raise CredentialsWrongError
         await self._failures.forget(keys[0])
         if account.user.disable_time is not None:
+            refused = self._trail.entry(Deed.SIGN_IN_REFUSED, user_id)
+            self._book.gather(refused)
+            tell(refused)
             raise UserDisabledError
         if match is PasswordMatch.RIGHT_BUT_OUTDATED:
             await self._accounts.set_password_hash(account.user.user_id, await self._hasher.hash(password))
-        audit(Deed.SIGNED_IN, account.user.user_id, address=address)
-        return account.user, await self._open_sign_in(account.user)
+        signed_in = self._trail.entry(Deed.SIGNED_IN, user_id)
+        pair = await self._open_sign_in(account.user, signed_in)
+        tell(signed_in)
+        return account.user, pair
 
     async def refresh(self, *, refresh_token: str) -> TokenPair:
         """Changes a refresh token for the next pair. Raises RefreshTokenRefusedError; a second use ends the whole sign-in."""
         now = self._now()
         following, record = self._new_refresh_token(now)
-        user_id = await self._sign_ins.rotate(refresh_token_hash(refresh_token), record)
+        reused = Told(lambda user_id: self._trail.entry(Deed.REFRESH_TOKEN_REUSED, user_id, ActorKind.UNKNOWN))
+        user_id = await self._sign_ins.rotate(refresh_token_hash(refresh_token), record, reused)
+        reused.tell()
         user = None if user_id is None else await self._accounts.user(user_id)
         if user is None or user.disable_time is not None:
             raise RefreshTokenRefusedError
@@ -144,7 +161,9 @@ class Identity:
 
     async def sign_out(self, *, refresh_token: str) -> None:
         """Ends the sign-in that the token came from, if there is one that has not ended."""
-        await self._sign_ins.end(refresh_token_hash(refresh_token), self._now())
+        ended = Told(lambda user_id: self._trail.entry(Deed.SIGNED_OUT, user_id))
+        await self._sign_ins.end(refresh_token_hash(refresh_token), self._now(), ended)
+        ended.tell()
 
     async def current_user(self, user_id: str) -> User:
         """The user that a token stands for. Raises UserUnknownError."""
@@ -180,8 +199,9 @@ class Identity:
             create_time=now,
             expire_time=expire_after(now, life.total_seconds()),
         )
-        await self._personal_tokens.add(record)
-        audit(Deed.TOKEN_CREATED, user_id, access_token_id=record.access_token_id)
+        created = self._trail.entry(Deed.TOKEN_CREATED, user_id, target=record.access_token_id)
+        await self._personal_tokens.add(record, created)
+        tell(created)
         claims = Claims(user_id, record.access_token_id, frozenset(granted), now, record.expire_time)
         return record, self._signer.sign(claims)
 
@@ -199,23 +219,27 @@ class Identity:
 
     async def revoke_personal_token(self, user_id: str, access_token_id: str) -> PersonalToken:
         """Revokes a token, once and for all. Raises PersonalTokenNotFoundError when the user has none such."""
-        token = await self._personal_tokens.revoke(user_id, access_token_id, self._now())
+        revoked = self._trail.entry(Deed.TOKEN_REVOKED, user_id, target=access_token_id)
+        token = await self._personal_tokens.revoke(user_id, access_token_id, self._now(), revoked)
         if token is None:
             raise PersonalTokenNotFoundError
         self._revocation.forget(access_token_id)
-        audit(Deed.TOKEN_REVOKED, user_id, access_token_id=access_token_id)
+        tell(revoked)
         return token
 
-    async def _check_throttle(self, keys: Sequence[FailureKey]) -> None:
+    async def _check_throttle(self, keys: Sequence[FailureKey], user_id: str) -> None:
         wait = await self._failures.wait_seconds(keys, self._now())
         if wait > 0:
-            audit(Deed.SIGN_IN_HELD_BACK, "")
+            held_back = self._trail.entry(Deed.SIGN_IN_HELD_BACK, user_id, ActorKind.UNKNOWN)
+            # Refusing costs next to nothing, and shall: it is written with others of its kind.
+            self._book.gather(held_back)
+            tell(held_back)
             raise SignInsThrottledError(wait)
 
-    async def _open_sign_in(self, user: User) -> TokenPair:
+    async def _open_sign_in(self, user: User, entry: AuditEntry | None = None) -> TokenPair:
         now = self._now()
         refresh_token, record = self._new_refresh_token(now)
-        await self._sign_ins.open(SignIn(new_sign_in_id(), user.user_id, now), record)
+        await self._sign_ins.open(SignIn(new_sign_in_id(), user.user_id, now), record, entry)
         return self._pair(user, now, refresh_token, record)
 
     def _new_refresh_token(self, now: datetime) -> tuple[str, RefreshToken]:

@@ -20,6 +20,8 @@ from parley_chat.domain.accounts import (
     User,
     new_user_id,
 )
+from parley_chat.domain.audit import ActorKind, Deed
+from parley_chat.operations.identity_audit import AuditTrail, Caller, tell
 from parley_chat.ports.accounts import Accounts
 from parley_chat.ports.local_user_file import LocalUser, LocalUserFile
 from parley_chat.ports.password_hasher import PasswordHasher, PasswordMatch
@@ -40,11 +42,13 @@ async def ensure_local_user(
     if account is None:
         user = User(local.user_id, local.email, LOCAL_USER_NAME, now())
         try:
-            await accounts.add(Account(user, await hasher.hash(local.password)))
+            entry = AuditTrail(Caller, now).entry(Deed.SIGNED_UP, user.user_id, ActorKind.OPERATOR)
+            await accounts.add(Account(user, await hasher.hash(local.password)), entry)
         except EmailTakenError:
             # Another process that starts now was first; it read the same file.
             account = await accounts.by_email(local.email)
         else:
+            tell(entry)
             return local
     if account is None:
         raise RuntimeError("the local user was deleted while it was being made")

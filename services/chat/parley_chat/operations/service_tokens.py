@@ -17,10 +17,19 @@ _REMEMBERED_MOST = 10_000
 class ServiceTokens:
     """One token per user, signed anew before it ends, so that a call costs a look-up and not a signature."""
 
-    def __init__(self, signer: TokenSigner, *, service: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        signer: TokenSigner,
+        *,
+        service: str,
+        now: Callable[[], datetime],
+        on_made: Callable[[str], None] = lambda user_id: None,
+    ) -> None:
+        """`on_made` is told the user whenever a token is made."""
         self._signer = signer
         self._service = service
         self._now = now
+        self._on_made = on_made
         self._tokens: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
 
     def for_user(self, user_id: str) -> str:
@@ -33,6 +42,7 @@ class ServiceTokens:
         expire_time = expire_after(now, LIFE_SECONDS)
         claims = Claims(user_id, new_access_token_id(), SERVICE_SCOPES, now, expire_time, acting_service=self._service)
         token = self._signer.sign(claims)
+        self._on_made(user_id)
         self._tokens[user_id] = (token, expire_time)
         self._tokens.move_to_end(user_id)
         while len(self._tokens) > _REMEMBERED_MOST:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from parley_chat.domain.accounts import OwnAccountError, Role, User, UserNotFoundError, normalize_email
-from parley_chat.operations.identity_audit import Deed, audit
+from parley_chat.domain.audit import ActorKind, Deed
+from parley_chat.operations.identity_audit import AuditTrail, Caller, tell
 from parley_chat.operations.token_revocation import TokenRevocation
 from parley_chat.ports.accounts import Accounts
 
@@ -14,9 +15,12 @@ from parley_chat.ports.accounts import Accounts
 class Users:
     """Lists users and changes what they may. Every argument is within its bounds already."""
 
-    def __init__(self, accounts: Accounts, revocation: TokenRevocation, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, accounts: Accounts, revocation: TokenRevocation, trail: AuditTrail, now: Callable[[], datetime]
+    ) -> None:
         self._accounts = accounts
         self._revocation = revocation
+        self._trail = trail
         self._now = now
 
     async def list(self, *, query: str, limit: int, after: tuple[datetime, str] | None) -> list[User]:
@@ -25,20 +29,23 @@ class Users:
 
     async def set_role(self, admin_id: str, user_id: str, role: Role) -> User:
         """Gives another user a role. Raises OwnAccountError or UserNotFoundError."""
-        user = self._changed(await self._accounts.set_role(self._other(admin_id, user_id), role))
-        audit(Deed.ROLE_SET, user_id, admin_id=admin_id, role=role.value)
+        entry = self._trail.entry(Deed.ROLE_SET, user_id, ActorKind.ADMIN, target=role.value)
+        user = self._changed(await self._accounts.set_role(self._other(admin_id, user_id), role, entry))
+        tell(entry)
         return user
 
     async def disable(self, admin_id: str, user_id: str) -> User:
         """Disables another user. Raises OwnAccountError or UserNotFoundError."""
-        user = self._changed(await self._accounts.set_disabled(self._other(admin_id, user_id), self._now()))
-        audit(Deed.USER_DISABLED, user_id, admin_id=admin_id)
+        entry = self._trail.entry(Deed.USER_DISABLED, user_id, ActorKind.ADMIN)
+        user = self._changed(await self._accounts.set_disabled(self._other(admin_id, user_id), self._now(), entry))
+        tell(entry)
         return user
 
     async def enable(self, admin_id: str, user_id: str) -> User:
         """Enables another user. Raises OwnAccountError or UserNotFoundError."""
-        user = self._changed(await self._accounts.set_disabled(self._other(admin_id, user_id), None))
-        audit(Deed.USER_ENABLED, user_id, admin_id=admin_id)
+        entry = self._trail.entry(Deed.USER_ENABLED, user_id, ActorKind.ADMIN)
+        user = self._changed(await self._accounts.set_disabled(self._other(admin_id, user_id), None, entry))
+        tell(entry)
         return user
 
     def _other(self, admin_id: str, user_id: str) -> str:
@@ -56,8 +63,12 @@ class Users:
 async def set_role_by_email(accounts: Accounts, email: str, role: Role) -> User:
     """Gives the one who signs in with this address a role, in the operator's name. Raises UserNotFoundError."""
     account = await accounts.by_email(normalize_email(email))
-    user = None if account is None else await accounts.set_role(account.user.user_id, role)
+    if account is None:
+        raise UserNotFoundError
+    trail = AuditTrail(Caller, lambda: datetime.now(UTC))
+    entry = trail.entry(Deed.ROLE_SET, account.user.user_id, ActorKind.OPERATOR, target=role.value)
+    user = await accounts.set_role(account.user.user_id, role, entry)
     if user is None:
         raise UserNotFoundError
-    audit(Deed.ROLE_SET, user.user_id, role=role.value)
+    tell(entry)
     return user

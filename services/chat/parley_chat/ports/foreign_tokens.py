@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from parley_chat.domain.accounts import User
+from parley_chat.domain.audit import AuditEntry, Deed
 from parley_chat.domain.foreign_tokens import ForeignUser, VerifiedToken
 
 
@@ -23,5 +24,10 @@ class ForeignTokens(Protocol):
 class ForeignUsers(Protocol):
     """Users that came from other identity providers, by issuer and subject."""
 
-    async def ensure(self, foreign: ForeignUser, now: datetime) -> User:
-        """The user, made on first sight, and once however many see it; with the role that the provider says, if it does."""
+    async def ensure(
+        self, foreign: ForeignUser, now: datetime, entry_of: Callable[[Deed, str], AuditEntry] | None = None
+    ) -> User:
+        """The user, made on first sight, and once however many see it; with the role that the provider says, if it does.
+
+        With either change, what `entry_of` makes of the deed and the user's id is stored in the audit trail.
+        """

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from parley_chat.domain.audit import AuditEntry
 from parley_chat.domain.tokens import PersonalToken
 
 
 class PersonalTokens(Protocol):
-    """Personal access tokens, each owned by one user. Another user's are as absent as those that never were."""
+    """Personal access tokens, each owned by one user. Another user's are as absent as those that never were. An `entry` of the audit
+    trail is stored with the change, if it is one.
+    """
 
-    async def add(self, token: PersonalToken) -> None:
+    async def add(self, token: PersonalToken, entry: AuditEntry | None = None) -> None:
         """Stores a new token."""
 
     async def count_good(self, user_id: str, now: datetime) -> int:
@@ -20,7 +23,9 @@ class PersonalTokens(Protocol):
     async def page(self, user_id: str, *, limit: int, after: tuple[datetime, str] | None) -> list[PersonalToken]:
         """The user's tokens, newest first, at most `limit`, beginning after the one of this creation time and id."""
 
-    async def revoke(self, user_id: str, access_token_id: str, now: datetime) -> PersonalToken | None:
+    async def revoke(
+        self, user_id: str, access_token_id: str, now: datetime, entry: AuditEntry | None = None
+    ) -> PersonalToken | None:
         """Revokes a token and gives it as it is now; the first revocation's time stays. None when the user has none such."""
 
     async def is_good(self, access_token_id: str) -> bool:

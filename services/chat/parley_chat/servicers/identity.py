@@ -11,10 +11,11 @@ from parley.identity.v1 import identity_service_pb2_grpc, user_pb2
 from parley_shared.tokens import current_principal
 
 from parley_chat.domain.tokens import PersonalToken, PublicKey, TokenPair
+from parley_chat.operations.audit_book import AuditBook
 from parley_chat.operations.identity import Identity
 from parley_chat.operations.token_exchange import TokenExchange
 from parley_chat.operations.users import Users
-from parley_chat.servicers import user_fields, validation
+from parley_chat.servicers import audit_fields, user_fields, validation
 from parley_chat.servicers.user_fields import pack_user
 
 
@@ -22,11 +23,17 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
     """Serves `parley.identity.v1.IdentityService`."""
 
     def __init__(
-        self, identity: Identity, users: Users, exchange: TokenExchange, public_keys: tuple[PublicKey, ...]
+        self,
+        identity: Identity,
+        users: Users,
+        exchange: TokenExchange,
+        book: AuditBook,
+        public_keys: tuple[PublicKey, ...],
     ) -> None:
         self._identity = identity
         self._users = users
         self._exchange = exchange
+        self._book = book
         self._key_set = pb.GetJsonWebKeySetResponse(
             keys=[user_pb2.JsonWebKey(**key.as_json_web_key()) for key in public_keys]
         )
@@ -117,6 +124,19 @@ class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):
         user_fields.check_user_id(request.user_id)
         user = await self._users.enable(current_principal().user_id, request.user_id)
         return pb.EnableUserResponse(user=pack_user(user))
+
+    async def ListAuditEvents(self, request: pb.ListAuditEventsRequest, context: Any) -> pb.ListAuditEventsResponse:
+        principal = current_principal()
+        size, query, before = audit_fields.check_list(request, principal)
+        entries = await self._book.list(query, limit=size + 1, before=before)
+        page = entries[:size]
+        sees_all = audit_fields.SCOPE_FOR_OTHERS in principal.scopes
+        return pb.ListAuditEventsResponse(
+            audit_events=[
+                audit_fields.pack(entry, hidden=not sees_all and entry.hidden_from(principal.user_id)) for entry in page
+            ],
+            next_page_token=audit_fields.next_page(request, principal, page[-1]) if len(entries) > size else "",
+        )
 
     async def ExchangeToken(self, request: pb.ExchangeTokenRequest, context: Any) -> pb.ExchangeTokenResponse:
         user_fields.check_exchange_token(request)

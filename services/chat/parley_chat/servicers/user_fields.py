@@ -9,6 +9,7 @@ from typing import Any
 from grpc import StatusCode
 from parley.identity.v1 import identity_service_pb2 as pb
 from parley.identity.v1 import user_pb2
+from parley_shared.callers import ADDRESS_HEADER, ADDRESS_MOST
 from parley_shared.paging import decode_page_token, encode_page_token
 from parley_shared.status import StatusError
 from parley_shared.validation import Violations
@@ -17,7 +18,6 @@ from parley_chat.domain.accounts import EMAIL_MOST, Role, User
 from parley_chat.domain.tokens import PERSONAL_TOKEN_PREFIX
 
 USER_PREFIX = "usr_"
-ADDRESS_HEADER, ADDRESS_MOST = "x-parley-address", 64
 PAGE_SIZE_DEFAULT, PAGE_SIZE_MOST, PAGE_TOKEN_MOST = 50, 100, 512
 TOKEN_MOST, ISSUER_NAME_MOST = 8192, 24
 _LIST = "users"

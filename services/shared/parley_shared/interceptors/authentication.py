@@ -1,4 +1,4 @@
-"""Who calls, and whether they may: the rule of the contract, enforced in every service.
+"""Who calls, from where, and whether they may: the rule of the contract, enforced in every service.
 
 The edge checks tokens too; whoever gets past it meets this.
 """
@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 
 from parley_shared.access import Rule
+from parley_shared.callers import origin_of, set_current_origin
 from parley_shared.interceptors.call import Behaviour, Call, Concern, Method
 from parley_shared.status import StatusError
 from parley_shared.tokens import TokenVerifier, set_current_principal
@@ -22,10 +23,12 @@ def authenticated(verifier: TokenVerifier) -> Concern:
 
     def concern(method: Method, behaviour: Behaviour) -> Behaviour:
         rule = method.rule or _NOBODY
-        if rule.anonymous:
-            return behaviour
 
         async def serve(request: Any, call: Call) -> Any:
+            # The task is this call's alone: nothing to set back.
+            set_current_origin(origin_of(call.metadata))
+            if rule.anonymous:
+                return await behaviour(request, call)
             principal = await verifier.verify(_token(call))
             call.principal = principal
             if not rule.any_token and (not rule.scope or rule.scope not in principal.scopes):
@@ -35,7 +38,6 @@ def authenticated(verifier: TokenVerifier) -> Concern:
                     f"The token lacks the scope {rule.scope}." if rule.scope else "Nobody may call this method.",
                     metadata={"scope": rule.scope},
                 )
-            # The task is this call's alone: nothing to set back.
             set_current_principal(principal)
             return await behaviour(request, call)
 
