@@ -25,7 +25,9 @@ from grpc_reflection.v1alpha import reflection
 from parley_shared import health
 from parley_shared.interceptors import ParleyInterceptor
 from parley_shared.mutual_tls import server_credentials
-from parley_shared.settings import ServiceSettings, SettingsError, describe, port_variable
+from parley_shared.process_metrics import watch_process
+from parley_shared.prometheus import MetricsEndpoint
+from parley_shared.settings import ServiceSettings, SettingsError, describe, metrics_variable, port_variable
 from parley_shared.status import StatusError
 from parley_shared.telemetry import shut_down_telemetry
 from parley_shared.tokens import TokenVerifier
@@ -74,6 +76,13 @@ class Server:
         self._health = health.HealthServicer(names, version(f"parley-{settings.service}"))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self._port = 0
+        self._metrics = MetricsEndpoint()
+        self._end_of_watch: Callable[[], None] = _nothing
+
+    @property
+    def metrics_port(self) -> int:
+        """Where Prometheus finds its figures; 0 when nowhere."""
+        return self._metrics.port
 
     @property
     def port(self) -> int:
@@ -92,6 +101,7 @@ class Server:
                 self._port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise await asyncio.to_thread(_cannot_listen, self._settings) from error
+        await self._tell_figures()
         if _owns_process:
             _watch_signals()  # before anybody can know that there is something to stop
         await self._server.start()
@@ -114,11 +124,32 @@ class Server:
             stopping.cancel()
             await asyncio.wait({stopping})
             await self._server.stop(None)
+        self._end_of_watch()
+        await self._metrics.close()
         _logger.info("%s stopped", self._settings.service)
+
+    async def _tell_figures(self) -> None:
+        address = self._settings.metrics_address
+        if address is None and not self._settings.otlp_endpoint:
+            return
+        self._end_of_watch = watch_process()
+        if address is None:
+            return
+        try:
+            await self._metrics.start(*address)
+        except OSError as error:
+            why = "the port is taken" if error.errno == errno.EADDRINUSE else "it is no address of this machine"
+            variable = metrics_variable(self._settings.service)
+            # Not the end of the start: who only wants answers gets them.
+            _logger.warning("the figures are told nowhere: of %s, %s", variable, why)
 
     async def wait(self) -> None:
         """Waits until it has stopped."""
         await self._server.wait_for_termination()
+
+
+def _nothing() -> None:
+    """Ends what has not begun."""
 
 
 async def _unless_hurried(ending: Coroutine[object, object, None]) -> asyncio.Task[None]:

@@ -12,6 +12,7 @@ import re
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
@@ -199,6 +200,9 @@ class ServiceSettings:
     """PARLEY_MAX_STREAMS_PER_USER: how many streams of one user may be open at the same time, in this process."""
     trace_sample_ratio: float = 1.0
     """PARLEY_TRACE_SAMPLE_RATIO: the share of traces recorded, of those that start here."""
+    metrics_address: tuple[str, int] | None = None
+    """PARLEY_<SERVICE>_METRICS_ADDRESS: host and port where Prometheus finds the figures of this process; None for nowhere. No token is
+    asked for there."""
     tls: TlsFiles | None = None
     """What is spoken with the edge and the other services: TLS with certificates on both sides, or, when None, none."""
 
@@ -225,8 +229,32 @@ class ServiceSettings:
             ),
             max_streams_per_user=environment.integer("PARLEY_MAX_STREAMS_PER_USER", 256, least=1, most=1_000_000),
             trace_sample_ratio=environment.number("PARLEY_TRACE_SAMPLE_RATIO", 1, least=0, most=1),
+            metrics_address=metrics_address(environment, service),
             tls=TlsFiles.read(environment),
         )
+
+
+def metrics_variable(process: str) -> str:
+    """The variable that holds where the figures of a service, or of the edge, are told."""
+    return f"PARLEY_{process.upper()}_METRICS_ADDRESS"
+
+
+def metrics_address(environment: Environment, process: str) -> tuple[str, int] | None:
+    """The IP address and the port of that variable; None when it is not set. Raises SettingsError."""
+    variable = metrics_variable(process)
+    given = environment.text(variable, "")
+    if not given:
+        return None
+    host, _, port = given.rpartition(":")
+    try:
+        address = str(ip_address(host.removeprefix("[").removesuffix("]")))
+        number = int(port)
+    except ValueError:
+        address, number = "", -1
+    if not 0 <= number <= 65535:
+        message = f"{variable} must be an IP address of this machine and a port, for example 127.0.0.1:9464, not {_shown(given)}."
+        raise SettingsError(variable, message)
+    return address, number
 
 
 def port_variable(service: str) -> str:
