@@ -57,7 +57,7 @@ test("it is added up when somebody looks, again when an answer has ended, and no
   expect(asked.usage).toBe(0);
   const leave = usage.watch();
   await vi.waitFor(() => expect(usage.store.getState().loaded).toBe(true));
-  expect(usage.store.getState().models.map(({ model }) => model)).toEqual(["large", "small"]);
+  expect(usage.store.getState().parts.map(({ model }) => model)).toEqual(["large", "small"]);
   const before = asked.usage;
   usage.observe(ended);
   usage.observe(ended);

@@ -1,11 +1,12 @@
 /** What models took and cost, and the budgets that bound it. */
 import { toParleyError, type ParleyClient, type ParleyError } from "@parley/client";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { timestampFromDate, type Timestamp } from "@bufbuild/protobuf/wkt";
 import { ResourceType, type Event } from "@parley/protos/parley/events/v1/event_pb";
 import type { Budget, BudgetPeriod } from "@parley/protos/parley/budget/v1/budget_pb";
 import { MessageState, Role } from "@parley/protos/parley/chat/v1/message_pb";
 import { UsageDimension, UsageService, type UsageRow } from "@parley/protos/parley/usage/v1/usage_service_pb";
 import { createStore } from "zustand/vanilla";
+import { dayFrom, daysBetween, type Day, type Split } from "../text/usage";
 
 /** What a form has of a budget. A limit is undefined when there is none. */
 export interface BudgetFields {
@@ -15,18 +16,34 @@ export interface BudgetFields {
   readonly tokens: bigint | undefined;
 }
 
+/** Which days are looked at: the last so many, or from one to another, as `2026-11-21`, both included. */
+export type Span = { readonly last: number } | { readonly first: string; readonly last: string };
+
 export interface UsageState {
   readonly loaded: boolean;
   readonly loading: boolean;
   readonly error: ParleyError | undefined;
+  readonly span: Span;
+  /** What it is split by. */
+  readonly split: Split;
+  /** Only that of this project. Empty for all. */
+  readonly project: string;
   /** Of today, by this device's clock. */
   readonly today: UsageRow | undefined;
   /** Of this calendar month. */
   readonly month: UsageRow | undefined;
-  /** Of the last 30 days, those on which there was something. */
-  readonly days: readonly UsageRow[];
-  /** Of the last 30 days, by model. */
-  readonly models: readonly UsageRow[];
+  /** Of the span. */
+  readonly total: UsageRow | undefined;
+  /** The days of the span, as they were asked for. */
+  readonly days: readonly Day[];
+  /** Of the span, by day: those on which there was something. */
+  readonly byDay: readonly UsageRow[];
+  /** Of the span, by what it is split by, the most used first. */
+  readonly parts: readonly UsageRow[];
+  /** The split that `parts` are by: another one until they have come. */
+  readonly partsBy: Split;
+  /** Of the span, by day and part. */
+  readonly partsByDay: readonly UsageRow[];
   readonly budgets: readonly Budget[];
 }
 
@@ -34,14 +51,21 @@ const EMPTY: UsageState = {
   loaded: false,
   loading: false,
   error: undefined,
+  span: { last: 30 },
+  split: UsageDimension.MODEL,
+  project: "",
   today: undefined,
   month: undefined,
+  total: undefined,
   days: [],
-  models: [],
+  byDay: [],
+  parts: [],
+  partsBy: UsageDimension.MODEL,
+  partsByDay: [],
   budgets: [],
 };
-/** How many days the plot has. */
-export const DAYS = 30;
+/** The longest span that the server adds up, days. */
+export const LONGEST = 400;
 /** After something was used, how long to wait for more before it is added up anew, milliseconds. */
 const SOON_MS = 400;
 
@@ -62,15 +86,18 @@ export class Usage {
     const asked = (this.#asked += 1);
     this.store.setState({ loading: true });
     const now = new Date();
-    const timeZone = zone();
-    const since = (start: Date, groupBy: UsageDimension[] = []) => this.#service.getUsage({ startTime: timestampFromDate(start), groupBy, timeZone });
-    const day = (before: number) => new Date(now.getFullYear(), now.getMonth(), now.getDate() - before);
+    const { span, split, project } = this.store.getState();
+    const shared = { timeZone: zone(), projectId: project };
+    const since = (start: Date) => this.#service.getUsage({ ...shared, startTime: timestampFromDate(start) });
+    const { days, times } = rangeOf(span, now);
+    const by = (...groupBy: UsageDimension[]) => this.#service.getUsage({ ...shared, ...times, groupBy });
     try {
-      const [today, month, days, models, budgets] = await Promise.all([
-        since(day(0)),
+      const [today, month, byDay, parts, partsByDay, budgets] = await Promise.all([
+        since(new Date(now.getFullYear(), now.getMonth(), now.getDate())),
         since(new Date(now.getFullYear(), now.getMonth(), 1)),
-        since(day(DAYS - 1), [UsageDimension.DAY]),
-        since(day(DAYS - 1), [UsageDimension.MODEL]),
+        by(UsageDimension.DAY),
+        by(split),
+        by(UsageDimension.DAY, split),
         this.#service.listBudgets({}),
       ]);
       if (asked !== this.#asked) return;
@@ -81,13 +108,31 @@ export class Usage {
         error: undefined,
         today: today.total,
         month: month.total,
-        days: days.rows,
-        models: models.rows.toSorted(mostUsed),
+        total: byDay.total,
+        days,
+        byDay: byDay.rows,
+        parts: parts.rows.toSorted(mostUsed),
+        partsBy: split,
+        partsByDay: partsByDay.rows,
         budgets: budgets.budgets,
       });
     } catch (thrown) {
       if (asked === this.#asked) this.store.setState({ loading: false, error: toParleyError(thrown) });
     }
+  }
+
+  /** Looks at other days, splits by something else, or narrows to a project. */
+  choose(choice: Partial<Pick<UsageState, "span" | "split" | "project">>): void {
+    this.store.setState(choice);
+    if (this.#watchers > 0) void this.refresh();
+  }
+
+  /** The figures by day and part as CSV. Throws ParleyError. */
+  async table(): Promise<Uint8Array> {
+    const { span, split, project } = this.store.getState();
+    const { times } = rangeOf(span, new Date());
+    const answer = await this.#service.getUsageTable({ ...times, projectId: project, timeZone: zone(), groupBy: [UsageDimension.DAY, split] });
+    return answer.table?.data ?? new Uint8Array();
   }
 
   /** Keeps it up to date while somebody looks. Returns what ends it. */
@@ -141,6 +186,19 @@ export class Usage {
 /** What was read and written together. */
 export function tokens({ inputTokens, outputTokens }: UsageRow): bigint {
   return inputTokens + outputTokens;
+}
+
+/** The days of a span, and its times: until now when it holds today. */
+export function rangeOf(span: Span, now: Date): { days: Day[]; times: { startTime: Timestamp; endTime?: Timestamp } } {
+  const today = new Date(now.getFullYear(), now.getMonth(), now.getDate());
+  if ("first" in span) {
+    const first = dayFrom(span.first) ?? today;
+    const last = dayFrom(span.last) ?? today;
+    const end = new Date(last.getFullYear(), last.getMonth(), last.getDate() + 1);
+    return { days: daysBetween(first, last), times: { startTime: timestampFromDate(first), ...(end < now ? { endTime: timestampFromDate(end) } : {}) } };
+  }
+  const first = new Date(now.getFullYear(), now.getMonth(), now.getDate() - span.last + 1);
+  return { days: daysBetween(first, today), times: { startTime: timestampFromDate(first) } };
 }
 
 function zone(): string {

@@ -1,7 +1,7 @@
 /** The user's conversations: new, open, search, rename, delete. */
 import { CalendarDays, ChartColumn, Files, ListTodo, PanelLeftClose, Search, SquarePen, X } from "lucide-react";
 import { useEffect, useMemo, useRef, type ReactNode } from "react";
-import { useRoute } from "wouter";
+import { useLocation } from "wouter";
 import { useStore } from "zustand";
 import type { Session } from "@parley/protos/parley/chat/v1/session_pb";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
@@ -10,6 +10,7 @@ import { Mark } from "../parts/Mark";
 import { wordsFor } from "../rpc/errors";
 import { sessions as store } from "../state/app";
 import { period } from "../text/figures";
+import { INSIGHTS } from "../text/insights";
 import { ProjectSwitch } from "./ProjectSwitch";
 import { SessionRow } from "./SessionRow";
 import { StatusDot } from "./StatusDot";
@@ -50,8 +51,8 @@ export function Sidebar({ current, onGo, onClose }: SidebarProps) {
           <PanelLink path="/documents" onGo={onGo} icon={<Files className="size-4 text-quiet" aria-hidden="true" />}>
             Documents
           </PanelLink>
-          <PanelLink path="/usage" onGo={onGo} icon={<ChartColumn className="size-4 text-quiet" aria-hidden="true" />}>
-            Usage
+          <PanelLink path="/usage" others={INSIGHTS} onGo={onGo} icon={<ChartColumn className="size-4 text-quiet" aria-hidden="true" />}>
+            Insights
           </PanelLink>
         </div>
       </div>
@@ -80,8 +81,18 @@ export function Sidebar({ current, onGo, onClose }: SidebarProps) {
   );
 }
 
-function PanelLink({ path, onGo, icon, children }: { path: string; onGo: (path: string) => void; icon: ReactNode; children: ReactNode }) {
-  const [current] = useRoute(path);
+interface PanelLinkProps {
+  path: string;
+  /** What is behind the same link, too. */
+  others?: readonly { path: string }[];
+  onGo: (path: string) => void;
+  icon: ReactNode;
+  children: ReactNode;
+}
+
+function PanelLink({ path, others = [], onGo, icon, children }: PanelLinkProps) {
+  const [location] = useLocation();
+  const current = location === path || others.some((other) => other.path === location);
   return (
     <a
       href={path}

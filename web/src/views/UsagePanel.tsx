@@ -1,83 +1,57 @@
-/** What the user's models took and cost, day by day and by model, and the budgets that bound it. */
-import { timestampDate } from "@bufbuild/protobuf/wkt";
-import { Pencil, Plus, Trash2, TriangleAlert } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+/** What the user's models took and cost: by day, and by model, route, purpose or project; and the budgets that bound it. */
+import { Download } from "lucide-react";
+import { useEffect, useMemo, useState } from "react";
 import { useStore } from "zustand";
-import { BudgetMeasure, BudgetOrigin, BudgetPeriod, type Budget } from "@parley/protos/parley/budget/v1/budget_pb";
-import type { UsageRow } from "@parley/protos/parley/usage/v1/usage_service_pb";
-import { Button, IconButton } from "../parts/buttons";
-import { Confirm } from "../parts/Confirm";
+import { UsageDimension, type UsageRow } from "@parley/protos/parley/usage/v1/usage_service_pb";
+import { Button } from "../parts/buttons";
 import { Notice } from "../parts/Notice";
+import { saveFile } from "../parts/saveFile";
+import { Segments } from "../parts/Segments";
 import { wordsFor } from "../rpc/errors";
-import { tell } from "../state/app";
+import { projects, tell } from "../state/app";
+import { LONGEST, tokens, type Span } from "../state/usage";
 import { usage as store } from "../state/usageOfPage";
-import { DAYS, tokens } from "../state/usage";
-import { amount, PERIOD_NAMES, share } from "../text/budgets";
-import { count, dollars } from "../text/figures";
-import { when } from "../text/tasks";
-import { BudgetForm } from "./BudgetForm";
+import { count, dollars, duration } from "../text/figures";
+import { dayFrom, dayKey, daysBetween, MEASURES, partOf, seriesOf, SPLITS, valueOf, type Measure } from "../text/usage";
+import { Budgets } from "./Budgets";
+import { FIELD, Labelled } from "./TaskForm";
+import { UsagePlot } from "./UsagePlot";
+import { UsageTable } from "./UsageTable";
+
+const SPANS = [
+  { value: 7, name: "7 days" },
+  { value: 30, name: "30 days" },
+  { value: 90, name: "90 days" },
+  { value: 0, name: "Other days" },
+] as const;
 
 export function UsagePanel() {
-  const { loaded, loading, error, today, month, days, models, budgets } = useStore(store.store);
-  const [adding, setAdding] = useState(false);
-  const heading = useRef<HTMLHeadingElement>(null);
+  const { loaded, loading, error, today, month, total, project, budgets } = useStore(store.store);
+  // For the title of the project.
+  useStore(projects.store);
   useEffect(() => store.watch(), []);
   return (
-    <div className="min-h-0 flex-1 overflow-y-auto" aria-busy={loading}>
-      <div className="mx-auto w-full max-w-3xl px-4 pt-4 pb-12 sm:px-6">
-        <h1 className="mb-5 font-serif text-[1.9rem] leading-tight tracking-[-0.015em]">Usage</h1>
-        {error && (
-          <div className="mb-4">
-            <Notice kind="bad" action={<Button onClick={() => void store.refresh()}>Try again</Button>}>
-              {wordsFor(error)}
-            </Notice>
-          </div>
-        )}
-        {!loaded && !error && <div className="h-28 animate-breathe rounded-2xl bg-hover" role="status" aria-label="Loading" />}
-        {today && month && (
-          <div className="grid gap-3 sm:grid-cols-2">
-            <Total name="Today" row={today} />
-            <Total name="This month" row={month} />
-          </div>
-        )}
-        {loaded && <Plot days={days} />}
-        {loaded && (
-          <section aria-labelledby="budgets" className="mt-8">
-            <div className="mb-3 flex flex-wrap items-center gap-3">
-              <h2 id="budgets" ref={heading} tabIndex={-1} className="flex-1 font-medium outline-none">
-                Budgets
-              </h2>
-              {!adding && (
-                <Button onClick={() => setAdding(true)}>
-                  <Plus className="size-4" aria-hidden="true" />
-                  Set a budget
-                </Button>
-              )}
-            </div>
-            {adding && (
-              <div className="mb-3">
-                <BudgetForm
-                  onClose={() => {
-                    setAdding(false);
-                    heading.current?.focus();
-                  }}
-                />
-              </div>
-            )}
-            {budgets.length === 0 && !adding && (
-              <p className="text-sm text-pretty text-quiet">
-                No budget is set. With one, answers end where it is used up, and say so: by cost or by tokens, for a day, a month, or in all.
-              </p>
-            )}
-            <ul className="space-y-3" aria-label="Your budgets">
-              {budgets.map((budget) => (
-                <BudgetRow key={budget.budgetId} budget={budget} onGone={() => heading.current?.focus()} />
-              ))}
-            </ul>
-          </section>
-        )}
-        {models.length > 0 && <Models rows={models} />}
-      </div>
+    <div aria-busy={loading}>
+      <h1 className="font-serif text-[1.9rem] leading-tight tracking-[-0.015em]">Usage</h1>
+      <p className="mt-1 mb-5 text-sm text-pretty text-quiet">
+        What models read and wrote for you{project ? `, in the project “${projects.titleOf(project)}”` : ""}: answers, and texts without a conversation.
+      </p>
+      {error && (
+        <div className="mb-4">
+          <Notice kind="bad" action={<Button onClick={() => void store.refresh()}>Try again</Button>}>
+            {wordsFor(error)}
+          </Notice>
+        </div>
+      )}
+      {!loaded && !error && <div className="h-28 animate-breathe rounded-2xl bg-hover" role="status" aria-label="Loading" />}
+      {today && month && (
+        <div className="grid gap-3 sm:grid-cols-2">
+          <Total name="Today" row={today} />
+          <Total name="This month" row={month} />
+        </div>
+      )}
+      {loaded && total && <Days total={total} />}
+      {loaded && <Budgets budgets={budgets} />}
     </div>
   );
 }
@@ -95,201 +69,164 @@ function Total({ name, row }: { name: string; row: UsageRow }) {
   );
 }
 
-/** A bar for each of the last days: what it cost, or its tokens where nothing has a price. */
-function Plot({ days }: { days: readonly UsageRow[] }) {
-  const priced = days.some(({ costUsdMicros }) => costUsdMicros > 0n);
-  const value = (row: UsageRow | undefined) => (row ? Number(priced ? row.costUsdMicros : tokens(row)) : 0);
-  const byDay = new Map(days.map((row) => [row.day, row]));
-  const now = new Date();
-  const shown = Array.from({ length: DAYS }, (_, index) => {
-    const date = new Date(now.getFullYear(), now.getMonth(), now.getDate() - (DAYS - 1 - index));
-    const two = (number: number) => String(number).padStart(2, "0");
-    return { date, row: byDay.get(`${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`) };
-  });
-  const most = Math.max(1, ...shown.map(({ row }) => value(row)));
+function Days({ total }: { total: UsageRow }) {
+  const { span, split, days, byDay, parts, partsBy, partsByDay } = useStore(store.store);
+  const [wanted, setWanted] = useState<Measure>();
+  // Where nothing has a price, a plot of cost is empty.
+  const measure = wanted ?? (total.costUsdMicros > 0n || total.requestCount === 0n ? "cost" : "tokens");
+  const ofDay = useMemo(() => new Map(byDay.map((row) => [row.day, row])), [byDay]);
+  const nameOf = (row: UsageRow) => partOf(partsBy, row, (projectId) => projects.titleOf(projectId));
+  const series = useMemo(() => seriesOf(measure, days, partsByDay, parts, nameOf), [measure, days, partsByDay, parts, partsBy]);
+  const splitName = SPLITS.find((each) => each.split === partsBy)?.name ?? "";
   return (
-    <section aria-labelledby="last-days" className="mt-6">
-      <h2 id="last-days" className="mb-2 text-xs font-medium text-quiet">
-        {priced ? "Cost" : "Tokens"} of the last {DAYS} days
+    <section aria-labelledby="usage-by-day" className="mt-8">
+      <h2 id="usage-by-day" className="mb-3 font-medium">
+        By day
       </h2>
-      <ul className="flex h-28 items-end gap-[3px] border-b border-line">
-        {shown.map(({ date, row }) => {
-          const name = date.toLocaleDateString("en-US", { month: "short", day: "numeric" });
-          const words = row ? `${name}: ${dollars(row.costUsdMicros)}, ${count(Number(tokens(row)))} tokens` : `${name}: nothing`;
-          return (
-            <li key={name} className="group/bar flex h-full flex-1 items-end" title={words}>
-              <span className="sr-only">{words}</span>
-              <span
-                className={`w-full rounded-t-sm ${row ? "min-h-[3px] bg-accent group-hover/bar:bg-accent-hover" : ""}`}
-                style={{ height: `${(100 * value(row)) / most}%` }}
-                aria-hidden="true"
-              />
-            </li>
-          );
-        })}
-      </ul>
-      <div className="mt-1 flex justify-between text-xs text-quiet" aria-hidden="true">
-        <span>{shown[0]?.date.toLocaleDateString("en-US", { month: "short", day: "numeric" })}</span>
-        <span>today</span>
+      <div className="mb-4 flex flex-wrap items-end gap-3">
+        <SpanChoice span={span} />
+        <Labelled name="Split by">
+          {(props) => (
+            <select {...props} value={split} onChange={(event) => store.choose({ split: Number(event.target.value) })} className={`${FIELD} h-9`}>
+              {SPLITS.filter((each) => each.split !== UsageDimension.PROJECT || !store.store.getState().project).map((each) => (
+                <option key={each.split} value={each.split}>
+                  {each.name}
+                </option>
+              ))}
+            </select>
+          )}
+        </Labelled>
       </div>
+      {total.requestCount === 0n ? (
+        <p className="rounded-2xl border border-dashed border-line-strong px-6 py-10 text-center text-sm text-pretty text-quiet">
+          No model was asked for anything on these days.
+        </p>
+      ) : (
+        <>
+          <dl className="mb-5 grid grid-cols-2 gap-x-4 gap-y-3 tabular-nums sm:grid-cols-4">
+            <Figure name="Cost" value={dollars(total.costUsdMicros)} note={total.unpricedCount > 0n ? `${count(Number(total.unpricedCount))} without a price` : ""} />
+            <Figure name="Tokens" value={count(Number(tokens(total)))} note={`${count(Number(total.inputTokens))} read, ${count(Number(total.outputTokens))} written`} />
+            <Figure
+              name="Requests"
+              value={count(Number(total.requestCount))}
+              note={[total.failedCount > 0n && `${count(Number(total.failedCount))} failed`, total.stoppedCount > 0n && `${count(Number(total.stoppedCount))} stopped`]
+                .filter(Boolean)
+                .join(", ")}
+            />
+            <Figure
+              name="First word after"
+              value={total.timeToFirstTokenP50Ms > 0n ? duration(Number(total.timeToFirstTokenP50Ms)) : "–"}
+              note={total.timeToFirstTokenP95Ms > 0n ? `95 of 100 within ${duration(Number(total.timeToFirstTokenP95Ms))}` : ""}
+            />
+          </dl>
+          <div className="rounded-2xl border border-line bg-raised p-4">
+            <Segments
+              label="What the plot shows"
+              className="mb-4 w-fit"
+              options={MEASURES.map((each) => ({ value: each.measure, name: each.name }))}
+              value={measure}
+              onChoose={setWanted}
+            />
+            <UsagePlot
+              measure={measure}
+              days={days}
+              series={series}
+              total={({ key }) => {
+                const row = ofDay.get(key);
+                return row && valueOf(measure, row);
+              }}
+            />
+          </div>
+          <div className="mt-6 mb-2 flex flex-wrap items-center gap-3">
+            <h3 className="flex-1 text-sm font-medium">By {splitName.toLowerCase()}</h3>
+            <Button
+              onClick={() => {
+                store
+                  .table()
+                  .then((data) => saveFile("usage.csv", "text/csv;charset=utf-8", data as BlobPart))
+                  .catch((thrown: unknown) => tell(wordsFor(thrown)));
+              }}
+            >
+              <Download className="size-4" aria-hidden="true" />
+              Save as CSV
+            </Button>
+          </div>
+          <UsageTable label={`Usage by ${splitName.toLowerCase()}`} heads={[splitName]} rows={parts} namesOf={(row) => [nameOf(row)]} total={total} />
+          <details className="mt-4">
+            <summary className="w-fit cursor-pointer rounded-md px-1 py-1 text-sm font-medium text-quiet hover:text-ink">Day by day</summary>
+            <div className="mt-2">
+              <UsageTable label={`Usage by day and ${splitName.toLowerCase()}`} heads={["Day", splitName]} rows={partsByDay} namesOf={(row) => [row.day, nameOf(row)]} />
+            </div>
+          </details>
+          <p className="mt-2 text-xs text-pretty text-quiet">
+            Times are the median, and in brackets what 95 of 100 stayed within. “~”: Parley counted tokens itself. “+”: requests of models without a price are not in it.
+          </p>
+        </>
+      )}
     </section>
   );
 }
 
-function BudgetRow({ budget, onGone }: { budget: Budget; onGone: () => void }) {
-  const [editing, setEditing] = useState(false);
-  const [deleting, setDeleting] = useState(false);
-  const { spending, period, limitCostUsdMicros, limitTokens } = budget;
-  const own = budget.origin === BudgetOrigin.USER;
-  const name = budget.name || `Budget ${PERIOD_NAMES[period]}`;
-  if (editing) {
-    return (
-      <li>
-        <BudgetForm budget={budget} onClose={() => setEditing(false)} />
-      </li>
-    );
-  }
+function Figure({ name, value, note }: { name: string; value: string; note: string }) {
   return (
-    <li className="rounded-2xl border border-line bg-raised px-4 py-3">
-      <div className="flex items-start gap-2">
-        <div className="min-w-0 flex-1">
-          <h3 className="flex items-center gap-2 text-sm font-medium break-words">
-            {name}
-            {spending?.reached && (
-              <span className="inline-flex items-center gap-1 rounded-md bg-bad-soft px-1.5 py-0.5 text-xs text-bad">
-                <TriangleAlert className="size-3" aria-hidden="true" />
-                Used up
-              </span>
-            )}
-          </h3>
-          <p className="text-xs text-quiet">
-            {[
-              budget.name ? PERIOD_NAMES[period] : "",
-              own ? "" : "set by whoever runs this Parley",
-              spending?.renewTime && period !== BudgetPeriod.TOTAL ? `begins anew ${when(timestampDate(spending.renewTime), new Date())}` : "",
-            ]
-              .filter(Boolean)
-              .join(" · ")}
-          </p>
-        </div>
-        {own && (
-          <div className="-mt-1 -mr-1.5 flex">
-            <IconButton small label={`Edit ${name}`} onClick={() => setEditing(true)}>
-              <Pencil className="size-4" />
-            </IconButton>
-            <IconButton small label={`Delete ${name}`} onClick={() => setDeleting(true)}>
-              <Trash2 className="size-4" />
-            </IconButton>
-          </div>
-        )}
-      </div>
-      <div className="mt-2 space-y-2">
-        {limitCostUsdMicros !== undefined && (
-          <Bar
-            label={`${name}: cost`}
-            measure={BudgetMeasure.COST}
-            spent={spending?.spentCostUsdMicros ?? 0n}
-            held={spending?.reservedCostUsdMicros ?? 0n}
-            limit={limitCostUsdMicros}
-          />
-        )}
-        {limitTokens !== undefined && (
-          <Bar
-            label={`${name}: tokens`}
-            measure={BudgetMeasure.TOKENS}
-            spent={spending?.spentTokens ?? 0n}
-            held={spending?.reservedTokens ?? 0n}
-            limit={limitTokens}
-          />
-        )}
-      </div>
-      {deleting && (
-        <Confirm
-          title="Delete this budget?"
-          yes="Delete"
-          onClose={() => setDeleting(false)}
-          onYes={() => {
-            store
-              .remove(budget.budgetId)
-              .then(onGone)
-              .catch((error: unknown) => tell(wordsFor(error)));
-          }}
-        >
-          “{name}” will bound nothing any more. What was used stays in the usage.
-        </Confirm>
-      )}
-    </li>
-  );
-}
-
-interface BarProps {
-  label: string;
-  measure: BudgetMeasure;
-  spent: bigint;
-  held: bigint;
-  limit: bigint;
-}
-
-function Bar({ label, measure, spent, held, limit }: BarProps) {
-  const used = share(spent, limit);
-  const words = `${amount(measure, spent)} of ${amount(measure, limit)}${held > 0n ? `, and ${amount(measure, held)} held for what is being written` : ""}`;
-  return (
-    <div>
-      <div
-        role="meter"
-        aria-label={label}
-        aria-valuemin={0}
-        aria-valuemax={100}
-        aria-valuenow={Math.round(used * 100)}
-        aria-valuetext={words}
-        className="flex h-2 overflow-hidden rounded-full bg-hover"
-      >
-        <span className={used >= 1 ? "bg-bad" : used >= 0.8 ? "bg-warn" : "bg-accent"} style={{ width: `${used * 100}%` }} />
-        <span className="bg-accent opacity-40" style={{ width: `${Math.min(1 - used, share(held, limit)) * 100}%` }} />
-      </div>
-      <p className="mt-1 text-xs text-quiet tabular-nums">{words}</p>
+    <div className="min-w-0">
+      <dt className="text-xs text-quiet">{name}</dt>
+      <dd className="text-lg font-medium tracking-tight">{value}</dd>
+      {note && <dd className="text-xs text-quiet">{note}</dd>}
     </div>
   );
 }
 
-function Models({ rows }: { rows: readonly UsageRow[] }) {
+function SpanChoice({ span }: { span: Span }) {
+  const own = "first" in span;
+  const now = new Date();
+  const [first, setFirst] = useState(own ? span.first : "");
+  const [last, setLast] = useState(own ? span.last : "");
+  const choose = (from: string, to: string) => {
+    setFirst(from);
+    setLast(to);
+    if (!faultOf(from, to)) store.choose({ span: { first: from, last: to } });
+  };
   return (
-    <section aria-labelledby="models" className="mt-8">
-      <h2 id="models" className="mb-2 font-medium">
-        By model
-      </h2>
-      <div className="overflow-x-auto" tabIndex={0} role="group" aria-label="Usage by model">
-        <table className="w-full text-sm tabular-nums">
-          <thead className="text-left text-xs text-quiet">
-            <tr className="border-b border-line [&>th]:py-1.5 [&>th]:pr-4 [&>th]:font-medium">
-              <th scope="col">Model</th>
-              <th scope="col" className="text-right">
-                Requests
-              </th>
-              <th scope="col" className="text-right">
-                Read
-              </th>
-              <th scope="col" className="text-right">
-                Written
-              </th>
-              <th scope="col" className="pr-0! text-right">
-                Cost
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((row) => (
-              <tr key={row.model} className="border-b border-line [&>td]:py-1.5 [&>td]:pr-4">
-                <td className="break-all">{row.model || "none"}</td>
-                <td className="text-right">{count(Number(row.requestCount))}</td>
-                <td className="text-right">{count(Number(row.inputTokens))}</td>
-                <td className="text-right">{count(Number(row.outputTokens))}</td>
-                <td className="pr-0! text-right">{row.unpricedCount === row.requestCount ? "no price known" : dollars(row.costUsdMicros)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+    <>
+      <div>
+        <p className="mb-1.5 text-xs font-medium text-quiet" aria-hidden="true">
+          Days
+        </p>
+        <Segments
+          label="Days"
+          className="w-fit"
+          options={SPANS}
+          value={own ? 0 : (span.last as (typeof SPANS)[number]["value"])}
+          onChoose={(value) => {
+            if (value > 0) return store.choose({ span: { last: value } });
+            const shown = store.store.getState().days;
+            choose(shown[0]?.key ?? dayKey(now), dayKey(now));
+          }}
+        />
       </div>
-    </section>
+      {own && (
+        <>
+          <Labelled name="From" error={faultOf(first, last)}>
+            {(props) => <input {...props} type="date" max={dayKey(now)} value={first} onChange={(event) => choose(event.target.value, last)} className={`${FIELD} h-9`} />}
+          </Labelled>
+          <Labelled name="To">
+            {(props) => <input {...props} type="date" max={dayKey(now)} value={last} onChange={(event) => choose(first, event.target.value)} className={`${FIELD} h-9`} />}
+          </Labelled>
+        </>
+      )}
+    </>
   );
+}
+
+/** What is wrong with two days. Undefined when nothing is. */
+function faultOf(first: string, last: string): string | undefined {
+  const from = dayFrom(first);
+  const to = dayFrom(last);
+  if (!from || !to) return "Both days are needed.";
+  if (from > to) return "This is after the last day.";
+  const most = new Date(to.getFullYear(), to.getMonth(), to.getDate() - LONGEST + 1);
+  // One day less than the server takes: clocks change.
+  if (from <= most || daysBetween(from, to).length >= LONGEST) return `At most ${LONGEST - 1} days.`;
+  return to > new Date() ? "The last day is still to come." : undefined;
 }

@@ -1,6 +1,6 @@
 /** The page of somebody who is signed in: conversations at the side, one in the middle, a document beside it. */
 import { PanelLeftOpen, SquarePen } from "lucide-react";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState, type LazyExoticComponent, type ReactNode } from "react";
 import { useLocation, useRoute } from "wouter";
 import { useStore } from "zustand";
 import { Boundary } from "../parts/Boundary";
@@ -10,6 +10,7 @@ import { Notice } from "../parts/Notice";
 import { Sheet } from "../parts/Sheet";
 import { conversations, live, navigation, projects, sessions } from "../state/app";
 import { closeDocument, reading } from "../state/reading";
+import { INSIGHTS } from "../text/insights";
 import { ConversationView } from "./ConversationView";
 import { Reminders } from "./Reminders";
 import { Sidebar } from "./Sidebar";
@@ -20,13 +21,15 @@ const WIDE = "(min-width: 1024px)";
 
 const DocumentPanel = lazy(() => import("./DocumentPanel").then((module) => ({ default: module.DocumentPanel })));
 
+const Insights = lazy(() => import("./Insights").then((module) => ({ default: module.Insights })));
+
 /** What is not a conversation, by its path: each comes when it is first looked at. */
-const PANELS = [
+const PANELS: readonly { path: string; name: string; group?: string; Panel: LazyExoticComponent<() => ReactNode> }[] = [
   { path: "/tasks", name: "Tasks", Panel: lazy(() => import("./Tasks").then((module) => ({ default: module.Tasks }))) },
   { path: "/calendar", name: "Calendar", Panel: lazy(() => import("./CalendarPanel").then((module) => ({ default: module.CalendarPanel }))) },
   { path: "/documents", name: "Documents", Panel: lazy(() => import("./Documents").then((module) => ({ default: module.Documents }))) },
   { path: "/system", name: "System", Panel: lazy(() => import("./SystemPanel").then((module) => ({ default: module.SystemPanel }))) },
-  { path: "/usage", name: "Usage", Panel: lazy(() => import("./UsagePanel").then((module) => ({ default: module.UsagePanel }))) },
+  ...INSIGHTS.map(({ path, name }) => ({ path, name, group: "insights", Panel: Insights })),
 ];
 
 export function Workspace() {
@@ -94,7 +97,7 @@ export function Workspace() {
           </header>
           <Reminders onOpen={() => go("/tasks")} />
           {panel ? (
-            <Boundary key={panel.path} instead={<NotLoaded />}>
+            <Boundary key={panel.group ?? panel.path} instead={<NotLoaded />}>
               <Suspense fallback={<div className="flex-1" role="status" aria-label="Loading" />}>
                 <panel.Panel />
               </Suspense>

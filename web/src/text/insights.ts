@@ -1,0 +1,7 @@
+/** What is behind "Insights", by path, in the order of its tabs. */
+export const INSIGHTS = [
+  { path: "/usage", name: "Usage" },
+  { path: "/leads", name: "Lead scoring" },
+] as const;
+
+export type InsightsPath = (typeof INSIGHTS)[number]["path"];
