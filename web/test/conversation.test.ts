@@ -129,6 +129,41 @@ test("a question stands there at once, and its answer grows until it is stored",
   expect(conversation.state.remarks["msg_2"]?.notices).toHaveLength(1);
 });
 
+test("a message names the model that was chosen when it was sent, also when it is sent again", async () => {
+  let model = "big";
+  const conversation = new Conversation(chat.parley, undefined, { model: () => model });
+  chat.refuse = new ConnectError("no", Code.PermissionDenied);
+  conversation.send("hi", Route.ENHANCED);
+  await until(conversation, ({ outgoing }) => outgoing?.error !== undefined);
+  model = "small";
+  chat.refuse = undefined;
+  conversation.sendAgain();
+  chat.push(STARTED);
+  await until(conversation, ({ live }) => live["msg_2"] !== undefined);
+  expect(chat.requests.map((request) => request.model)).toEqual(["big", "big"]);
+});
+
+test("what a model thought is kept when its answer is whole, and dropped when the answer begins anew", async () => {
+  const conversation = new Conversation(chat.parley);
+  conversation.send("hi", Route.AUTOMATIC);
+  const thought = (text: string): Init => ({ case: "reasoningDelta", value: { text } });
+  chat.push(STARTED, thought("no"), { case: "restarted", value: {} }, thought("ye"), thought("s"), delta("Hello"));
+  await until(conversation, ({ live }) => live["msg_2"]?.reasoning === "yes" && live["msg_2"].text === "Hello");
+  chat.push({ case: "completed", value: { message: answer({ text: "Hello" }) } });
+  await until(conversation, ({ live }) => live["msg_2"] === undefined);
+  expect(conversation.state.remarks["msg_2"]?.reasoning).toBe("yes");
+});
+
+test("files beside a message are put there and taken away by their keys", () => {
+  const conversation = new Conversation(chat.parley);
+  conversation.attach(["a", "b"]);
+  conversation.attach(["c"]);
+  conversation.detach("b");
+  expect(conversation.state.attached).toEqual(["a", "c"]);
+  conversation.detach();
+  expect(conversation.state.attached).toEqual([]);
+});
+
 test("another model that goes on is among the notices, in words, and is the answer's model", async () => {
   const conversation = new Conversation(chat.parley);
   conversation.send("hi", Route.AUTOMATIC);

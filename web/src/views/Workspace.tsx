@@ -12,7 +12,9 @@ import { conversations, live, navigation, projects, sessions } from "../state/ap
 import { closeDocument, reading } from "../state/reading";
 import { INSIGHTS } from "../text/insights";
 import { ConversationView } from "./ConversationView";
+import { LostConnection } from "./LostConnection";
 import { Reminders } from "./Reminders";
+import { Shortcuts } from "./Shortcuts";
 import { Sidebar } from "./Sidebar";
 import { StatusDot } from "./StatusDot";
 import { Toast } from "./Toast";
@@ -95,6 +97,7 @@ export function Workspace() {
               </div>
             )}
           </header>
+          <LostConnection />
           <Reminders onOpen={() => go("/tasks")} />
           {panel ? (
             <Boundary key={panel.group ?? panel.path} instead={<NotLoaded />}>
@@ -114,6 +117,14 @@ export function Workspace() {
           </Boundary>
         )}
       </div>
+      <Shortcuts
+        onNew={() => go("/")}
+        onSearch={() => {
+          setOpen(true);
+          // After the sidebar is there.
+          setTimeout(() => document.querySelector<HTMLElement>("input[aria-label='Search conversations']")?.focus());
+        }}
+      />
       <Toast />
     </HintProvider>
   );
