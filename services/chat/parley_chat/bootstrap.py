@@ -43,6 +43,7 @@ from parley_chat.adapters.sql_workspaces import SqlWorkspaces
 from parley_chat.batches_assembly import open_batches
 from parley_chat.budget_assembly import make_budgets
 from parley_chat.calendar_assembly import open_calendar
+from parley_chat.domain.answer_tally import AnswerTally
 from parley_chat.flags_assembly import open_flags
 from parley_chat.identity_assembly import open_identity
 from parley_chat.mcp_assembly import mcp_registration, open_foreign_tools
@@ -208,12 +209,14 @@ async def _open_conversations(
         inference_patience_seconds=settings.inference_patience_seconds,
     )
     projects = ProjectBriefs(workspaces)
+    tally = AnswerTally(_now)
     writer = AnswerWriter(
         conversations,
         knowledge,
         GrpcLanguageModel(inference, service_tokens.for_user),
         tracing,
         OtelMetrics(),
+        tally,
         queue,
         tool_parts.of_answers,
         projects,
@@ -223,14 +226,17 @@ async def _open_conversations(
     )
     parts = await open_turns(settings, database, conversations, writer, _now, closing)
     turns = parts.turns
+    parts.running.when_ended(tally.ended)
 
     status = open_status(
+        settings,
         database,
         {"inference": inference, "retrieval": retrieval},
         service_tokens,
         catalog,
         foreign_tools,
         turns,
+        tally,
         _now,
         closing,
     )

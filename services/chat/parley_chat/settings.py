@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from parley_shared.settings import Environment, ServiceSettings, SettingsError
@@ -20,6 +21,10 @@ _MINUTE = 60
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 _MOST_TOOL_NAMES = 100
+_TRACE_URL = "PARLEY_CHAT_TRACE_URL"
+_TRACE_ID = "{trace_id}"
+_MOST_TRACE_URL = 500
+_URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 
 
 _CONFIG_FILE = "parley.toml"
@@ -124,6 +129,10 @@ class ChatSettings:
     edge_spans_address: str
     """`PARLEY_CHAT_EDGE_SPANS_ADDRESS`: host and port at which the edge's spans are taken, as OTLP over gRPC and without a token: only
     the edge may reach it. Empty, the default: traces begin at chat."""
+
+    trace_url: str
+    """`PARLEY_CHAT_TRACE_URL`: where your trace backend shows a trace, for the page: an http(s) URL with `{trace_id}` where the 32 digits
+    belong. At most 500 characters. Empty, the default: nowhere."""
 
     turn_log_folder: Path
     """`PARLEY_CHAT_TURN_LOG_FOLDER`: where the events of turns are kept while they can be resumed, by default
@@ -267,6 +276,7 @@ class ChatSettings:
             inference_address=environment.text("PARLEY_INFERENCE_ADDRESS", "127.0.0.1:50052"),
             retrieval_address=environment.text("PARLEY_RETRIEVAL_ADDRESS", "127.0.0.1:50053"),
             edge_spans_address=environment.text("PARLEY_CHAT_EDGE_SPANS_ADDRESS", ""),
+            trace_url=_trace_url(environment.text(_TRACE_URL, "")),
             turn_log_folder=environment.path("PARLEY_CHAT_TURN_LOG_FOLDER", service.home / "chat" / "turns"),
             redis_url=environment.text("PARLEY_CHAT_REDIS_URL", ""),
             access_token_seconds=environment.integer(
@@ -317,6 +327,25 @@ class ChatSettings:
             outbound_private_addresses=environment.flag("PARLEY_CHAT_OUTBOUND_PRIVATE_ADDRESSES", False),
             max_turn_seconds=environment.integer("PARLEY_CHAT_MAX_TURN_SECONDS", 15 * _MINUTE, least=1, most=_DAY),
         )
+
+
+def _trace_url(written: str) -> str:
+    """Checks the template of a trace's address: the page makes links of it."""
+    before, placeholder, after = written.partition(_TRACE_ID)
+    try:
+        parts = urlsplit(f"{before}{'0' * 32}{after}")
+        is_right = parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+        # A placeholder in the host would ask another one for each trace.
+        is_right = is_right and urlsplit(before).netloc == parts.netloc
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError:
+        is_right = False
+    if written and not (
+        is_right and placeholder and len(written) <= _MOST_TRACE_URL and _URL_CHARACTERS.fullmatch(before + after)
+    ):
+        words = f"{_TRACE_URL} must be an http(s) URL of at most {_MOST_TRACE_URL} characters with one {_TRACE_ID} in its path or query."
+        raise SettingsError(_TRACE_URL, words)
+    return written
 
 
 def _tools_ask(written: str) -> tuple[str, ...]:

@@ -11,24 +11,29 @@ import grpc
 from parley_shared.sql import Database
 
 from parley_chat.adapters.grpc_ingestion_queue import GrpcIngestionQueue
+from parley_chat.adapters.grpc_model_catalog import GrpcModelCatalog
 from parley_chat.adapters.grpc_service_health import GrpcServiceHealth
 from parley_chat.adapters.otel_tracing import OtelTracing
+from parley_chat.adapters.own_process import OwnProcess
 from parley_chat.adapters.sql_work_queues import SqlWorkQueues
+from parley_chat.domain.answer_tally import AnswerTally
 from parley_chat.operations.service_tokens import ServiceTokens
 from parley_chat.operations.system_status import StatusSources, SystemStatus
 from parley_chat.operations.turns import Turns
-from parley_chat.ports.model_catalog import ModelCatalog
+from parley_chat.ports.process_reports import ProcessReports
 from parley_chat.ports.tool_servers import ToolServerWatch
-from parley_chat.settings import SERVICE
+from parley_chat.settings import SERVICE, ChatSettings
 
 
 def open_status(
+    settings: ChatSettings,
     database: Database,
     channels: Mapping[str, grpc.aio.Channel],
     service_tokens: ServiceTokens,
-    catalog: ModelCatalog,
+    catalog: GrpcModelCatalog,
     tool_servers: ToolServerWatch,
     turns: Turns,
+    tally: AnswerTally,
     now: Callable[[], datetime],
     closing: AsyncExitStack,
 ) -> SystemStatus:
@@ -40,6 +45,20 @@ def open_status(
     health = GrpcServiceHealth(channels, token)
     health.start()
     closing.push_async_callback(health.close)
-    queues = (SqlWorkQueues(database), GrpcIngestionQueue(channels["retrieval"], token))
-    sources = StatusSources(health, catalog, queues, tool_servers, turns, OtelTracing())
-    return SystemStatus(sources, SERVICE, version("parley-chat"), now)
+    ingestion = GrpcIngestionQueue(channels["retrieval"], token)
+    processes: dict[str, ProcessReports] = {
+        SERVICE: OwnProcess(database, turns_in_redis=bool(settings.redis_url)),
+        "inference": catalog,
+        "retrieval": ingestion,
+    }
+    sources = StatusSources(
+        health,
+        catalog,
+        (SqlWorkQueues(database), ingestion),
+        tool_servers,
+        turns,
+        processes,
+        tally,
+        OtelTracing(),
+    )
+    return SystemStatus(sources, SERVICE, version("parley-chat"), settings.trace_url, now)

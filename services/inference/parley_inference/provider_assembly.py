@@ -23,6 +23,7 @@ from parley_inference.adapters.traced_language_model import TracedLanguageModel
 from parley_inference.domain.call_queue import CallQueue
 from parley_inference.domain.models import CHAT, Capability, Model
 from parley_inference.domain.provider_health import ProviderHealth
+from parley_inference.domain.provider_traffic import ProviderTraffic
 from parley_inference.operations.providers import Provider
 from parley_inference.ports.language_model import LanguageModel
 from parley_inference.provider_plan import ANTHROPIC, OLLAMA, OPENAI, Plan, ProviderPlan
@@ -45,12 +46,13 @@ def assemble(plan: Plan, closing: AsyncExitStack) -> Sequence[Provider]:
 
 
 def _offline(tokens_per_second: float) -> Provider:
-    model = TracedLanguageModel(OfflineModel(tokens_per_second), OFFLINE)
+    traffic = ProviderTraffic()
+    model = TracedLanguageModel(OfflineModel(tokens_per_second), OFFLINE, traffic)
     known = Model(OFFLINE, OFFLINE, CHAT, offline=True)
     health = ProviderHealth()
     # It is a part of this process: it does well for as long as anybody can ask how it does.
     health.went_well()
-    return Provider(OFFLINE, model, models=(known,), kind=OFFLINE, health=health)
+    return Provider(OFFLINE, model, models=(known,), kind=OFFLINE, health=health, traffic=traffic)
 
 
 def _openai_compatible(plan: ProviderPlan, closing: AsyncExitStack) -> Provider:
@@ -83,11 +85,12 @@ def _openai_compatible(plan: ProviderPlan, closing: AsyncExitStack) -> Provider:
     continued = ContinuedLanguageModel(language_model, has_prefill=prefill is not Prefill.NONE)
     embedding_model = OpenAICompatibleEmbeddingModel(connection, plan.patience.first_token)
     health, queue = ProviderHealth(name_of=reason_of), CallQueue(plan.name, plan.limits)
+    traffic = ProviderTraffic()
     directory = OllamaDirectory(connection, language_model) if is_ollama else language_model
     return Provider(
         plan.name,
-        _guarded(continued, plan.name, health, queue),
-        LimitedEmbeddingModel(TracedEmbeddingModel(embedding_model, plan.name), queue, health),
+        _guarded(continued, plan.name, health, queue, traffic),
+        LimitedEmbeddingModel(TracedEmbeddingModel(embedding_model, plan.name, traffic), queue, health),
         models=plan.models,
         # A server whose models nobody has named (a laptop's Ollama, a vLLM with one model) offers what it has.
         directory=None if _writes(plan.models) else directory,
@@ -95,6 +98,7 @@ def _openai_compatible(plan: ProviderPlan, closing: AsyncExitStack) -> Provider:
         pulls_models=is_ollama,
         health=health,
         queue=queue,
+        traffic=traffic,
     )
 
 
@@ -113,14 +117,16 @@ def _anthropic(plan: ProviderPlan, closing: AsyncExitStack) -> Provider:
         connection, plan.patience, default_max_tokens=plan.max_output_tokens, thinking_tokens=plan.thinking_tokens
     )
     health, queue = ProviderHealth(name_of=reason_of), CallQueue(plan.name, plan.limits)
+    traffic = ProviderTraffic()
     return Provider(
         plan.name,
-        _guarded(ContinuedLanguageModel(language_model, has_prefill=True), plan.name, health, queue),
+        _guarded(ContinuedLanguageModel(language_model, has_prefill=True), plan.name, health, queue, traffic),
         models=plan.models,
         directory=None if _writes(plan.models) else language_model,
         kind=ANTHROPIC,
         health=health,
         queue=queue,
+        traffic=traffic,
     )
 
 
@@ -128,9 +134,12 @@ def _writes(models: Sequence[Model]) -> bool:
     return any(Capability.GENERATE in model.capabilities for model in models)
 
 
-def _guarded(model: LanguageModel, provider: str, health: ProviderHealth, queue: CallQueue) -> LanguageModel:
+def _guarded(
+    model: LanguageModel, provider: str, health: ProviderHealth, queue: CallQueue, traffic: ProviderTraffic
+) -> LanguageModel:
     # The guard is outside of the spans, so that every attempt has one of its own; and a call has one turn, however often it is tried.
-    guarded = GuardedLanguageModel(TracedLanguageModel(model, provider), provider, clock=time.monotonic, health=health)
+    traced = TracedLanguageModel(model, provider, traffic)
+    guarded = GuardedLanguageModel(traced, provider, clock=time.monotonic, health=health)
     return LimitedLanguageModel(guarded, queue)
 
 

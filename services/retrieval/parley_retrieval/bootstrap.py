@@ -32,6 +32,7 @@ from parley_retrieval.adapters.folder_corpus import FolderCorpus
 from parley_retrieval.adapters.grpc_embedding_model import GrpcEmbeddingModel
 from parley_retrieval.adapters.murmur_term_hash import MurmurTermHash
 from parley_retrieval.adapters.otel_tracing import OtelTracing
+from parley_retrieval.adapters.own_figures import OwnFigures
 from parley_retrieval.adapters.semantic_text_splitter import SemanticTextSplitter
 from parley_retrieval.adapters.snowball_stemmer import SnowballStemmer, languages
 from parley_retrieval.adapters.sql_catalog_store import SqlCatalogStore
@@ -154,7 +155,9 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
                     IndexServicer(items, Auditing(journal, index, indexing, ingestion)),
                     "parley.retrieval.v1.IndexService",
                 ),
-                ingest_registration(settings, ingestion),
+                ingest_registration(
+                    settings, ingestion, OwnFigures(database, has_qdrant=bool(settings.qdrant_url)).told
+                ),
                 Registration(
                     search_service_pb2_grpc.add_SearchServiceServicer_to_server,
                     SearchServicer(Search(store, index, encoder, tracing, meanings, item_store)),

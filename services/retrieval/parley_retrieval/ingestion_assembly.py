@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from parley.retrieval.v1 import ingest_service_pb2_grpc
+from parley.system.v1.traffic_pb2 import ProcessFigures
 from parley_shared.serving import Registration
 from parley_shared.settings import SettingsError
 from parley_shared.sql import Database
@@ -90,11 +92,13 @@ def user_limits(settings: RetrievalSettings) -> UserLimits:
     )
 
 
-def ingest_registration(settings: RetrievalSettings, ingestion: Ingestion) -> Registration:
-    """IngestService, to be served."""
+def ingest_registration(
+    settings: RetrievalSettings, ingestion: Ingestion, figures: Callable[[], ProcessFigures]
+) -> Registration:
+    """IngestService, to be served. `figures` are what the process tells of itself."""
     return Registration(
         ingest_service_pb2_grpc.add_IngestServiceServicer_to_server,
-        IngestServicer(ingestion, read_form, idle_seconds=settings.service.stream_idle_seconds),
+        IngestServicer(ingestion, read_form, figures, idle_seconds=settings.service.stream_idle_seconds),
         "parley.retrieval.v1.IngestService",
     )
 

@@ -18,10 +18,12 @@ from typing import Any
 
 from sqlalchemy import DateTime, MetaData, event, text
 from sqlalchemy.engine import URL, Connection, Dialect, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
+from parley_shared.rpc_traffic import Traffic
 from parley_shared.sqlite_driver import SqliteConnection
 
 _BUSY_MILLISECONDS = 10_000
@@ -80,6 +82,8 @@ class Database:
         self._reader = reader
         self._writer = writer
         self._turn = asyncio.Lock() if writer.dialect.name == "sqlite" else None
+        self.traffic = Traffic()
+        """Its transactions. One that a constraint refused is no error: that is an answer."""
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -104,7 +108,7 @@ class Database:
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A transaction that only reads, and sees the database as it was at its first statement."""
-        return self._reader.begin()
+        return self._counted(self._reader.begin())
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A transaction. It commits at the end of the block and rolls back when an error leaves it.
@@ -112,7 +116,21 @@ class Database:
         On SQLite it is the only one that writes. On PostgreSQL others run beside it (read committed): start with the row that all
         of them change, `UPDATE … RETURNING` of a counter, when they must not interleave.
         """
-        return self._writer.begin() if self._turn is None else self._write_in_turn(self._turn)
+        return self._counted(self._writer.begin() if self._turn is None else self._write_in_turn(self._turn))
+
+    @asynccontextmanager
+    async def _counted(
+        self, transaction: AbstractAsyncContextManager[AsyncConnection]
+    ) -> AsyncGenerator[AsyncConnection]:
+        running, started, failed = self.traffic.begin(str), time.perf_counter(), False
+        try:
+            async with transaction as connection:
+                yield connection
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
+            failed = not isinstance(error, IntegrityError)
+            raise
+        finally:
+            self.traffic.end(running, time.perf_counter() - started, failed=failed)
 
     @asynccontextmanager
     async def _write_in_turn(self, turn: asyncio.Lock) -> AsyncGenerator[AsyncConnection]:

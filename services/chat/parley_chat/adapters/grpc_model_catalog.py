@@ -11,7 +11,9 @@ from parley_shared.channels import bearer
 
 from parley_chat.adapters.inference_errors import generation_error_from
 from parley_chat.adapters.inference_messages import price_from
+from parley_chat.adapters.process_packing import process_from, traffic_from
 from parley_chat.domain.models import AvailableModel, Circuit, ModelCapability, Provider, ProviderState
+from parley_chat.domain.traffic import ProcessReport
 
 _CAPABILITIES = {
     model_service_pb2.MODEL_CAPABILITY_GENERATE: ModelCapability.GENERATE,
@@ -38,6 +40,7 @@ class GrpcModelCatalog:
     def __init__(self, channel: grpc.aio.Channel, token_for: Callable[[str], str]) -> None:
         self._stub = model_service_pb2_grpc.ModelServiceStub(channel)
         self._token_for = token_for
+        self._process: ProcessReport | None = None
 
     async def models(self, user_id: str, *, within_seconds: float) -> tuple[AvailableModel, ...]:
         """Lists the models, the default first."""
@@ -58,8 +61,14 @@ class GrpcModelCatalog:
                 request, metadata=bearer(self._token_for(user_id)), timeout=within_seconds
             )
         except grpc.aio.AioRpcError as error:
+            self._process = None
             raise generation_error_from(error) from error
+        self._process = process_from(response.figures) if response.HasField("figures") else None
         return tuple(_provider(provider) for provider in response.providers)
+
+    def latest(self) -> ProcessReport | None:
+        """What inference said of itself when it was asked for its providers last."""
+        return self._process
 
 
 def _model(model: model_service_pb2.Model) -> AvailableModel:
@@ -88,4 +97,5 @@ def _provider(provider: model_service_pb2.Provider) -> Provider:
         kind=provider.kind,
         circuit=_CIRCUITS.get(provider.circuit, Circuit.UNKNOWN),
         retry_time=provider.retry_time.ToDatetime(UTC) if provider.HasField("retry_time") else None,
+        traffic=traffic_from(provider.traffic) if provider.HasField("traffic") else None,
     )

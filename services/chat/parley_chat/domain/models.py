@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from parley_chat.domain.account import TokenPrice
+from parley_chat.domain.traffic import Traffic
 
 
 class ModelCapability(StrEnum):
@@ -89,6 +90,8 @@ class Provider:
     circuit: Circuit = Circuit.UNKNOWN
     retry_time: datetime | None = None
     """When it is tried again; None unless its circuit is open."""
+    traffic: Traffic | None = None
+    """Its calls of the last minute, as the asked process of inference made them."""
 
 
 def state_of(providers: Iterable[Provider]) -> AIState:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from parley_chat.domain.account import TokensUsed
+from parley_chat.domain.answer_tally import AnswerTally
 from parley_chat.domain.budgets import BudgetExceededError
 from parley_chat.domain.conversation import Citation, Failure, OnFailure, Role, Route
 from parley_chat.domain.errors import GenerationError, InferenceUnreachableError, KnowledgeUnavailableError
@@ -128,6 +129,7 @@ class AnswerWriter:
         model: LanguageModel,
         tracing: Tracing,
         metrics: Metrics,
+        tally: AnswerTally,
         queue: AnswerQueue,
         tools: AnswerTools,
         projects: ProjectBriefs,
@@ -145,6 +147,7 @@ class AnswerWriter:
         self._model = model
         self._tracing = tracing
         self._metrics = metrics
+        self._tally = tally
         self._limits = limits
 
     async def write(self, answer: Answer) -> None:
@@ -246,6 +249,7 @@ class AnswerWriter:
             except (KnowledgeUnavailableError, TimeoutError):
                 words = "The documents cannot be searched right now; this answer is given without them."
                 await answer.notice(NoticeKind.WITHOUT_CONTEXT, words)
+                self._tally.without_context()
                 return ()
             stage.record({"parley.search.passages": len(found)})
             return found
@@ -297,6 +301,7 @@ class AnswerWriter:
         if not turn.queue_when_unavailable:
             raise error
         answer.begin_wait(self._now())
+        self._tally.waits(error.failure.reason, answer.model)
         return 0.0
 
     async def _generate(self, answer: Answer, request: GenerationRequest) -> list[GeneratedToolCall]:
@@ -342,6 +347,7 @@ class AnswerWriter:
                     await answer.notice(NoticeKind.OFFLINE_MODEL, words)
             case GenerationSwitched(from_model, to_model, reason, price):
                 answer.switch_model(to_model, price)
+                self._tally.switched(reason, from_model, to_model)
                 stage.record({"gen_ai.response.model": to_model, "parley.switch.reason": reason})
                 failed = f"The model {from_model}" if from_model else "The model"
                 words = f"{failed} {SWITCH_WORDS.get(reason, 'is unavailable')}; {to_model} goes on."

@@ -80,12 +80,17 @@ class RunningTurns:
         self._running: dict[str, RunningTurn] = {}
         self._storing: set[asyncio.Task[None]] = set()
         self._listeners: list[Callable[[Answer, Message], None]] = []
+        self._end_listeners: list[Callable[[TurnOutcome], None]] = []
         self.draining = False
         """Whether this process is about to end and begins nothing new."""
 
     def when_completed(self, listener: Callable[[Answer, Message], None]) -> None:
         """Has somebody told of each answer that this process has written whole and stored. They must neither wait nor fail."""
         self._listeners.append(listener)
+
+    def when_ended(self, listener: Callable[[TurnOutcome], None]) -> None:
+        """Has somebody told how each turn ended that was this process's to end. They must neither wait nor fail."""
+        self._end_listeners.append(listener)
 
     def __len__(self) -> int:
         """How many there are."""
@@ -198,6 +203,8 @@ class RunningTurns:
         except (OSError, TurnLogMissingError):
             # What is stored counts: readers whose log has no end look there.
             logger.exception("the log of a turn could not be written", extra=told)
+        for listener in self._end_listeners:
+            listener(outcome)
         return outcome
 
     async def _finish(self, answer: Answer, message: Message) -> bool:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from parley_chat.domain.answer_tally import AnswerReport, AnswerTally
 from parley_chat.domain.errors import GenerationError
 from parley_chat.domain.models import Provider
+from parley_chat.domain.system_map import SystemMap, map_of
 from parley_chat.operations.turns import Turns
 from parley_chat.ports.model_catalog import ModelCatalog
+from parley_chat.ports.process_reports import ProcessReports
 from parley_chat.ports.service_health import DefaultModel, ServiceHealth, ServiceReport, ServiceState
 from parley_chat.ports.tool_servers import ToolServerReport, ToolServerWatch
 from parley_chat.ports.tracing import Tracing
@@ -41,6 +44,8 @@ class SystemReport:
     running_turns: int
     """Of this process."""
     tool_servers: tuple[ToolServerReport, ...]
+    map: SystemMap
+    answers: AnswerReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,22 @@ class StatusSources:
     """In the order in which they are told."""
     tool_servers: ToolServerWatch
     turns: Turns
+    processes: Mapping[str, ProcessReports]
+    """The services in the order in which they are told, each by what is told of one process of it."""
+    tally: AnswerTally
     tracing: Tracing
 
 
 class SystemStatus:
     """Tells how Parley is."""
 
-    def __init__(self, sources: StatusSources, service: str, version: str, now: Callable[[], datetime]) -> None:
-        """`service` is in whose name inference is asked; it starts now."""
+    def __init__(
+        self, sources: StatusSources, service: str, version: str, trace_url: str, now: Callable[[], datetime]
+    ) -> None:
+        """`service` is in whose name inference is asked; it starts now. `trace_url` is where the operator's backend shows a trace, with
+        `{trace_id}` in it; empty when there is none.
+        """
+        self.trace_url = trace_url
         self._sources = sources
         self._service = service
         self._version = version
@@ -95,6 +108,9 @@ class SystemStatus:
             queues=tuple(report for each in queues for report in each),
             running_turns=sources.turns.running_count,
             tool_servers=tuple(sources.tool_servers.reports()),
+            # They were asked just now, for their providers and queues.
+            map=map_of({name: process.latest() for name, process in sources.processes.items()}, providers),
+            answers=sources.tally.report(),
         )
 
     async def watch(self) -> AsyncGenerator[tuple[SystemReport, bool], None]:

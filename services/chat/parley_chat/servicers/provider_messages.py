@@ -12,7 +12,7 @@ _STATES = {
     ProviderState.FAILING: pb.PROVIDER_STATE_FAILING,
     ProviderState.OPEN: pb.PROVIDER_STATE_OPEN,
 }
-_CIRCUITS = {
+CIRCUITS = {
     Circuit.UNKNOWN: pb.CIRCUIT_STATE_UNSPECIFIED,
     Circuit.CLOSED: pb.CIRCUIT_STATE_CLOSED,
     Circuit.OPEN: pb.CIRCUIT_STATE_OPEN,
@@ -26,7 +26,7 @@ def pack_provider(provider: Provider) -> pb.ProviderHealth:
         provider=provider.provider,
         kind=provider.kind,
         state=_STATES[provider.state],
-        circuit=_CIRCUITS[provider.circuit],
+        circuit=CIRCUITS[provider.circuit],
         last_failure_reason=provider.last_failure_reason,
         running_calls=provider.running_calls,
         waiting_calls=provider.waiting_calls,

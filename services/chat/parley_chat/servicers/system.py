@@ -15,6 +15,7 @@ from parley_chat.operations.system_status import SystemReport, SystemStatus
 from parley_chat.ports.service_health import ServiceReport, ServiceState
 from parley_chat.ports.tool_servers import ToolServerReport
 from parley_chat.servicers.provider_messages import pack_provider
+from parley_chat.servicers.system_map import pack_answers, pack_incident, pack_link, pack_node
 
 _STATES = {
     ServiceState.UNKNOWN: system_service_pb2.SERVING_STATE_UNSPECIFIED,
@@ -49,7 +50,7 @@ class SystemServicer(system_service_pb2_grpc.SystemServiceServicer):
         self, request: system_service_pb2.GetStatusRequest, context: Context
     ) -> system_service_pb2.GetStatusResponse:
         """Tells part by part."""
-        return _pack_report(await self._status.report())
+        return _pack_report(await self._status.report(), self._status.trace_url)
 
     async def WatchStatus(
         self, request: system_service_pb2.WatchStatusRequest, context: Context
@@ -57,7 +58,9 @@ class SystemServicer(system_service_pb2_grpc.SystemServiceServicer):
         """Tells it, and again whenever it changes."""
         async with aclosing(self._status.watch()) as watched:
             async for report, changed in watched:
-                yield system_service_pb2.WatchStatusResponse(status=_pack_report(report), changed=changed)
+                yield system_service_pb2.WatchStatusResponse(
+                    status=_pack_report(report, self._status.trace_url), changed=changed
+                )
 
     async def RunSelfTest(
         self, request: system_service_pb2.RunSelfTestRequest, context: Context
@@ -85,7 +88,7 @@ def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _pack_report(report: SystemReport) -> system_service_pb2.GetStatusResponse:
+def _pack_report(report: SystemReport, trace_url: str) -> system_service_pb2.GetStatusResponse:
     model = report.default_model
     packed = system_service_pb2.GetStatusResponse(
         state=_STATES[report.state],
@@ -101,6 +104,11 @@ def _pack_report(report: SystemReport) -> system_service_pb2.GetStatusResponse:
             )
             for queue in report.queues
         ],
+        nodes=[pack_node(node) for node in report.map.nodes],
+        links=[pack_link(link) for link in report.map.links],
+        answers=pack_answers(report.answers),
+        incidents=[pack_incident(incident) for incident in report.answers.incidents],
+        trace_url_template=trace_url,
     )
     packed.time.FromDatetime(report.time)
     return packed

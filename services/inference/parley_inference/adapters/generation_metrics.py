@@ -11,6 +11,8 @@ from typing import Self
 
 from parley_shared.metering import Histogram
 
+from parley_inference.domain.provider_traffic import ProviderTraffic
+
 CHAT = "chat"
 """The operation of generating."""
 
@@ -34,7 +36,10 @@ TIME_TO_FIRST_CHUNK = Histogram(
 class CallMetrics:
     """The metrics of one call: enter it when the provider is asked. What was cancelled is no failure."""
 
-    def __init__(self, operation: str, provider: str, model: str) -> None:
+    def __init__(self, operation: str, provider: str, model: str, traffic: ProviderTraffic) -> None:
+        """`traffic` is the provider's own account of its calls."""
+        self._traffic = traffic
+        self._first_seconds: float | None = None
         self._attributes = {
             "gen_ai.operation.name": operation,
             "gen_ai.provider.name": provider,
@@ -45,6 +50,7 @@ class CallMetrics:
 
     def begun(self, seconds: float) -> None:
         """The first text or reasoning came after so long."""
+        self._first_seconds = seconds
         TIME_TO_FIRST_CHUNK.record(seconds, self._attributes)
 
     def use(self, input_tokens: int, output_tokens: int) -> None:
@@ -53,11 +59,13 @@ class CallMetrics:
 
     def __enter__(self) -> Self:
         self._started = time.perf_counter()
+        self._traffic.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._traffic.end(error, self._first_seconds)
         failed = {"error.type": kind.__qualname__} if isinstance(error, Exception) and kind is not None else {}
         OPERATION_DURATION.record(time.perf_counter() - self._started, self._attributes | failed)
         for name, tokens in zip(("input", "output"), self._tokens or (), strict=False):

@@ -22,21 +22,24 @@ from parley_inference.domain.generation import (
     TokenUsage,
 )
 from parley_inference.domain.prompt import GenerationRequest
+from parley_inference.domain.provider_traffic import ProviderTraffic
 from parley_inference.ports.language_model import LanguageModel
 
 
 class TracedLanguageModel:
     """Wraps the models of one provider."""
 
-    def __init__(self, model: LanguageModel, provider: str) -> None:
+    def __init__(self, model: LanguageModel, provider: str, traffic: ProviderTraffic | None = None) -> None:
+        """`traffic` is the provider's own account of its calls."""
         self._model = model
         self._provider = provider
+        self._traffic = traffic or ProviderTraffic()
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent, None]:
         """As the wrapped one; see the port."""
         with (
             span(f"chat {request.model}", _asked(request, self._provider), kind=SpanKind.CLIENT) as opened,
-            CallMetrics(CHAT, self._provider, request.model) as metrics,
+            CallMetrics(CHAT, self._provider, request.model, self._traffic) as metrics,
         ):
             started = time.perf_counter()
             waits_for_first = True

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from parley_inference.domain.call_queue import CallLimits, CallQueue
 from parley_inference.domain.models import Model
 from parley_inference.domain.provider_health import ProviderHealth
+from parley_inference.domain.provider_traffic import ProviderTraffic
 from parley_inference.ports.embedding_model import EmbeddingModel
 from parley_inference.ports.language_model import LanguageModel
 from parley_inference.ports.model_directory import ModelDirectory
@@ -32,3 +33,5 @@ class Provider:
     """What its calls tell of it. Written by whoever makes them."""
     queue: CallQueue = field(default_factory=lambda: CallQueue("", CallLimits()))
     """The turns of its calls. Taken by whoever makes them."""
+    traffic: ProviderTraffic = field(default_factory=ProviderTraffic)
+    """Its calls of the last minute. Written by whoever makes them."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
 from parley.inference.v1 import generation_pb2, inference_service_pb2, model_service_pb2
+from parley.system.v1 import traffic_pb2
 
 from parley_inference.domain.generation import (
     MOST_TOKENS,
@@ -234,6 +235,7 @@ def pack_model(listed: ListedModel) -> model_service_pb2.Model:
 def pack_provider(provider: Provider) -> model_service_pb2.Provider:
     """Packs how a provider does."""
     health, queue = provider.health, provider.queue
+    recent = provider.traffic.recent()
     packed = model_service_pb2.Provider(
         provider=provider.name,
         kind=provider.kind,
@@ -243,6 +245,13 @@ def pack_provider(provider: Provider) -> model_service_pb2.Provider:
         waiting_calls=queue.waiting,
         max_running_calls=queue.limits.max_running,
         circuit=_CIRCUITS[health.circuit],
+        traffic=traffic_pb2.Traffic(
+            window_seconds=recent.window_seconds,
+            call_count=recent.calls,
+            error_count=recent.errors,
+            running_count=recent.running,
+            time_to_first_token_ms=round(1000 * recent.first_token_seconds),
+        ),
     )
     if (retry_time := health.retry_time) is not None:
         packed.retry_time.FromDatetime(retry_time)

@@ -6,9 +6,13 @@ from typing import Any
 
 import grpc
 from parley.inference.v1 import model_service_pb2, model_service_pb2_grpc
+from parley_shared.process_figures import pack_process
 
 from parley_inference.operations.models import Models
 from parley_inference.servicers.messages import pack_model, pack_provider
+
+_OWN = "parley.inference.v1."
+_MODELS = f"{_OWN}ModelService/"
 
 
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
@@ -28,5 +32,11 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     ) -> model_service_pb2.ListProvidersResponse:
         """Lists the providers, the default first."""
         return model_service_pb2.ListProvidersResponse(
-            providers=[pack_provider(provider) for provider in self._models.providers()]
+            providers=[pack_provider(provider) for provider in self._models.providers()],
+            figures=pack_process(_is_work),
         )
+
+
+def _is_work(method: str) -> bool:
+    """What this process is there for. Without this service, which is asked every two seconds while somebody looks at the system."""
+    return method.startswith(_OWN) and not method.startswith(_MODELS)

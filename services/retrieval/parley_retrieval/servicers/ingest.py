@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from parley.retrieval.v1 import ingest_service_pb2, ingest_service_pb2_grpc
+from parley.system.v1.traffic_pb2 import ProcessFigures
 from parley_shared.paging import decode_page_token, encode_page_token, invalid_page_token
 from parley_shared.tokens import current_principal
 
@@ -30,10 +31,20 @@ _ID = re.compile(r"job_[0-9a-f]{32}")
 class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
     """Unpacks, checks, calls `Ingestion`, packs."""
 
-    def __init__(self, ingestion: Ingestion, read_form: UploadFormReader, *, idle_seconds: float) -> None:
-        """The use cases; an upload in which nothing comes for `idle_seconds` is ended, and a watched job is told more often."""
+    def __init__(
+        self,
+        ingestion: Ingestion,
+        read_form: UploadFormReader,
+        figures: Callable[[], ProcessFigures],
+        *,
+        idle_seconds: float,
+    ) -> None:
+        """The use cases, and what tells of this process. An upload in which nothing comes for `idle_seconds` is ended, and a watched job is
+        told more often.
+        """
         self._ingestion = ingestion
         self._read_form = read_form
+        self._figures = figures
         self._idle_seconds = idle_seconds
 
     async def Ingest(
@@ -105,7 +116,9 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
     ) -> ingest_service_pb2.GetIngestionQueueResponse:
         """See the contract."""
         counts = await self._ingestion.counts()
-        return ingest_service_pb2.GetIngestionQueueResponse(waiting_count=counts.waiting, running_count=counts.running)
+        return ingest_service_pb2.GetIngestionQueueResponse(
+            waiting_count=counts.waiting, running_count=counts.running, figures=self._figures()
+        )
 
 
 def _values(cursor: JobCursor) -> list[str | int]:
