@@ -1,11 +1,13 @@
 /** The files that go with a message: how they stand in its text, so that every device and every model knows of them, and how far they are. */
-import { JobState } from "@parley/protos/parley/retrieval/v1/job_pb";
+import { JobFailureReason, JobState } from "@parley/protos/parley/retrieval/v1/job_pb";
 import { wordsForFile, wordsForJobFailure, wordsForUpload } from "../rpc/errors";
 import type { Upload } from "../state/documents";
 import { bytes } from "./figures";
 import { partOf, wordsForJob } from "./jobs";
 
 const ATTACHED = /\n\n\[Attached: (“[^“”\n]+”(?:, “[^“”\n]+”)*)\]$/;
+
+const READABLE = " Parley reads PDF, Word, Markdown, text, web pages, CSV and JSON.";
 
 /** A message with what it names as attached. The titles are what search knows the documents by. */
 export function withAttachments(text: string, titles: readonly string[]): string {
@@ -35,7 +37,7 @@ export function tellAttachment({ fault, error, job, sent, size }: Upload): { loo
     case JobState.DONE:
       return { look: "ready", words: size > 0 ? bytes(size) : "Ready", part: 1 };
     case JobState.FAILED:
-      return bad(wordsForJobFailure(job.failure));
+      return bad(`${wordsForJobFailure(job.failure)}${job.failure?.reason === JobFailureReason.UNSUPPORTED ? READABLE : ""}`);
     case JobState.CANCELLED:
       return bad("Cancelled");
     default:

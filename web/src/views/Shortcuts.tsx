@@ -66,21 +66,26 @@ function focusComposer(): void {
 
 function Card({ onClose }: { onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    dialog.current?.showModal();
+    // Not its button, whose hint would open with it and take the first Escape.
+    dialog.current?.focus();
+  }, []);
   return (
     <dialog
       ref={dialog}
+      tabIndex={-1}
       aria-labelledby="shortcuts-title"
       onClose={onClose}
       onClick={(event) => event.target === dialog.current && dialog.current.close()}
-      className="m-auto w-[min(28rem,calc(100vw-2rem))] rounded-2xl border border-line bg-raised p-0 text-ink shadow-float open:animate-rise"
+      className="m-auto w-[min(28rem,calc(100vw-2rem))] rounded-2xl border border-line bg-raised p-0 text-ink shadow-float outline-none open:animate-rise"
     >
       <div className="p-5">
         <div className="mb-3 flex items-center gap-3">
           <h2 id="shortcuts-title" className="flex-1 text-base font-semibold">
             Keys
           </h2>
-          <IconButton small label="Close" autoFocus onClick={() => dialog.current?.close()}>
+          <IconButton small label="Close" onClick={() => dialog.current?.close()}>
             <X className="size-4" />
           </IconButton>
         </div>
@@ -88,7 +93,7 @@ function Card({ onClose }: { onClose: () => void }) {
           {KEYS.map(({ keys, does }) => (
             <div key={does} className="col-span-2 grid grid-cols-subgrid">
               <dt className="text-quiet">{does}</dt>
-              <dd className="flex justify-end gap-1">
+              <dd className="flex items-start justify-end gap-1">
                 {keys.map((key) => (
                   <kbd key={key} className="min-w-6 rounded-md border border-line bg-sunken px-1.5 py-0.5 text-center font-sans text-xs">
                     {key}
