@@ -182,6 +182,39 @@ format: $(VENV)/.installed googleapis ## Format Python and protos, and mend what
 bench-smoke: setup ## Measure start, memory and first token, beside FastAPI + SSE, in one run.
 	@$(BIN)/python benches/smoke.py $(ARGS)
 
+# The peers, each in an environment of its own, and the two ends of the load. Only this needs the network; the run does not.
+.build/bench/peers/.installed: requirements/bench-peers.txt | setup
+	@echo "Installing FastAPI for the bench …"
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes -r requirements/bench-peers.txt
+	@touch $@
+
+.build/bench/litellm/.installed: requirements/bench-litellm.txt | setup
+	@echo "Installing the LiteLLM proxy for the bench …"
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes -r requirements/bench-litellm.txt
+	@touch $@
+
+.build/bench/node/.installed: benches/peers/node/package.json benches/peers/node/package-lock.json | setup
+	@echo "Installing Socket.IO and the Portkey gateway for the bench …"
+	@mkdir -p $(@D) && cp benches/peers/node/package.json benches/peers/node/package-lock.json benches/peers/node/.npmrc $(@D)/
+	@cd $(@D) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
+	@touch $@
+
+.build/bench/load: $(wildcard benches/load/*.go) benches/load/go.mod
+	@command -v go >/dev/null || { echo "The bench needs Go 1.21 or newer for its two ends of the load." >&2; exit 1; }
+	@mkdir -p $(@D) && cd benches/load && CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -o ../../$@ .
+
+BENCH_PEERS := .build/bench/load .build/bench/peers/.installed .build/bench/litellm/.installed .build/bench/node/.installed
+
+.PHONY: bench
+bench: setup $(BENCH_PEERS) ## Measure Parley beside a hybrid, FastAPI, LiteLLM and Portkey, in interleaved rounds (half an hour).
+	@$(BIN)/python benches/compare.py $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: setup .build/bench/load .build/bench/peers/.installed .build/bench/node/.installed ## Measure only CPU per token of Parley, the hybrid and FastAPI, in a round.
+	@$(BIN)/python benches/compare.py --short --rounds 1 --only direct,parley,hybrid,fastapi --measure paced $(ARGS)
+
 .PHONY: bench-turn-log
 bench-turn-log: setup ## Measure what an append to the turn log takes, in files and in Redis.
 	@PYTHONPATH=tests/support $(BIN)/python benches/turn_log.py
@@ -213,6 +246,8 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 lock: $(VENV)/.uv ## Resolve every dependency anew and write the hashed requirement files.
 	$(COMPILE) --output-file requirements/uv.txt requirements/uv.in
 	$(COMPILE) --no-deps --output-file requirements/bench.txt requirements/bench.in
+	for part in peers litellm; do $(COMPILE) --output-file requirements/bench-$$part.txt requirements/bench-$$part.in; done
+	cd benches/peers/node && npm install --package-lock-only --no-fund --no-audit
 	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt $(addsuffix /pyproject.toml,$(PACKAGES))
 	for part in services/chat services/inference services/retrieval deploy/envoy; do $(COMPILE) --all-extras --output-file $$part/requirements.txt $$part/pyproject.toml; done
 	npm install --package-lock-only --no-fund --no-audit

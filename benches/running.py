@@ -83,7 +83,7 @@ def parley(home: Path, variables: Mapping[str, str]) -> Iterator[RunningParley]:
     ports = {f"PARLEY_{name}_PORT": "0" for name in ("EDGE", "CHAT", "INFERENCE", "RETRIEVAL")}
     environment = inherited | ports | {"PARLEY_HOME": str(home)} | dict(variables)
     started = time.monotonic()
-    with _process([_tool("parley"), "up"], environment) as (process, lines):
+    with spawned([_tool("parley"), "up"], environment) as (process, lines):
         url = _wait_for(
             lines, process, lambda line: line.removeprefix("ready ").strip() if line.startswith("ready http") else None
         )
@@ -103,7 +103,7 @@ def fake_upstream(tokens_per_second: float, words: int) -> Iterator[str]:
         str(words),
     ]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "tests" / "support")}
-    with _process(command, environment) as (process, lines):
+    with spawned(command, environment) as (process, lines):
         yield _wait_for(lines, process, lambda line: line.strip() if line.startswith("http") else None)
 
 
@@ -119,7 +119,7 @@ def fastapi_peer(upstream: str) -> Iterator[tuple[str, int]]:
         "--port",
         str(port),
     ]
-    with _process(command, dict(os.environ)) as (process, _):
+    with spawned(command, dict(os.environ)) as (process, _):
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -135,7 +135,7 @@ def memory_of_process(pid: int) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _process(
+def spawned(
     command: list[str], environment: Mapping[str, str]
 ) -> Iterator[tuple[subprocess.Popen[str], queue.Queue[str]]]:
     """A child in a group of its own, its output by lines; interrupted at the end, and killed with its group when that does not help."""

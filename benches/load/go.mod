@@ -1,0 +1,3 @@
+module parley.bench/load
+
+go 1.21
