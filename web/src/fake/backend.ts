@@ -18,7 +18,7 @@ import { NoticeKind, TurnEventSchema, type TurnEvent } from "@parley/protos/parl
 import { EventService } from "@parley/protos/parley/events/v1/event_service_pb";
 import { FlagReason } from "@parley/protos/parley/flags/v1/flag_pb";
 import { FlagService } from "@parley/protos/parley/flags/v1/flag_service_pb";
-import { ProviderState } from "@parley/protos/parley/ai/v1/generation_service_pb";
+import { GenerationService, ModelCapability, ProviderState } from "@parley/protos/parley/ai/v1/generation_service_pb";
 import { SpanKind } from "@parley/protos/parley/telemetry/v1/span_pb";
 import { TraceService } from "@parley/protos/parley/telemetry/v1/trace_service_pb";
 import { IdentityService } from "@parley/protos/parley/identity/v1/identity_service_pb";
@@ -296,6 +296,11 @@ export function fakeTransport(): TransportFactory {
             return { stopped: true, message: { ...turn.answer, state: MessageState.STOPPED } };
           },
         });
+        service(GenerationService, {
+          listAvailableModels: () => ({
+            models: ["gpt-fast", "gpt-strong"].map((model) => ({ model, provider: "openai", capabilities: [ModelCapability.GENERATE], available: true, contextWindowTokens: 128_000, inputUsdMicros: 250_000n, outputUsdMicros: 2_000_000n })),
+          }),
+        });
         service(UsageService, {
           getUsage: ({ groupBy }) => {
             const row = (part: number, more = {}) => ({ requestCount: BigInt(12 * part), inputTokens: BigInt(9120 * part), outputTokens: BigInt(2210 * part), costUsdMicros: BigInt(61_300 * part), ...more });
@@ -304,6 +309,10 @@ export function fakeTransport(): TransportFactory {
             const models = [row(9, { model: "offline" }), row(4, { model: "gpt-fast", unpricedCount: 48n })];
             return { total: row(groupBy.length ? 13 : 3), rows: groupBy[0] === UsageDimension.DAY ? days : models };
           },
+          estimateCost: ({ message, model, route }) => ({
+            route: route === Route.STANDARD ? Route.STANDARD : Route.ENHANCED, model: model || "gpt-fast", inputTokens: BigInt(900 + message.length),
+            outputTokensLow: 80n, outputTokensHigh: 600n, costUsdMicrosLow: 2300n, costUsdMicrosHigh: 7500n,
+          }),
           listBudgets: () => ({
             budgets: [
               { budgetId: "bud_operator_month", period: BudgetPeriod.MONTH, limitCostUsdMicros: 20_000_000n, origin: BudgetOrigin.OPERATOR, spending: { spentCostUsdMicros: 17_100_000n, renewTime: timestampFromMs(Date.now() + 9 * 86_400_000) } },
