@@ -77,7 +77,7 @@ class SystemServiceServicer:
 
     def WatchStatus(self, request, context):
         """Sends the status, and again whenever something of it changes, the figures of its map included, until the call is ended. It is looked at every two
-        seconds: changes that follow each other more quickly are told together.
+        seconds: changes that follow each other more quickly are told together. Figures of stores, which every look changes, come with the rest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

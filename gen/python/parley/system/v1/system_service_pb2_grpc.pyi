@@ -39,7 +39,7 @@ class SystemServiceStub:
     """Tells the state of each service, each provider and each queue, and the model in use."""
     WatchStatus: _grpc.UnaryStreamMultiCallable[_system_service_pb2.WatchStatusRequest, _system_service_pb2.WatchStatusResponse]
     """Sends the status, and again whenever something of it changes, the figures of its map included, until the call is ended. It is looked at every two
-    seconds: changes that follow each other more quickly are told together.
+    seconds: changes that follow each other more quickly are told together. Figures of stores, which every look changes, come with the rest.
     """
     RunSelfTest: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.RunSelfTestRequest, _system_service_pb2.RunSelfTestResponse]
     """Uses every service once, from end to end, as the caller, and tells what worked and how long it took. Takes up to 40 seconds when something
@@ -58,7 +58,7 @@ class SystemServiceAsyncStub(SystemServiceStub):
     """Tells the state of each service, each provider and each queue, and the model in use."""
     WatchStatus: _aio.UnaryStreamMultiCallable[_system_service_pb2.WatchStatusRequest, _system_service_pb2.WatchStatusResponse]  # type: ignore[assignment]
     """Sends the status, and again whenever something of it changes, the figures of its map included, until the call is ended. It is looked at every two
-    seconds: changes that follow each other more quickly are told together.
+    seconds: changes that follow each other more quickly are told together. Figures of stores, which every look changes, come with the rest.
     """
     RunSelfTest: _aio.UnaryUnaryMultiCallable[_system_service_pb2.RunSelfTestRequest, _system_service_pb2.RunSelfTestResponse]  # type: ignore[assignment]
     """Uses every service once, from end to end, as the caller, and tells what worked and how long it took. Takes up to 40 seconds when something
@@ -92,7 +92,7 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_system_service_pb2.WatchStatusResponse], _abc.AsyncIterator[_system_service_pb2.WatchStatusResponse]]:
         """Sends the status, and again whenever something of it changes, the figures of its map included, until the call is ended. It is looked at every two
-        seconds: changes that follow each other more quickly are told together.
+        seconds: changes that follow each other more quickly are told together. Figures of stores, which every look changes, come with the rest.
         """
 
     @_abc_1.abstractmethod

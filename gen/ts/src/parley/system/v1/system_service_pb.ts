@@ -548,7 +548,7 @@ export const SystemService: GenService<{
   },
   /**
    * Sends the status, and again whenever something of it changes, the figures of its map included, until the call is ended. It is looked at every two
-   * seconds: changes that follow each other more quickly are told together.
+   * seconds: changes that follow each other more quickly are told together. Figures of stores, which every look changes, come with the rest.
    *
    * @generated from rpc parley.system.v1.SystemService.WatchStatus
    */
