@@ -98,8 +98,7 @@ def up(
     if home is not None:
         os.environ["PARLEY_HOME"] = str(home)
     with errors_in_words(None):
-        code = run_up()
-    raise typer.Exit(code)
+        run_up()
 
 
 @app.command()

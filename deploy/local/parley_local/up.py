@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from parley_edge import process as envoy
-from parley_edge.rendering import render
 from parley_edge.settings import EdgeSettings
 from parley_shared.settings import Environment, SettingsError
 
@@ -48,13 +48,25 @@ def up(settings: LocalSettings) -> int:
     """
     with home.taken(settings.home):
         plan = Plan.of(settings)
-        edge_settings = EdgeSettings.read(Environment(edge_environment(settings, plan)))
+        of_edge = edge_environment(settings, plan)
+        edge_settings = EdgeSettings.read(Environment(of_edge))
         configuration = settings.home / "edge" / "envoy.yaml"
         configuration.parent.mkdir(mode=0o700, exist_ok=True)
-        configuration.write_text(render(edge_settings), encoding="utf-8")
+        configuration.write_text(_rendered(of_edge), encoding="utf-8")
         with Guard() as guard:
             this_run = _Run(settings, plan, configuration, guard, page=edge_settings.page is not None)
             return asyncio.run(this_run.to_the_end())
+
+
+def _rendered(variables: Mapping[str, str]) -> str:
+    """Envoy's configuration, made by a process of its own: what that takes of memory would stay with this one to its end."""
+    command = [sys.executable, "-m", "parley_edge", "render"]
+    rendering = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    if rendering.returncode == WRONG_SETTING:
+        raise SettingsError("", rendering.stderr.strip())
+    if rendering.returncode != 0:
+        raise RuntimeError(f"Envoy's configuration could not be made: {rendering.stderr}")
+    return rendering.stdout
 
 
 class _Run:

@@ -11,6 +11,7 @@ from parley_shared.settings import Environment
 from parley_shared.telemetry import set_up_telemetry, shut_down_telemetry
 
 from parley_chat.bootstrap import open_chat
+from parley_chat.database_assembly import migrate_database_in_own_process
 from parley_chat.settings import ChatSettings
 
 
@@ -23,6 +24,7 @@ async def serve() -> None:
         service.service, service.otlp_endpoint, version("parley-chat"), sample_ratio=service.trace_sample_ratio
     )
     try:
+        await migrate_database_in_own_process(settings)
         async with open_chat(settings) as app:
             await app.server.start()
             await until_terminated()

@@ -21,8 +21,7 @@ from parley.usage.v1 import usage_service_pb2_grpc
 from parley.workspace.v1 import project_service_pb2_grpc, task_service_pb2_grpc
 from parley_shared.channels import open_channel
 from parley_shared.serving import Registration, Server, build_server
-from parley_shared.settings import SettingsError
-from parley_shared.sql import Database, migrate
+from parley_shared.sql import Database
 
 from parley_chat.adapters.dateutil_rule_days import DateutilRuleDays
 from parley_chat.adapters.grpc_knowledge import GrpcKnowledge
@@ -38,11 +37,11 @@ from parley_chat.adapters.sql_database_probe import SqlDatabaseProbe
 from parley_chat.adapters.sql_events import SqlEventLog
 from parley_chat.adapters.sql_index_cursors import SqlIndexCursors
 from parley_chat.adapters.sql_reminders import SqlReminders
-from parley_chat.adapters.sql_schema import metadata
 from parley_chat.adapters.sql_workspaces import SqlWorkspaces
 from parley_chat.batches_assembly import open_batches
 from parley_chat.budget_assembly import make_budgets
 from parley_chat.calendar_assembly import open_calendar
+from parley_chat.database_assembly import migrate_database
 from parley_chat.domain.answer_tally import AnswerTally
 from parley_chat.flags_assembly import open_flags
 from parley_chat.identity_assembly import open_identity
@@ -141,19 +140,6 @@ async def open_chat(settings: ChatSettings) -> AsyncIterator[ChatApp]:
             also_reflected=services_of_the_contract(),
         )
         yield ChatApp(settings, server, database, identity.service_tokens, turns, batches)
-
-
-async def migrate_database(settings: ChatSettings) -> None:
-    """Runs the migrations that the database has not seen. Raises SettingsError when its URL is of no use."""
-    try:
-        await migrate(settings.database_url, "parley_chat", metadata)
-    except ValueError as error:
-        raise SettingsError("PARLEY_CHAT_DATABASE_URL", f"PARLEY_CHAT_DATABASE_URL: {error}.") from error
-    except ModuleNotFoundError as error:
-        if error.name != "asyncpg":
-            raise
-        words = "PARLEY_CHAT_DATABASE_URL names PostgreSQL, whose driver is not installed: pip install 'parley-chat[postgres]'."
-        raise SettingsError("PARLEY_CHAT_DATABASE_URL", words) from error
 
 
 async def _open_conversations(

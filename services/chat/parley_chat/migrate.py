@@ -10,7 +10,7 @@ from typing import NoReturn
 from parley_shared.serving import run
 from parley_shared.settings import Environment
 
-from parley_chat.bootstrap import migrate_database
+from parley_chat.database_assembly import migrate_database
 from parley_chat.settings import ChatSettings
 
 

@@ -15,7 +15,7 @@ from parley_shared.settings import Environment
 from parley_shared.sql import Database
 
 from parley_chat.adapters.sql_accounts import SqlAccounts
-from parley_chat.bootstrap import migrate_database
+from parley_chat.database_assembly import migrate_database
 from parley_chat.domain.accounts import Role, UserNotFoundError
 from parley_chat.operations.users import set_role_by_email
 from parley_chat.settings import ChatSettings

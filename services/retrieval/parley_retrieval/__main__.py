@@ -11,6 +11,7 @@ from parley_shared.settings import Environment
 from parley_shared.telemetry import set_up_telemetry, shut_down_telemetry
 
 from parley_retrieval.bootstrap import open_retrieval
+from parley_retrieval.database_assembly import migrate_database_in_own_process
 from parley_retrieval.settings import RetrievalSettings
 
 
@@ -26,6 +27,7 @@ async def serve() -> None:
         sample_ratio=service.trace_sample_ratio,
     )
     try:
+        await migrate_database_in_own_process(settings)
         async with open_retrieval(settings) as app:
             await app.server.start()
             await until_terminated()

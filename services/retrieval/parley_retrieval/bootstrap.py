@@ -22,7 +22,7 @@ from parley_shared.channels import open_channel
 from parley_shared.service_keys import ServiceKeyError, ServiceTokens, load_or_make_service_key
 from parley_shared.serving import Registration, Server, build_server
 from parley_shared.settings import SettingsError
-from parley_shared.sql import Database, migrate
+from parley_shared.sql import Database
 from parley_shared.token_exchange import GrpcTokenExchange
 from parley_shared.token_revocation import GrpcTokenRevocation
 from parley_shared.tokens import TokenVerifier
@@ -40,7 +40,7 @@ from parley_retrieval.adapters.sql_document_store import SqlDocumentStore
 from parley_retrieval.adapters.sql_index_journal import SqlIndexJournal
 from parley_retrieval.adapters.sql_item_store import SqlItemStore
 from parley_retrieval.adapters.sql_passage_lengths import SqlPassageLengths
-from parley_retrieval.adapters.sql_schema import metadata
+from parley_retrieval.database_assembly import migrate_database
 from parley_retrieval.domain.errors import IndexFailedError, IndexInUseError
 from parley_retrieval.ingestion_assembly import ingest_registration, open_ingestion, user_limits
 from parley_retrieval.operations.audit import Auditing
@@ -239,20 +239,6 @@ async def _embedding_model(settings: RetrievalSettings, closing: AsyncExitStack)
     inference = open_channel(settings.inference_address, tls=settings.service.tls)
     closing.push_async_callback(inference.close)
     return GrpcEmbeddingModel(inference, tokens.token, settings.embedding_model)
-
-
-async def migrate_database(settings: RetrievalSettings) -> None:
-    """Runs the migrations that the database has not seen. Raises SettingsError when its URL is of no use."""
-    name = "PARLEY_RETRIEVAL_DATABASE_URL"
-    try:
-        await migrate(settings.database_url, "parley_retrieval", metadata)
-    except ValueError as error:
-        raise SettingsError(name, f"{name}: {error}.") from error
-    except ModuleNotFoundError as error:
-        if error.name != "asyncpg":
-            raise
-        words = f"{name} names PostgreSQL, whose driver is not installed: pip install 'parley-retrieval[postgres]'."
-        raise SettingsError(name, words) from error
 
 
 async def _flush(indexing: Indexing, seconds: float) -> None:

@@ -10,7 +10,7 @@ from typing import NoReturn
 from parley_shared.serving import run
 from parley_shared.settings import Environment
 
-from parley_retrieval.bootstrap import migrate_database
+from parley_retrieval.database_assembly import migrate_database
 from parley_retrieval.settings import RetrievalSettings
 
 
