@@ -4,6 +4,7 @@
  * Says what happened, what became of the reader's text, and what they can do. Never shows codes or the names of parts.
  */
 import { Code, ErrorReason, ParleyError, reasonFromName, toParleyError } from "@parley/client";
+import type { GenerationFailed } from "@parley/protos/parley/ai/v1/text_generation_pb";
 import { NoticeKind, type Notice } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import type { Failure } from "@parley/protos/parley/chat/v1/message_pb";
 import type { JobFailure } from "@parley/protos/parley/retrieval/v1/job_pb";
@@ -92,6 +93,11 @@ const FIELD_WORDS: Record<string, string> = {
 export function wordsForFailure(failure: Failure | undefined): string {
   if (!failure) return "This answer failed.";
   return BY_REASON[reasonFromName(failure.reason)] ?? (failure.message ? sentence(failure.message) : (BY_CODE[failure.code as Code] ?? "This answer failed."));
+}
+
+/** Why a text without a conversation failed. */
+export function wordsForGeneration({ reason, message, code }: GenerationFailed): string {
+  return BY_REASON[reasonFromName(reason)] ?? (message ? sentence(message) : (BY_CODE[code as Code] ?? "This text failed."));
 }
 
 const OF_PROVIDERS: Partial<Record<ErrorReason, string>> = {

@@ -2,6 +2,8 @@
 export const INSIGHTS = [
   { path: "/usage", name: "Usage" },
   { path: "/leads", name: "Lead scoring" },
+  { path: "/content", name: "Content" },
+  { path: "/recommendations", name: "Recommendations" },
 ] as const;
 
 export type InsightsPath = (typeof INSIGHTS)[number]["path"];

@@ -9,6 +9,8 @@ import { INSIGHTS, type InsightsPath } from "../text/insights";
 const PANELS: Record<InsightsPath, LazyExoticComponent<() => ReactNode>> = {
   "/usage": lazy(() => import("./UsagePanel").then((module) => ({ default: module.UsagePanel }))),
   "/leads": lazy(() => import("./Leads").then((module) => ({ default: module.Leads }))),
+  "/content": lazy(() => import("./Content").then((module) => ({ default: module.Content }))),
+  "/recommendations": lazy(() => import("./Recommendations").then((module) => ({ default: module.Recommendations }))),
 };
 const TABS = INSIGHTS.map((tab) => ({ ...tab, Panel: PANELS[tab.path] }));
 

@@ -90,7 +90,7 @@ function Quality({ quality }: { quality: ScoringQuality }) {
   const { auc, aucDeviation, brierScore, calibration, foldCount } = quality;
   const { words, good } = verdict(quality);
   return (
-    <div className="grid gap-4 sm:grid-cols-[1fr_auto]">
+    <div className="grid grid-cols-1 gap-4 sm:grid-cols-[1fr_auto]">
       <div className="space-y-3 rounded-2xl border border-line bg-raised p-4">
         <div>
           <h3 className="text-xs font-medium text-quiet">Telling good leads from others</h3>

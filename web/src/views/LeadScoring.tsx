@@ -46,7 +46,7 @@ function One({ model }: { model: ScoringModel }) {
   const [working, setWorking] = useState(false);
   const given = columns.some(({ name }) => values[name]?.trim());
   return (
-    <div className="grid gap-4 sm:grid-cols-2">
+    <div className="grid grid-cols-1 gap-4 sm:grid-cols-2">
       <form
         aria-label="One lead"
         className="space-y-3 rounded-2xl border border-line bg-raised p-4"

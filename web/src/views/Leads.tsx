@@ -69,7 +69,7 @@ export function Leads() {
         </div>
       )}
       {models.length > 0 && (
-        <ul aria-label="Your models" className="mb-8 grid gap-3 sm:grid-cols-2 lg:grid-cols-3">
+        <ul aria-label="Your models" className="mb-8 grid grid-cols-1 gap-3 sm:grid-cols-2 lg:grid-cols-3">
           {models.map((each) => (
             <Card key={each.name} model={each} current={each === model} onChoose={() => setWanted(each.name)} />
           ))}
