@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from parley_shared.settings import SettingsError, TlsFiles
 from parley_shared.token_issuers import TokenIssuer
 
-from parley_edge import contract, template
+from parley_edge import connection_counter, contract, template
 from parley_edge.settings import Address, EdgeSettings
 
 _REFETCHED_BEFORE_SECONDS: Final = 5
@@ -44,7 +45,56 @@ _REFUSALS: Final[Mapping[int, tuple[int, str, str]]] = {
 _BEFORE_A_CALL: Final = (400, 408, 431)
 """What may be refused before a request is one: such a refusal has no trace."""
 
+_OVERLOADED: Final = "The server has no memory left for another call. Try again."
+_OVERLOADED_SECONDS: Final = 1
+"""When who was refused for that comes again."""
+
 _TRACE_ID: Final = "%REQ(X-PARLEY-TRACE-ID)%"
+
+_ALLOWED_HEADERS: Final = (
+    "authorization",
+    "baggage",
+    "cache-control",
+    "content-type",
+    "grpc-timeout",
+    "idempotency-key",
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "parley-time-zone",
+    "pragma",
+    "traceparent",
+    "tracestate",
+    "x-grpc-web",
+    "x-request-id",
+    "x-requested-with",
+    "x-user-agent",
+    # What OpenAI's clients send from a page. Nothing here reads the last ones; but no wildcard stands for names that begin so.
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+    "user-agent",
+    "x-stainless-arch",
+    "x-stainless-async",
+    "x-stainless-custom-event-handler",
+    "x-stainless-custom-poll-interval",
+    "x-stainless-helper",
+    "x-stainless-helper-method",
+    "x-stainless-lang",
+    "x-stainless-os",
+    "x-stainless-package-version",
+    "x-stainless-poll-helper",
+    "x-stainless-raw-response",
+    "x-stainless-read-timeout",
+    "x-stainless-retry-count",
+    "x-stainless-runtime",
+    "x-stainless-runtime-version",
+    "x-stainless-stream-helper",
+    "x-stainless-timeout",
+)
+"""The headers that pages of other origins may send."""
 
 _LOOPBACK: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
 """The origins of pages that this machine gives out."""
@@ -81,6 +131,7 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "port": settings.port,
         "own_host": settings.own_host,
         "admin_port": settings.admin_port,
+        "metrics_address": _socket(settings.metrics) if settings.metrics else None,
         "descriptor_file": str(contract.descriptor_file()),
         "contract_folder": f"{contract.openapi_file().parent}/",
         "rest_services": contract.rest_services(),
@@ -101,6 +152,7 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "any_provider": _any_provider(settings.token_issuers),
         "jwks_cache_seconds": settings.jwks_seconds + _REFETCHED_BEFORE_SECONDS,
         "allowed_origins": [{"exact": origin} for origin in settings.allowed_origins],
+        "allowed_headers": ",".join(_ALLOWED_HEADERS),
         "foreign_origins": _foreign_origins(settings.allowed_origins),
         "max_request_bytes": settings.max_request_bytes,
         "max_upload_bytes": max(settings.max_upload_bytes, settings.max_request_bytes),
@@ -130,6 +182,7 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         "least_retries": _LEAST_RETRIES,
         "limit_words": _REFUSALS[429][2],
         "max_connections": settings.max_connections,
+        "connection_counter": _connection_counter(settings.address_connections),
         "max_calls": settings.max_calls,
         "max_heap_bytes": settings.max_heap_bytes,
         "idle_cut_seconds": f"{settings.stream_idle_seconds + 30:g}",
@@ -142,6 +195,15 @@ def _values(settings: EdgeSettings) -> dict[str, Any]:
         **_service("inference", settings.inference, settings.tls),
         **_service("retrieval", settings.retrieval, settings.tls),
     }
+
+
+def _connection_counter(limit: int) -> str | None:
+    """Envoy's filter that bounds the connections of an address, in base64; None when they are not bounded."""
+    return base64.b64encode(connection_counter.module(limit)).decode() if limit else None
+
+
+def _socket(address: tuple[str, int]) -> dict[str, Any]:
+    return {"address": address[0], "port_value": address[1]}
 
 
 def _foreign_provider(issuer: TokenIssuer, settings: EdgeSettings) -> dict[str, Any]:
@@ -278,6 +340,7 @@ def _local_replies() -> list[dict[str, Any]]:
     without_keys = _details_hold("Jwks_remote_fetch_is_failed")
     code, reason, words = _REFUSALS[503]
     return [
+        *_overload_replies(),
         {**_reply("EQ", 401, code, reason, words, without_keys), "status_code": 503},
         # gRPC makes its status of this one.
         {"filter": without_keys, "status_code": 503, "body_format_override": {"text_format": words}},
@@ -291,6 +354,37 @@ def _local_replies() -> list[dict[str, Any]]:
         _reply("EQ", 429, *_REFUSALS[429], retry_after=True),
         *(_reply("EQ", status, code, reason, words) for status, (code, reason, words) in _REFUSALS.items()),
         _reply("GE", 400, 13, "ERROR_REASON_INTERNAL", _OWN_WORDS),
+    ]
+
+
+def _overload_replies() -> list[dict[str, Any]]:
+    """What is said while there is no memory: before all filters, so that nothing but this knows of gRPC-web, and there is no trace."""
+    overloaded = _details_hold("overload")
+    headers = {"retry-after": str(_OVERLOADED_SECONDS)}
+    grpc_web = {
+        "header_filter": {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc-web"}}}
+    }
+    rest = _reply("EQ", 503, 14, "ERROR_REASON_SERVICE_UNAVAILABLE", _OVERLOADED, overloaded, trace_id="")
+    return [
+        {
+            "filter": {"and_filter": {"filters": [grpc_web, overloaded]}},
+            "body_format_override": {"text_format": "", "content_type": "application/grpc-web+proto"},
+            "headers_to_add": _headers(headers | {"grpc-status": "14", "grpc-message": _OVERLOADED}),
+        },
+        {**rest, "headers_to_add": _headers(headers)},
+        # gRPC: these words become the message.
+        {
+            "filter": overloaded,
+            "body_format_override": {"text_format": _OVERLOADED},
+            "headers_to_add": _headers(headers),
+        },
+    ]
+
+
+def _headers(headers: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        for name, value in headers.items()
     ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from parley_shared.settings import Environment, SettingsError, TlsFiles
+from parley_shared.settings import Environment, SettingsError, TlsFiles, metrics_address
 from parley_shared.token_issuers import TokenIssuer, TokenIssuersError, read_token_issuers
 
 _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]/\s]+)):(?P<port>\d{1,5})")
@@ -56,6 +56,8 @@ class EdgeSettings:
     """PARLEY_EDGE_PORT: the one port of all protocols. Default 8080."""
     admin_port: int
     """PARLEY_EDGE_ADMIN_PORT: Envoy's admin interface, on loopback always. Default 9901."""
+    metrics: tuple[str, int] | None
+    """PARLEY_EDGE_METRICS_ADDRESS: IP address and port at which Prometheus finds Envoy's figures. Empty by default: nowhere."""
     chat: tuple[Address, ...]
     """PARLEY_CHAT_ADDRESS: where each replica of chat listens, 1 to 32, separated by commas. Default 127.0.0.1:50051."""
     inference: tuple[Address, ...]
@@ -89,6 +91,9 @@ class EdgeSettings:
     """PARLEY_EDGE_SIGN_INS_PER_MINUTE: sign-ups, sign-ins and refreshes of one address. Default 60."""
     max_connections: int
     """PARLEY_EDGE_MAX_CONNECTIONS: clients connected at the same time. Default 10000."""
+    address_connections: int
+    """PARLEY_EDGE_ADDRESS_CONNECTIONS: clients connected at the same time from one address; 0 is no limit. Default 1000; 0 where an address
+    says nothing, which is behind proxies (PARLEY_EDGE_TRUSTED_HOPS) and at a PARLEY_HOST that only this machine reaches."""
     max_calls: int
     """PARLEY_EDGE_MAX_CALLS: calls and streams running at the same time, per service. Default 4096."""
     max_streams_per_connection: int
@@ -131,10 +136,13 @@ class EdgeSettings:
     def read(cls, environment: Environment) -> EdgeSettings:
         """Reads the environment. SettingsError names the variable that is wrong."""
         page = environment.text("PARLEY_EDGE_PAGE", "")
+        host = _listen_address("PARLEY_HOST", environment.text("PARLEY_HOST", "127.0.0.1"))
+        trusted_hops = environment.integer("PARLEY_EDGE_TRUSTED_HOPS", 0, least=0, most=10)
         return cls(
-            host=_listen_address("PARLEY_HOST", environment.text("PARLEY_HOST", "127.0.0.1")),
+            host=host,
             port=environment.integer("PARLEY_EDGE_PORT", 8080, least=1, most=65535),
             admin_port=environment.integer("PARLEY_EDGE_ADMIN_PORT", 9901, least=1, most=65535),
+            metrics=metrics_address(environment, "edge"),
             chat=_addresses(environment, "PARLEY_CHAT_ADDRESS", "127.0.0.1:50051"),
             inference=_addresses(environment, "PARLEY_INFERENCE_ADDRESS", "127.0.0.1:50052"),
             retrieval=_addresses(environment, "PARLEY_RETRIEVAL_ADDRESS", "127.0.0.1:50053"),
@@ -161,6 +169,12 @@ class EdgeSettings:
             ),
             sign_ins_per_minute=environment.integer("PARLEY_EDGE_SIGN_INS_PER_MINUTE", 60, least=1, most=1_000_000),
             max_connections=environment.integer("PARLEY_EDGE_MAX_CONNECTIONS", 10_000, least=1, most=1_000_000),
+            address_connections=environment.integer(
+                "PARLEY_EDGE_ADDRESS_CONNECTIONS",
+                0 if trusted_hops or ip_address(host).is_loopback else 1000,
+                least=0,
+                most=1_000_000,
+            ),
             max_calls=environment.integer("PARLEY_EDGE_MAX_CALLS", 4096, least=1, most=1_000_000),
             max_streams_per_connection=environment.integer(
                 "PARLEY_EDGE_MAX_STREAMS_PER_CONNECTION", 1024, least=1, most=100_000
@@ -179,7 +193,7 @@ class EdgeSettings:
             ),
             stream_idle_seconds=environment.number("PARLEY_STREAM_IDLE_SECONDS", 300, least=0.1, most=86_400),
             max_stream_seconds=environment.integer("PARLEY_EDGE_MAX_STREAM_SECONDS", 3600, least=1, most=86_400),
-            trusted_hops=environment.integer("PARLEY_EDGE_TRUSTED_HOPS", 0, least=0, most=10),
+            trusted_hops=trusted_hops,
             otlp_endpoint=environment.text("PARLEY_OTLP_ENDPOINT", ""),
             trace_sample_ratio=environment.number("PARLEY_TRACE_SAMPLE_RATIO", 1, least=0, most=1),
             drain_seconds=environment.number("PARLEY_DRAIN_SECONDS", 10, least=0, most=3600),

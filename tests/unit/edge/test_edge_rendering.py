@@ -61,6 +61,7 @@ WAYS: Mapping[str, Mapping[str, str]] = {
     "everything set": EVERYTHING_SET,
     "replicas": {"PARLEY_CHAT_ADDRESS": "127.0.0.1:50051, [::1]:50061"},
     "replicas behind names": {"PARLEY_CHAT_ADDRESS": "chat:50051,10.0.0.7:50051"},
+    "open to everybody": {"PARLEY_HOST": "0.0.0.0"},
     "collector over TLS": {"PARLEY_OTLP_ENDPOINT": "https://collector.example.com"},
 }
 
@@ -248,6 +249,27 @@ def test_what_a_body_may_switch_to_is_a_stream_of_the_same_questions() -> None:
         assert (whole.service, whole.read) == (twin.service, twin.read)
 
 
+@pytest.mark.parametrize(
+    ("variables", "bounded"),
+    [
+        ({"PARLEY_HOST": "0.0.0.0"}, True),
+        ({"PARLEY_HOST": "10.0.0.7"}, True),
+        # Where an address says nothing about who calls.
+        ({"PARLEY_HOST": "127.0.0.1"}, False),
+        ({"PARLEY_HOST": "0.0.0.0", "PARLEY_EDGE_TRUSTED_HOPS": "1"}, False),
+        # The operator knows better.
+        ({"PARLEY_HOST": "0.0.0.0", "PARLEY_EDGE_ADDRESS_CONNECTIONS": "0"}, False),
+        ({"PARLEY_EDGE_TRUSTED_HOPS": "1", "PARLEY_EDGE_ADDRESS_CONNECTIONS": "50"}, True),
+    ],
+)
+def test_connections_of_an_address_are_bounded_before_anything_else_where_addresses_tell_callers_apart(
+    variables: Mapping[str, str], bounded: bool
+) -> None:
+    (chain,) = rendered(variables)["static_resources"]["listeners"][0]["filter_chains"]
+    names = [each["name"] for each in chain["filters"]]
+    assert names == ["parley.address_connections"] * bounded + ["envoy.filters.network.http_connection_manager"]
+
+
 def test_the_order_of_the_filters_is_the_one_that_is_safe() -> None:
     (filters,) = [node["http_filters"] for node in nodes(rendered(EVERYTHING_SET)) if "http_filters" in node]
     names = [each["name"].rpartition(".")[2] for each in filters]
@@ -294,6 +316,7 @@ def test_a_header_that_names_the_user_is_taken_off_before_anything_else() -> Non
         ("PARLEY_CHAT_ADDRESS", ",".join(f"chat:{port}" for port in range(1, 34))),
         ("PARLEY_RETRIEVAL_ADDRESS", "one:50053,other"),
         ("PARLEY_EDGE_ADDRESS_CALLS_PER_SECOND", "0"),
+        ("PARLEY_EDGE_ADDRESS_CONNECTIONS", "-1"),
         ("PARLEY_EDGE_MAX_HEADER_KIB", "4"),
         ("PARLEY_EDGE_REQUEST_SECONDS", "0"),
         ("PARLEY_EDGE_RETRY_PERCENT", "101"),
