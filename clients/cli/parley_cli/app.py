@@ -13,6 +13,7 @@ import typer
 from parley_cli.groups import (
     agents,
     approvals,
+    audit,
     batches,
     budgets,
     calendar,
@@ -389,3 +390,4 @@ def events(
 
 
 approvals.add_to(app)
+audit.add_to(app)

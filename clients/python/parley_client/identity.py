@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
+from parley.identity.v1 import audit_event_pb2, user_pb2
 from parley.identity.v1 import identity_service_pb2 as pb
-from parley.identity.v1 import user_pb2
 
 from parley_client.paging import items_of_pages
 from parley_client.rpc import Rpc
@@ -30,6 +30,7 @@ LIST_USERS = Rpc(_SERVICE, "ListUsers", pb.ListUsersRequest, pb.ListUsersRespons
 SET_USER_ROLE = Rpc(_SERVICE, "SetUserRole", pb.SetUserRoleRequest, pb.SetUserRoleResponse)
 DISABLE_USER = Rpc(_SERVICE, "DisableUser", pb.DisableUserRequest, pb.DisableUserResponse)
 ENABLE_USER = Rpc(_SERVICE, "EnableUser", pb.EnableUserRequest, pb.EnableUserResponse)
+LIST_AUDIT_EVENTS = Rpc(_SERVICE, "ListAuditEvents", pb.ListAuditEventsRequest, pb.ListAuditEventsResponse)
 GET_JSON_WEB_KEY_SET = Rpc(_SERVICE, "GetJsonWebKeySet", pb.GetJsonWebKeySetRequest, pb.GetJsonWebKeySetResponse)
 
 
@@ -114,6 +115,37 @@ class Identity:
     async def enable_user(self, user_id: str) -> user_pb2.User:
         """Enables another user again. For admins. NotFoundError when there is no such user."""
         return (await self._connection.call(ENABLE_USER, pb.EnableUserRequest(user_id=user_id))).user
+
+    def audit_events(
+        self,
+        user_id: str = "",
+        *,
+        all_users: bool = False,
+        actor_user_id: str = "",
+        deeds: Sequence[audit_event_pb2.AuditDeed.ValueType] = (),
+        start: datetime | None = None,
+        end: datetime | None = None,
+        page_size: int = 0,
+    ) -> AsyncIterator[audit_event_pb2.AuditEvent]:
+        """What was done with one's account, newest first; with another's, or everybody's, for admins. From `start` on, and before `end`.
+
+        PermissionDeniedError for who asks for others and is no admin.
+        """
+        asked = pb.ListAuditEventsRequest(
+            page_size=page_size, user_id=user_id, all_users=all_users, actor_user_id=actor_user_id, deeds=deeds
+        )
+        if start is not None:
+            asked.start_time.FromDatetime(start)
+        if end is not None:
+            asked.end_time.FromDatetime(end)
+
+        async def page(token: str) -> pb.ListAuditEventsResponse:
+            request = pb.ListAuditEventsRequest()
+            request.CopyFrom(asked)
+            request.page_token = token
+            return await self._connection.call(LIST_AUDIT_EVENTS, request)
+
+        return items_of_pages(page, lambda response: response.audit_events)
 
     async def json_web_key_set(self) -> Mapping[str, list[Mapping[str, str]]]:
         """The public keys that verify Parley's tokens, as a JSON Web Key Set (RFC 7517)."""

@@ -93,18 +93,18 @@ class SqlAccounts:
 
     async def _change(self, user_id: str, entry: AuditEntry | None, change: Update, *also: Update) -> User | None:
         """Stores the entry when the user is another afterwards."""
-        find = select(*USER_COLUMNS).where(users.c.user_id == user_id).with_for_update()
+        find = select(*USER_COLUMNS).where(users.c.user_id == user_id)
         async with self._database.write() as connection:
-            before = (await connection.execute(find)).one_or_none()
-            statement = change.where(users.c.user_id == user_id).returning(*USER_COLUMNS)
-            row = (await connection.execute(statement)).one_or_none()
-            for each in also:
-                await connection.execute(each)
-            if row is None or before is None:
+            before = (await connection.execute(find.with_for_update())).one_or_none()
+            if before is None:
                 return None
-            if to_user(row) != to_user(before):
+            for each in (change.where(users.c.user_id == user_id), *also):
+                await connection.execute(each)
+            # Read again: what SQLite returns of an update has not the address.
+            changed = to_user((await connection.execute(find)).one())
+            if changed != to_user(before):
                 await write_audit(connection, entry)
-        return to_user(row)
+        return changed
 
     async def set_password_hash(self, user_id: str, password_hash: str) -> None:
         statement = update(users).where(users.c.user_id == user_id).values(password_hash=password_hash)

@@ -60,7 +60,9 @@ class SqlForeignUsers:
             async with self._database.write() as connection:
                 # Of two that see it at once one changes it.
                 before = (await connection.execute(select(users.c.role).where(mine).with_for_update())).scalar_one()
-                row = (await connection.execute(change.returning(*USER_COLUMNS))).one()
+                await connection.execute(change)
+                # Read again: what SQLite returns of an update has not the address.
+                row = (await connection.execute(select(*USER_COLUMNS).where(mine))).one()
                 if before != row.role and entry_of is not None:
                     await write_audit(connection, entry_of(Deed.ROLE_SET, user.user_id))
             user = to_user(row)
