@@ -120,6 +120,18 @@ vi.setConfig({ testTimeout: 60_000 });
 
 const file = (name: string) => ({ file: new File(["text"], name) });
 
+test("files are named, and belong to the project that is said, or to the one that is shown", async () => {
+  const retrieval = make();
+  retrieval.documents.narrow("prj_shown");
+  const [first] = retrieval.documents.add([file("a.md")]);
+  const [second] = retrieval.documents.add([file("b.md")], "");
+  expect(retrieval.documents.store.getState().uploads.map(({ key, name }) => [key, name])).toEqual([[second, "b.md"], [first, "a.md"]]);
+  await until(() => expect(retrieval.sendings).toHaveLength(1));
+  retrieval.arrived(0, job("a", JobState.DONE));
+  await until(() => expect(retrieval.sendings).toHaveLength(2));
+  expect(retrieval.sendings.map(({ file: sent, project }) => [sent.name, project])).toEqual([["a.md", "prj_shown"], ["b.md", ""]]);
+});
+
 test("files are sent one after the other, and each is followed until it is a document", async () => {
   const retrieval = make();
   retrieval.documents.add([file("a.md"), file("b.md")]);

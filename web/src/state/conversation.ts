@@ -10,6 +10,7 @@ import { MessageSchema, MessageState, Role, Route, type Message } from "@parley/
 import type { TurnEvent } from "@parley/protos/parley/chat/v1/turn_event_pb";
 import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { createStore, type StoreApi } from "zustand/vanilla";
+import { routeFor } from "../text/attachments";
 import { branch, type Step } from "../text/branches";
 import { emptyAnswer, NO_REMARKS, writeAnswer, type AnswerSheet, type LiveAnswer, type Remarks } from "./turnEvents";
 
@@ -195,7 +196,7 @@ export class Conversation {
   send(text: string, route: Route, parentMessageId = this.steps().at(-1)?.message.messageId ?? ""): void {
     if (this.state.outgoing && !this.state.outgoing.error) return;
     const model = this.#listener.model?.() ?? "";
-    void this.#deliver({ clientMessageId: newClientMessageId(), text, parentMessageId, route, model, reconnecting: false });
+    void this.#deliver({ clientMessageId: newClientMessageId(), text, parentMessageId, route: routeFor(text, route), model, reconnecting: false });
   }
 
   /** Sends the message that failed once more, under the same name: if it did arrive, this finds its answer. */

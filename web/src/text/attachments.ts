@@ -1,4 +1,5 @@
 /** The files that go with a message: how they stand in its text, so that every device and every model knows of them, and how far they are. */
+import { Route } from "@parley/protos/parley/chat/v1/message_pb";
 import { JobFailureReason, JobState } from "@parley/protos/parley/retrieval/v1/job_pb";
 import { wordsForFile, wordsForJobFailure, wordsForUpload } from "../rpc/errors";
 import type { Upload } from "../state/documents";
@@ -20,6 +21,11 @@ export function splitAttachments(message: string): { text: string; titles: strin
   const found = ATTACHED.exec(message);
   if (!found) return { text: message, titles: [] };
   return { text: message.slice(0, found.index), titles: found[1]!.slice(1, -1).split("”, “") };
+}
+
+/** The route of a message: one with files is answered by the one that searches, unless its user chose the other. */
+export function routeFor(message: string, route: Route): Route {
+  return route === Route.AUTOMATIC && ATTACHED.test(message) ? Route.ENHANCED : route;
 }
 
 export type AttachmentLook = "working" | "ready" | "bad";
