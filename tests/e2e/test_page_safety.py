@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
+from parley_testing.axe import axe
 from parley_testing.fake_openai import FakeOpenAI, Reply
 from parley_testing.mesh import Mesh
 from parley_testing.page import Reader, open_browser
-from parley_testing.tools import ROOT
 from playwright.async_api import Browser, expect
 
 HOSTILE = """Hello <script>window.ran = 1</script> <img src=x onerror="window.ran = 2"> <b onclick="window.ran = 3">bold</b>
@@ -103,24 +102,6 @@ async def test_the_page_cannot_be_framed_and_runs_no_inline_script(mesh: Mesh) -
     assert "frame-ancestors 'none'" in policy
     assert "unsafe-inline" not in policy.split("style-src")[0]
     assert b"<script>" not in body
-
-
-async def axe(reader: Reader) -> list[dict[str, Any]]:
-    """What axe-core finds against WCAG 2.2 A and AA."""
-    await reader.page.evaluate((ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
-    # A colour in the middle of a transition is nobody's choice.
-    await reader.page.evaluate("Promise.all(document.getAnimations().map((motion) => motion.finished.catch(() => 0)))")
-    result = await reader.page.evaluate(
-        """axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] })"""
-    )
-    return [
-        {
-            "rule": found["id"],
-            "at": [node["html"][:200] for node in found["nodes"]],
-            "why": found["nodes"][0]["failureSummary"],
-        }
-        for found in result["violations"]
-    ]
 
 
 @pytest.mark.parametrize("size", [{"width": 1440, "height": 900}, {"width": 390, "height": 844}], ids=["wide", "phone"])
