@@ -234,6 +234,10 @@ bench-retrieval: setup .build/bench/model/.installed ## Measure how well and how
 bench-long-sessions: setup ## Measure what a turn costs in a session of 10 messages, of 200 and of 10,000.
 	@PYTHONPATH=tests/support $(BIN)/python benches/long_sessions.py $(ARGS)
 
+.PHONY: bench-page
+bench-page: setup ## Measure how smooth the page is: frame times of an answer of 5,000 tokens and of a session of 500 messages.
+	@PYTHONPATH=tests/support:benches $(BIN)/python benches/page.py $(ARGS)
+
 .PHONY: bench-stop
 bench-stop: setup ## Measure how soon after a stop the provider's connection is closed, through each way to stop.
 	@PYTHONPATH=tests/support $(BIN)/python benches/stop.py $(ARGS)

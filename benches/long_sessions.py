@@ -16,24 +16,19 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import grpc
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import chat_service_pb2_grpc, message_pb2
 from parley.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
-from parley_chat.adapters.sql_schema import messages, sessions
 from parley_shared.sql import Database
+from parley_testing.long_sessions import ANSWER, QUESTION, seed
 from parley_testing.postgres import running_postgres
 from parley_testing.scripted_inference import ScriptedInference
-from sqlalchemy import insert, update
 
 SIZES = (10, 200, 10_000)
-QUESTION = "What do the herons of the northern lake eat in the winter? "
-ANSWER = "Mostly small fish, and what they find at the edges of the ice. " * 6
 
 
 @dataclass(frozen=True)
@@ -139,52 +134,6 @@ async def answer_all(inference: ScriptedInference) -> None:
         call = await inference.next_call()
         call.say(ANSWER)
         call.finish()
-
-
-async def seed(database: Database, user_id: str, size: int) -> str:
-    """A session with so many messages, each following the one before."""
-    session_id, now = f"ses_{uuid4().hex}", datetime.now(UTC)
-    rows: list[dict[str, Any]] = []
-    for position in range(1, size + 1):
-        is_question = position % 2 == 1
-        rows.append(
-            {
-                "message_id": f"msg_{uuid4().hex}",
-                "session_id": session_id,
-                "user_id": user_id,
-                "parent_message_id": rows[-1]["message_id"] if rows else None,
-                "position": position,
-                "role": "user" if is_question else "assistant",
-                "text": QUESTION if is_question else ANSWER,
-                "state": "completed",
-                "create_time": now + timedelta(microseconds=position),
-                "turn_id": f"trn_{uuid4().hex}",
-                "citations": [],
-                "route": "" if is_question else "standard",
-                "model": "",
-                "client_message_id": "",
-                "trace_id": "",
-                "tool_uses": [],
-                "route_reason": "",
-            }
-        )
-    async with database.write() as connection:
-        await connection.execute(
-            insert(sessions).values(
-                session_id=session_id,
-                user_id=user_id,
-                title="Herons",
-                title_is_set=True,
-                create_time=now,
-                update_time=now,
-                message_counter=size,
-            )
-        )
-        await connection.execute(insert(messages), rows)
-        await connection.execute(
-            update(sessions).where(sessions.c.session_id == session_id).values(tip_message_id=rows[-1]["message_id"])
-        )
-    return session_id
 
 
 @contextlib.asynccontextmanager

@@ -17,5 +17,7 @@ export default defineConfig({
     // Small files as data: addresses would need an exception in the content security policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // Which file needs which: tests/architecture/test_page_size.py adds up the first load.
+    manifest: true,
   },
 });

@@ -1,11 +1,8 @@
-/** The user's meetings, and the tasks that are due, a week at a time: as a grid where there is room, as a list where there is not; and the
- * calendars that the meetings come from. */
-import { timestampDate } from "@bufbuild/protobuf/wkt";
-import { ChevronLeft, ChevronRight, LayoutGrid, List, Plus, Square } from "lucide-react";
+/** The user's meetings, and the tasks that are due: a day, a week where there is room for one, or a week as a list; and the calendars that the
+ * meetings come from. */
+import { CalendarDays, ChevronLeft, ChevronRight, LayoutGrid, List, Plus } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
-import { Link } from "wouter";
 import { useStore } from "zustand";
-import type { Task } from "@parley/protos/parley/workspace/v1/task_pb";
 import type { Meeting } from "@parley/protos/parley/workspace/v1/calendar_pb";
 import { Button, IconButton } from "../parts/buttons";
 import { Notice } from "../parts/Notice";
@@ -13,9 +10,10 @@ import { useMedia } from "../parts/Sheet";
 import { wordsFor } from "../rpc/errors";
 import { tasks as taskLists } from "../state/app";
 import { calendar as store } from "../state/calendarOfPage";
-import { addDays, dayName, midnight, mondayOf, onDay, spanWords, weekName, type Placed } from "../text/calendar";
+import { addDays, dayName, midnight, mondayOf, onDay, spanWords, weekName } from "../text/calendar";
 import { daysBetween, dueOn } from "../text/tasks";
 import { CalendarAccounts } from "./CalendarAccounts";
+import { CalendarGrid, DueTask, type DaysProps } from "./CalendarGrid";
 import { MeetingDialog } from "./MeetingDialog";
 import { MeetingForm } from "./MeetingForm";
 import { useMinutes } from "./Reminders";
@@ -24,7 +22,7 @@ const VIEW_KEY = "parley.calendar";
 
 export function CalendarPanel() {
   const { monday, meetings, loaded, loading, error } = useStore(store.store);
-  const [asList, setAsList] = useListChoice();
+  const [chosen, setLook] = useLook();
   const [open, setOpen] = useState<Meeting>();
   const [adding, setAdding] = useState(false);
   const heading = useRef<HTMLHeadingElement>(null);
@@ -35,11 +33,24 @@ export function CalendarPanel() {
   useEffect(() => {
     if (!taskLists.store.getState().open.loaded) void taskLists.refresh();
   }, []);
-  const days = Array.from({ length: 7 }, (_, index) => addDays(monday, index));
-  const grid = wide && !asList;
+  const week = Array.from({ length: 7 }, (_, index) => addDays(monday, index));
+  const today = week.find((day) => daysBetween(day, now) === 0);
+  const [picked, setPicked] = useState<Date>();
+  // One day of the week on the screen: the one that was picked, else today, else its first.
+  const day = week.find((each) => picked && daysBetween(each, picked) === 0) ?? today ?? monday;
+  const look = chosen === "week" && !wide ? "list" : chosen;
+  const oneDay = look === "day";
+  const step = oneDay ? 1 : 7;
+  const from = oneDay ? day : monday;
+  const isNow = oneDay ? daysBetween(day, now) === 0 : today !== undefined;
+  const go = (to: Date) => {
+    setPicked(midnight(to));
+    if (daysBetween(monday, mondayOf(to)) !== 0) store.go(mondayOf(to));
+  };
+  const shown = { meetings, tasks, now, onOpen: setOpen };
   return (
     <div className="min-h-0 flex-1 overflow-y-auto" aria-busy={loading}>
-      <div className={`mx-auto w-full px-4 pt-4 pb-12 sm:px-6 ${grid ? "max-w-6xl" : "max-w-3xl"}`}>
+      <div className={`mx-auto w-full px-4 pt-4 pb-12 sm:px-6 ${look === "week" ? "max-w-6xl" : "max-w-3xl"}`}>
         <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
           <h1 className="mr-auto font-serif text-[1.9rem] leading-tight tracking-[-0.015em]">Calendar</h1>
           <Button look="accent" onClick={() => setAdding(true)}>
@@ -48,30 +59,39 @@ export function CalendarPanel() {
           </Button>
         </div>
         <div className="mb-4 flex flex-wrap items-center gap-1">
-          <IconButton label="The week before" onClick={() => store.go(addDays(monday, -7))}>
+          <IconButton label={oneDay ? "The day before" : "The week before"} onClick={() => go(addDays(from, -step))}>
             <ChevronLeft className="size-5" />
           </IconButton>
-          <IconButton label="The week after" onClick={() => store.go(addDays(monday, 7))}>
+          <IconButton label={oneDay ? "The day after" : "The week after"} onClick={() => go(addDays(from, step))}>
             <ChevronRight className="size-5" />
           </IconButton>
           <h2 ref={heading} tabIndex={-1} aria-live="polite" className="mx-1 text-sm font-medium outline-none">
-            {weekName(monday)}
+            {oneDay ? `${dayName(day)}, ${day.getFullYear()}` : weekName(monday)}
           </h2>
-          {daysBetween(monday, mondayOf(now)) !== 0 && (
-            <Button className="min-h-8 px-2.5 py-1" onClick={() => store.go(mondayOf(new Date()))}>
-              This week
+          {!isNow && (
+            <Button className="min-h-8 px-2.5 py-1" onClick={() => go(now)}>
+              {oneDay ? "Today" : "This week"}
             </Button>
           )}
-          {wide && (
-            <IconButton className="ml-auto" label={asList ? "Show as a week" : "Show as a list"} onClick={() => setAsList(!asList)}>
-              {asList ? <LayoutGrid className="size-4.5" /> : <List className="size-4.5" />}
-            </IconButton>
-          )}
+          <div role="group" aria-label="Show as" className="ml-auto flex items-center gap-0.5 rounded-lg bg-sunken p-0.5">
+            {LOOKS.filter(({ look: each }) => wide || each !== "week").map(({ look: each, name, Icon }) => (
+              <button
+                key={each}
+                type="button"
+                aria-pressed={look === each}
+                onClick={() => setLook(each)}
+                className="flex min-h-8 items-center gap-1.5 rounded-md px-2.5 text-sm transition-colors hover:bg-hover aria-pressed:bg-raised aria-pressed:font-medium aria-pressed:shadow-low"
+              >
+                <Icon className="size-4" aria-hidden="true" />
+                {name}
+              </button>
+            ))}
+          </div>
         </div>
         {adding && (
           <div className="mb-4">
             <MeetingForm
-              day={days.some((day) => daysBetween(day, now) === 0) ? midnight(now) : monday}
+              day={oneDay ? day : (today ?? monday)}
               onClose={() => {
                 setAdding(false);
                 heading.current?.focus();
@@ -88,10 +108,20 @@ export function CalendarPanel() {
         )}
         {!loaded && !error ? (
           <div className="h-64 animate-breathe rounded-2xl bg-hover" role="status" aria-label="Loading" />
-        ) : grid ? (
-          <Week days={days} meetings={meetings} tasks={tasks} now={now} onOpen={setOpen} />
+        ) : look === "list" ? (
+          <Days days={week} {...shown} />
+        ) : oneDay ? (
+          // Another one for another day, so that it begins in the morning again.
+          <CalendarGrid key={day.getTime()} days={[day]} {...shown} />
         ) : (
-          <Days days={days} meetings={meetings} tasks={tasks} now={now} onOpen={setOpen} />
+          <CalendarGrid
+            days={week}
+            {...shown}
+            onDay={(to) => {
+              setPicked(to);
+              setLook("day");
+            }}
+          />
         )}
         {loaded && <CalendarAccounts />}
       </div>
@@ -104,14 +134,6 @@ export function CalendarPanel() {
       )}
     </div>
   );
-}
-
-interface DaysProps {
-  days: readonly Date[];
-  meetings: readonly Meeting[];
-  tasks: ReadonlyMap<string, Task>;
-  now: Date;
-  onOpen: (meeting: Meeting) => void;
 }
 
 /** Day after day; those without meetings and tasks are passed over. */
@@ -152,142 +174,31 @@ function Days({ days, meetings, tasks, now, onOpen }: DaysProps) {
   );
 }
 
-/** How high an hour is, pixels. */
-const HOUR = 44;
+type Look = "day" | "week" | "list";
 
-/** Seven days beside each other, by the hours. */
-function Week({ days, meetings, tasks, now, onOpen }: DaysProps) {
-  const scroll = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    // The night is there, and not what is looked for first.
-    scroll.current?.scrollTo({ top: 7 * HOUR });
-  }, []);
-  const placed = days.map((day) => ({ day, due: dueOn(tasks.values(), day), ...onDay(meetings, day) }));
-  const anyWhole = placed.some(({ whole, due }) => whole.length + due.length > 0);
-  return (
-    <div className="overflow-hidden rounded-2xl border border-line bg-raised">
-      <div className="grid grid-cols-[3.25rem_repeat(7,minmax(0,1fr))] border-b border-line pr-2">
-        <span />
-        {placed.map(({ day, whole, due }) => {
-          const today = daysBetween(day, now) === 0;
-          return (
-            <div key={day.getTime()} className="min-w-0 border-l border-line px-1.5 py-1.5">
-              <h3 aria-label={dayName(day)} className={`flex items-baseline gap-1.5 text-xs ${today ? "font-semibold text-accent" : "text-quiet"}`}>
-                <span>{day.toLocaleDateString("en-US", { weekday: "short" })}</span>
-                <span className="text-base tabular-nums">{day.getDate()}</span>
-              </h3>
-              {anyWhole && (
-                <ul aria-label={`Whole days and tasks, ${dayName(day)}`} className="mt-1 space-y-0.5">
-                  {whole.map((meeting) => (
-                    <li key={meeting.meetingId}>
-                      <button
-                        type="button"
-                        onClick={() => onOpen(meeting)}
-                        className="w-full truncate rounded-md bg-accent-soft px-1.5 py-0.5 text-left text-xs text-accent hover:bg-accent hover:text-on-accent"
-                      >
-                        {meeting.title || "Without a title"}
-                      </button>
-                    </li>
-                  ))}
-                  {due.map((task) => (
-                    <li key={task.taskId}>
-                      <DueTask task={task} short className="flex items-center gap-1 rounded-md px-1 py-0.5 text-xs hover:bg-hover" />
-                    </li>
-                  ))}
-                </ul>
-              )}
-            </div>
-          );
-        })}
-      </div>
-      <div ref={scroll} tabIndex={0} role="group" aria-label="The hours of the week" className="max-h-[min(36rem,60vh)] overflow-y-auto [scrollbar-gutter:stable]">
-        <div className="relative grid grid-cols-[3.25rem_repeat(7,minmax(0,1fr))]" style={{ height: `${24 * HOUR}px` }}>
-          <div className="relative" aria-hidden="true">
-            {Array.from({ length: 23 }, (_, index) => (
-              <span key={index} className="absolute right-2 -translate-y-1/2 text-[0.6875rem] text-quiet tabular-nums" style={{ top: `${(index + 1) * HOUR}px` }}>
-                {new Date(2000, 0, 1, index + 1).toLocaleTimeString([], { hour: "numeric" })}
-              </span>
-            ))}
-          </div>
-          {placed.map(({ day, timed }) => (
-            <ul
-              key={day.getTime()}
-              aria-label={dayName(day)}
-              className="relative min-w-0 border-l border-line bg-[repeating-linear-gradient(to_bottom,transparent_0,transparent_43px,var(--line)_43px,var(--line)_44px)]"
-            >
-              {timed.map((each) => (
-                <Block key={each.meeting.meetingId} placed={each} onOpen={onOpen} />
-              ))}
-              {daysBetween(day, now) === 0 && (
-                <li
-                  aria-hidden="true"
-                  className="pointer-events-none absolute inset-x-0 border-t-2 border-bad"
-                  style={{ top: `${((now.getHours() * 60 + now.getMinutes()) * HOUR) / 60}px` }}
-                />
-              )}
-            </ul>
-          ))}
-        </div>
-      </div>
-    </div>
-  );
-}
+const LOOKS: readonly { look: Look; name: string; Icon: typeof List }[] = [
+  { look: "day", name: "Day", Icon: CalendarDays },
+  { look: "week", name: "Week", Icon: LayoutGrid },
+  { look: "list", name: "List", Icon: List },
+];
 
-/** A task on the day that it is due; its place is the list of tasks. */
-function DueTask({ task, short = false, className }: { task: Task; short?: boolean; className: string }) {
-  const clock = task.dueTime ? timestampDate(task.dueTime).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" }) : "";
-  return (
-    <Link href="/tasks" title={`${task.title}, due ${clock}`} className={className}>
-      <span className="sr-only">Task, due {short ? `${clock}: ` : ""}</span>
-      {short ? (
-        <Square className="size-3 shrink-0 text-quiet" aria-hidden="true" />
-      ) : (
-        <span className="flex w-36 shrink-0 items-center gap-2 text-quiet tabular-nums">
-          <Square className="size-3.5" aria-hidden="true" />
-          {clock}{" "}
-        </span>
-      )}
-      <span className="min-w-0 truncate">{task.title}</span>
-    </Link>
-  );
-}
-
-function Block({ placed: { meeting, start, end, column, columns }, onOpen }: { placed: Placed; onOpen: (meeting: Meeting) => void }) {
-  const height = Math.max(20, ((end - start) * HOUR) / 60 - 2);
-  return (
-    <li
-      className="absolute px-px"
-      style={{ top: `${(start * HOUR) / 60}px`, height: `${height}px`, left: `${(100 * column) / columns}%`, width: `${100 / columns}%` }}
-    >
-      <button
-        type="button"
-        onClick={() => onOpen(meeting)}
-        className="flex h-full w-full flex-col overflow-hidden rounded-md border-l-2 border-accent bg-accent-soft px-1.5 py-0.5 text-left text-xs leading-tight text-ink transition-colors hover:bg-hover"
-      >
-        <span className="shrink-0 truncate font-medium">{meeting.title || "Without a title"}</span>
-        <span className={`truncate text-quiet tabular-nums ${height < 34 ? "sr-only" : ""}`}>{spanWords(meeting)}</span>
-        {meeting.location && height > 64 && <span className="truncate text-quiet">{meeting.location}</span>}
-      </button>
-    </li>
-  );
-}
-
-/** Whether the week is shown as a list also where there is room for more; kept in this browser. */
-function useListChoice(): [boolean, (asList: boolean) => void] {
-  const [asList, setAsList] = useState(() => {
+/** How the calendar is shown; kept in this browser. */
+function useLook(): [Look, (look: Look) => void] {
+  const [look, setLook] = useState<Look>(() => {
     try {
-      return localStorage.getItem(VIEW_KEY) === "list";
+      const kept = localStorage.getItem(VIEW_KEY);
+      return LOOKS.find((each) => each.look === kept)?.look ?? "week";
     } catch {
-      return false;
+      return "week";
     }
   });
-  const set = (next: boolean) => {
-    setAsList(next);
+  const set = (next: Look) => {
+    setLook(next);
     try {
-      localStorage.setItem(VIEW_KEY, next ? "list" : "week");
+      localStorage.setItem(VIEW_KEY, next);
     } catch {
       // Storage is blocked: the choice lasts until the page is closed.
     }
   };
-  return [asList, set];
+  return [look, set];
 }

@@ -1,4 +1,4 @@
-/** The user's documents: what there is, and the way to add files, by button or by dropping them. */
+/** The user's documents: what there is, what is found in it, and the way to add files, by button or by dropping them. */
 import { create } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { FileText, Plus, Trash2, Upload as UploadIcon } from "lucide-react";
@@ -14,6 +14,7 @@ import { documents as store, tell } from "../state/app";
 import { closeDocument, openDocument, reading } from "../state/reading";
 import { count, moment } from "../text/figures";
 import { kindOf } from "../text/jobs";
+import { DocumentsSearch, useSearching } from "./DocumentsSearch";
 import { DocumentsUploads } from "./DocumentsUploads";
 import { useProjectTitle } from "./projectTitle";
 
@@ -22,6 +23,7 @@ export function Documents() {
   const input = useRef<HTMLInputElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
   const over = useDroppedFiles();
+  const searching = useSearching();
   useEffect(() => void store.open(), []);
   return (
     <div className="relative min-h-0 flex-1">
@@ -53,6 +55,7 @@ export function Documents() {
             </p>
           </div>
           <DocumentsUploads uploads={uploads} />
+          {(documents.length > 0 || searching) && <DocumentsSearch />}
           {error && (
             <div className="mb-4">
               <Notice kind="bad" action={<Button onClick={() => void store.refresh()}>Try again</Button>}>
@@ -60,7 +63,7 @@ export function Documents() {
               </Notice>
             </div>
           )}
-          {documents.length > 0 ? (
+          {searching ? null : documents.length > 0 ? (
             <ul aria-label="Your documents">
               {documents.map((document) => (
                 <Row key={document.documentId} document={document} onDeleted={() => heading.current?.focus()} />
@@ -71,7 +74,7 @@ export function Documents() {
           ) : (
             !error && <Loading />
           )}
-          {nextToken && (
+          {nextToken && !searching && (
             <Button className="mt-3 w-full border-transparent bg-transparent text-quiet" disabled={loading} onClick={() => void store.loadMore()}>
               Show more
             </Button>

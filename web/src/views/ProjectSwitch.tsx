@@ -1,5 +1,5 @@
 /** Which project the page is narrowed to, and the way to others. */
-import { Check, ChevronsUpDown, Folder, FolderPlus, Layers, Settings2 } from "lucide-react";
+import { Check, ChevronsUpDown, Folder, FolderPlus, Folders, Layers, Settings2 } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { useStore } from "zustand";
 import { Boundary } from "../parts/Boundary";
@@ -10,7 +10,7 @@ const ProjectDialog = lazy(() => import("./ProjectDialog").then((module) => ({ d
 /** Stands for no project: a menu's choice needs a name. */
 const EVERYTHING = "everything";
 
-export function ProjectSwitch() {
+export function ProjectSwitch({ onGo = navigation.go }: { onGo?: (path: string) => void }) {
   const { projects, loaded, current } = useStore(store.store);
   const [dialog, setDialog] = useState<"new" | "edit">();
   if (!loaded) return null;
@@ -39,7 +39,7 @@ export function ProjectSwitch() {
           value={current || EVERYTHING}
           onValueChange={(next) => {
             store.choose(next === EVERYTHING ? "" : next);
-            navigation.go("/");
+            onGo("/");
           }}
         >
           <MenuChoice value={EVERYTHING}>
@@ -66,6 +66,12 @@ export function ProjectSwitch() {
           <FolderPlus className="size-4" aria-hidden="true" />
           New project
         </MenuItem>
+        {projects.length > 0 && (
+          <MenuItem onSelect={() => onGo("/projects")}>
+            <Folders className="size-4" aria-hidden="true" />
+            All projects
+          </MenuItem>
+        )}
       </Menu>
       {dialog && (
         <Boundary instead={null}>
