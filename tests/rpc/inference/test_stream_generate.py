@@ -51,6 +51,16 @@ async def test_piled_up_text_is_merged_and_nothing_is_lost(online: Any, upstream
     assert len(responses) < 2_000
 
 
+async def test_answers_that_are_read_together_are_all_whole(online: Any, upstream: FakeOpenAI, ask: Any) -> None:
+    # More than the reading beat calls a few, and slow enough that their tokens come one by one.
+    upstream.reply = Reply(pieces=numbered_words(40), tokens_per_second=200)
+    answers = await asyncio.gather(*(online.stream(ask()) for _ in range(12)))
+    for responses, failure in answers:
+        assert failure is None
+        assert text_of(responses) == "".join(numbered_words(40))
+        assert kinds(responses)[-2:] == ["usage", "finished"]
+
+
 async def test_a_reader_that_does_not_read_holds_the_provider_back(online: Any, upstream: FakeOpenAI, ask: Any) -> None:
     upstream.reply = Reply(pieces=("x" * 1000,) * 50_000)
     call = online.generations.StreamGenerate(ask(), metadata=online.metadata())

@@ -69,9 +69,10 @@ async def read_answer(
     """
     reader = _Reader(response.aiter_bytes(), answer, connection, clock)
     try:
-        async with aclosing(reader.events()) as events:
-            async for event in events:
-                yield event
+        with connection.beat.answer():
+            async with aclosing(reader.events()) as events:
+                async for event in events:
+                    yield event
     except InferenceError:
         # What the provider has counted is on the bill, whatever came after.
         if answer.usage is not None:
@@ -97,7 +98,8 @@ class _Reader:
             heard = answer.tokens_heard
             data = await self._next()
             failure = self._feed(data)
-            if answer.tokens_heard != heard:
+            has_news = answer.tokens_heard != heard
+            if has_news:
                 self._clock.restart()
             for event in answer.take():
                 yield event
@@ -105,6 +107,8 @@ class _Reader:
                 raise failure
             if data is None:
                 break
+            if has_news and not (answer.finished or answer.done):
+                await self._connection.beat.rest()
         for event in answer.end():
             yield event
         if answer.done:

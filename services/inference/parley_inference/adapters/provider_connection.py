@@ -18,6 +18,7 @@ import aiohttp
 import httpx2
 from parley_shared.telemetry import PROPAGATOR
 
+from parley_inference.adapters.reading_beat import ReadingBeat
 from parley_inference.adapters.window_refusal import prompt_too_long
 from parley_inference.domain.errors import (
     InferenceError,
@@ -92,6 +93,8 @@ class ProviderConnection:
         self._answered_at: float | None = None
         """When the server answered last, by the clock of the loop; None before, and after it hung up."""
         self.host = httpx2.URL(endpoint.base_url).host
+        self.beat = ReadingBeat()
+        """On which its streamed answers are read."""
 
     async def close(self) -> None:
         """Closes every connection."""
