@@ -8,9 +8,15 @@ from collections.abc import AsyncIterator
 import pytest
 from parley_testing.mesh import Mesh
 from parley_testing.page import Reader, open_browser
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, FilePayload, expect
 
 QUESTION = "How do I add a provider?"
+LEASE = FilePayload(
+    name="lease.md",
+    mimeType="text/markdown",
+    buffer=b"# The lease of the lighthouse\n\nThe notice period of the lighthouse is eleven weeks.\n",
+)
+PICTURE = FilePayload(name="photo.png", mimeType="image/png", buffer=b"\x89PNG\r\n\x1a\n" + b"\0" * 32)
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +146,45 @@ async def test_shift_and_enter_make_a_line_and_enter_sends(reader: Reader) -> No
     await expect(reader.page.get_by_role("log").get_by_text("one\ntwo")).to_be_visible()
     await expect(reader.composer).to_have_value("")
     await reader.wait_for_the_end()
+
+
+async def test_a_file_beside_a_message_is_read_in_and_cited(reader: Reader) -> None:
+    page = reader.page
+    await page.get_by_label("Files to attach").set_input_files([LEASE, PICTURE])
+    attached = page.get_by_role("list", name="Attached files").get_by_role("listitem")
+    await expect(attached).to_have_count(2)
+    await expect(attached.filter(has_text="photo.png")).to_contain_text("picture")
+    await reader.composer.fill("What is the notice period of the lighthouse?")
+    # A message does not go out as if what could not be read had been.
+    await expect(page.get_by_role("button", name="Send", exact=True)).to_be_disabled()
+    await page.get_by_role("button", name="Remove photo.png").click()
+    # It waits for the rest by itself.
+    await reader.composer.press("Enter")
+    await expect(reader.composer).to_have_value("")
+    await expect(attached.filter(has_text="The lease of the lighthouse")).to_be_visible()
+    await reader.wait_for_the_end()
+    await expect(reader.answer).to_contain_text("eleven weeks")
+    sources = reader.answer.get_by_role("region", name="Sources")
+    await expect(sources).to_contain_text("The lease of the lighthouse")
+    await reader.reload()
+    await expect(attached).to_have_text("The lease of the lighthouse")
+    # What it was changed to still names its files, and its field does not.
+    await page.get_by_role("button", name="Edit message").click()
+    await expect(page.get_by_role("textbox", name="Edit message")).to_have_value(
+        "What is the notice period of the lighthouse?"
+    )
+
+
+async def test_what_a_message_would_take_is_told_and_a_model_can_be_chosen(reader: Reader) -> None:
+    await reader.composer.fill(QUESTION)
+    await expect(reader.page.get_by_role("note", name="An estimate for")).to_contain_text("tokens")
+    await reader.page.get_by_role("button", name="Route").click()
+    await reader.page.get_by_role("menuitemradio", name="offline").click()
+    await expect(reader.page.get_by_role("button", name="Route: Automatic, model: offline")).to_be_visible()
+    async with reader.page.expect_request("**/StreamReply") as asked:
+        await reader.composer.press("Enter")
+    assert b"offline" in ((await asked.value).post_data_buffer or b"")
+    await reader.wait_for_the_end()
+    await reader.answer.get_by_role("button", name="About this answer").click()
+    figures = reader.page.get_by_role("dialog", name="About this answer")
+    await expect(figures).to_contain_text(re.compile(r"Conversation[\d,]+ tokens"))

@@ -101,6 +101,27 @@ async def test_conversations_are_found_by_words_in_their_messages(reader: Reader
     await expect(sidebar(reader).get_by_role("link", name=re.compile("gooseberries"))).to_be_visible()
 
 
+async def test_a_search_is_done_by_keys_alone_and_marks_its_words(reader: Reader) -> None:
+    await converse(reader, "Hello, this is about marmalade")
+    page = reader.page
+    await page.keyboard.press("Control+k")
+    search = page.get_by_role("textbox", name="Search conversations")
+    await expect(search).to_be_focused()
+    await search.fill("MARMA")
+    found = page.get_by_role("list", name="Found conversations").get_by_role("link")
+    await expect(found.locator("mark").first).to_have_text("marma")
+    await search.press("ArrowDown")
+    await expect(found).to_be_focused()
+    await found.press("F2")
+    await page.get_by_role("textbox", name="Title of the conversation").fill("Jam")
+    await page.keyboard.press("Enter")
+    await expect(found).to_contain_text("Jam")
+    await page.keyboard.press("Control+Shift+O")
+    await expect(page).to_have_url(f"{reader.base_url}/")
+    await page.keyboard.press("Control+/")
+    await expect(page.get_by_role("dialog", name="Keys")).to_contain_text("Search conversations")
+
+
 async def test_back_and_forward_go_through_the_conversations(reader: Reader) -> None:
     await converse(reader, "The first one")
     await converse(reader, "The second one")

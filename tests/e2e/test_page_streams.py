@@ -13,6 +13,10 @@ from parley_testing.page import Reader, open_browser
 from playwright.async_api import Browser, expect
 
 AWAY = Reply(status=503, error={"message": "The model is being moved."})
+FORMULAS = (
+    "It holds that $a^2 + b^2 = c^2$, for between $5 and $6:\n\n$$\n\\frac{1}{2}\n$$\n\n",
+    "and \\(\\href{javascript:alert(1)}{x}\\) and $\\frac{$ are no formulas.",
+)
 QUOTA_ENDS = b'data: {"error": {"message": "The quota is used up.", "type": "rate_limit_error", "code": 429}}\n\n'
 WORDS = 120
 TEXT = "".join(numbered_words(WORDS)).strip()
@@ -77,12 +81,26 @@ async def test_text_grows_on_the_screen_while_the_model_writes(reader: Reader, u
     await reader.wait_for_answer(TEXT)
 
 
+async def test_formulas_are_drawn_prices_are_not_and_reasoning_is_folded(reader: Reader, upstream: FakeOpenAI) -> None:
+    upstream.enqueue(Reply(pieces=FORMULAS, reasoning=("The reader wants Pythagoras.",)))
+    await reader.ask("Pythagoras, please.")
+    await reader.wait_for_the_end()
+    await expect(reader.answer_text.locator("math")).to_have_count(2)
+    await expect(reader.answer_text.locator(".formula-display math mfrac")).to_have_count(1)
+    await expect(reader.answer_text).to_contain_text("for between $5 and $6")
+    await expect(reader.answer_text.locator("a, script, [style], [href]")).to_have_count(0)
+    thought = reader.answer.get_by_role("group", name="Reasoning")
+    await expect(thought).to_be_hidden()
+    await reader.answer.get_by_text("Reasoning", exact=True).first.click()
+    await expect(thought).to_have_text("The reader wants Pythagoras.")
+
+
 async def test_stop_keeps_what_was_written_and_closes_the_provider(reader: Reader, upstream: FakeOpenAI) -> None:
     upstream.go_on.clear()
     cut = upstream.streams_cut
     await reader.ask("Count, please.")
     await expect(reader.answer_text).to_contain_text("word5 ")
-    await reader.stop_button.click()
+    await reader.composer.press("Escape")
     await expect(reader.answer).to_contain_text("You stopped this answer")
     await upstream.wait_for(lambda: upstream.streams_cut == cut + 1, "the provider's connection to be closed")
     written = await reader.answer_text.inner_text()
@@ -128,6 +146,7 @@ async def test_a_lost_network_is_told_and_the_answer_goes_on_when_it_is_back(
     await expect(reader.answer_text).to_contain_text("word5 ")
     await reader.context.set_offline(True)
     await expect(reader.page.get_by_text("Connection lost, reconnecting…")).to_be_visible()
+    await expect(reader.page.get_by_role("status").filter(has_text="You are offline.")).to_be_visible()
     upstream.go_on.set()
     await reader.context.set_offline(False)
     await expect(reader.page.get_by_text("Connection lost, reconnecting…")).to_be_hidden()
@@ -218,7 +237,7 @@ async def test_an_edited_question_stands_beside_the_first_one(reader: Reader) ->
     await reader.wait_for_the_end()
     await reader.ask("And now to a hundred.")
     await reader.wait_for_the_end()
-    await reader.page.get_by_role("button", name="Edit message").last.click()
+    await reader.composer.press("ArrowUp")
     await reader.page.get_by_role("textbox", name="Edit message").fill("And now to a thousand.")
     await reader.page.get_by_role("textbox", name="Edit message").press("Enter")
     await expect(reader.page.get_by_role("log")).to_contain_text("And now to a thousand.")

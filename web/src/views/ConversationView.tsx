@@ -37,12 +37,7 @@ export function ConversationView({ conversation }: { conversation: Conversation 
 
   const composer = (
     <Composer
-      draft={state.draft}
-      onType={(text) => conversation.type(text)}
-      onSend={() => {
-        send(state.draft.trim());
-        conversation.type("");
-      }}
+      conversation={conversation}
       route={route}
       onRoute={setRoute}
       busy={sending || shownLive.some((messageId) => !state.live[messageId]?.error)}

@@ -6,17 +6,20 @@ import type { Session } from "@parley/protos/parley/chat/v1/session_pb";
 import { Confirm } from "../parts/Confirm";
 import { Menu, MenuBranch, MenuChoice, MenuChoices, MenuItem } from "../parts/Menu";
 import { wordsFor } from "../rpc/errors";
+import { seek } from "../state/places";
 import { approvals, conversations, projects, sessions, tell } from "../state/app";
+import { cutAtWords } from "../text/highlights";
 import type { Transcript, TranscriptKind } from "../text/transcript";
 
 interface SessionRowProps {
   session: Session;
-  snippet?: string;
+  /** What was searched for, and what was found of it. */
+  found?: { readonly query: string; readonly snippet: string; readonly messageId: string };
   current: boolean;
   onGo: (path: string) => void;
 }
 
-export function SessionRow({ session, snippet, current, onGo }: SessionRowProps) {
+export function SessionRow({ session, found, current, onGo }: SessionRowProps) {
   const [renaming, setRenaming] = useState(false);
   const [deleting, setDeleting] = useState(false);
   const { sessionId } = session;
@@ -53,9 +56,17 @@ export function SessionRow({ session, snippet, current, onGo }: SessionRowProps)
         onClick={(event) => {
           if (event.metaKey || event.ctrlKey || event.shiftKey) return;
           event.preventDefault();
+          if (found) seek(found.messageId);
           onGo(path);
         }}
         onDoubleClick={() => setRenaming(true)}
+        onKeyDown={(event) => {
+          if (event.key === "F2") setRenaming(true);
+          else if (event.key === "Delete") setDeleting(true);
+          else return;
+          event.preventDefault();
+        }}
+        data-session={sessionId}
         className="block rounded-lg py-1.5 pr-9 pl-2.5 text-sm transition-colors hover:bg-hover aria-[current]:bg-hover aria-[current]:font-medium"
       >
         <span className="flex items-center gap-2">
@@ -71,10 +82,14 @@ export function SessionRow({ session, snippet, current, onGo }: SessionRowProps)
             </>
           )}
           <span className="truncate" title={title}>
-            {title}
+            <Marked text={title} query={found?.query} />
           </span>
         </span>
-        {snippet && <span className="line-clamp-2 text-xs font-normal text-quiet">{snippet}</span>}
+        {found?.snippet && (
+          <span className="line-clamp-2 text-xs font-normal text-quiet">
+            <Marked text={found.snippet} query={found.query} />
+          </span>
+        )}
       </a>
       <Menu
         align="start"
@@ -148,6 +163,19 @@ export function SessionRow({ session, snippet, current, onGo }: SessionRowProps)
         </Confirm>
       )}
     </li>
+  );
+}
+
+/** A text, with the words of a search marked. */
+function Marked({ text, query = "" }: { text: string; query?: string | undefined }) {
+  return cutAtWords(text, query).map((piece, index) =>
+    piece.found ? (
+      <mark key={index} className="rounded-xs bg-mark text-ink">
+        {piece.text}
+      </mark>
+    ) : (
+      piece.text
+    ),
   );
 }
 

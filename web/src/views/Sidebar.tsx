@@ -56,7 +56,13 @@ export function Sidebar({ current, onGo, onClose }: SidebarProps) {
           </PanelLink>
         </div>
       </div>
-      <div className="min-h-0 flex-1 overflow-y-auto px-3 pb-3">
+      <div
+        className="min-h-0 flex-1 overflow-y-auto px-3 pb-3"
+        onKeyDown={(event) => {
+          const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+          if (step && (event.target as HTMLElement).matches("a[data-session]") && walk(event.target as HTMLElement, step)) event.preventDefault();
+        }}
+      >
         {searching ? (
           <Matches current={current} onGo={onGo} />
         ) : (
@@ -110,6 +116,16 @@ function PanelLink({ path, others = [], onGo, icon, children }: PanelLinkProps) 
   );
 }
 
+/** Moves the focus through the conversations in the list; above the first stands the search. False where there is none to go to. */
+function walk(from: HTMLElement, step: 1 | -1): boolean {
+  const nav = from.closest("nav");
+  const links = Array.from(nav?.querySelectorAll<HTMLElement>("a[data-session]") ?? []);
+  const at = links.indexOf(from) + step;
+  const to = at < 0 ? nav?.querySelector<HTMLElement>("input[aria-label='Search conversations']") : links[at];
+  to?.focus();
+  return to !== undefined && to !== null;
+}
+
 function SearchField({ query }: { query: string }) {
   return (
     <div className="relative" role="search">
@@ -121,7 +137,10 @@ function SearchField({ query }: { query: string }) {
         value={query}
         maxLength={200}
         onChange={(event) => store.search(event.target.value)}
-        onKeyDown={(event) => event.key === "Escape" && store.search("")}
+        onKeyDown={(event) => {
+          if (event.key === "Escape") store.search("");
+          if (event.key === "ArrowDown" && walk(event.currentTarget, 1)) event.preventDefault();
+        }}
         className="h-9 w-full rounded-lg bg-transparent pr-9 pl-9 text-sm transition-colors outline-none hover:bg-hover focus:bg-raised focus:ring-1 focus:ring-line-strong"
       />
       {query && (
@@ -177,14 +196,14 @@ function More() {
 }
 
 function Matches({ current, onGo }: { current: string | undefined; onGo: (path: string) => void }) {
-  const matches = useStore(store.store, (state) => state.matches);
+  const { matches, query } = useStore(store.store);
   if (!matches) return <p className="px-2.5 py-2 text-sm text-quiet">Searching…</p>;
   return (
     <ul aria-label="Found conversations">
       {matches.map(
-        ({ session, snippet }) =>
+        ({ session, snippet, messageId }) =>
           session && (
-            <SessionRow key={session.sessionId} session={session} snippet={snippet} current={session.sessionId === current} onGo={onGo} />
+            <SessionRow key={session.sessionId} session={session} found={{ query, snippet, messageId }} current={session.sessionId === current} onGo={onGo} />
           ),
       )}
     </ul>
