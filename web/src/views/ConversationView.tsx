@@ -1,20 +1,19 @@
 /** A conversation on the screen. */
 import { ArrowDown } from "lucide-react";
-import { memo, useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { StickToBottom, useStickToBottomContext } from "use-stick-to-bottom";
 import { useStore } from "zustand";
-import { Role, Route, type Message } from "@parley/protos/parley/chat/v1/message_pb";
-import { NoticeKind } from "@parley/protos/parley/chat/v1/turn_event_pb";
+import { Role, Route } from "@parley/protos/parley/chat/v1/message_pb";
 import { Button, IconButton } from "../parts/buttons";
 import { Notice } from "../parts/Notice";
 import { isMissing, mayHelpToRepeat, wordsFor } from "../rpc/errors";
 import { navigation, tell } from "../state/app";
-import type { Conversation, LiveAnswer, Outgoing, Remarks } from "../state/conversation";
-import { branch, type Step } from "../text/branches";
-import { Alternatives } from "./Alternatives";
-import { Answer } from "./Answer";
+import type { Conversation, Outgoing } from "../state/conversation";
+import { placeOf } from "../state/places";
+import { branch } from "../text/branches";
 import { Composer } from "./Composer";
-import { Bubble, Question } from "./Question";
+import { ConversationSteps } from "./ConversationSteps";
+import { Bubble } from "./Question";
 import { Suggestions } from "./Suggestions";
 import { Welcome } from "./Welcome";
 
@@ -60,41 +59,21 @@ export function ConversationView({ conversation }: { conversation: Conversation 
   const isTip = last !== undefined && last.messageId === state.messages.at(-1)?.messageId;
   const suggests = isTip && last.role === Role.ASSISTANT && !outgoing && !state.live[last.messageId];
 
-  const firstOffline = shown.find(({ message }) =>
-    state.remarks[message.messageId]?.notices.some(({ kind }) => kind === NoticeKind.OFFLINE_MODEL),
-  )?.message;
-
   return (
-    <StickToBottom className="relative flex min-h-0 flex-1 flex-col" resize="smooth" initial="instant">
+    <StickToBottom
+      className="relative flex min-h-0 flex-1 flex-col"
+      resize="smooth"
+      // One that was left in its middle is shown there.
+      initial={placeOf(conversation.key) ? false : "instant"}
+    >
       <StickToBottom.Content
-        scrollClassName="[scrollbar-gutter:stable_both-edges]"
+        scrollClassName="overflow-auto [scrollbar-gutter:stable_both-edges]"
         className="mx-auto flex w-full max-w-3xl flex-col gap-7 px-4 pt-6 pb-10 sm:px-6"
         role="log"
         aria-label="Conversation"
       >
-        {state.olderToken && (
-          <Button
-            className="self-center"
-            disabled={state.loadingOlder}
-            onClick={() => void conversation.loadOlder().catch((error: unknown) => tell(wordsFor(error)))}
-          >
-            {state.loadingOlder ? "Loading…" : "Show earlier messages"}
-          </Button>
-        )}
         {state.loading && steps.length === 0 && !outgoing && <Skeleton />}
-        {shown.map((step, index) => (
-          <StepView
-            key={step.message.messageId}
-            step={step}
-            question={shown[index - 1]?.message}
-            live={state.live[step.message.messageId]}
-            remarks={state.remarks[step.message.messageId]}
-            offlineTold={firstOffline !== undefined && firstOffline !== step.message}
-            sending={sending}
-            route={route}
-            conversation={conversation}
-          />
-        ))}
+        <ConversationSteps conversation={conversation} steps={shown} sending={sending} route={route} />
         {suggests && <Suggestions sessionId={last.sessionId} tipMessageId={last.messageId} onAsk={send} />}
         {outgoing && <OnItsWay outgoing={outgoing} onAgain={() => conversation.sendAgain()} onBack={() => conversation.takeBack()} />}
       </StickToBottom.Content>
@@ -110,45 +89,6 @@ export function ConversationView({ conversation }: { conversation: Conversation 
     </StickToBottom>
   );
 }
-
-interface StepViewProps {
-  step: Step<Message>;
-  /** The message before it. */
-  question: Message | undefined;
-  live: LiveAnswer | undefined;
-  remarks: Remarks | undefined;
-  offlineTold: boolean;
-  sending: boolean;
-  route: Route;
-  conversation: Conversation;
-}
-
-/** One message. Drawn anew only when something of its own changes: while an answer grows, the ones above it rest. */
-const StepView = memo(function StepView({ step, question, live, remarks, offlineTold, sending, route, conversation }: StepViewProps) {
-  const { message } = step;
-  const alternatives = <Alternatives step={step} onChoose={(chosen) => conversation.choose(chosen)} />;
-  if (message.role === Role.USER) {
-    return (
-      <Question
-        message={message}
-        alternatives={alternatives}
-        onEdit={!sending ? (text) => conversation.send(text.trim(), route, message.parentMessageId) : undefined}
-      />
-    );
-  }
-  const canAskAgain = !sending && question !== undefined;
-  return (
-    <Answer
-      message={message}
-      live={live}
-      remarks={remarks}
-      offlineTold={offlineTold}
-      alternatives={alternatives}
-      onAskAgain={canAskAgain ? () => conversation.askAgain(message, route) : undefined}
-      onReconnect={() => conversation.reconnect(message.messageId)}
-    />
-  );
-});
 
 function OnItsWay({ outgoing, onAgain, onBack }: { outgoing: Outgoing; onAgain: () => void; onBack: () => void }) {
   return (
