@@ -110,6 +110,37 @@ async def test_a_file_that_is_there_is_not_added_twice_and_one_that_was_deleted_
     await expect(documents(reader)).to_have_count(1)
 
 
+async def test_passages_are_found_with_their_words_marked_narrowed_by_filters_and_opened_where_they_stand(
+    reader: Reader,
+) -> None:
+    page = reader.page
+    elm = FilePayload(name="elm.txt", mimeType="text/plain", buffer=b"The elm at the mill has never been felled.\n")
+    await add(reader, LARCH, elm)
+    await expect(documents(reader)).to_have_count(2)
+    box = page.get_by_role("textbox", name="Search in documents")
+    await box.fill("planted by the miller")
+    found = page.get_by_role("list", name="Found passages").get_by_role("listitem")
+    await expect(found.first).to_contain_text("The larch at the mill")
+    await expect(found.first.locator("mark").filter(has_text="planted")).to_have_count(1)
+    await expect(documents(reader)).to_have_count(0)
+
+    await page.get_by_label("Kind").select_option(label="Text")
+    await box.fill("mill")
+    await expect(found).to_have_count(1)
+    await expect(found).to_contain_text("elm.txt")
+    await page.get_by_label("Kind").select_option(label="PDF")
+    await expect(page.get_by_text("No passage fits “mill”")).to_be_visible()
+    await page.get_by_label("Kind").select_option(label="All kinds")
+    await expect(found).to_have_count(2)
+
+    await found.get_by_role("button", name="The larch at the mill").click()
+    panel = page.get_by_role("complementary", name="Document: The larch at the mill")
+    await expect(panel.locator("[data-passage]")).to_contain_text("Aurelia Quandt")
+    await page.keyboard.press("Escape")
+    await box.press("Escape")
+    await expect(documents(reader)).to_have_count(2)
+
+
 async def test_files_are_dropped_anywhere_and_one_that_is_too_large_is_not_sent(reader: Reader) -> None:
     sent: list[str] = []
     reader.page.on("request", lambda request: sent.append(request.url) if "/api/ingest" in request.url else None)

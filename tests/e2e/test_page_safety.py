@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 import pytest
 from parley_testing.axe import axe
 from parley_testing.fake_openai import FakeOpenAI, Reply
 from parley_testing.mesh import Mesh
 from parley_testing.page import Reader, open_browser
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, FilePayload, expect
 
 HOSTILE = """Hello <script>window.ran = 1</script> <img src=x onerror="window.ran = 2"> <b onclick="window.ran = 3">bold</b>
 
@@ -30,6 +31,10 @@ HOSTILE = """Hello <script>window.ran = 1</script> <img src=x onerror="window.ra
 | <img src=https://tracker.example/cell.png> | b |
 | --- | --- |
 | `<script>window.ran = 10</script>` | ![x](//tracker.example/y.png) |
+
+$$\\href{javascript:window.ran=11}{press} \\htmlData{onclick=window.ran=12}{x} \\text{<img src=x onerror=window.ran=13>}$$
+
+$$\\includegraphics{https://tracker.example/z.png}$$ and \\(x < y\\).
 
 The end."""
 
@@ -104,6 +109,45 @@ async def test_the_page_cannot_be_framed_and_runs_no_inline_script(mesh: Mesh) -
     assert b"<script>" not in body
 
 
+async def test_nothing_in_a_document_runs_loads_or_changes_the_page(browser: Browser, hostile_mesh: Mesh) -> None:
+    page_of_the_web = f"<!doctype html><title>Kind words</title><body onload='window.ran = 20'>{HOSTILE}</body>"
+    async with Reader.arrive(browser, hostile_mesh.base_url) as reader:
+        page = reader.page
+        await reader.sign_up()
+        await page.get_by_role("link", name="Documents").click()
+        files = [
+            FilePayload(name="hostile.md", mimeType="text/markdown", buffer=b"# Kind words\n\n" + HOSTILE.encode()),
+            FilePayload(name="hostile.html", mimeType="text/html", buffer=page_of_the_web.encode()),
+        ]
+        await page.get_by_label("Files to add").set_input_files(files)
+        documents = page.get_by_role("list", name="Your documents").get_by_role("listitem")
+        await expect(documents).to_have_count(2)
+        # What is found of it, too.
+        await page.get_by_role("textbox", name="Search in documents").fill("window ran end")
+        found = page.get_by_role("list", name="Found passages")
+        await expect(found).to_contain_text("window")
+        assert await page.evaluate("window.ran") is None
+        await page.get_by_role("textbox", name="Search in documents").press("Escape")
+        for number in range(2):
+            await documents.nth(number).get_by_role("button").first.click()
+            text = page.get_by_role("group", name="Text of the document")
+            await expect(text).to_contain_text("The end.")
+            assert await page.evaluate("window.ran") is None
+            assert await text.locator("script, img, iframe, style, object, svg[onload], [onclick]").count() == 0
+            links = await text.locator("a").evaluate_all("links => links.map((link) => link.href)")
+            assert all(link.startswith(("https://", "http://", "mailto:")) for link in links), links
+            await page.get_by_role("button", name="Close document").click()
+
+
+async def axe_in_both_themes(reader: Reader, scheme: Literal["light", "dark"]) -> list[dict[str, Any]]:
+    """What axe-core finds in the theme that the reader has, and in the other."""
+    found = await axe(reader)
+    await reader.page.emulate_media(color_scheme="dark" if scheme == "light" else "light")
+    found += await axe(reader)
+    await reader.page.emulate_media(color_scheme=scheme)
+    return found
+
+
 @pytest.mark.parametrize("size", [{"width": 1440, "height": 900}, {"width": 390, "height": 844}], ids=["wide", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_view_meets_wcag_aa(browser: Browser, mesh: Mesh, scheme: str, size: dict[str, int]) -> None:
@@ -142,7 +186,7 @@ async def test_every_view_meets_wcag_aa(browser: Browser, mesh: Mesh, scheme: st
     ids=["wide", "phone"],
 )
 async def test_every_panel_of_the_workspace_meets_wcag_aa(
-    browser: Browser, mesh: Mesh, scheme: str, size: dict[str, int]
+    browser: Browser, mesh: Mesh, scheme: Literal["light", "dark"], size: dict[str, int]
 ) -> None:
     async with Reader.arrive(
         browser, mesh.base_url, color_scheme=scheme, viewport=size, reduced_motion="reduce"
@@ -154,7 +198,8 @@ async def test_every_panel_of_the_workspace_meets_wcag_aa(
         for path, body in (
             ("/api/v1/tasks", {"title": "Take the cake out", "due_time": soon, "remind_minutes_before": [0]}),
             ("/api/v1/tasks", {"title": "Water the plants", "priority": "TASK_PRIORITY_HIGH"}),
-            ("/api/v1/projects", {"title": "Garden"}),
+            ("/api/v1/projects", {"title": "Garden", "description": "The *garden* behind the mill."}),
+            ("/api/v1/documents", {"title": "Larches", "text": "# Larches\n\nThe larch was planted in 1871."}),
             ("/api/v1/calendar/events", {"title": "Lunch", "start_time": soon}),
             ("/api/v2/budgets", {"name": "Fun", "period": "BUDGET_PERIOD_DAY", "limit_tokens": 5000}),
         ):
@@ -171,16 +216,34 @@ async def test_every_panel_of_the_workspace_meets_wcag_aa(
             await page.goto(f"{mesh.base_url}{panel}")
             await expect(ready).to_be_visible()
             await page.get_by_role("button", name=opened).click()
-            assert await axe(reader) == []
+            assert await axe_in_both_themes(reader, scheme) == []
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await page.goto(f"{mesh.base_url}/calendar")
+        await page.get_by_role("button", name="Day", exact=True).click()
+        await expect(page.get_by_role("group", name="The hours of the day")).to_be_visible()
+        assert await axe_in_both_themes(reader, scheme) == []
+        await page.get_by_role("button", name="Lunch").first.click()
+        await expect(page.get_by_role("dialog")).to_be_visible()
+        assert await axe_in_both_themes(reader, scheme) == []
+        await page.goto(f"{mesh.base_url}/documents")
+        await page.get_by_role("textbox", name="Search in documents").fill("larch")
+        await expect(page.get_by_role("list", name="Found passages")).to_contain_text("1871")
+        assert await axe_in_both_themes(reader, scheme) == []
+        await page.get_by_role("button", name="Clear the search").click()
+        await page.get_by_role("button", name="Delete Larches").click()
+        await expect(page.get_by_role("dialog", name="Delete this document?")).to_be_visible()
+        assert await axe_in_both_themes(reader, scheme) == []
+        await page.goto(f"{mesh.base_url}/projects")
+        await expect(page.get_by_role("button", name="Go into Garden")).to_be_visible()
+        assert await axe_in_both_themes(reader, scheme) == []
         if size["width"] < 1024:
             await page.get_by_role("button", name="Show conversations").click()
         await page.get_by_role("button", name="Project:").click()
         await expect(page.get_by_role("menuitemradio", name="Garden")).to_be_visible()
-        assert await axe(reader) == []
+        assert await axe_in_both_themes(reader, scheme) == []
         await page.get_by_role("menuitem", name="New project").click()
         await expect(page.get_by_role("dialog", name="New project")).to_be_visible()
-        assert await axe(reader) == []
+        assert await axe_in_both_themes(reader, scheme) == []
 
 
 async def test_a_question_is_asked_and_its_source_read_with_the_keyboard_alone(browser: Browser, mesh: Mesh) -> None:
