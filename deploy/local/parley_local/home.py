@@ -13,6 +13,7 @@ from typing import Any
 from parley_shared.settings import SettingsError
 
 READY_FILE = "ready.json"
+TARGETS_FILE = "prometheus-targets.json"
 _LARGEST_LOG_BYTES = 16 * 1024 * 1024
 
 
@@ -44,16 +45,20 @@ def taken(home: Path) -> Iterator[None]:
 
 def write_ready(home: Path, facts: Mapping[str, Any]) -> None:
     """Writes ready.json so that a reader sees all of it or none, for this user only."""
-    unfinished = home / f".{READY_FILE}.unfinished"
-    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(facts, file, indent=2)
-        file.write("\n")
-    unfinished.replace(home / READY_FILE)
+    _write_whole(home, READY_FILE, facts)
+
+
+def write_targets(home: Path, metrics: Mapping[str, str]) -> None:
+    """Writes where each process tells its figures, by the process's name, as Prometheus reads it (file_sd_configs)."""
+    targets = [
+        {"targets": [address], "labels": {"job": f"parley-{name.partition('-')[0]}", "process": name}}
+        for name, address in metrics.items()
+    ]
+    _write_whole(home, TARGETS_FILE, targets)
 
 
 def remove_ready(home: Path) -> None:
-    """Takes ready.json away: what it says is no longer so."""
+    """Takes ready.json, and what Prometheus reads, away: what they say is no longer so."""
     _remove_ready(home)
 
 
@@ -68,8 +73,18 @@ def fresh_log(home: Path, name: str) -> Path:
     return file
 
 
+def _write_whole(home: Path, name: str, facts: object) -> None:
+    unfinished = home / f".{name}.unfinished"
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(facts, file, indent=2)
+        file.write("\n")
+    unfinished.replace(home / name)
+
+
 def _remove_ready(home: Path) -> None:
     (home / READY_FILE).unlink(missing_ok=True)
+    (home / TARGETS_FILE).unlink(missing_ok=True)
 
 
 def _busy(home: Path, handle: int) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from parley_shared.settings import port_variable
+from parley_shared.settings import metrics_variable, port_variable
 
 from parley_local.home import fresh_log
 from parley_local.ports import Wanted, settle
@@ -55,6 +56,8 @@ class Plan:
     """Where chat takes the spans of the edge, on loopback."""
     processes: tuple[ServiceProcess, ...]
     """The processes of the services, those of chat first."""
+    metrics: Mapping[str, str]
+    """host:port at which each process, and the edge, tells its figures to Prometheus; empty when none does."""
 
     @classmethod
     def of(cls, settings: LocalSettings) -> Plan:
@@ -66,16 +69,25 @@ class Plan:
             ("inference", "inference", settings.inference_port),
             ("retrieval", "retrieval", settings.retrieval_port),
         ]
+        telling = [name for name, _, _ in named] + ["edge"] if settings.metrics else []
         edge, admin, spans, *ports = settle(
             [
                 Wanted("PARLEY_EDGE_PORT", settings.host, settings.edge_port),
                 Wanted("PARLEY_EDGE_ADMIN_PORT", _LOOPBACK, settings.admin_port),
                 Wanted(_SPANS_VARIABLE, _LOOPBACK, 0),
                 *(Wanted(port_variable(service), _LOOPBACK, port) for _, service, port in named),
+                *(Wanted(metrics_variable(name), _LOOPBACK, 0) for name in telling),
             ]
         )
-        processes = (ServiceProcess(name, service, port) for (name, service, _), port in zip(named, ports, strict=True))
-        return cls(settings.host, edge, admin, spans, tuple(processes))
+        processes = (
+            ServiceProcess(name, service, port) for (name, service, _), port in zip(named, ports, strict=False)
+        )
+        metrics = {
+            # Where the operator says; a second replica cannot be there, too.
+            name: settings.variables.get(metrics_variable(name)) or f"{_LOOPBACK}:{port}"
+            for name, port in zip(telling, ports[len(named) :], strict=True)
+        }
+        return cls(settings.host, edge, admin, spans, tuple(processes), metrics)
 
     def addresses_of(self, service: str) -> list[str]:
         """host:port of each process of a service."""
@@ -87,8 +99,8 @@ class Plan:
         return f"{_LOOPBACK}:{self.spans_port}"
 
     def keeps_spans(self, settings: LocalSettings) -> bool:
-        """Whether chat keeps the edge's spans: none of several, of which each would know a part, and not when there is a collector."""
-        return len(self.addresses_of("chat")) == 1 and not settings.variables.get(_COLLECTOR_VARIABLE)
+        """Whether chat keeps the edge's spans, the first one of several, which ask each other: not when there is a collector."""
+        return not settings.variables.get(_COLLECTOR_VARIABLE)
 
     @property
     def reachable_host(self) -> str:
@@ -126,7 +138,8 @@ def service_environment(
     # The edge is the door: a service is not reachable from another machine, whatever PARLEY_HOST opens.
     variables["PARLEY_HOST"] = _LOOPBACK
     variables["PYTHONUNBUFFERED"] = "1"
-    if process.service == "chat" and plan.keeps_spans(settings):
+    variables[metrics_variable(process.service)] = plan.metrics.get(process.name, "")
+    if process.name == "chat" and plan.keeps_spans(settings):
         variables[_SPANS_VARIABLE] = plan.spans_address
     if len(plan.addresses_of(process.service)) > 1:
         # The edge looks twice a second who takes calls.
@@ -145,6 +158,7 @@ def edge_environment(settings: LocalSettings, plan: Plan) -> dict[str, str]:
     for service in SERVICES:
         variables[_address_variable(service)] = ",".join(plan.addresses_of(service))
     variables["PARLEY_HOST"] = plan.edge_host
+    variables[metrics_variable("edge")] = plan.metrics.get("edge", "")
     if plan.keeps_spans(settings):
         # With no collector, chat is the edge's.
         variables[_COLLECTOR_VARIABLE] = f"http://{plan.spans_address}"

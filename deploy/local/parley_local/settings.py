@@ -43,6 +43,8 @@ class LocalSettings:
     """PARLEY_DRAIN_SECONDS: how long running calls get at the end. Default 10."""
     checkout: Path | None
     """The folder of the source code, when this runs from one: its page is served, its documents are the sample corpus."""
+    metrics: bool
+    """PARLEY_UP_METRICS: whether every process tells its figures to Prometheus, on free ports of this machine. Default true."""
     variables: Mapping[str, str]
     """The whole environment, which the children inherit."""
 
@@ -65,6 +67,7 @@ class LocalSettings:
             ready_seconds=environment.number("PARLEY_UP_READY_SECONDS", 120, least=1, most=3600),
             drain_seconds=environment.number("PARLEY_DRAIN_SECONDS", 10, least=0, most=3600),
             checkout=_checkout(),
+            metrics=environment.flag("PARLEY_UP_METRICS", default=True),
             variables=dict(os.environ if variables is None else variables),
         )
 

@@ -197,7 +197,10 @@ class _Run:
 
     def _write_ready(self) -> None:
         processes = {"up": os.getpid()} | {child.name: child.pid for child in self._children if child.pid is not None}
-        facts = {"url": self._plan.url, "addresses": self._plan.addresses, "processes": processes}
+        facts: dict[str, Any] = {"url": self._plan.url, "addresses": self._plan.addresses, "processes": processes}
+        if self._plan.metrics:
+            facts["metrics"] = self._plan.metrics
+            home.write_targets(self._settings.home, self._plan.metrics)
         home.write_ready(self._settings.home, facts)
 
     def _say(self, text: str) -> None:

@@ -47,6 +47,7 @@ from parley_chat.flags_assembly import open_flags
 from parley_chat.identity_assembly import open_identity
 from parley_chat.mcp_assembly import mcp_registration, open_foreign_tools
 from parley_chat.meeting_bot_assembly import LateNews, open_meeting_bots
+from parley_chat.metrics_assembly import watch_turns
 from parley_chat.operations.answer_queue import AnswerQueue
 from parley_chat.operations.answer_writer import AnswerLimits, AnswerWriter
 from parley_chat.operations.batch_running import BatchRunning
@@ -213,6 +214,7 @@ async def _open_conversations(
     parts = await open_turns(settings, database, conversations, writer, _now, closing)
     turns = parts.turns
     parts.running.when_ended(tally.ended)
+    watch_turns(parts.running, queue, tool_parts.consent, closing)
 
     status = open_status(
         settings,

@@ -17,6 +17,7 @@ from parley_chat.adapters.grpc_embedder import GrpcEmbedder
 from parley_chat.adapters.grpc_knowledge import GrpcKnowledge
 from parley_chat.adapters.grpc_model_catalog import GrpcModelCatalog
 from parley_chat.adapters.grpc_text_model import GrpcTextModel
+from parley_chat.adapters.otel_metrics import OtelMetrics
 from parley_chat.adapters.otel_tracing import OtelTracing
 from parley_chat.budget_assembly import BudgetParts
 from parley_chat.operations.admission import Admission
@@ -45,7 +46,7 @@ def open_text_generations(
 ) -> TextGenerations:
     """Has texts without a session written, until `closing` closes."""
     tracing = OtelTracing()
-    recording = UsageRecording(budgets.ledger, tracing)
+    recording = UsageRecording(budgets.ledger, tracing, on_record=OtelMetrics().text_ended)
     closing.push_async_callback(recording.close)
     return TextGenerations(
         GrpcTextModel(inference, service_tokens.for_user),

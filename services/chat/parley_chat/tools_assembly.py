@@ -10,6 +10,7 @@ from parley.chat.v1 import tool_service_pb2_grpc
 from parley_shared.serving import Registration
 from parley_shared.sql import Database
 
+from parley_chat.adapters.otel_metrics import OtelMetrics
 from parley_chat.adapters.sql_tool_approvals import SqlToolApprovals
 from parley_chat.domain.tool_approvals import ConsentPolicy
 from parley_chat.operations.answer_tools import AnswerTools
@@ -70,7 +71,8 @@ def make_tools(
 ) -> Tools:
     """Puts everything together that lets models use the tools of `sources`."""
     toolbox = ToolSources(sources, ConsentPolicy(settings.tools_ask))
-    calls = ToolCalls(toolbox, tracing, ToolLimits(settings.tool_rounds, settings.tool_seconds))
+    limits = ToolLimits(settings.tool_rounds, settings.tool_seconds)
+    calls = ToolCalls(toolbox, tracing, limits, on_run=OtelMetrics().count_tool_call)
     approvals = SqlToolApprovals(database, news)
     longest = timedelta(seconds=settings.approval_seconds)
     consent = ToolConsent(approvals, calls, longest, now, has_replicas=database.dialect != "sqlite")

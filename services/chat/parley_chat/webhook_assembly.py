@@ -11,6 +11,7 @@ from parley_shared.serving import Registration
 from parley_shared.sql import Database
 
 from parley_chat.adapters.httpx_webhook_sender import HttpxWebhookSender
+from parley_chat.adapters.otel_metrics import OtelMetrics
 from parley_chat.adapters.sql_webhook_queue import SqlWebhookQueue
 from parley_chat.operations.webhook_delivering import WebhookDelivering
 from parley_chat.operations.webhooks import Webhooks, WebhookSigning
@@ -44,7 +45,10 @@ class WebhookParts:
         closing.push_async_callback(sender.close)
         self._signing = WebhookSigning(outbound.secrets, sender, now)
         self._payloads = EventPayloads()
-        self.delivering = WebhookDelivering(log, self._queue, self._signing, self._payloads, now)
+        metrics = OtelMetrics()
+        self.delivering = WebhookDelivering(
+            log, self._queue, self._signing, self._payloads, now, on_attempt=metrics.webhook_attempt
+        )
         closing.push_async_callback(self.delivering.close)
 
     async def start(self, workspaces: Workspaces) -> Registration:

@@ -34,6 +34,7 @@ from parley_inference.adapters.schema_process import SchemaProcess
 from parley_inference.adapters.toml_agents import read_agents
 from parley_inference.adapters.toml_content_templates import read_content_templates
 from parley_inference.adapters.toml_folder import FolderError
+from parley_inference.metrics_assembly import watch_caches, watch_providers
 from parley_inference.operations.agents import Agents
 from parley_inference.operations.answer_cache import AnswerCache
 from parley_inference.operations.content import Content
@@ -80,13 +81,18 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
     agents = _agents(settings)
     content = _content(settings)
     async with AsyncExitStack() as closing:
-        models = Models(assemble(plan, closing), plan.naming, clock=time.monotonic, prices=plan.prices)
+        providers = assemble(plan, closing)
+        answers = AnswerCache(settings.cache_bytes, clock=time.monotonic)
+        vectors = EmbeddingCache(settings.embedding_cache_megabytes * 1024 * 1024)
+        watch_providers(providers, closing)
+        watch_caches({"answers": answers, "embeddings": vectors}, closing)
+        models = Models(providers, plan.naming, clock=time.monotonic, prices=plan.prices)
         checker = SchemaProcess()
         closing.push_async_callback(checker.close)
         generations = Generations(
             models,
             checker,
-            AnswerCache(settings.cache_bytes, clock=time.monotonic),
+            answers,
             max_characters=settings.max_answer_characters,
         )
         registrations = [
@@ -112,7 +118,7 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
             ),
             Registration(
                 embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server,
-                EmbeddingServicer(_embedding(settings, models)),
+                EmbeddingServicer(_embedding(settings, models, vectors)),
                 "parley.inference.v1.EmbeddingService",
             ),
             Registration(
@@ -145,14 +151,14 @@ async def open_inference(settings: InferenceSettings) -> AsyncIterator[Inference
         yield InferenceApp(settings, server, models)
 
 
-def _embedding(settings: InferenceSettings, models: Models) -> TextEmbedding:
+def _embedding(settings: InferenceSettings, models: Models, vectors: EmbeddingCache) -> TextEmbedding:
     limits = EmbeddingLimits(
         batch_texts=settings.embedding_batch_texts,
         batch_tokens=settings.embedding_batch_tokens,
         calls=settings.embedding_calls,
         answer_bytes=settings.service.max_message_bytes,
     )
-    return TextEmbedding(models, EmbeddingCache(settings.embedding_cache_megabytes * 1024 * 1024), limits)
+    return TextEmbedding(models, vectors, limits)
 
 
 def _scoring(settings: InferenceSettings, closing: AsyncExitStack) -> Scoring:

@@ -31,6 +31,7 @@ from parley_retrieval.adapters.edge_index_shelf import EdgeIndexShelf
 from parley_retrieval.adapters.folder_corpus import FolderCorpus
 from parley_retrieval.adapters.grpc_embedding_model import GrpcEmbeddingModel
 from parley_retrieval.adapters.murmur_term_hash import MurmurTermHash
+from parley_retrieval.adapters.otel_metrics import OtelMetrics
 from parley_retrieval.adapters.otel_tracing import OtelTracing
 from parley_retrieval.adapters.own_figures import OwnFigures
 from parley_retrieval.adapters.semantic_text_splitter import SemanticTextSplitter
@@ -160,7 +161,7 @@ async def open_retrieval(settings: RetrievalSettings) -> AsyncIterator[Retrieval
                 ),
                 Registration(
                     search_service_pb2_grpc.add_SearchServiceServicer_to_server,
-                    SearchServicer(Search(store, index, encoder, tracing, meanings, item_store)),
+                    SearchServicer(Search(store, index, encoder, tracing, meanings, item_store, OtelMetrics())),
                     "parley.retrieval.v1.SearchService",
                 ),
                 Registration(

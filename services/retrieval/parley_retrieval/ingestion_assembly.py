@@ -15,6 +15,7 @@ from parley_shared.sql import Database
 
 from parley_retrieval.adapters.folder_blob_store import FolderBlobStore
 from parley_retrieval.adapters.multipart_upload_form import read_form
+from parley_retrieval.adapters.otel_metrics import OtelMetrics
 from parley_retrieval.adapters.process_file_reader import ProcessFileReader
 from parley_retrieval.adapters.sql_job_leases import SqlJobLeases
 from parley_retrieval.adapters.sql_job_store import SqlJobStore
@@ -69,6 +70,7 @@ async def open_ingestion(
         board=board,
         documents_per_user=settings.documents_per_user,
         first_retry_seconds=own.job_retry_seconds,
+        metrics=OtelMetrics(),
     )
 
     def make_run(job: Job, claim: JobClaim) -> JobRun:

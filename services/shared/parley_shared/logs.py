@@ -9,10 +9,16 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from opentelemetry import trace
+
+_known: ContextVar[Mapping[str, str]] = ContextVar("parley_log_facts", default=MappingProxyType({}))
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _COLOURS = {
@@ -59,7 +65,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= _trace() | _extras(record)
+        line |= _trace() | extras(record)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
@@ -74,12 +80,12 @@ class PrettyFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, and the lines of the exception under it."""
-        extras = _extras(record)
-        if "trace_id" not in extras and (trace_id := _trace().get("trace_id", "")):
-            extras["trace"] = trace_id[:8]
+        told = extras(record)
+        if "trace_id" not in told and (trace_id := _trace().get("trace_id", "")):
+            told["trace"] = trace_id[:8]
         clock = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
         level = f"{record.levelname.lower():7}"
-        facts = " ".join(f"{key}={value}" for key, value in extras.items())
+        facts = " ".join(f"{key}={value}" for key, value in told.items())
         if self._colours:
             clock, facts = f"{_DIM}{clock}{_RESET}", f"{_DIM}{facts}{_RESET}" if facts else ""
             level = f"{_COLOURS.get(record.levelname, '')}{level}{_RESET}"
@@ -115,5 +121,16 @@ def _trace() -> dict[str, str]:
     return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"} if context.is_valid else {}
 
 
-def _extras(record: logging.LogRecord) -> dict[str, Any]:
-    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+def extras(record: logging.LogRecord) -> dict[str, Any]:
+    """What a record tells beside its words: what is known of the work that it comes from, and its own `extra`."""
+    return {**_known.get(), **{key: value for key, value in vars(record).items() if key not in _STANDARD}}
+
+
+@contextmanager
+def log_facts(**facts: str) -> Generator[None]:
+    """Every line of the work inside tells these facts, too: the ids of what is worked at. Not in a generator that others may close."""
+    token = _known.set({**_known.get(), **facts})
+    try:
+        yield
+    finally:
+        _known.reset(token)

@@ -88,6 +88,22 @@ class Gauge:
         return lambda: _metering.forget(self, read)
 
 
+class Bounded:
+    """Names that come from outside and are an attribute: so many of them, and "other" for all that come later."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._seen: set[str] = set()
+
+    def of(self, name: str) -> str:
+        """The name, or "other"."""
+        if name not in self._seen:
+            if len(self._seen) >= self._most:
+                return "other"
+            self._seen.add(name)
+        return name
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """What a histogram, a counter or a gauge holds for one set of attributes."""
@@ -205,8 +221,8 @@ def set_up_metering(resource: Resource, otlp_endpoint: str, *, insecure: bool) -
 def shut_down_metering() -> None:
     """Sends what still waits, for some seconds at most. Blocks: call it when the event loop is done. Again is no harm."""
     if not _metering.is_shut_down:
-        _metering.provider.shutdown(_FLUSH_MILLISECONDS)
         _metering.is_shut_down = True
+        _metering.provider.shutdown(_FLUSH_MILLISECONDS)
 
 
 def collected() -> MetricsData | None:

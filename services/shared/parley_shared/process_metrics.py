@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from parley_shared.metering import Gauge, Histogram, Kind, Reading
+from parley_shared.rpc_traffic import rpc_traffic
 
 MEMORY = Gauge("process.memory.usage", "By", "Memory of the process that is in use: its resident set.")
 CPU_TIME = Gauge("process.cpu.time", "s", "Processor time of the process, by cpu.mode.", Kind.TOTAL)
@@ -16,6 +17,10 @@ LOOP_LAG = Histogram(
     "s",
     "How late the event loop came to a timer that looks once a second: what every call waits for.",
     (0.005, 0.02, 0.1, 0.5, 2.0),
+)
+
+ACTIVE_CALLS = Gauge(
+    "parley.rpc.active", "{call}", "Calls that are served just now, by method; of streams, those that are open."
 )
 
 _LOOK_SECONDS = 1.0
@@ -35,7 +40,7 @@ def watch_process() -> Callable[[], None]:
         timer = loop.call_at(now + _LOOK_SECONDS, look, now + _LOOK_SECONDS)
 
     timer = loop.call_later(_LOOK_SECONDS, look, loop.time() + _LOOK_SECONDS)
-    ends = [MEMORY.watch(_memory), CPU_TIME.watch(_cpu_time)]
+    ends = [MEMORY.watch(_memory), CPU_TIME.watch(_cpu_time), ACTIVE_CALLS.watch(_active_calls)]
 
     def end() -> None:
         timer.cancel()
@@ -51,6 +56,10 @@ def _memory() -> list[Reading]:
     except OSError:  # not on this system
         return []
     return [(resident * _PAGE_BYTES, {})]
+
+
+def _active_calls() -> list[Reading]:
+    return [(one.in_flight, {"rpc.method": one.method}) for one in rpc_traffic()]
 
 
 def _cpu_time() -> list[Reading]:

@@ -6,7 +6,9 @@ Never a span, an event or a metric per message or token: that costs a tenth of t
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,11 +32,19 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from parley_shared.metering import set_up_metering, shut_down_metering
+from parley_shared.metering import Histogram, set_up_metering, shut_down_metering
 
 _MOST_TRACES = 512
 _MOST_SPANS_OF_A_TRACE = 256
-_FLUSH_MILLISECONDS = 3000
+_END_SECONDS = 2.5
+"""Less than what `parley up` and Kubernetes wait for a process beyond its drain."""
+
+STAGE_DURATION = Histogram(
+    "parley.stage.duration",
+    "s",
+    "How long a stage of a call or of a turn took, by its name: that of its span.",
+    (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0),
+)
 
 PROPAGATOR = TraceContextTextMapPropagator()
 """W3C trace context, in and out."""
@@ -72,9 +82,11 @@ class SpanStore(SpanProcessor):
 
 
 class _Telemetry:
-    """What the process traces with. Before the set-up spans go to a store, so that every error has a trace id."""
+    """What the process traces with. Spans go to a store also before the set-up, so that every error has a trace id; `log_export` is for who
+    has a collector."""
 
-    def __init__(self, provider: TracerProvider, store: SpanStore | None) -> None:
+    def __init__(self, provider: TracerProvider, store: SpanStore, log_export: logging.Handler | None = None) -> None:
+        self.log_export = log_export
         self.provider = provider
         self.store = store
         self.tracer: Tracer = provider.get_tracer("parley")
@@ -98,7 +110,8 @@ _telemetry = _with_store(Resource({}), 1.0)
 
 
 def set_up_telemetry(service: str, otlp_endpoint: str, version: str, *, sample_ratio: float = 1.0) -> None:
-    """Sends spans and metrics to the collector, in batches and from threads of their own; without an endpoint, keeps the last ones here.
+    """Keeps the last spans here. With an endpoint, sends spans, metrics and the lines of the log to the collector as well, in batches and
+    from threads of their own; what cannot be sent waits in queues that are bounded, and is lost then.
 
     `otlp_endpoint` is "http://host:4317", "https://…" or "host:4317" (no TLS). `sample_ratio` counts for traces that start here;
     a caller's decision is followed.
@@ -115,41 +128,60 @@ def set_up_telemetry(service: str, otlp_endpoint: str, version: str, *, sample_r
     # Imported here: the exporter costs 100 ms and 10 MB that a laptop without a collector need not pay.
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
+    from parley_shared.log_export import LogExport  # noqa: PLC0415
+
     secure = otlp_endpoint.startswith("https://")
     endpoint = otlp_endpoint if "://" in otlp_endpoint else f"http://{otlp_endpoint}"
     set_up_metering(resource, endpoint, insecure=not secure)
-    provider = _provider(resource, sample_ratio)
-    provider.add_span_processor(
+    telemetry = _with_store(resource, sample_ratio)
+    telemetry.provider.add_span_processor(
         BatchSpanProcessor(
             OTLPSpanExporter(endpoint=endpoint, insecure=not secure, timeout=5), schedule_delay_millis=1000
         )
     )
-    _telemetry = _Telemetry(provider, None)
+    telemetry.log_export = LogExport(resource, endpoint, insecure=not secure)
+    logging.getLogger().addHandler(telemetry.log_export)
+    _telemetry = telemetry
 
 
 def shut_down_telemetry() -> None:
-    """Sends what still waits, for some seconds at most. Blocks: call it when the event loop is done. Again is no harm."""
+    """Sends what still waits, for some seconds at most, whatever the collector does. Blocks: call it when the event loop is done. Again is
+    no harm.
+    """
     if _telemetry.is_shut_down:
         return
     _telemetry.is_shut_down = True
-    _telemetry.provider.force_flush(_FLUSH_MILLISECONDS)
-    _telemetry.provider.shutdown()
+    if _telemetry.log_export is None:
+        _end(_telemetry)
+        return
+    # The SDK's own limits are for each part of it; a collector that hangs would be waited for by one after the other.
+    ending = threading.Thread(target=_end, args=(_telemetry,), name="end of telemetry", daemon=True)
+    ending.start()
+    ending.join(_END_SECONDS)
+
+
+def _end(telemetry: _Telemetry) -> None:
+    if telemetry.log_export is not None:
+        logging.getLogger().removeHandler(telemetry.log_export)
+        telemetry.log_export.close()
+    telemetry.provider.shutdown()
     shut_down_metering()
 
 
 def spans_of(trace_id: str) -> Sequence[ReadableSpan]:
-    """The spans that this process holds of a trace; none when they go to a collector."""
-    return _telemetry.store.spans_of(trace_id) if _telemetry.store is not None else []
+    """The spans that this process still holds of a trace."""
+    return _telemetry.store.spans_of(trace_id)
 
 
 @contextmanager
 def span(name: str, attributes: Attributes | None = None, *, kind: SpanKind = SpanKind.INTERNAL) -> Generator[Span]:
-    """A span around a stage of the running call; the spans opened within it are its children.
+    """A span around a stage of the running call; the spans opened within it are its children. Its name is one of few: it is measured by it.
 
     An error that leaves it marks it as failed, by its type only: words of errors can hold what users wrote. Being cancelled, or
     closed as a generator, is no failure.
     """
     opened = start_span(name, attributes, kind=kind)
+    started = time.perf_counter()
     entered_in = _running_task()
     token = otel_context.attach(trace.set_span_in_context(opened))
     try:
@@ -163,6 +195,8 @@ def span(name: str, attributes: Attributes | None = None, *, kind: SpanKind = Sp
         if _running_task() is entered_in:
             otel_context.detach(token)
         opened.end()
+        if kind is SpanKind.INTERNAL:
+            STAGE_DURATION.record(time.perf_counter() - started, {"parley.stage": name})
 
 
 @contextmanager

@@ -36,6 +36,8 @@ _HOW_TO_GET = {
     "psql": "apt-get install postgresql",
     "redis-server": "apt-get install redis-server",
     "tmux": "apt-get install tmux",
+    "promtool": "apt-get install prometheus",
+    "prometheus": "apt-get install prometheus",
 }
 
 

@@ -58,7 +58,7 @@ def test_the_table_names_exactly_the_variables_that_are_read() -> None:
     everything, common = Recorded({}), Recorded({})
     ChatSettings.read(Environment(everything))
     ServiceSettings.read(Environment(common), service=SERVICE, default_port=DEFAULT_PORT)
-    assert set(table()) == (everything.asked - common.asked) | {"PARLEY_CHAT_PORT"}
+    assert set(table()) == (everything.asked - common.asked) | {"PARLEY_CHAT_PORT", "PARLEY_CHAT_METRICS_ADDRESS"}
 
 
 def test_the_table_gives_the_defaults(tmp_path: Path) -> None:

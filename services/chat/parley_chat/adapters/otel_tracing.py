@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Context
 
 from opentelemetry import context as otel_context
 from opentelemetry.trace import Span
+from parley_shared.logs import log_facts
 from parley_shared.telemetry import current_trace_id, span, untraced
+
+_LOGGED = {"parley.turn.id": "turn_id", "parley.session.id": "session_id"}
 
 
 class OtelStage:
@@ -28,7 +31,9 @@ class OtelTracing:
     @contextmanager
     def stage(self, name: str, attributes: Mapping[str, str | int | float | bool] | None = None) -> Iterator[OtelStage]:
         """Opens a span around what happens inside."""
-        with span(name, attributes) as stage_span:
+        # Of a turn, every line of the log tells which it was.
+        known = {fact: str(attributes[key]) for key, fact in _LOGGED.items() if attributes and key in attributes}
+        with log_facts(**known) if known else nullcontext(), span(name, attributes) as stage_span:
             yield OtelStage(stage_span)
 
     def untraced(self) -> AbstractContextManager[None]:

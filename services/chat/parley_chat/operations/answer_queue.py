@@ -49,6 +49,10 @@ class AnswerQueue:
         self._waiting: dict[str, _Waiting] = {}
         self._places: asyncio.Task[None] | None = None
 
+    def __len__(self) -> int:
+        """How many wait here."""
+        return len(self._waiting)
+
     async def wait(self, answer: Answer) -> bool:
         """Waits until this answer may try a model. False when it has waited for so long that it is given up.
 

@@ -155,7 +155,8 @@ class AnswerWriter:
 
         Raises GenerationError. Cancelling it closes the provider's connection.
         """
-        with self._tracing.stage("chat.turn", {"parley.turn.id": answer.turn.turn_id}) as stage:
+        of_turn = {"parley.turn.id": answer.turn.turn_id, "parley.session.id": answer.turn.session_id}
+        with self._tracing.stage("chat.turn", of_turn) as stage:
             request = await self._prepare(answer, stage)
             if answer.has_budgets:
                 answer.spending = self._spending.of_turn(answer.turn.user_id, answer.turn.turn_id)
@@ -250,6 +251,7 @@ class AnswerWriter:
                 words = "The documents cannot be searched right now; this answer is given without them."
                 await answer.notice(NoticeKind.WITHOUT_CONTEXT, words)
                 self._tally.without_context()
+                self._metrics.count_without_context()
                 return ()
             stage.record({"parley.search.passages": len(found)})
             return found
@@ -302,6 +304,7 @@ class AnswerWriter:
             raise error
         answer.begin_wait(self._now())
         self._tally.waits(error.failure.reason, answer.model)
+        self._metrics.count_wait(error.failure.reason)
         return 0.0
 
     async def _generate(self, answer: Answer, request: GenerationRequest) -> list[GeneratedToolCall]:
@@ -348,6 +351,7 @@ class AnswerWriter:
             case GenerationSwitched(from_model, to_model, reason, price):
                 answer.switch_model(to_model, price)
                 self._tally.switched(reason, from_model, to_model)
+                self._metrics.count_switch(from_model, to_model, reason)
                 stage.record({"gen_ai.response.model": to_model, "parley.switch.reason": reason})
                 failed = f"The model {from_model}" if from_model else "The model"
                 words = f"{failed} {SWITCH_WORDS.get(reason, 'is unavailable')}; {to_model} goes on."

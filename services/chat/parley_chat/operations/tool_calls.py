@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from parley_chat.domain.json_fit import misfits_of
@@ -38,7 +38,16 @@ class ToolLimits:
 class ToolCalls:
     """Runs calls. Holds nothing of any of them."""
 
-    def __init__(self, toolbox: Toolbox, tracing: Tracing, limits: ToolLimits) -> None:
+    def __init__(
+        self,
+        toolbox: Toolbox,
+        tracing: Tracing,
+        limits: ToolLimits,
+        *,
+        on_run: Callable[[str, bool], None] = lambda tool, failed: None,
+    ) -> None:
+        """`on_run` is told of each call that ended: the tool, and whether it failed. It must neither wait nor fail."""
+        self._on_run = on_run
         self._toolbox = toolbox
         self._tracing = tracing
         self._limits = limits
@@ -68,6 +77,7 @@ class ToolCalls:
         with self._tracing.stage(stage_name, attributes) as stage:
             outcome = await self._outcome(call, place, allowed=allowed, approved=approved)
             stage.record({"parley.tool.failed": outcome.failed})
+            self._on_run(call.tool, outcome.failed)
             return outcome
 
     async def _outcome(self, call: ToolCall, place: int, *, allowed: bool, approved: bool) -> ToolOutcome:

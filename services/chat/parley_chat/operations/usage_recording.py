@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 from parley_chat.domain.usage import UsageRecord
 from parley_chat.operations.spending import TextSpending
@@ -17,13 +17,18 @@ logger = logging.getLogger(__name__)
 class UsageRecording:
     """Writes records behind the backs of those who note them: as many at once as texts may end at once, which admission bounds."""
 
-    def __init__(self, ledger: UsageLedger, tracing: Tracing) -> None:
+    def __init__(
+        self, ledger: UsageLedger, tracing: Tracing, *, on_record: Callable[[UsageRecord], None] = lambda record: None
+    ) -> None:
+        """`on_record` is told of each record. It must neither wait nor fail."""
+        self._on_record = on_record
         self._ledger = ledger
         self._tracing = tracing
         self._writing: set[asyncio.Task[None]] = set()
 
     def note(self, record: UsageRecord, *, holder_id: str = "") -> None:
         """Takes a record to be written, which settles what was held for it. Never fails."""
+        self._on_record(record)
         self._do(self._write(record, holder_id))
 
     def give_back(self, spending: TextSpending) -> None:

@@ -72,7 +72,11 @@ class WebhookDelivering:
         payloads: WebhookPayloads,
         now: Callable[[], datetime],
         limits: DeliveryLimits | None = None,
+        *,
+        on_attempt: Callable[[Event, bool], None] = lambda event, delivered: None,
     ) -> None:
+        """`on_attempt` is told of each attempt, and whether the event is delivered. It must neither wait nor fail."""
+        self._on_attempt = on_attempt
         self._log = log
         self._queue = queue
         self._signing = signing
@@ -203,7 +207,9 @@ class WebhookDelivering:
         except SecretLostError:
             await self._disable(workspaces, claim, kept.webhook, DisableReason.SECRET_LOST)
             return False
-        if delivery.outcome is DeliveryOutcome.DELIVERED:
+        delivered = delivery.outcome is DeliveryOutcome.DELIVERED
+        self._on_attempt(event, delivered)
+        if delivered:
             return await self._queue.advance(claim, event.sequence, delivery)
         await self._fail(workspaces, claim, kept, delivery, sent)
         return False

@@ -14,6 +14,18 @@ class Metrics(Protocol):
         """Counts a turn whose route was chosen; `asked` when the request named it."""
         ...
 
+    def count_switch(self, from_model: str, to_model: str, reason: str) -> None:
+        """Counts a provider that failed in the middle of an answer, and another that went on. `reason` is the name of an ErrorReason."""
+        ...
+
+    def count_wait(self, reason: str) -> None:
+        """Counts an answer that begins to wait for a model; `reason` is the name of the ErrorReason that it waits for."""
+        ...
+
+    def count_without_context(self) -> None:
+        """Counts an answer that had to do without the documents."""
+        ...
+
     def count_title(self, outcome: str) -> None:
         """Counts a session that a model was asked to name: `made`, `unwanted` (its user was faster), `unusable` or `failed`."""
         ...

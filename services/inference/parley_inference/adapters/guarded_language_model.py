@@ -10,6 +10,8 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
+from parley_shared.metering import Counter
+
 from parley_inference.domain.circuit_breaker import BreakerState, CircuitBreaker
 from parley_inference.domain.errors import (
     GenerationTooLongError,
@@ -23,6 +25,10 @@ from parley_inference.domain.prompt import GenerationRequest
 from parley_inference.domain.provider_health import ProviderHealth
 from parley_inference.domain.retries import RetryBudget, delay_before_retry
 from parley_inference.ports.language_model import LanguageModel
+
+RETRIES = Counter(
+    "parley.inference.retries", "{call}", "Calls of a provider that were made again, by what the one before ended with."
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -68,6 +74,7 @@ class GuardedLanguageModel:
                 if delay is None or self._breaker.state is not BreakerState.CLOSED or not self._budget.take():
                     raise
                 retries += 1
+                RETRIES.add(1, {"gen_ai.provider.name": self._provider, "error.type": type(error).__name__})
                 _logger.info(
                     "provider %s failed (%s); trying again in %.2f s", self._provider, type(error).__name__, delay
                 )

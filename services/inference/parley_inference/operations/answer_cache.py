@@ -42,6 +42,10 @@ class AnswerCache:
 
     def __init__(self, most_bytes: int, *, clock: Callable[[], float], most_entries: int = MOST_ENTRIES) -> None:
         """Keeps nothing when `most_bytes` is 0."""
+        self.found = 0
+        """How often it had what was asked for."""
+        self.missed = 0
+        """How often it had not."""
         self._most_bytes = most_bytes
         self._most_entries = most_entries
         self._clock = clock
@@ -60,6 +64,12 @@ class AnswerCache:
 
     def get(self, key: bytes, seconds: int) -> KeptAnswer | None:
         """The answer, when it is not older than `seconds`, nor than it was to be kept for; None when there is no such answer."""
+        found = self._find(key, seconds)
+        self.found += found is not None
+        self.missed += found is None
+        return found
+
+    def _find(self, key: bytes, seconds: int) -> KeptAnswer | None:
         entry = self._entries.get(key)
         if entry is None:
             return None

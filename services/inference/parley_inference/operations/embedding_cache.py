@@ -15,6 +15,10 @@ class EmbeddingCache:
 
     def __init__(self, most_bytes: int) -> None:
         """Keeps nothing when `most_bytes` is 0."""
+        self.found = 0
+        """How often it had what was asked for."""
+        self.missed = 0
+        """How often it had not."""
         self._most_bytes = most_bytes
         self._bytes = 0
         self._vectors: OrderedDict[bytes, array[float]] = OrderedDict()
@@ -33,6 +37,8 @@ class EmbeddingCache:
     def get(self, key: bytes) -> array[float] | None:
         """The vector; None when it is not kept."""
         vector = self._vectors.get(key)
+        self.found += vector is not None
+        self.missed += vector is None
         if vector is not None:
             self._vectors.move_to_end(key)
         return vector

@@ -45,6 +45,7 @@ from parley_retrieval.ports.blob_store import FILE, BlobStore
 from parley_retrieval.ports.document_store import DocumentStore
 from parley_retrieval.ports.file_reader import FileReader
 from parley_retrieval.ports.job_store import JobLeases
+from parley_retrieval.ports.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class JobTools:
     board: JobBoard
     documents_per_user: int
     first_retry_seconds: float
+    metrics: Metrics
 
 
 class JobRun:
@@ -165,6 +167,7 @@ class JobRun:
         if not done:
             self.stop(Stop.CANCELLED)
             self._look()
+        self._tools.metrics.job_ended(JobState.DONE)
         await self._tools.blobs.remove(self.job.owner_id, self.job.job_id, *self._made(len(chunks)))
 
     async def _parsed(self) -> FileText:
@@ -288,7 +291,10 @@ class JobRun:
         await self.save()
 
     def _end_of(self, stage: JobStage, done: int) -> None:
-        last = replace(self.job.stages[-1], done=done, total=done, end_time=datetime.now(UTC))
+        now = datetime.now(UTC)
+        seconds = max(0.0, (now - self.job.stages[-1].start_time).total_seconds())
+        self._tools.metrics.stage_ended(stage, seconds, done)
+        last = replace(self.job.stages[-1], done=done, total=done, end_time=now)
         self.job = replace(self.job.with_progress(last), stage=stage)
         self._unsaved = True
 
@@ -307,10 +313,12 @@ class JobRun:
             else:
                 self._back_to(self.job.stage)
             await self._tools.leases.end(self.claim, JobState.CANCELLED, None, self.job)
+            self._tools.metrics.job_ended(JobState.CANCELLED)
 
     async def _fail(self, reason: FailureReason, words: str, *, retryable: bool) -> None:
         failure = JobFailure(reason, words, retryable)
         await self._tools.leases.end(self.claim, JobState.FAILED, failure, self.job)
+        self._tools.metrics.job_ended(JobState.FAILED)
 
     async def _postpone(self, reason: FailureReason, words: str, *, least_seconds: float = 0) -> None:
         failed = self.job.failed_attempts + 1
@@ -320,6 +328,7 @@ class JobRun:
         await self.save()
         delay = retry_delay(failed, self._tools.first_retry_seconds, least_seconds)
         await self._tools.leases.postpone(self.claim, JobFailure(reason, words, retryable=True), delay)
+        self._tools.metrics.job_ended(JobState.WAITING_FOR_RETRY)
 
     def _made(self, chunks: int) -> list[str]:
         return [TEXT, CHUNKS, *(_vectors_name(start) for start in range(0, chunks, BATCH_CHUNKS))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -17,6 +18,7 @@ from parley_retrieval.operations.meanings import Meanings
 from parley_retrieval.operations.terms import QueryTerms, TermEncoder
 from parley_retrieval.ports.document_store import DocumentStore
 from parley_retrieval.ports.item_store import ItemStore
+from parley_retrieval.ports.metrics import Metrics, NoMetrics
 from parley_retrieval.ports.tracing import Tracing
 from parley_retrieval.ports.vector_index import IndexQuery, ScoredPoint, VectorIndex
 
@@ -74,6 +76,7 @@ class Search:
         tracing: Tracing,
         meanings: Meanings | None = None,
         items: ItemStore | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """The index says which chunks fit, the stores what they are and, once more, whether the user may see them."""
         self._store = store
@@ -82,6 +85,7 @@ class Search:
         self._encoder = encoder
         self._tracing = tracing
         self._meanings = meanings or Meanings(None)
+        self._metrics = metrics or NoMetrics()
 
     async def find(
         self,
@@ -99,6 +103,7 @@ class Search:
         Searches by words alone when the question cannot be embedded. A further page of an answer that was found by meaning raises
         EmbeddingUnavailableError then.
         """
+        started = time.perf_counter()
         asked = self._encoder.query(question)
         wanted = place.mode if place else mode
         for _ in range(_TRIES):
@@ -108,6 +113,7 @@ class Search:
                 raise EmbeddingUnavailableError("the question of a further page cannot be embedded")
             terms = asked if used is not SearchMode.SEMANTIC else None
             if terms is None and meaning is None:
+                self._metrics.searched(used.name.lower(), 0, time.perf_counter() - started)
                 return Found([], used, None)
             try:
                 found = await self._page(visibility, terms, meaning, narrowing, limit, place or SearchPlace(used, 0, 0))
@@ -116,6 +122,7 @@ class Search:
                 continue
             if with_snippets:
                 found = replace(found, hits=[self._with_snippet(hit, terms) for hit in found.hits])
+            self._metrics.searched(used.name.lower(), len(found.hits), time.perf_counter() - started)
             return found
         raise EmbeddingUnavailableError("the index is made anew time and again")
 

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from parley_shared.interceptors.call import Behaviour, Call, Method
-from parley_shared.metering import Histogram
+from parley_shared.metering import Counter, Histogram
 from parley_shared.rpc_traffic import traffic_of
 
 CALL_DURATION = Histogram(
@@ -19,6 +19,12 @@ CALL_DURATION = Histogram(
     (0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0),
 )
 """By OpenTelemetry's RPC conventions."""
+
+ERRORS = Counter(
+    "parley.rpc.errors",
+    "{call}",
+    "Calls that were refused or failed, by error.type: the name of the ErrorReason, or the code where there is none.",
+)
 
 FAULTS = frozenset(
     {
@@ -54,5 +60,7 @@ def measured(method: Method, behaviour: Behaviour) -> Behaviour:
             seconds = time.perf_counter() - started
             traffic.end(running, seconds, failed=call.code in FAULTS)
             CALL_DURATION.record(seconds, attributes[call.code])
+            if call.code is not grpc.StatusCode.OK:
+                ERRORS.add(1, {"error.type": call.reason or call.code.name})
 
     return serve
