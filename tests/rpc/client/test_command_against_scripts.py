@@ -14,7 +14,9 @@ import grpc
 import pytest
 from parley.chat.v1 import chat_service_pb2 as pb
 from parley.chat.v1 import message_pb2, session_pb2
+from parley.system.v1 import system_map_pb2 as pb_map
 from parley.system.v1 import system_service_pb2 as pb_system
+from parley.system.v1 import traffic_pb2 as pb_traffic
 from parley_testing.command import COMMAND, SECONDS, Ended, end, environment, run, start, terminal
 from parley_testing.scripted_chat import (
     SESSION_ID,
@@ -375,3 +377,28 @@ async def test_status_says_what_it_means_for_answers_that_a_service_is_down(
         ended = await run(scripted(chat, tmp_path), "status")
     assert [words for words in (WAIT_OR_FAIL, WITHOUT_DOCUMENTS) if words in ended.out] == told
     assert ended.code == (0 if inference == UP else 1)
+
+
+async def test_status_tells_what_goes_over_each_way_and_how_answers_did(tmp_path: Path) -> None:
+    status = pb_system.GetStatusResponse(
+        state=pb_system.SERVING_STATE_SERVING,
+        links=[
+            pb_map.SystemLink(
+                from_node_id="inference",
+                to_node_id="provider:cloud",
+                traffic=pb_traffic.Traffic(
+                    window_seconds=60, call_count=120, error_count=3, running_count=2, time_to_first_token_ms=340
+                ),
+            ),
+            pb_map.SystemLink(from_node_id="retrieval", to_node_id="retrieval:index"),
+        ],
+        answers=pb_map.AnswerFigures(window_seconds=3600, ended_count=40, failed_count=1, switch_count=2),
+    )
+    chat = ScriptedChat()
+    async with serving(chat, system=HealthySystem(status)):
+        ended = await run(scripted(chat, tmp_path), "status")
+    assert ended.code == 0
+    assert "Answers: 40 ended, 1 failed, 2 times another model went on, in the last 60 min" in ended.out
+    row = next(line for line in ended.out.splitlines() if "provider:cloud" in line)
+    assert row.split() == ["inference", "provider:cloud", "2.0/s", "3/min", "2", "340", "ms"]
+    assert "retrieval:index" not in ended.out

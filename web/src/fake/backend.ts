@@ -18,13 +18,14 @@ import { NoticeKind, TurnEventSchema, type TurnEvent } from "@parley/protos/parl
 import { EventService } from "@parley/protos/parley/events/v1/event_service_pb";
 import { FlagReason } from "@parley/protos/parley/flags/v1/flag_pb";
 import { FlagService } from "@parley/protos/parley/flags/v1/flag_service_pb";
-import { GenerationService, ModelCapability, ProviderState } from "@parley/protos/parley/ai/v1/generation_service_pb";
+import { CircuitState, GenerationService, ModelCapability, ProviderState } from "@parley/protos/parley/ai/v1/generation_service_pb";
 import { SpanKind } from "@parley/protos/parley/telemetry/v1/span_pb";
 import { TraceService } from "@parley/protos/parley/telemetry/v1/trace_service_pb";
 import { IdentityService } from "@parley/protos/parley/identity/v1/identity_service_pb";
 import { DocumentService } from "@parley/protos/parley/retrieval/v1/document_service_pb";
 import { MediaType } from "@parley/protos/parley/retrieval/v1/document_pb";
 import { IngestService } from "@parley/protos/parley/retrieval/v1/ingest_service_pb";
+import { IncidentKind, SystemNodeKind } from "@parley/protos/parley/system/v1/system_map_pb";
 import { ServingState, SystemService } from "@parley/protos/parley/system/v1/system_service_pb";
 import { BudgetOrigin, BudgetPeriod } from "@parley/protos/parley/budget/v1/budget_pb";
 import { UsageDimension, UsageService } from "@parley/protos/parley/usage/v1/usage_service_pb";
@@ -79,6 +80,48 @@ const STATUS = () => {
       { name: "batches", service: "chat", waitingCount: 214, runningCount: 4 },
       { name: "ingestion", service: "retrieval" },
     ],
+    nodes: [
+      { nodeId: "edge", kind: SystemNodeKind.EDGE },
+      ...["chat", "inference", "retrieval"].map((nodeId, place) => ({ nodeId, kind: SystemNodeKind.SERVICE, processId: `0000000${place}` })),
+      { nodeId: "provider:openai", kind: SystemNodeKind.PROVIDER, technology: "openai" },
+      { nodeId: "provider:local", kind: SystemNodeKind.PROVIDER, technology: "openai" },
+      { nodeId: "chat:database", kind: SystemNodeKind.STORE, technology: "sqlite" },
+      { nodeId: "chat:turns", kind: SystemNodeKind.STORE, technology: "folder" },
+      { nodeId: "retrieval:database", kind: SystemNodeKind.STORE, technology: "sqlite" },
+      { nodeId: "retrieval:index", kind: SystemNodeKind.STORE, technology: "folder" },
+      { nodeId: "retrieval:files", kind: SystemNodeKind.STORE, technology: "folder" },
+    ],
+    links: (
+      [
+        ["edge", "chat", 84n, 0n, 3],
+        ["edge", "retrieval", 12n, 0n, 0],
+        ["edge", "inference", 0n, 0n, 0],
+        ["chat", "retrieval", 31n, 0n, 0],
+        ["chat", "inference", 22n, 2n, 1],
+        ["retrieval", "inference", 5n, 0n, 0],
+        ["inference", "provider:openai", 20n, 0n, 1],
+        ["inference", "provider:local", 4n, 3n, 0],
+        ["chat", "chat:database", 212n, 0n, 0],
+        ["chat", "chat:turns", undefined, 0n, 0],
+        ["retrieval", "retrieval:database", 48n, 0n, 0],
+        ["retrieval", "retrieval:index", undefined, 0n, 0],
+        ["retrieval", "retrieval:files", undefined, 0n, 0],
+      ] as const
+    ).map(([fromNodeId, toNodeId, callCount, errorCount, runningCount]) => ({
+      fromNodeId,
+      toNodeId,
+      circuit: toNodeId === "provider:local" ? CircuitState.HALF_OPEN : toNodeId === "provider:openai" ? CircuitState.CLOSED : CircuitState.UNSPECIFIED,
+      ...(callCount === undefined
+        ? {}
+        : { traffic: { windowSeconds: 60, callCount, errorCount, runningCount, timeToFirstTokenMs: toNodeId === "provider:openai" ? 340 : 0 } }),
+    })),
+    answers: { windowSeconds: 3600, endedCount: 184n, failedCount: 2n, stoppedCount: 5n, switchCount: 6n, withoutContextCount: 1n, waitCount: 0n },
+    incidents: [
+      { kind: IncidentKind.MODEL_SWITCHED, time: since, reason: "ERROR_REASON_PROVIDER_STALLED", model: "llama-3", nextModel: "gpt-5-mini" },
+      { kind: IncidentKind.WITHOUT_CONTEXT, time: since },
+      { kind: IncidentKind.ANSWER_FAILED, time: since, reason: "ERROR_REASON_PROVIDER_CREDENTIALS", model: "gpt-5-mini" },
+    ],
+    traceUrlTemplate: "https://traces.example.org/trace/{trace_id}",
   };
 };
 const SPANS = () => {

@@ -9,6 +9,7 @@ import { Button, useCopy } from "../parts/buttons";
 import { useLayer } from "../parts/layer";
 import { parley } from "../rpc/parley";
 import { count, dollars, duration, perSecond, roughly } from "../text/figures";
+import { TraceLink } from "./TraceLink";
 
 const TraceView = lazy(() => import("./TraceView").then((module) => ({ default: module.TraceView })));
 
@@ -87,6 +88,7 @@ export function Figures({ message, routeReason }: { message: Message; routeReaso
                 What happened inside
               </Button>
             )}
+            {traceId && <TraceLink traceId={traceId} className="mt-2 w-full justify-center" />}
           </Popover.Content>
         </Popover.Portal>
       </Popover.Root>

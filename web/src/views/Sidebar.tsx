@@ -39,7 +39,7 @@ export function Sidebar({ current, onGo, onClose }: SidebarProps) {
           <SquarePen className="size-4" aria-hidden="true" />
           New chat
         </Button>
-        <ProjectSwitch />
+        <ProjectSwitch onGo={onGo} />
         <SearchField query={query} />
         <div>
           <PanelLink path="/tasks" onGo={onGo} icon={<ListTodo className="size-4 text-quiet" aria-hidden="true" />}>
@@ -80,7 +80,7 @@ export function Sidebar({ current, onGo, onClose }: SidebarProps) {
         )}
       </div>
       <div className="flex items-center gap-1 border-t border-line p-2">
-        <UserMenu />
+        <UserMenu onGo={onGo} />
         <StatusDot onGo={onGo} side="top" />
       </div>
     </nav>

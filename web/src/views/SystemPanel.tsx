@@ -15,7 +15,9 @@ import { system as store } from "../state/systemOfPage";
 import { count } from "../text/figures";
 import { overall, PROVIDER_STATES, SERVICE_NAMES, STATES, type Health } from "../text/status";
 import { when } from "../text/tasks";
+import { Incidents } from "./Incidents";
 import { SelfTest } from "./SelfTest";
+import { SystemMap } from "./SystemMap";
 
 export function SystemPanel() {
   const { status, error: statusError } = useStore(statusStore.store);
@@ -61,6 +63,8 @@ export function SystemPanel() {
             </ul>
           </Section>
         )}
+        {status && <SystemMap status={status} />}
+        {status?.answers && <Incidents answers={status.answers} incidents={status.incidents} />}
         <SelfTest />
         {status && status.providers.length > 0 && (
           <Section name="Providers of models">
@@ -213,9 +217,9 @@ function Row({ name, health, words, since, children }: RowProps) {
 
 function Failures({ failures }: { failures: readonly FailedAnswer[] }) {
   return (
-    <Section name="Answers that failed lately">
+    <Section name="Answers of yours that failed lately">
       {failures.length === 0 ? (
-        <p className="text-sm text-quiet">None of your answers did.</p>
+        <p className="text-sm text-quiet">None did.</p>
       ) : (
         <Rows>
           {failures.map(({ message, at }) => (

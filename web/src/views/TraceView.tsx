@@ -9,6 +9,7 @@ import { parley } from "../rpc/parley";
 import { readTrace, type TraceState } from "../state/trace";
 import { duration } from "../text/figures";
 import { nameOf, waterfall, type Bar } from "../text/trace";
+import { TraceLink } from "./TraceLink";
 
 const SERVICES: Record<string, { words: string; look: string }> = {
   edge: { words: "Edge", look: "bg-line-strong" },
@@ -48,6 +49,7 @@ export function TraceView({ traceId, onClose }: { traceId: string; onClose: () =
             <X className="size-5" />
           </IconButton>
         </div>
+        <TraceLink traceId={traceId} className="mt-1" />
         <div className="mt-3">
           {trace?.error && <Notice kind="bad">{wordsFor(trace.error)}</Notice>}
           {trace?.absent && (

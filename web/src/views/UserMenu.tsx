@@ -1,5 +1,5 @@
 /** Who is signed in, the theme, and the way out. */
-import { Check, LogOut, Monitor, Moon, Sun } from "lucide-react";
+import { Check, CircleUser, LogOut, Monitor, Moon, Sun } from "lucide-react";
 import { useStore } from "zustand";
 import { Menu, MenuChoice, MenuChoices, MenuItem, MenuLabel, MenuLine } from "../parts/Menu";
 import { parley } from "../rpc/parley";
@@ -12,7 +12,7 @@ const THEMES = [
   { theme: "dark", name: "Dark", Icon: Moon },
 ] as const;
 
-export function UserMenu() {
+export function UserMenu({ onGo }: { onGo: (path: string) => void }) {
   const user = useSignIn()?.user;
   const { theme } = useStore(themeStore);
   if (!user) return null;
@@ -42,6 +42,10 @@ export function UserMenu() {
       <MenuLabel>
         <span className="block truncate">{user.email}</span>
       </MenuLabel>
+      <MenuItem onSelect={() => onGo("/account")}>
+        <CircleUser className="size-4" aria-hidden="true" />
+        Account
+      </MenuItem>
       <MenuLine />
       <MenuChoices value={theme} onValueChange={(next) => setTheme(next as Theme)}>
         {THEMES.map(({ theme: option, name, Icon }) => (

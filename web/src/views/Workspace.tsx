@@ -30,6 +30,8 @@ const PANELS: readonly { path: string; name: string; group?: string; Panel: Lazy
   { path: "/tasks", name: "Tasks", Panel: lazy(() => import("./Tasks").then((module) => ({ default: module.Tasks }))) },
   { path: "/calendar", name: "Calendar", Panel: lazy(() => import("./CalendarPanel").then((module) => ({ default: module.CalendarPanel }))) },
   { path: "/documents", name: "Documents", Panel: lazy(() => import("./Documents").then((module) => ({ default: module.Documents }))) },
+  { path: "/projects", name: "Projects", Panel: lazy(() => import("./Projects").then((module) => ({ default: module.Projects }))) },
+  { path: "/account", name: "Account", Panel: lazy(() => import("./AccountPanel").then((module) => ({ default: module.AccountPanel }))) },
   { path: "/system", name: "System", Panel: lazy(() => import("./SystemPanel").then((module) => ({ default: module.SystemPanel }))) },
   ...INSIGHTS.map(({ path, name }) => ({ path, name, group: "insights", Panel: Insights })),
 ];

@@ -102,9 +102,14 @@ def _print(
     console.print(f"Running turns: {response.running_turns}")
     if response.queues:
         console.print(f"Work: {', '.join(_queue(queue) for queue in response.queues)}")
+    if words := _answers(response):
+        console.print(f"Answers: {words}")
     if providers:
         console.print()
         console.print(_providers(providers))
+    if any(link.HasField("traffic") for link in response.links):
+        console.print()
+        console.print(_traffic(response))
 
 
 async def _ai_health(client: Parley) -> pb_ai.GetAIHealthResponse | None:
@@ -130,6 +135,47 @@ def _providers(providers: Iterable[pb_ai.ProviderHealth]) -> Table:
             printable(each.last_failure_reason).removeprefix("ERROR_REASON_") or "-",
         )
     return table
+
+
+def _answers(response: pb.GetStatusResponse) -> str:
+    """How answers of all users did; empty of an older Parley, which does not tell."""
+    if not response.HasField("answers"):
+        return ""
+    told = response.answers
+    parts = [f"{told.ended_count} ended", f"{told.failed_count} failed"]
+    parts += [f"{told.switch_count} times another model went on"] if told.switch_count else []
+    parts += [f"{told.without_context_count} without documents"] if told.without_context_count else []
+    parts += [f"{told.wait_count} had to wait"] if told.wait_count else []
+    return f"{', '.join(parts)}, in the last {max(1, round(told.window_seconds / 60))} min"
+
+
+def _traffic(response: pb.GetStatusResponse) -> Table:
+    """What went over each way in the last minute. What nothing is counted of is left out."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("from", "to", "calls", "errors", "running", "first token"):
+        table.add_column(column, no_wrap=True)
+    for link in response.links:
+        if not link.HasField("traffic"):
+            continue
+        traffic = link.traffic
+        first = f"{traffic.time_to_first_token_ms} ms" if traffic.time_to_first_token_ms else "-"
+        errors = _rate(traffic.error_count, traffic.window_seconds)
+        table.add_row(
+            printable(link.from_node_id),
+            printable(link.to_node_id),
+            _rate(traffic.call_count, traffic.window_seconds),
+            Text(errors, style="red") if traffic.error_count else errors,
+            str(traffic.running_count),
+            first,
+        )
+    return table
+
+
+def _rate(calls: int, seconds: int) -> str:
+    if not calls:
+        return "-"
+    each = calls / max(1, seconds)
+    return f"{each:.1f}/s" if each >= 1 else f"{max(1, round(each * 60))}/min"
 
 
 def _circuit(provider: pb_ai.ProviderHealth) -> str:
