@@ -54,17 +54,29 @@ async def open_traces(
     closing: AsyncExitStack,
 ) -> Registration:
     """What serves traces, and takes the spans of the edge until `closing` closes."""
-    sources: dict[str, SpanSource] = {
-        "chat": KeptSpans(),
-        "inference": GrpcSpans.of_inference(inference, token_for),
-        "retrieval": GrpcSpans.of_retrieval(retrieval, token_for),
-    }
+    own: list[tuple[str, SpanSource]] = [("chat", KeptSpans())]
     if settings.edge_spans_address:
         # Imported here: who sends spans to a collector does not pay for taking them.
         from parley_chat.adapters.edge_spans import EdgeSpans  # noqa: PLC0415
 
-        sources["edge"] = edge = EdgeSpans()
+        edge = EdgeSpans()
+        own.append(("edge", edge))
         await listen_for_spans(edge, settings.edge_spans_address, closing)
+    sources: list[tuple[str, SpanSource]] = [
+        *own,
+        ("inference", GrpcSpans.of_inference(inference, token_for)),
+        ("retrieval", GrpcSpans.of_retrieval(retrieval, token_for)),
+    ]
+    if settings.redis_url:
+        # Imported here: who has one process need not have the package.
+        from parley_chat.adapters.redis_connection import RedisConnection  # noqa: PLC0415
+        from parley_chat.adapters.redis_spans import RedisSpans  # noqa: PLC0415
+
+        redis = RedisConnection(settings.redis_url)
+        closing.push_async_callback(redis.close)
+        replicas = RedisSpans(redis, [source for _, source in own])
+        closing.push_async_callback(replicas.close)
+        sources.append(("chat", replicas))
     return Registration(
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server,
         TraceServicer(Traces(sources)),

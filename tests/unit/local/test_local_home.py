@@ -90,11 +90,15 @@ def test_replicas_of_chat_have_all_in_common_but_the_port(tmp_path: Path) -> Non
     chats = [environments[name] for name in ("chat", "chat-2", "chat-3")]
     ports = [chat.pop("PARLEY_CHAT_PORT") for chat in chats]
     assert len(set(ports)) == 3
+    assert chats[0].pop("PARLEY_CHAT_EDGE_SPANS_ADDRESS")
+    for chat in chats:
+        # Each tells its own figures.
+        chat.pop("PARLEY_CHAT_METRICS_ADDRESS", None)
     assert chats[0] == chats[1] == chats[2]
     assert [plan.addresses[name] for name in ("chat", "chat-2", "chat-3")] == [f"127.0.0.1:{port}" for port in ports]
 
 
-def test_the_edge_sends_its_spans_to_the_one_chat_unless_there_is_a_collector(tmp_path: Path) -> None:
+def test_the_edge_sends_its_spans_to_the_first_chat_unless_there_is_a_collector(tmp_path: Path) -> None:
     _, alone = plan_and_environments(settings_of(tmp_path))
     address = alone["chat"]["PARLEY_CHAT_EDGE_SPANS_ADDRESS"]
     assert alone["edge"]["PARLEY_OTLP_ENDPOINT"] == f"http://{address}"
@@ -103,9 +107,9 @@ def test_the_edge_sends_its_spans_to_the_one_chat_unless_there_is_a_collector(tm
     _, collected = plan_and_environments(settings_of(tmp_path, PARLEY_OTLP_ENDPOINT=collector))
     assert {environment["PARLEY_OTLP_ENDPOINT"] for environment in collected.values()} == {collector}
     _, several = plan_and_environments(settings_of(tmp_path, PARLEY_UP_CHAT_REPLICAS="2", **SHARED))
-    assert "PARLEY_OTLP_ENDPOINT" not in several["edge"]
-    for environments in (collected, several):
-        assert "PARLEY_CHAT_EDGE_SPANS_ADDRESS" not in environments["chat"]
+    assert several["edge"]["PARLEY_OTLP_ENDPOINT"] == f"http://{several['chat']['PARLEY_CHAT_EDGE_SPANS_ADDRESS']}"
+    for environment in (collected["chat"], several["chat-2"]):
+        assert "PARLEY_CHAT_EDGE_SPANS_ADDRESS" not in environment
 
 
 def test_the_edge_spreads_calls_over_all_replicas_and_the_others_ask_the_one_that_answers(tmp_path: Path) -> None:

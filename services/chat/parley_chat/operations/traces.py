@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from parley_chat.domain.errors import NotFoundError
@@ -21,24 +21,27 @@ class Trace:
 
 
 class Traces:
-    """The use case. `sources` by the name of the service."""
+    """The use case. `sources` with the name of their service; one service may have several."""
 
-    def __init__(self, sources: Mapping[str, SpanSource], seconds: float = 2.0) -> None:
+    def __init__(self, sources: Sequence[tuple[str, SpanSource]], seconds: float = 2.0) -> None:
         self._sources = sources
         self._seconds = seconds
 
     async def get(self, trace_id: str, user_id: str) -> Trace:
         """Asks all at once and waits for none longer than the patience. Raises NotFoundError."""
-        told = await asyncio.gather(*(self._ask(source, trace_id, user_id) for source in self._sources.values()))
-        answers = dict(zip(self._sources, told, strict=True))
-        spans = of_user((span for answer in answers.values() for span in answer or ()), user_id)
+        told = await asyncio.gather(*(self._ask(source, trace_id, user_id) for _, source in self._sources))
+        spans = of_user((span for answer, _ in told for span in answer), user_id)
         if not spans:
             raise NotFoundError("trace")
-        return Trace(tuple(spans), tuple(sorted(name for name, answer in answers.items() if answer is None)))
+        missing = {name for (name, _), (_, whole) in zip(self._sources, told, strict=True) if not whole}
+        return Trace(tuple(spans), tuple(sorted(missing)))
 
-    async def _ask(self, source: SpanSource, trace_id: str, user_id: str) -> Sequence[Span] | None:
+    async def _ask(self, source: SpanSource, trace_id: str, user_id: str) -> tuple[Sequence[Span], bool]:
+        """What it tells, and whether that is everything."""
         try:
             async with asyncio.timeout(self._seconds):
-                return await source.spans_of(trace_id, user_id)
-        except (SpansUnavailableError, TimeoutError):
-            return None
+                return await source.spans_of(trace_id, user_id), True
+        except SpansUnavailableError as error:
+            return error.spans, False
+        except TimeoutError:
+            return (), False
