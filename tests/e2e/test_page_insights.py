@@ -68,6 +68,8 @@ async def test_a_model_is_trained_from_a_file_tells_how_good_it_is_and_scores_le
         await model.get_by_label("source").fill("referral")
         await model.get_by_label("source").press("Enter")
         await expect(model.get_by_role("list", name="Why")).to_contain_text("source referral")
+        # Only the panel scrolls, whatever had the focus.
+        assert await page.evaluate("document.documentElement.scrollTop + document.body.scrollTop") == 0
 
 
 async def test_content_is_written_from_templates_and_recommendations_take_in_what_is_thought_of_them(
@@ -144,6 +146,7 @@ async def test_usage_shows_by_day_on_a_phone_in_the_dark_and_every_tab_fits(mesh
             ("Lead scoring", page.get_by_role("button", name="Choose a CSV file")),
             ("Content", page.get_by_role("button", name="Write", exact=True)),
             ("Recommendations", page.get_by_role("heading", name="The catalog is empty")),
+            ("Batches", page.get_by_role("heading", name="No batches yet")),
         ):
             await page.get_by_role("navigation", name="Insights").get_by_role("link", name=tab).click()
             await expect(ready).to_be_visible()

@@ -1,17 +1,22 @@
-/** Insights: tables as files, usage by day and part, leads in pieces, content as it comes, and what is said of recommendations. */
+/** Insights: tables as files, usage by day and part, leads in pieces, content as it comes, what is said of recommendations, and batches. */
 import { create } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport, type ConnectRouter } from "@connectrpc/connect";
 import { memoryTokenStore, ParleyClient } from "@parley/client";
 import { ContentFieldKind, ContentFieldSchema, ContentService, ContentTemplateSchema } from "@parley/protos/parley/ai/v1/content_service_pb";
+import { BatchState } from "@parley/protos/parley/chat/v1/batch_pb";
+import { BatchService, CreateBatchResponseSchema } from "@parley/protos/parley/chat/v1/batch_service_pb";
 import { ScoringModelSchema, ScoringQualitySchema, ScoringService } from "@parley/protos/parley/inference/v1/scoring_service_pb";
 import { InteractionKind, RecommendationService } from "@parley/protos/parley/retrieval/v1/recommendation_service_pb";
 import { UsageDimension, UsageRowSchema, UsageService, type GetUsageRequest } from "@parley/protos/parley/usage/v1/usage_service_pb";
 import { expect, test, vi } from "vitest";
+import { refusal } from "../src/rpc/upload";
+import { Batches } from "../src/state/batches";
 import { Content, type ContentFields } from "../src/state/content";
 import { Leads, partsOf } from "../src/state/leads";
 import { Recommendations } from "../src/state/recommendations";
 import { rangeOf, Usage } from "../src/state/usage";
+import { jsonLines, placeWords } from "../src/text/batches";
 import { itemsOf } from "../src/text/catalog";
 import { asTemplate, placeholdersOf, textFileName, valueFault } from "../src/text/content";
 import { brierWords, guessLabel, guessPositive, leadOf, missingColumns, modelName, percent, signed, valuesOf } from "../src/text/leads";
@@ -271,4 +276,39 @@ test("what somebody thinks of an item shows at once, and is taken back when it c
   lost = true;
   await expect(recommendations.record("a", InteractionKind.DISLIKE)).rejects.toMatchObject({ code: Code.Internal });
   expect(recommendations.store.getState().done.get("a")).toBe(InteractionKind.LIKE);
+});
+
+test("prompts that are typed in are lines of a batch, and its faults are told by line", () => {
+  expect(jsonLines('Say "hi"\r\n\n {"id": "a", "prompt": "x"} \n{no json')).toBe('{"prompt":"Say \\"hi\\""}\n{"id": "a", "prompt": "x"}\n{"prompt":"{no json"}\n');
+  expect([placeWords("lines[7].prompt"), placeWords("lines[1200]"), placeWords("title")]).toEqual(["Line 7, prompt", "Line 1,200", "title"]);
+  const error = refusal(400, '{"code": 3, "message": "bad", "details": [{"@type": "type.googleapis.com/google.rpc.BadRequest", "field_violations": [{"field": "lines[1].prompt", "description": "is needed"}]}]}');
+  expect(error.fieldViolations).toEqual([{ field: "lines[1].prompt", description: "is needed" }]);
+});
+
+test("batches are asked about until all have ended, and only while somebody looks", async () => {
+  let asked = 0;
+  const serve = (router: ConnectRouter) =>
+    router.service(BatchService, {
+      listBatches: () => {
+        asked += 1;
+        return { batches: [{ batchId: "bat_1", totalCount: 2, state: asked < 4 ? BatchState.RUNNING : BatchState.DONE }] };
+      },
+      async *getBatchResults() {
+        yield { results: { data: new TextEncoder().encode('{"id"') } };
+        yield { results: { data: new TextEncoder().encode(': "1"}\n') } };
+      },
+    });
+  const sent: string[] = [];
+  const send = async (lines: Blob, { title }: { title: string }) => {
+    sent.push(title, await lines.text());
+    return create(CreateBatchResponseSchema);
+  };
+  const batches = new Batches(client(serve), { askEveryMs: 1, send });
+  const leave = batches.watch();
+  await vi.waitFor(() => expect(batches.store.getState().batches[0]?.state).toBe(BatchState.DONE));
+  expect(asked).toBe(4);
+  leave();
+  await batches.add(new Blob(["x\n"]), { title: "T", clientBatchId: "c" });
+  expect(sent).toEqual(["T", "x\n"]);
+  expect(await (await batches.results("bat_1")).text()).toBe('{"id": "1"}\n');
 });

@@ -30,7 +30,7 @@ export function FileDrop({ label, accept, button, onFile, children }: FileDropPr
         const file = event.dataTransfer.files[0];
         if (file) onFile(file);
       }}
-      className={`grid justify-items-center rounded-2xl border border-dashed px-6 py-8 text-center transition-colors ${over ? "border-accent bg-accent-soft" : "border-line-strong"}`}
+      className={`relative grid justify-items-center rounded-2xl border border-dashed px-6 py-8 text-center transition-colors ${over ? "border-accent bg-accent-soft" : "border-line-strong"}`}
     >
       <Upload className="size-6 text-quiet" aria-hidden="true" />
       <div className="mt-2 max-w-md text-sm text-pretty text-quiet">{children}</div>

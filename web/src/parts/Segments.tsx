@@ -16,7 +16,7 @@ export function Segments<Value extends string | number>({ label, options, value,
       {options.map((option) => (
         <label
           key={option.value}
-          className="flex min-h-8 cursor-pointer items-center rounded-[0.6rem] px-3 text-sm whitespace-nowrap text-quiet transition-colors hover:text-ink has-checked:bg-raised has-checked:font-medium has-checked:text-ink has-checked:shadow-low has-focus-visible:outline-2 has-focus-visible:outline-accent"
+          className="relative flex min-h-8 cursor-pointer items-center rounded-[0.6rem] px-3 text-sm whitespace-nowrap text-quiet transition-colors hover:text-ink has-checked:bg-raised has-checked:font-medium has-checked:text-ink has-checked:shadow-low has-focus-visible:outline-2 has-focus-visible:outline-accent"
         >
           <input type="radio" name={name} className="sr-only" checked={option.value === value} onChange={() => onChoose(option.value)} />
           {option.name}

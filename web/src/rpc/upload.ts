@@ -92,10 +92,12 @@ interface StatusJson {
     readonly reason?: string;
     readonly metadata?: Record<string, string>;
     readonly retry_delay?: string;
+    readonly field_violations?: readonly { readonly field?: string; readonly description?: string }[];
   }[];
 }
 
-function refusal(status: number, body: string): ParleyError {
+/** What a REST door refused with. */
+export function refusal(status: number, body: string): ParleyError {
   let json: StatusJson = {};
   try {
     json = (JSON.parse(body) as StatusJson | null) ?? {};
@@ -106,11 +108,13 @@ function refusal(status: number, body: string): ParleyError {
   const info = detail("ErrorInfo");
   const delay = Number.parseFloat(detail("RetryInfo")?.retry_delay ?? "") * 1000;
   const traceId = info?.metadata?.["trace_id"];
+  const violations = detail("BadRequest")?.field_violations ?? [];
   return new ParleyError({
     message: json.message ?? `HTTP status ${status}`,
     code: json.code ?? BY_STATUS[status] ?? Code.Unavailable,
     ...(info?.reason ? { reason: reasonFromName(info.reason) } : {}),
     ...(info?.metadata ? { metadata: info.metadata } : {}),
+    fieldViolations: violations.map(({ field = "", description = "" }) => ({ field, description })),
     ...(Number.isFinite(delay) ? { retryDelayMs: delay } : {}),
     ...(traceId ? { traceId } : {}),
     connectionLost: status === 0 || (info === undefined && status >= 502),

@@ -4,6 +4,7 @@ export const INSIGHTS = [
   { path: "/leads", name: "Lead scoring" },
   { path: "/content", name: "Content" },
   { path: "/recommendations", name: "Recommendations" },
+  { path: "/batches", name: "Batches" },
 ] as const;
 
 export type InsightsPath = (typeof INSIGHTS)[number]["path"];

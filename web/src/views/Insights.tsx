@@ -11,6 +11,7 @@ const PANELS: Record<InsightsPath, LazyExoticComponent<() => ReactNode>> = {
   "/leads": lazy(() => import("./Leads").then((module) => ({ default: module.Leads }))),
   "/content": lazy(() => import("./Content").then((module) => ({ default: module.Content }))),
   "/recommendations": lazy(() => import("./Recommendations").then((module) => ({ default: module.Recommendations }))),
+  "/batches": lazy(() => import("./Batches").then((module) => ({ default: module.Batches }))),
 };
 const TABS = INSIGHTS.map((tab) => ({ ...tab, Panel: PANELS[tab.path] }));
 
@@ -24,7 +25,8 @@ export function Insights() {
     if (current && strip.current) strip.current.scrollLeft = current.offsetLeft - 24;
   }, [tab]);
   return (
-    <div className="min-h-0 flex-1 overflow-y-auto">
+    // What is out of sight for screen readers is placed within this, or it would make the whole page scroll.
+    <div className="relative min-h-0 flex-1 overflow-y-auto">
       <div className="mx-auto w-full max-w-4xl px-4 pb-12 sm:px-6">
         <nav aria-label="Insights" className="sticky top-0 z-10 -mx-4 bg-ground px-4 sm:-mx-6 sm:px-6">
           <ul ref={strip} className="relative flex gap-1 overflow-x-auto border-b border-line pt-1">

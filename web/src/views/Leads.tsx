@@ -115,8 +115,8 @@ function Training({ name, since }: { name: string; since: number }) {
           <span className="font-medium">Training “{name}”</span>
           <span className="block text-quiet">The rows are learned from five times, each time with another fifth held back to measure on.</span>
         </p>
-        <span className="text-sm text-quiet tabular-nums">{duration(Math.max(0, Math.floor((now - since) / 1000) * 1000))}</span>
-        <Button onClick={() => store.cancel()}>Cancel</Button>
+        <span className="text-sm text-quiet tabular-nums">{duration(Math.max(1000, now - since))}</span>
+        <Button onClick={() => store.cancel()}>Stop training</Button>
       </div>
       <progress aria-label={`Training ${name}`} className="mt-3 block h-1.5 w-full animate-breathe overflow-hidden rounded-full bg-accent-soft [&::-webkit-progress-bar]:bg-accent-soft" />
     </div>
