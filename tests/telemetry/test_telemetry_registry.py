@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
+from parley_shared.settings import Environment, metrics_address, metrics_variable
 from parley_testing import telemetry_registry as registry
 from parley_testing.tools import ROOT, require_tool
 
@@ -187,3 +189,19 @@ def test_the_rules_that_prometheus_reads_are_there() -> None:
     for name in ("alerts.yml", "recording.yml"):
         assert name in config
         assert Path(registry.FOLDER / name).is_file()
+
+
+def test_containers_tell_their_figures_where_prometheus_looks_and_nowhere_else() -> None:
+    deploy = registry.FOLDER.parent
+    layer = yaml.safe_load((deploy / "compose" / "metrics.yaml").read_text(encoding="utf-8"))
+    config = yaml.safe_load(layer["configs"]["prometheus"]["content"])
+    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
+    for process in ("edge", "chat", "inference", "retrieval"):
+        variable = metrics_variable(process)
+        told = Environment(layer["services"][process]["environment"])
+        address = metrics_address(told, process)
+        assert address is not None
+        assert targets[f"parley-{process}"] == [f"{process}:{address[1]}"]
+        assert "ports" not in layer["services"][process]
+        component = (deploy / "kubernetes" / "metrics" / "kustomization.yaml").read_text(encoding="utf-8")
+        assert f'/data/{variable}, value: "0.0.0.0:9464"' in component

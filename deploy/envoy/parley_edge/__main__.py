@@ -45,7 +45,7 @@ async def _run(settings: EdgeSettings, configuration: str) -> int:
     with tempfile.TemporaryDirectory(prefix="parley-edge-") as folder:
         file = Path(folder) / "envoy.yaml"
         file.write_text(configuration, encoding="utf-8")
-        process = await asyncio.create_subprocess_exec(*envoy.command(file))
+        process = await asyncio.create_subprocess_exec(*envoy.command(file, log_level=settings.log_level))
         terminated = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

