@@ -266,6 +266,8 @@ function usePlace(conversation: Conversation, mark: RefObject<HTMLElement | null
     // React has not told who the scroller is by now, and after the next frame it would be seen to jump.
     const element = mark.current?.closest<HTMLElement>("[role=log]")?.parentElement;
     const place = placeOf(conversation.key);
+    // At its end before anything looks where it is: what is there at its beginning is not near.
+    if (element) element.scrollTop = element.scrollHeight;
     if (element && place) goTo(element, place);
     return () => {
       const atEnd = !element || element.scrollHeight - element.clientHeight - element.scrollTop < 80;
@@ -330,8 +332,10 @@ class KeepsPlace extends Component<KeepsPlaceProps> {
     return changed && scroller.current ? (firstInSight(scroller.current) ?? null) : null;
   }
 
-  override componentDidUpdate(_props: KeepsPlaceProps, _state: unknown, before: ReturnType<typeof firstInSight> | null) {
+  override componentDidUpdate(props: KeepsPlaceProps, _state: unknown, before: ReturnType<typeof firstInSight> | null) {
     const scroller = this.props.scroller.current;
+    // The first that are there are shown at their end.
+    if (scroller && props.first === undefined && this.props.first !== undefined) scroller.scrollTop = scroller.scrollHeight;
     if (!before?.element.isConnected || !scroller) return;
     const now = before.element.getBoundingClientRect().top - scroller.getBoundingClientRect().top;
     if (now !== before.offset) scroller.scrollTop += now - before.offset;
