@@ -126,6 +126,13 @@ class TokenVerifier:
                 self._verified.popitem(last=False)
         else:
             self._verified.move_to_end(digest)
+        return await self.admitted(principal)
+
+    async def admitted(self, principal: Principal) -> Principal:
+        """Whoever the token was verified for, with what is left of its scopes now; its end is not looked at.
+
+        Raises StatusError TOKEN_INVALID when it was revoked, and what `is_revoked` raises.
+        """
         if self._is_revoked is not None and await self._is_revoked(principal):
             raise _invalid()
         return principal if self._narrowed is None else await self._narrowed(principal)

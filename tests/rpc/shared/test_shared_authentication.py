@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from parley.system.v1 import system_service_pb2, system_service_pb2_grpc
-from parley_shared.interceptors import ParleyInterceptor
-from parley_shared.status import status_error_from
-from parley_shared.tokens import TokenVerifier, current_principal
+from parley_shared.interceptors import ParleyInterceptor, authentication
+from parley_shared.status import service_unavailable, status_error_from
+from parley_shared.tokens import Principal, TokenVerifier, current_principal
 from parley_testing.tokens import TestKeys
-from parley_testing.toy_service import Request, Response, StreamRequest, Toy, message
+from parley_testing.toy_service import Request, Response, StreamRequest, Toy, message, running_toy
 
 
 async def refusal(call: Any) -> tuple[grpc.StatusCode, str, dict[str, str]]:
@@ -125,3 +126,79 @@ async def test_an_anonymous_rpc_needs_no_token_and_an_rpc_outside_of_the_contrac
         code, _, _ = await refusal(do(b""))
         assert code == grpc.StatusCode.UNAUTHENTICATED
     await server.stop(None)
+
+
+@pytest.fixture
+def asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authentication, "AGAIN_SECONDS", 0.05)
+
+
+async def read_on(call: Any) -> None:
+    """Reads until the stream ends."""
+    async with asyncio.timeout(60):
+        while await call.read() is not grpc.aio.EOF:
+            pass
+
+
+async def endless(request: StreamRequest, context: Any) -> Any:
+    while True:
+        yield message("still here")
+        await asyncio.sleep(0.02)
+
+
+class Doorkeeper:
+    """Says whether tokens are revoked and what is left of them, as a test wants it."""
+
+    def __init__(self) -> None:
+        self.revoked = False
+        self.is_away = False
+        self.asked = 0
+        self.scopes = frozenset({"inference:invoke"})
+
+    async def is_revoked(self, principal: Principal) -> bool:
+        self.asked += 1
+        if self.is_away:
+            raise service_unavailable("chat")
+        return self.revoked
+
+    async def narrowed(self, principal: Principal) -> Principal:
+        return replace(principal, scopes=principal.scopes & self.scopes)
+
+
+@pytest.fixture
+async def kept(tmp_path: Path, asked_again_soon: None) -> AsyncIterator[tuple[Toy, Doorkeeper]]:
+    keeper = Doorkeeper()
+    async with running_toy(tmp_path, is_revoked=keeper.is_revoked, narrowed=keeper.narrowed) as toy:
+        toy.servicer.stream = endless
+        yield toy, keeper
+
+
+@pytest.mark.parametrize("what", ["revoked", "narrowed"])
+async def test_a_stream_ends_when_its_token_is_revoked_or_loses_the_scope(
+    kept: tuple[Toy, Doorkeeper], what: str
+) -> None:
+    toy, keeper = kept
+    call: Any = toy.stub.StreamGenerate(StreamRequest(), metadata=toy.token())
+    assert (await call.read()).text_delta == "still here"
+    if what == "revoked":
+        keeper.revoked = True
+    else:
+        keeper.scopes = frozenset()
+    code, reason, _ = await refusal(read_on(call))
+    assert (code, reason) == {
+        "revoked": (grpc.StatusCode.UNAUTHENTICATED, "ERROR_REASON_TOKEN_INVALID"),
+        "narrowed": (grpc.StatusCode.PERMISSION_DENIED, "ERROR_REASON_SCOPE_MISSING"),
+    }[what]
+
+
+async def test_a_stream_goes_on_while_nobody_can_say_whether_its_token_is_good(kept: tuple[Toy, Doorkeeper]) -> None:
+    toy, keeper = kept
+    call: Any = toy.stub.StreamGenerate(StreamRequest(), metadata=toy.token())
+    await call.read()
+    keeper.is_away = True
+    before = keeper.asked
+    while keeper.asked < before + 3:
+        assert (await call.read()).text_delta == "still here"
+    keeper.is_away = False
+    keeper.revoked = True
+    assert (await refusal(read_on(call)))[0] is grpc.StatusCode.UNAUTHENTICATED

@@ -155,6 +155,11 @@ async def test_a_generator_is_closed_in_the_context_that_it_ran_in(impatient: To
                 raise RuntimeError
             while end == "not read":  # ends while it waits for its reader, and not for itself
                 yield message("x" * 1_000_000)
+            while (
+                end == "deadline"
+            ):  # never silent: nothing but the deadline ends it, which leaves time for the first message
+                await asyncio.sleep(0.02)
+                yield message("more")
             await asyncio.Event().wait()
         finally:
             try:
@@ -165,7 +170,7 @@ async def test_a_generator_is_closed_in_the_context_that_it_ran_in(impatient: To
                 result.set_exception(error)
 
     impatient.servicer.stream = stream
-    timeout = 0.1 if end == "deadline" else None
+    timeout = 2.0 if end == "deadline" else None
     call = impatient.stub.StreamGenerate(StreamRequest(), metadata=impatient.token(), timeout=timeout)
     await call.read()
     if end == "cancelled by the caller":

@@ -18,7 +18,7 @@ from parley_shared.channels import open_channel
 from parley_shared.serving import Registration, Server, build_server
 from parley_shared.settings import Environment, ServiceSettings
 from parley_shared.status import StatusError
-from parley_shared.tokens import TokenVerifier
+from parley_shared.tokens import Principal, TokenVerifier
 
 from parley_testing.tokens import TestKeys
 
@@ -87,6 +87,8 @@ async def running_toy(
     home: Path,
     *,
     to_status_error: Callable[[Exception], StatusError | None] = lambda error: None,
+    is_revoked: Callable[[Principal], Awaitable[bool]] | None = None,
+    narrowed: Callable[[Principal], Awaitable[Principal]] | None = None,
     **variables: str,
 ) -> AsyncIterator[Toy]:
     """Serves the toy on a free port. `variables` are settings: PARLEY_STREAM_IDLE_SECONDS="0.2"."""
@@ -100,7 +102,13 @@ async def running_toy(
     server = build_server(
         settings,
         [Registration(inference_service_pb2_grpc.add_InferenceServiceServicer_to_server, servicer, NAME)],
-        verifier=TokenVerifier(settings.jwks_file, settings.token_issuer, settings.token_audience),
+        verifier=TokenVerifier(
+            settings.jwks_file,
+            settings.token_issuer,
+            settings.token_audience,
+            is_revoked=is_revoked,
+            narrowed=narrowed,
+        ),
         to_status_error=to_status_error,
     )
     await server.start()
