@@ -238,6 +238,10 @@ bench-long-sessions: setup ## Measure what a turn costs in a session of 10 messa
 bench-page: setup ## Measure how smooth the page is: frame times of an answer of 5,000 tokens and of a session of 500 messages.
 	@PYTHONPATH=tests/support:benches $(BIN)/python benches/page.py $(ARGS)
 
+.PHONY: screenshots
+screenshots: setup ## Take the README's pictures of the page anew, into docs/images.
+	@PYTHONPATH=tests/support $(BIN)/python -m parley_testing.screenshots $(ARGS)
+
 .PHONY: bench-stop
 bench-stop: setup ## Measure how soon after a stop the provider's connection is closed, through each way to stop.
 	@PYTHONPATH=tests/support $(BIN)/python benches/stop.py $(ARGS)

@@ -54,7 +54,7 @@ const DOTS: Record<Health, string> = { good: "fill-good", warn: "fill-warn", bad
 
 function Picture({ drawing: { width, height, boxes, ways }, className }: { drawing: Drawing; className: string }) {
   return (
-    <svg viewBox={`-1 -1 ${width + 2} ${height + 2}`} className={className} aria-hidden="true">
+    <svg viewBox={`-2 -2 ${width + 4} ${height + 4}`} className={className} aria-hidden="true">
       {ways.map((way) => (
         <Line key={way.id} way={way} />
       ))}
