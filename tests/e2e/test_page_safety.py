@@ -222,7 +222,7 @@ async def test_every_panel_of_the_workspace_meets_wcag_aa(
         await expect(page.get_by_role("dialog", name="Delete this document?")).to_be_visible()
         assert await axe(reader) == []
         await page.goto(f"{mesh.base_url}/projects")
-        await expect(page.get_by_role("button", name="Go into Garden")).to_be_visible()
+        await expect(page.get_by_role("button", name="Go into it: Garden")).to_be_visible()
         assert await axe(reader) == []
         if size["width"] < 1024:
             await page.get_by_role("button", name="Show conversations").click()

@@ -104,7 +104,7 @@ function Card({ project, here, onEdit }: { project: Project; here: boolean; onEd
             Leave
           </Button>
         ) : (
-          <Button aria-label={`Go into ${title}`} onClick={() => enter("/")}>
+          <Button aria-label={`Go into it: ${title}`} onClick={() => enter("/")}>
             Go into it
           </Button>
         )}
