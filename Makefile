@@ -178,10 +178,6 @@ format: $(VENV)/.installed googleapis ## Format Python and protos, and mend what
 	$(BIN)/ruff format
 	$(BUF) format --write
 
-.PHONY: bench-smoke
-bench-smoke: setup ## Measure start, memory and first token, beside FastAPI + SSE, in one run.
-	@$(BIN)/python benches/smoke.py $(ARGS)
-
 # The peers, each in an environment of its own, and the two ends of the load. Only this needs the network; the run does not.
 .build/bench/peers/.installed: requirements/bench-peers.txt | setup
 	@echo "Installing FastAPI for the bench …"
@@ -207,13 +203,20 @@ bench-smoke: setup ## Measure start, memory and first token, beside FastAPI + SS
 
 BENCH_PEERS := .build/bench/load .build/bench/peers/.installed .build/bench/litellm/.installed .build/bench/node/.installed
 
+BENCH_QUICK := .build/bench/load .build/bench/peers/.installed .build/bench/node/.installed
+
+.PHONY: bench-smoke
+bench-smoke: setup $(BENCH_QUICK) ## Measure start and memory, then the two-minute version of `make bench`.
+	@$(BIN)/python benches/smoke.py $(ARGS)
+	@$(MAKE) bench-quick ARGS=
+
+.PHONY: bench-quick
+bench-quick: setup $(BENCH_QUICK) ## Measure Parley beside a hybrid and FastAPI in one short round.
+	@$(BIN)/python benches/compare.py --short --rounds 1 --only direct,parley,hybrid,fastapi --measure idle,paced,burst $(ARGS)
+
 .PHONY: bench
 bench: setup $(BENCH_PEERS) ## Measure Parley beside a hybrid, FastAPI, LiteLLM and Portkey, in interleaved rounds (half an hour).
 	@$(BIN)/python benches/compare.py $(ARGS)
-
-.PHONY: bench-quick
-bench-quick: setup .build/bench/load .build/bench/peers/.installed .build/bench/node/.installed ## Measure only CPU per token of Parley, the hybrid and FastAPI, in a round.
-	@$(BIN)/python benches/compare.py --short --rounds 1 --only direct,parley,hybrid,fastapi --measure paced $(ARGS)
 
 .PHONY: bench-turn-log
 bench-turn-log: setup ## Measure what an append to the turn log takes, in files and in Redis.

@@ -74,7 +74,7 @@ class Bench:
             "probe_pause": 0.15,
         }
         return self._client(
-            peer, connections=40, tokens=500, rate=50, stagger=10, warm=0.5, measure=10, pause=0.01, **probes
+            peer, connections=40, tokens=500, rate=50, stagger=1.5, warm=0.5, measure=8, pause=0.01, **probes
         )
 
     def _burst(self, peer: Peer) -> Run:
@@ -89,10 +89,10 @@ class Bench:
     def _held(self, peer: Peer) -> Run:
         """Streams of 50 tokens a second, more and more of them, until one in a hundred tokens is 100 ms late."""
         most = 4000 if peer.name == "direct" else 1000
-        steps = [500, 1000, 2000, 3000, 4000] if peer.name == "direct" else _steps(20, most, 1.15)
+        steps = [500, 1000, 2000, 3000, 4000] if peer.name == "direct" else _steps(30, most, 1.2)
         if self._short:
-            steps = [500, 1000] if peer.name == "direct" else _steps(40, most, 1.4)
-        return self._client(peer, mode="held", tokens=20_000, rate=50, steps=steps, measure=2.5, limit=400)
+            steps = [500, 1000] if peer.name == "direct" else _steps(50, most, 1.5)
+        return self._client(peer, mode="held", tokens=20_000, rate=50, steps=steps, measure=2, limit=300)
 
     def _memory(self, peer: Peer) -> Run:
         """Memory idle and while streams are held."""
@@ -100,7 +100,7 @@ class Bench:
         time.sleep(2)
         streams = 100 if self._short else 200
         full = self._client(
-            peer, mode="held", tokens=20_000, rate=10, steps=[streams], measure=2, memory=True, limit=200
+            peer, mode="held", tokens=20_000, rate=10, steps=[streams], late_ms=0, measure=2, memory=True, limit=200
         )
         return {"streams": full["held"], "idle": idle["memory"], "holding": full["memory"].get(str(streams))}
 

@@ -225,8 +225,7 @@ def _windows(run: Run) -> Sequence[Run]:
 
 
 def _cores(window: Run, end: str) -> float:
-    seconds: float = window.get("cpu_seconds", {}).get(end, 0.0)
-    return seconds / max(window.get("seconds", 1), 0.1)
+    return float(window.get("cpu_seconds", {}).get(end, 0.0) / max(window.get("seconds", 1), 0.1))
 
 
 def _trouble(run: Run, *, resumes: bool) -> list[str]:

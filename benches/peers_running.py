@@ -57,6 +57,7 @@ _OPENAI_BODY = json.dumps(
     {"model": "fake-model", "stream": True, "messages": [{"role": "user", "content": "{MESSAGE}"}]},
     separators=(",", ":"),
 )
+_LITELLM_KEY = "sk-" + 64 * "b"
 _JSON = {"content-type": "application/json"}
 
 
@@ -130,10 +131,12 @@ def litellm(base_url: str, folder: Path) -> Iterator[Peer]:
         "LITELLM_MODE": "PRODUCTION",
         "LITELLM_LOG": "ERROR",
         "NO_DOCS": "True",
+        "LITELLM_MASTER_KEY": _LITELLM_KEY,
     }
     with spawned(command, environment) as (process, lines):
         wait_for_port(port, process, lines)
         call = _openai(f"http://127.0.0.1:{port}", "/v1/chat/completions")
+        call["headers"] = {**call["headers"], "authorization": f"Bearer {_LITELLM_KEY}"}
         yield Peer("LiteLLM", call, {"litellm": tree(process.pid)})
 
 
@@ -143,7 +146,8 @@ def portkey(base_url: str) -> Iterator[Peer]:
     port = free_port()
     server = NODE_MODULES / "@portkey-ai" / "gateway" / "build" / "start-server.js"
     environment = os.environ | {"NODE_ENV": "production", "TRUSTED_CUSTOM_HOSTS": "127.0.0.1,localhost"}
-    with spawned(["node", str(server), f"--port={port}", "--headless"], environment) as (process, lines):
+    command = ["node", "--import", str(PEERS / "portkey_fetch.mjs"), str(server), f"--port={port}", "--headless"]
+    with spawned(command, environment) as (process, lines):
         wait_for_port(port, process, lines)
         call = _openai(f"http://127.0.0.1:{port}", "/v1/chat/completions")
         call["headers"] = {

@@ -40,12 +40,15 @@ func (l *load) steady() (map[string]any, error) {
 		if l.counts && t.sentAt >= l.windowAt {
 			measured++
 		}
+		t.tokens = spec.Tokens
 		l.schedule(t, l.now+pause)
 	}
 	start := nowMicros()
 	for place := 0; place < spec.Connections; place++ {
 		begin := start + int64(float64(place)/float64(spec.Connections)*spec.Stagger*1e6)
-		l.add(&talker{session: sessions[place], tokens: spec.Tokens}, begin)
+		// First answers of all lengths: from the beginning there are as many at each of their places as later on.
+		first := spec.Tokens * (place + 1) / spec.Connections
+		l.add(&talker{session: sessions[place], tokens: max(first, 1)}, begin)
 	}
 	l.run(start+int64((spec.Stagger+spec.Warm)*1e6), nil)
 	before := l.open()
@@ -106,7 +109,8 @@ func (l *load) held() (map[string]any, error) {
 			expected := float64(wanted*spec.Rate) * figures["seconds"].(float64)
 			share := float64(l.window.tokens) / expected
 			late := l.window.late.at(0.99)
-			passed = late < spec.LateMs && share > 0.97 && l.window.errors == 0 && l.window.lost == 0
+			// With no limit to lateness it is not about that, but about what holding so many takes.
+			passed = spec.LateMs == 0 || late < spec.LateMs && share > 0.97 && l.window.errors == 0 && l.window.lost == 0
 			steps = append(steps, map[string]any{
 				"streams": wanted, "late_p50_ms": l.window.late.at(0.5), "late_p99_ms": late, "share": share, "passed": passed,
 				"cpu_seconds": figures["cpu_seconds"], "seconds": figures["seconds"], "errors": l.window.errors,

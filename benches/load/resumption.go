@@ -53,7 +53,7 @@ func (r *resumption) event(line []byte) {
 	if name := field(line, `"turn_id":"`); name != "" {
 		r.turn = name
 	}
-	if place := field(line, `"sequence":"`); place != "" {
+	if place := field(line, `"sequence":`); place != "" {
 		r.sequence = place
 	}
 	scanner, isLast := tokenScanner{}, bytes.Contains(line[:min(len(line), 300)], []byte(`"completed":`))
@@ -88,5 +88,5 @@ func field(line []byte, name string) string {
 		return ""
 	}
 	rest := line[at+len(name):]
-	return string(rest[:max(bytes.IndexByte(rest, '"'), 0)])
+	return string(rest[:max(bytes.IndexAny(rest, `",}`), 0)])
 }

@@ -229,7 +229,7 @@ func marked(body []byte) (tokens int, rate int) {
 func (p *provider) begin(s *providerStream, tokens, rate int, usage bool) {
 	p.running++
 	s.running, s.tokens, s.next, s.usage, s.period = true, tokens, 0, usage, 0
-	s.out = append(s.out, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"...)
+	s.out = append(s.out, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"...)
 	s.chunk(`{"role":"assistant","content":""}`, "null")
 	if rate == 0 {
 		p.bursting = append(p.bursting, s)

@@ -55,14 +55,14 @@ def make_app(path: Path, key: ec.EllipticCurvePublicKey) -> FastAPI:
         return str(claims["sub"])
 
     @app.post("/sessions")
-    def create_session(body: NewSession, user_id: Annotated[str, Depends(user)]) -> dict[str, Any]:
+    def create_session(body: NewSession, user_id: str = Depends(user)) -> dict[str, Any]:
         session = (f"ses_{uuid.uuid4().hex}", user_id, body.title, time.time())
         with database() as connection:
             connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?)", session)
         return {"session": dict(zip(("session_id", "user_id", "title", "create_time"), session, strict=True))}
 
     @app.post("/sessions/{session_id}/messages")
-    def add_messages(session_id: str, user_id: Annotated[str, Depends(user)]) -> dict[str, Any]:
+    def add_messages(session_id: str, user_id: str = Depends(user)) -> dict[str, Any]:
         """Adds a question and an answer, as a turn does."""
         with database() as connection:
             for role, text in (("user", "Say something."), ("assistant", "~0.1 ~1.1 ~2.1 ~3.1 ~4.1 ")):
@@ -71,7 +71,7 @@ def make_app(path: Path, key: ec.EllipticCurvePublicKey) -> FastAPI:
         return {"user_id": user_id}
 
     @app.get("/sessions/{session_id}/messages")
-    def list_messages(session_id: str, user_id: Annotated[str, Depends(user)]) -> dict[str, Any]:
+    def list_messages(session_id: str, user_id: str = Depends(user)) -> dict[str, Any]:
         connection = database()
         if not connection.execute(
             "SELECT 1 FROM sessions WHERE session_id = ? AND user_id = ?", (session_id, user_id)
