@@ -12,7 +12,6 @@ from parley_shared.settings import Environment, ServiceSettings, SettingsError
 from parley_shared.telemetry import set_up_telemetry
 from parley_testing.toy_service import Request, Toy, running_toy
 
-ADDRESS = {"PARLEY_INFERENCE_METRICS_ADDRESS": "127.0.0.1:0"}
 STAMPS = Counter("test.stamps", "{stamp}", "Stamps.")
 ROOM = Gauge("test.room", "{place}", "Room.")
 HEAT = Gauge("test.heat", "Cel", "How hot it is.", Kind.LEVEL)
@@ -21,7 +20,7 @@ HEAT = Gauge("test.heat", "Cel", "How hot it is.", Kind.LEVEL)
 @pytest.fixture
 async def told(tmp_path: Path) -> AsyncIterator[Toy]:
     set_up_telemetry("toy", "", "1.2.3")
-    async with running_toy(tmp_path, **ADDRESS) as toy:
+    async with running_toy(tmp_path, PARLEY_INFERENCE_METRICS_ADDRESS="127.0.0.1:0") as toy:
         yield toy
 
 
@@ -45,7 +44,8 @@ async def test_figures_are_told_in_prometheus_words(told: Toy) -> None:
     await told.stub.Generate(Request(), metadata=told.token())
     async with asyncio.timeout(30):
         # A caller may have its answer a moment before the call is counted.
-        while "rpc_server_call_duration_seconds_count{" not in (answer := await scrape(told)):
+        wanted = "rpc_server_call_duration_seconds_count{"
+        while wanted not in (answer := await scrape(told)):  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
     head, _, body = answer.partition("\r\n\r\n")
     assert head.startswith("HTTP/1.1 200 OK\r\n")
