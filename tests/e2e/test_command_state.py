@@ -16,7 +16,8 @@ async def test_status_shows_every_service_and_that_no_provider_is_configured(mes
     ended = await run(home, "status")
     assert ended.code == 0, ended.err
     for service in ("chat", "inference", "retrieval"):
-        (line,) = [line for line in ended.out.splitlines() if line.startswith(service)]
+        # The table of traffic, further below, names them too.
+        line = next(line for line in ended.out.splitlines() if line.startswith(service))
         assert line.split()[1] == "serving"
     assert f"Parley at {mesh.base_url} is serving." in ended.out
     assert "offline model answers" in ended.out
