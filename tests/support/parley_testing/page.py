@@ -12,7 +12,9 @@ a console error is to be expected (Chromium logs every failed request) says so w
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ from playwright.async_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Error,
     Locator,
     Page,
     Request,
@@ -30,7 +33,7 @@ from playwright.async_api import (
     expect,
 )
 
-from parley_testing.tools import require_tool
+from parley_testing.tools import ROOT, require_tool
 
 # Chromium in a closed network: without these it looks up its maker's hosts at every start.
 _ARGUMENTS = (
@@ -42,6 +45,11 @@ _ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
+_PICTURES = ROOT / ".build" / "screenshots"
+"""What each reader saw last: looked at by people, compared with nothing."""
+_PICTURE_MILLISECONDS = 10_000
+_taken: Counter[tuple[str, str]] = Counter()
+"""How many pictures each test has."""
 _SECONDS = 60_000
 """How long an expectation may take to come true, milliseconds."""
 
@@ -87,6 +95,7 @@ class Reader:
             yield reader
             reader.check()
         finally:
+            await reader.take_picture()
             await made.close()
 
     def watch(self, page: Page) -> None:
@@ -104,6 +113,19 @@ class Reader:
         trouble = [line for line in self.trouble if not any(words in line for words in self._forgiven)]
         assert trouble == []
         assert self.hosts <= {urlsplit(self.base_url).netloc}
+
+    async def take_picture(self) -> None:
+        """Keeps what the page shows as `.build/screenshots/<file>/<test>.png`, with a number where a test has several."""
+        file, _, test = os.environ.get("PYTEST_CURRENT_TEST", "by_hand").partition("::")
+        words = re.sub(r"\W+", "-", test.partition(" ")[0])[:120].strip("-") or "page"
+        folder = _PICTURES / file.rpartition("/")[2].removesuffix(".py")
+        folder.mkdir(parents=True, exist_ok=True)
+        _taken[file, words] += 1
+        number = _taken[file, words]
+        # A page that its test has closed, or that hangs, has no picture.
+        with suppress(Error):
+            path = folder / f"{words}{f'-{number}' if number > 1 else ''}.png"
+            await self.page.screenshot(path=path, timeout=_PICTURE_MILLISECONDS)
 
     async def sign_up(self, name: str = "Ada", email: str | None = None) -> str:
         """Makes an account in the page. Returns its address."""
