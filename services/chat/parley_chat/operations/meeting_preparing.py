@@ -128,10 +128,11 @@ class MeetingPreparing:
                 # Whatever it was, nothing is lost: the next round finds the same bots.
                 logger.exception("meeting bots could not be looked for")
                 pause = SWEEP_SECONDS
-            await asyncio.sleep(REST_SECONDS)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._news.wait()
+            # Not at once: what follows is then seen by the same look, and a turn that has just begun is not held up by it.
+            await asyncio.sleep(REST_SECONDS)
 
     async def look(self) -> float:
         """Tends the bots whose turn it is; gives the seconds until the next look at the latest."""

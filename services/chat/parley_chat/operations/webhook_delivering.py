@@ -44,7 +44,7 @@ CANDIDATES = 200
 SWEEP_SECONDS = 5.0
 """Between two looks for what nobody told of: the events of other replicas, and the webhooks of one that has died."""
 REST_SECONDS = 0.2
-"""Between two looks at the least, however much happens."""
+"""From the first news to the look at it, and so between two looks at the least, however much happens."""
 GONE = 410
 
 
@@ -115,10 +115,11 @@ class WebhookDelivering:
                 # Whatever it was, nothing is lost: the next round finds the same webhooks.
                 logger.exception("webhooks could not be looked for")
                 pause = SWEEP_SECONDS
-            await asyncio.sleep(REST_SECONDS)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._news.wait()
+            # Not at once: what follows is then seen by the same look, and a turn that has just begun is not held up by it.
+            await asyncio.sleep(REST_SECONDS)
 
     async def _begin(self, workspaces: Workspaces) -> float:
         """Begins to deliver what is due, as far as there is room; gives the seconds until the next look at the latest."""
