@@ -23,6 +23,7 @@ from parley_inference.bootstrap import open_inference
 from parley_inference.settings import InferenceSettings
 from parley_shared.channels import bearer, open_channel
 from parley_shared.settings import Environment
+from parley_testing.addresses import NOBODY
 from parley_testing.fake_anthropic import FakeAnthropic
 from parley_testing.fake_openai import FakeOpenAI
 from parley_testing.tokens import TestKeys
@@ -112,6 +113,7 @@ def serve(tmp_path: Path) -> Serve:
         environment = {
             "PARLEY_HOME": str(home),
             "PARLEY_INFERENCE_PORT": "0",
+            "PARLEY_CHAT_ADDRESS": NOBODY,
             "PARLEY_DRAIN_SECONDS": "0",
             "PARLEY_INFERENCE_OFFLINE_TOKENS_PER_SECOND": "0",
         }

@@ -19,6 +19,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley.inference.v1 import inference_service_pb2_grpc
 from parley_shared.channels import bearer
+from parley_testing.addresses import NOBODY
 from parley_testing.fake_openai import FakeOpenAI, Reply
 from parley_testing.tokens import TestKeys
 
@@ -42,7 +43,14 @@ class Process:
 def environment(home: Path, variables: dict[str, str]) -> dict[str, str]:
     foreign = ("PARLEY_", "OPENAI_", "ANTHROPIC_", "OLLAMA_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    return {**kept, "PARLEY_HOME": str(home), "PARLEY_INFERENCE_PORT": "0", "PARLEY_LOG_FORMAT": "json", **variables}
+    return {
+        **kept,
+        "PARLEY_HOME": str(home),
+        "PARLEY_INFERENCE_PORT": "0",
+        "PARLEY_CHAT_ADDRESS": NOBODY,
+        "PARLEY_LOG_FORMAT": "json",
+        **variables,
+    }
 
 
 @asynccontextmanager

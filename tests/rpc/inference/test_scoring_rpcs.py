@@ -23,6 +23,7 @@ from parley_inference.settings import InferenceSettings
 from parley_shared.channels import bearer, open_channel
 from parley_shared.settings import Environment
 from parley_shared.status import StatusError, status_error_from
+from parley_testing.addresses import NOBODY
 from parley_testing.leads import as_csv, leads
 from parley_testing.object_store import ACCESS_KEY_ID, SECRET_ACCESS_KEY, ObjectStore, object_store
 from parley_testing.tokens import TestKeys
@@ -56,7 +57,12 @@ class Running:
 @asynccontextmanager
 async def running(home: Path, **variables: str) -> AsyncIterator[Running]:
     keys = TestKeys(home)
-    environment = {"PARLEY_HOME": str(home), "PARLEY_INFERENCE_PORT": "0", "PARLEY_DRAIN_SECONDS": "0"}
+    environment = {
+        "PARLEY_HOME": str(home),
+        "PARLEY_INFERENCE_PORT": "0",
+        "PARLEY_DRAIN_SECONDS": "0",
+        "PARLEY_CHAT_ADDRESS": NOBODY,
+    }
     async with open_inference(InferenceSettings.read(Environment(environment | variables))) as app:
         await app.server.start()
         async with open_channel(f"127.0.0.1:{app.server.port}") as channel:

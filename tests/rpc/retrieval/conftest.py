@@ -21,6 +21,7 @@ from parley.retrieval.v1 import (
 from parley_retrieval.bootstrap import RetrievalApp, open_retrieval
 from parley_retrieval.settings import RetrievalSettings
 from parley_shared.settings import Environment
+from parley_testing.addresses import NOBODY
 from parley_testing.databases import database_variables
 from parley_testing.postgres import postgres
 from parley_testing.tokens import TestKeys
@@ -94,7 +95,13 @@ async def running(home: Path, **variables: str) -> AsyncIterator[Retrieval]:
     keys = TestKeys(home)
     if "PARLEY_RETRIEVAL_DATABASE_URL" not in variables:
         variables |= await asyncio.to_thread(database_variables, "retrieval", home)
-    environment = {"PARLEY_HOME": str(home), "PARLEY_RETRIEVAL_PORT": "0", "PARLEY_DRAIN_SECONDS": "1", **variables}
+    environment = {
+        "PARLEY_HOME": str(home),
+        "PARLEY_RETRIEVAL_PORT": "0",
+        "PARLEY_DRAIN_SECONDS": "1",
+        "PARLEY_CHAT_ADDRESS": NOBODY,
+        **variables,
+    }
     async with open_retrieval(RetrievalSettings.read(Environment(environment))) as app:
         await app.server.start()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{app.server.port}") as channel:

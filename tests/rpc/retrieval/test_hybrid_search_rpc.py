@@ -16,6 +16,7 @@ from parley.retrieval.v1 import index_service_pb2, index_service_pb2_grpc, searc
 from parley_inference.bootstrap import open_inference
 from parley_inference.settings import InferenceSettings
 from parley_shared.settings import Environment
+from parley_testing.addresses import NOBODY
 from parley_testing.fake_openai import FakeOpenAI
 
 HYBRID = search_service_pb2.SEARCH_MODE_HYBRID
@@ -48,6 +49,7 @@ class World:
             "PARLEY_HOME": str(self.home),
             "PARLEY_INFERENCE_PORT": str(self.port),
             "PARLEY_DRAIN_SECONDS": "0",
+            "PARLEY_CHAT_ADDRESS": NOBODY,
             "OPENAI_BASE_URL": self.upstream.base_url,
             "PARLEY_INFERENCE_EMBEDDING_MODEL": model,
         }

@@ -14,6 +14,7 @@ from parley.retrieval.v1 import ingest_service_pb2, job_pb2, search_service_pb2
 from parley_inference.bootstrap import open_inference
 from parley_inference.settings import InferenceSettings
 from parley_shared.settings import Environment
+from parley_testing.addresses import NOBODY
 from parley_testing.fake_openai import FakeOpenAI, Reply
 from parley_testing.ingestion import SECONDS, Sender, until
 
@@ -71,6 +72,7 @@ async def inference(home: Path, upstream: FakeOpenAI, port: int) -> AsyncIterato
         "PARLEY_HOME": str(home),
         "PARLEY_INFERENCE_PORT": str(port),
         "PARLEY_DRAIN_SECONDS": "0",
+        "PARLEY_CHAT_ADDRESS": NOBODY,
         "OPENAI_BASE_URL": upstream.base_url,
         "PARLEY_INFERENCE_EMBEDDING_MODEL": "embed-model",
     }

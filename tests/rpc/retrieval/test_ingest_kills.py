@@ -19,6 +19,7 @@ from pathlib import Path
 import grpc
 from parley.retrieval.v1 import job_pb2, search_service_pb2, search_service_pb2_grpc
 from parley_shared.sql import Database, default_database_url
+from parley_testing.addresses import NOBODY
 from parley_testing.ingestion import SECONDS, Sender, pdf, until
 from parley_testing.postgres import PostgresServer
 from parley_testing.tokens import TestKeys
@@ -54,7 +55,13 @@ async def started(home: Path, **variables: str) -> AsyncIterator[Process]:
     keys = TestKeys(home)
     log = home / f"log {os.urandom(4).hex()}"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
-    environment = {**kept, "PARLEY_HOME": str(home), "PARLEY_RETRIEVAL_PORT": "0", **variables}
+    environment = {
+        **kept,
+        "PARLEY_HOME": str(home),
+        "PARLEY_RETRIEVAL_PORT": "0",
+        "PARLEY_CHAT_ADDRESS": NOBODY,
+        **variables,
+    }
     with log.open("wb") as stream:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "parley_retrieval", env=environment, stdout=stream, stderr=stream

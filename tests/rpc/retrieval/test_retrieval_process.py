@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from parley.retrieval.v1 import document_service_pb2_grpc, search_service_pb2_grpc
 from parley_retrieval.adapters.sql_schema import metadata
 from parley_shared.sql import default_database_url, missing_migrations
+from parley_testing.addresses import NOBODY
 from parley_testing.databases import database_variables
 from parley_testing.postgres import PostgresServer
 from parley_testing.tokens import TestKeys
@@ -31,7 +32,14 @@ SECONDS = 30
 def environment(home: Path, **variables: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
     kept |= database_variables("retrieval", home)
-    return {**kept, "PARLEY_HOME": str(home), "PARLEY_RETRIEVAL_PORT": "0", "PARLEY_LOG_FORMAT": "json", **variables}
+    return {
+        **kept,
+        "PARLEY_HOME": str(home),
+        "PARLEY_RETRIEVAL_PORT": "0",
+        "PARLEY_CHAT_ADDRESS": NOBODY,
+        "PARLEY_LOG_FORMAT": "json",
+        **variables,
+    }
 
 
 class Process:
