@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -129,7 +130,7 @@ class Reader:
 
     async def sign_up(self, name: str = "Ada", email: str | None = None) -> str:
         """Makes an account in the page. Returns its address."""
-        email = email or f"{id(self)}-{name.lower()}@example.com"
+        email = email or f"{secrets.token_hex(8)}-{name.lower()}@example.com"
         await self.page.get_by_role("button", name="Create one").click()
         await self.page.get_by_label("Name").fill(name)
         await self.page.get_by_label("E-mail address").fill(email)
